@@ -1,0 +1,107 @@
+"""Everything that can go wrong, on one screen. No HTTP in here: `app.STATUS` maps each class to its status.
+
+OtpError
+├── InvalidRequest            the request cannot be read
+│   ├── UnsupportedMediaType    it is not plain JSON
+│   └── RequestTooLarge         it is over the size limit
+├── InvalidPhoneNumber        not a phone number
+├── PhoneNumberNotAllowed     a phone number that is never sent to
+├── InvalidPinFormat          not of the template's length and alphabet
+├── InvalidOtp                the one "no" of verifying, whatever the reason
+├── TooManyRequests           a cooldown, a limit of ours, Infobip's throttle
+├── ServiceUnavailable        Infobip or Redis cannot be reached
+│   ├── StoreUnavailable        Redis failed
+│   └── PinNotSaved             Redis failed after the SMS went out
+├── ProviderRefused           Infobip said no
+├── ProviderUnclear           Infobip answered what is neither a yes nor a no
+└── ProviderTimeout           Infobip took the request; what came of it is unknown
+"""
+
+from typing import ClassVar
+
+
+class OtpError(Exception):
+    """A failure with a stable `code` for programs and a `sentence` for people.
+
+    `nothing_done` tells that Infobip certainly neither sent nor judged anything, so that what was taken
+    for the call (cooldown, quota, guess) may be given back. `retry_after` is in seconds; None where
+    waiting does not help.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    sentence: ClassVar[str] = "Something went wrong on our side."
+    nothing_done: ClassVar[bool] = True
+
+    def __init__(self, retry_after: float | None = None) -> None:
+        super().__init__(self.code)
+        self.retry_after = retry_after
+
+
+class InvalidRequest(OtpError):
+    code = "invalid_request"
+    sentence = "The request body is not the JSON object that this endpoint takes."
+
+
+class UnsupportedMediaType(InvalidRequest):
+    code = "unsupported_media_type"
+    sentence = "Send plain JSON with Content-Type: application/json."
+
+
+class RequestTooLarge(InvalidRequest):
+    code = "request_too_large"
+    sentence = "The request body is too large."
+
+
+class InvalidPhoneNumber(OtpError):
+    code = "invalid_phone_number"
+    sentence = "Invalid phone number."
+
+
+class PhoneNumberNotAllowed(OtpError):
+    code = "phone_number_not_allowed"
+    sentence = "This phone number cannot receive a code from this service."
+
+
+class InvalidPinFormat(OtpError):
+    code = "invalid_pin_format"
+    sentence = "Invalid PIN format."
+
+
+class InvalidOtp(OtpError):
+    code = "invalid_otp"
+    sentence = "Invalid or expired OTP."
+
+
+class TooManyRequests(OtpError):
+    code = "too_many_requests"
+    sentence = "Too many requests. Please try again later."
+
+
+class ServiceUnavailable(OtpError):
+    code = "service_unavailable"
+    sentence = "The service is unavailable right now. Please try again."
+
+
+class StoreUnavailable(ServiceUnavailable):
+    # A write whose answer was lost may have been carried out, so nothing is given back.
+    nothing_done = False
+
+
+class PinNotSaved(ServiceUnavailable):
+    sentence = "The code that was sent cannot be verified. Please ask for a new one."
+    nothing_done = False
+
+
+class ProviderRefused(OtpError):
+    code = "provider_error"
+    sentence = "The code could not be sent or checked."
+
+
+class ProviderUnclear(ProviderRefused):
+    nothing_done = False
+
+
+class ProviderTimeout(OtpError):
+    code = "provider_timeout"
+    sentence = "The provider did not answer in time. Please wait before you try again."
+    nothing_done = False

@@ -1,0 +1,89 @@
+"""The rules of sending and verifying. No Flask, no Redis and no requests in here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
+
+if TYPE_CHECKING:
+    from infobip_client import InfobipClient
+    from quotas import SendQuotas
+    from store import Store
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`pin_lifetime` and `cooldown` in seconds; `max_attempts` guesses a PIN."""
+
+    pin_lifetime: float
+    cooldown: float
+    max_attempts: int
+
+
+class OtpService:
+    """Sends a PIN to a phone and checks what the person typed."""
+
+    def __init__(self, store: Store, quotas: SendQuotas, infobip: InfobipClient, rules: Rules) -> None:
+        self._store = store
+        self._quotas = quotas
+        self._infobip = infobip
+        self._rules = rules
+
+    def send(self, phone: str) -> None:
+        """Have Infobip send a new PIN to `phone` (E.164); an older one stops working.
+
+        The cooldown is taken before anything is counted or sent, and kept unless it is certain that
+        nothing went out: so one accepted request sends at most one SMS, however many race.
+
+        Raises:
+            TooManyRequests: the phone's cooldown, its limit, the day's limit or Infobip's throttle.
+            ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
+        """
+        reservation = self._store.reserve(phone, self._rules.cooldown)
+        try:
+            self._quotas.take(phone)
+            self._send(phone)
+        except OtpError as e:
+            if e.nothing_done:
+                self._store.release(phone, reservation)
+            raise
+
+    def _send(self, phone: str) -> None:
+        started = time.monotonic()
+        try:
+            pin_id = self._infobip.send_pin(phone)
+        except OtpError as e:
+            if e.nothing_done:
+                self._quotas.give_back(phone)
+            raise
+        # Infobip's clock runs since it made the PIN: ours must not outlive it.
+        lifetime = self._rules.pin_lifetime - (time.monotonic() - started)
+        try:
+            self._store.save(phone, pin_id, lifetime)
+        except StoreUnavailable as e:
+            raise PinNotSaved(self._rules.cooldown) from e
+
+    def verify(self, phone: str, pin: str) -> None:
+        """Accept `pin` for `phone` (E.164), once. Returns for a right PIN and raises for every other.
+
+        The guess is counted before Infobip judges it, and given back only if Infobip certainly did not.
+
+        Raises:
+            InvalidOtp: wrong, expired, used, superseded, never sent or out of guesses.
+            TooManyRequests: Infobip's throttle.
+            ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
+        """
+        pin_id = self._store.attempt(phone, self._rules.max_attempts)
+        if pin_id is None:
+            raise InvalidOtp
+        try:
+            right = self._infobip.verify_pin(pin_id, pin)
+        except OtpError as e:
+            if e.nothing_done:
+                self._store.give_back(phone, pin_id)
+            raise
+        if not right or not self._store.consume(phone, pin_id):
+            raise InvalidOtp
