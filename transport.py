@@ -1,0 +1,132 @@
+"""One POST within one deadline, by `requests`: what the Infobip client stands on."""
+
+import json
+import logging
+import random
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import certifi
+import requests
+from gevent import Timeout
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+
+from errors import ProviderTimeout, ServiceUnavailable
+
+log = logging.getLogger("otp.infobip")
+
+MAX_ANSWER = 64 * 1024
+PAUSE = (0.05, 0.25)  # seconds, drawn at random, before a request is repeated
+
+_FAILURES = (requests.RequestException, HTTPError, OSError)
+
+
+class Answer(NamedTuple):
+    """What came back, whatever its status. The body is empty where it was over 64 KiB."""
+
+    status: int
+    retry_after: str
+    body: bytes
+
+
+class Transport:
+    """Posts JSON to one host. Make one in each worker: a connection shared by two mixes their answers up.
+
+    Args:
+        base_url: scheme, host and perhaps a path, no slash at the end.
+        headers: sent with every request.
+        timeout: seconds for a whole call, from the connection to the last byte.
+        pool_size: calls in flight at once; more wait for a free connection within their deadline.
+
+    The deadline interrupts whatever the call waits for, which takes a process patched by gevent.
+    """
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], *, timeout: float, pool_size: int) -> None:
+        self._base_url = base_url
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # a compressed answer could be a bomb
+            **headers,
+        }
+        self._timeout = timeout
+        self._adapter = _Adapter(base_url, pool_size)
+
+    def post(self, path: str, payload: Mapping[str, str], *, tries: int = 1) -> Answer:
+        """Post `payload`. With two `tries`, repeat it once where it cannot have been read, or after a 5xx.
+
+        Raises:
+            ServiceUnavailable: the request never left.
+            ProviderTimeout: it did, and no whole answer came.
+        """
+        body = _Body(json.dumps(payload).encode())
+        try:
+            with Timeout(self._timeout):
+                return self._try(path, body, tries)
+        except (Timeout, *_FAILURES) as e:
+            log.error("no answer from Infobip: %s", type(e).__name__)
+            raise (ProviderTimeout() if body.left else ServiceUnavailable(retry_after=1)) from e
+
+    def _try(self, path: str, body: "_Body", tries: int) -> Answer:
+        try:
+            answer = self._exchange(path, body)
+            if answer.status < 500 or tries == 1:
+                return answer
+        except _FAILURES:
+            if body.left or tries == 1:
+                raise
+        time.sleep(random.uniform(*PAUSE))
+        return self._try(path, body, tries - 1)
+
+    def _exchange(self, path: str, body: "_Body") -> Answer:
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = "POST", self._base_url + path, body  # type: ignore[assignment]
+        request.headers = {**self._headers, "Content-Length": str(len(body.content))}  # type: ignore[assignment]
+        with self._adapter.send(request, stream=True, timeout=self._timeout) as response:
+            content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
+        if len(content) > MAX_ANSWER:
+            content = b""
+        return Answer(response.status_code, response.headers.get("Retry-After", ""), content)
+
+
+class _Body:
+    """Knows whether any of it was handed to the network. Before that, nothing was asked."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.left = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.left = True
+        yield self.content
+
+
+class _Adapter(HTTPAdapter):
+    """The part of `requests` that talks. Without a Session around it, nothing follows a redirect, keeps a
+    cookie, reads .netrc or believes a proxy variable; and what is the same for every call is done once.
+    """
+
+    def __init__(self, base_url: str, pool_size: int) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=0, pool_block=True)
+        self._pool: HTTPConnectionPool = self.poolmanager.connection_from_url(base_url)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Read the trusted roots once: for each connection anew, it costs milliseconds."""
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context(cafile=certifi.where()))
+
+    def cert_verify(self, *_: Any, **__: Any) -> None:
+        """Nothing to set: the context demands a valid certificate for the host."""
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        """Every call goes to the same host."""
+        return self._pool
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Only what is read here."""
+        response = requests.Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        return response
