@@ -1,0 +1,204 @@
+"""Settings: read once from the environment and `.env`, typed, frozen, secrets hidden."""
+
+import os
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import limits
+from dotenv import dotenv_values
+from limits import RateLimitItem
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from connection import SCHEMES
+
+ENV_FILE = ".env"
+CONCURRENCY = 1000  # requests in flight in one worker, each of which may wait for Infobip
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
+
+
+class SettingsError(ValueError):
+    """Settings are missing or bad; the message names every one."""
+
+
+def _duration(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    written = re.fullmatch("([0-9]{0,9})(ms|s|m|h|d)", text)
+    if not written or (seconds := int(written[1] or 1) * _UNITS[written[2]]) <= 0:
+        raise ValueError("must be a duration like 30s, 10m or 1d")
+    return seconds
+
+
+def _limit(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    try:
+        limit = limits.parse(text)
+    except ValueError:
+        limit = None
+    if limit is None or limit.amount < 1:
+        raise ValueError("must be a limit like '5 per 15 minutes'")
+    return limit
+
+
+def _region(code: Any) -> str:
+    if str(code).strip().upper() not in SUPPORTED_REGIONS:
+        raise ValueError(f"knows no region {str(code)!r}; write ISO 3166 codes like US or DE")
+    return str(code).strip().upper()
+
+
+def _secret(value: Any) -> Any:
+    """A secret may come as the file that holds it."""
+    if not isinstance(value, Path):
+        return value
+    try:
+        return value.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as e:
+        raise ValueError(f"cannot be read from the file {value}") from e
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
+Region = Annotated[str, BeforeValidator(_region)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret), Field(min_length=1)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`X_FILE` names a file that holds the secret `X`: how Docker and Kubernetes hand secrets over."""
+
+    def __call__(self) -> dict[str, Any]:
+        given = {**dotenv_values(ENV_FILE), **os.environ}
+        secrets = (name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+        files = {name: given.get(f"{name.upper()}_FILE") for name in secrets}
+        return {name: Path(file) for name, file in files.items() if file}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("asked for all at once")
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+    )
+
+    infobip_allow_http: bool = False
+    infobip_base_url: str
+    infobip_api_key: Secret
+    infobip_2fa_app_id: Identifier
+    infobip_2fa_msg_id: Identifier
+    infobip_timeout: Duration = Field(10.0, le=60)
+
+    redis_url: Secret
+
+    pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
+    pin_length: int = Field(6, ge=1, le=16)
+    pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
+    pin_attempts: int = Field(5, ge=1, le=100)
+    resend_cooldown: Duration = Field(30.0, validate_default=True)
+
+    send_otp_limit: Limit = limits.parse("5 per 15 minutes")
+    verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
+    phone_send_limit: Limit = limits.parse("5 per day")
+    total_send_limit: Limit = limits.parse("10000 per day")
+
+    default_region: Region | None = None
+    allowed_countries: Annotated[frozenset[Region], NoDecode] = frozenset()
+    trusted_proxies: int = Field(0, ge=0, le=10)
+
+    port: int = Field(3000, ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    web_concurrency: int = Field(2, ge=1, le=256)
+
+    @property
+    def pin_pattern(self) -> re.Pattern[str]:
+        """What a typed PIN must match as a whole."""
+        return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
+
+    @field_validator("infobip_base_url")
+    @classmethod
+    def _https_unless_allowed(cls, url: str, info: ValidationInfo) -> str:
+        url = (url if "://" in url else f"https://{url}").rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+            raise ValueError("must be a host or a URL like https://xxxxx.api.infobip.com")
+        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not _is_loopback(parts.hostname):
+            raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, url: SecretStr) -> SecretStr:
+        if urlsplit(url.get_secret_value()).scheme not in SCHEMES:
+            raise ValueError(f"must start with one of {', '.join(s + '://' for s in SCHEMES)}")
+        return url
+
+    @field_validator("resend_cooldown")
+    @classmethod
+    def _longer_than_the_call(cls, cooldown: float, info: ValidationInfo) -> float:
+        # Else a second send could start while the first is still on its way, and save its PIN under the other's.
+        if cooldown <= info.data.get("infobip_timeout", 0):
+            raise ValueError("must be longer than INFOBIP_TIMEOUT")
+        return cooldown
+
+    @field_validator("allowed_countries", mode="before")
+    @classmethod
+    def _by_commas(cls, regions: Any) -> Any:
+        return [r for r in regions.split(",") if r.strip()] if isinstance(regions, str) else regions
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, level: Any) -> Any:
+        return str(level).upper()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is said in code beats the environment, which beats `.env`, which beats `X_FILE`."""
+        return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` ones come before the environment.
+
+    Raises:
+        SettingsError: one message that names every bad or missing setting and never shows a value.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as e:
+        lines = [f"  {str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
+    raise SettingsError("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

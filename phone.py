@@ -1,0 +1,80 @@
+"""Phone numbers: from what people type to E.164, and which of them may be sent to."""
+
+import re
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+
+from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+
+# libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
+# accepted here cannot be a second spelling that slips past a limit.
+_WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
+
+REFUSED_TYPES = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.UAN,
+    }
+)
+
+
+@dataclass(frozen=True)
+class PhoneBook:
+    """Reads phone numbers.
+
+    Args:
+        default_region: ISO 3166 region of numbers without a country code; None refuses them.
+        allowed_countries: regions that may be sent to; empty for all.
+    """
+
+    default_region: str | None = None
+    allowed_countries: frozenset[str] = frozenset()
+
+    def read(self, raw: str) -> str:
+        """Return `raw` as E.164.
+
+        Raises:
+            InvalidPhoneNumber: it is not a valid number.
+        """
+        return _e164(self._parse(raw)[0])
+
+    def read_sendable(self, raw: str) -> str:
+        """Like `read`, for a number that is about to get an SMS.
+
+        Raises:
+            PhoneNumberNotAllowed: its type or its country is never sent to.
+        """
+        number, kind = self._parse(raw)
+        if kind in REFUSED_TYPES:
+            raise PhoneNumberNotAllowed
+        if self.allowed_countries and phonenumbers.region_code_for_number(number) not in self.allowed_countries:
+            raise PhoneNumberNotAllowed
+        return _e164(number)
+
+    def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:
+        if not _WRITTEN.fullmatch(raw):
+            raise InvalidPhoneNumber
+        try:
+            number = phonenumbers.parse(raw, self.default_region)
+        except NumberParseException as e:
+            raise InvalidPhoneNumber from e
+        kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
+        if kind == PhoneNumberType.UNKNOWN:
+            raise InvalidPhoneNumber
+        return number, kind
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+
+
+def masked(phone: str) -> str:
+    """`+14155552671` as `+1*********71`: what a log line may show."""
+    country = str(phonenumbers.parse(phone).country_code)
+    return f"+{country}{'*' * (len(phone) - len(country) - 3)}{phone[-2:]}"
