@@ -1,0 +1,77 @@
+"""The production server: `gunicorn -c gunicorn.conf.py` is the whole start command."""
+
+import gc
+import logging
+import socket
+import sys
+from contextlib import suppress
+from logging.config import dictConfig
+from pathlib import Path
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything else takes the unpatched socket, ssl or threading
+sys.path.insert(0, str(Path(__file__).parent))
+
+# Loaded here in the master: the workers share its memory.
+from gunicorn.http.errors import ParseException  # noqa: E402
+from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
+
+import app  # noqa: E402
+from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
+from errors import InvalidRequest, OtpError  # noqa: E402
+
+try:
+    # Read here too: a bad setting ends the start. In a worker alone it would be restarted for ever.
+    settings = load_settings()
+except SettingsError as e:
+    sys.exit(str(e))
+
+wsgi_app = "app:create_app()"
+bind = f"0.0.0.0:{settings.port}"
+workers = settings.web_concurrency
+worker_connections = CONCURRENCY
+keepalive = 5  # seconds; also the time a client has for its headers
+
+# No handler may be killed after its SMS went out: a stopping worker waits longer than any call takes.
+graceful_timeout = int(settings.infobip_timeout) + 5
+timeout = graceful_timeout + 15
+
+control_socket_disable = True
+
+# Not gunicorn's `logconfig_dict`: with it, every request is formatted for an access log that nobody reads.
+dictConfig(
+    {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {
+            "otp": {"level": settings.log_level},
+            "urllib3": {"level": "CRITICAL"},  # its lines quote URLs, and with them pinIds
+        },
+    }
+)
+
+
+class JsonWorker(GeventWorker):
+    """Refuses in JSON what never reaches the application (it is no HTTP), where gunicorn would answer HTML."""
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
+        """Answer, whatever it was, and close the connection."""
+        if not isinstance(exc, ParseException):
+            logging.getLogger("otp").error("bug: %s outside the application", type(exc).__name__)
+        error = InvalidRequest() if isinstance(exc, ParseException) else OtpError()
+        with suppress(OSError):
+            client.sendall(app.raw_refusal(error))
+
+
+worker_class = JsonWorker
+
+
+def post_worker_init(_: object) -> None:
+    """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -1,0 +1,95 @@
+"""What comes in from outside, hostile until it has passed here: the JSON body and the client's address."""
+
+import json
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, TypeVar
+
+from flask import Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+
+MAX_BODY = 16 * 1024
+
+
+class Body(BaseModel):
+    """A request body: camelCase members, of exactly the declared types; members it does not know are ignored."""
+
+    model_config = ConfigDict(strict=True, alias_generator=to_camel)
+
+
+_B = TypeVar("_B", bound=Body)
+
+
+def read_body(request: Request, model: type[_B]) -> _B:
+    """Parse the JSON body of `request`, at most 16 KiB of UTF-8, into `model`.
+
+    Raises:
+        UnsupportedMediaType: not JSON by its Content-Type, or compressed.
+        RequestTooLarge: over the limit, whether it says so or comes in chunks.
+        InvalidRequest: not strict JSON (RFC 8259, unique keys), or not what `model` declares.
+    """
+    if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType
+    try:
+        members = json.loads(
+            _content(request).decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_no_constant
+        )
+        return model.model_validate(members)
+    except (ValueError, RecursionError, ValidationError) as e:
+        raise InvalidRequest from e
+
+
+def _content(request: Request) -> bytes:
+    # Flask's MAX_CONTENT_LENGTH would cut a chunked body off instead of refusing it.
+    if (request.content_length or 0) > MAX_BODY:
+        raise RequestTooLarge
+    try:
+        content = request.stream.read(MAX_BODY + 1)
+    except OSError as e:  # broken chunks, or a client that went away
+        raise InvalidRequest from e
+    if len(content) > MAX_BODY:
+        raise RequestTooLarge
+    return content
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate keys")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def client_address(request: Request, trusted_proxies: int) -> str:
+    """Whom an address limit counts: an IPv4 address or an IPv6 /64, never empty.
+
+    The last `trusted_proxies` entries of X-Forwarded-For were written by proxies of ours, so the first of
+    them is the client. Everything before is whatever the client wants to say, and is not believed.
+    """
+    entries = request.headers.get("X-Forwarded-For", "").split(",")
+    written = entries[-trusted_proxies] if 0 < trusted_proxies <= len(entries) else ""
+    address = _ip(written) or _ip(request.remote_addr or "")
+    if isinstance(address, IPv6Address):
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)  # "None" over a Unix socket without a proxy: everybody shares one limit
+
+
+@lru_cache(maxsize=4096)
+def _ip(written: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, which some proxies write with a port; a v4 address that is written as v6 is that v4 one."""
+    text = written.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
