@@ -121,7 +121,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.url_map.merge_slashes = False
     app.before_request(_identify)
     _add_routes(app, api, _limiter(app, client, settings.trusted_proxies), settings)
     app.register_error_handler(errors.OtpError, refusal)
@@ -175,7 +174,7 @@ def _limiter(app: Flask, client: Client, trusted_proxies: int) -> Limiter:
     @app.errorhandler(RateLimitExceeded)
     def exceeded(_: RateLimitExceeded) -> Response:
         assert limiter.current_limit
-        return refusal(errors.TooManyRequests(limiter.current_limit.reset_at - time.time()))
+        return refusal(errors.TooManyRequests(limiter.current_limit.window.reset_time - time.time()))
 
     return limiter
 

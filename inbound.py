@@ -34,10 +34,7 @@ def read_body(request: Request, model: type[_B]) -> _B:
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType
     try:
-        members = json.loads(
-            _content(request).decode("utf-8"), object_pairs_hook=_unique_members, parse_constant=_no_constant
-        )
-        return model.model_validate(members)
+        return model.model_validate(_strict_json(_content(request)))
     except (ValueError, RecursionError, ValidationError) as e:
         raise InvalidRequest from e
 
@@ -48,11 +45,18 @@ def _content(request: Request) -> bytes:
         raise RequestTooLarge
     try:
         content = request.stream.read(MAX_BODY + 1)
-    except OSError as e:  # broken chunks, or a client that went away
+    except Exception as e:  # broken chunks, or a client that went away: every server has its own words for it
         raise InvalidRequest from e
     if len(content) > MAX_BODY:
         raise RequestTooLarge
     return content
+
+
+def _strict_json(content: bytes) -> Any:
+    members = json.loads(content.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    if b"\\u" in content:
+        json.dumps(members, ensure_ascii=False).encode()  # fails where an escape is half a character
+    return members
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

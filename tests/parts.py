@@ -1,0 +1,156 @@
+"""Handles on the running parts."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask
+
+from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID, create_app
+from sandbox.two_factor import Application, Configuration, Template, TwoFactor
+
+ROOT = Path(__file__).parent.parent
+ACCOUNT = {
+    "INFOBIP_API_KEY": API_KEY,
+    "INFOBIP_2FA_APP_ID": APPLICATION_ID,
+    "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
+}
+# The sandbox takes everything that the service lets through, so that what the tests see is the service's own.
+LAX = Configuration(
+    pin_attempts=1000,
+    allow_multiple_pin_verifications=True,
+    pin_time_to_live="10m",
+    verify_pin_limit="100000/1s",
+    send_pin_per_application_limit="100000/1s",
+    send_pin_per_phone_number_limit="100000/1s",
+)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Clock:
+    """The time of the sandbox; can be moved."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class Sandbox:
+    """The local Infobip: its phones can be read, its clock moved, its requests counted."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self, configuration: Configuration = LAX, **template: Any) -> None:
+        self.clock = Clock()
+        self.two_factor = TwoFactor(deliver=lambda _: None, clock=self.clock)
+        self.two_factor.add(
+            Application(APPLICATION_ID, "Tests", configuration), Template(MESSAGE_ID, APPLICATION_ID, **template)
+        )
+        self._api: Flask = create_app(self.two_factor)
+        self.calls: list[str] = []
+
+    def app(self, environ: Any, start_response: Any) -> Any:
+        self.calls.append(environ["PATH_INFO"])
+        return self._api(environ, start_response)
+
+    def pins(self, phone: str) -> list[str]:
+        """The PINs that arrived on `phone`, oldest first."""
+        return [m.pin for m in self.two_factor.messages if f"+{m.to}" == phone]
+
+    def pin(self, phone: str) -> str:
+        """The newest one."""
+        return self.pins(phone)[-1]
+
+    def verifies(self) -> int:
+        """How many guesses came here."""
+        return sum(path.endswith("/verify") for path in self.calls)
+
+
+class Service:
+    """A gunicorn with the service in it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self._log = log
+
+    @classmethod
+    @contextmanager
+    def started(cls, directory: Path, settings: Mapping[str, str]) -> Iterator["Service"]:
+        """Run it in `directory`, where no `.env` of the developer's is."""
+        port, log = free_port(), directory / "log"
+        inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
+                cwd=directory,
+                env={**inherited, **ACCOUNT, "PORT": str(port), **settings},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        service = cls(process, port, log)
+        try:
+            service.wait_until_up()
+            yield service
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait(30)
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                requests.get(f"{self.url}/healthz", timeout=1)
+                return
+            except requests.ConnectionError:
+                time.sleep(0.02)
+        raise AssertionError(f"the service did not come up:\n{self.log()}")
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
+        return requests.post(f"{self.url}{path}", json=json, timeout=30, **kwargs)
+
+    def send(self, phone: str, **kwargs: Any) -> requests.Response:
+        return self.post("/send-otp", {"phoneNumber": phone}, **kwargs)
+
+    def verify(self, phone: str, pin: Any, **kwargs: Any) -> requests.Response:
+        return self.post("/verify-otp", {"phoneNumber": phone, "pin": pin}, **kwargs)
+
+
+def refusal(response: requests.Response) -> tuple[int, str]:
+    """Status and code of a refusal, once its shape is right."""
+    body = response.json()
+    assert set(body) == {"error", "code"}
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Request-ID"]
+    assert response.headers["Cache-Control"] == "no-store" or "Connection" in response.headers
+    return response.status_code, body["code"]

@@ -1,0 +1,181 @@
+"""How often: by address, by phone, by day; exact, and with a Retry-After that is true."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from tests.conftest import OPEN
+from tests.parts import Sandbox, Service, refusal
+
+TOO_MANY = (429, "too_many_requests")
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def limited(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with its own default limits, behind one proxy of ours."""
+    return start(sandbox.url, TRUSTED_PROXIES="1")
+
+
+def numbers(first: int) -> Iterator[str]:
+    while True:
+        first += 1
+        yield f"+49152{first}"
+
+
+def test_five_sends_in_15_minutes_from_one_address(limited: Service) -> None:
+    tried = numbers(10000000)
+    responses = [limited.send(next(tried), headers={"X-Forwarded-For": "192.0.2.1"}) for _ in range(6)]
+    assert [r.status_code for r in responses] == [200] * 5 + [429]
+    assert [r.headers["X-RateLimit-Remaining"] for r in responses] == ["4", "3", "2", "1", "0", "0"]
+    assert {r.headers["X-RateLimit-Limit"] for r in responses} == {"5"}
+    assert 890 < int(responses[5].headers["Retry-After"]) <= 900
+    assert 890 < int(responses[5].headers["X-RateLimit-Reset"]) - time.time() <= 901
+    assert limited.send(next(tried), headers={"X-Forwarded-For": "192.0.2.2"}).status_code == 200
+
+
+def test_ten_verifies_in_5_minutes_from_one_address(limited: Service, phone: str) -> None:
+    statuses = [limited.verify(phone, "123456").status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+def test_a_malformed_request_counts_against_its_address_and_no_phone(
+    limited: Service, database: redis.Redis, phone: str
+) -> None:
+    for _ in range(5):
+        limited.post("/send-otp", {"phoneNumber": f"{phone}x"})
+    assert refusal(limited.send(phone)) == TOO_MANY
+    assert not [key for key in database.scan_iter() if phone in key]
+
+
+def test_the_window_slides(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    """A fixed window would let twice the limit through at its edge."""
+    service = start(sandbox.url, VERIFY_OTP_LIMIT="4 per 2 seconds")
+    let_through = []
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if service.verify(phone, "123456").status_code == 401:
+            let_through.append(time.monotonic())
+        time.sleep(0.02)
+    assert len(let_through) >= 8
+    assert all(later - earlier > 1.9 for earlier, later in zip(let_through, let_through[4:], strict=False))
+
+
+def test_retry_after_of_an_address_limit_is_true(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url, VERIFY_OTP_LIMIT="2 per 2 seconds")
+    for _ in range(2):
+        service.verify(phone, "123456")
+    time.sleep(0.5)
+    wait = int(service.verify(phone, "123456").headers["Retry-After"])
+    assert 1 <= wait <= 2
+    time.sleep(wait)
+    assert service.verify(phone, "123456").status_code == 401
+
+
+def forwarded(service: Service, *entries: str) -> str:
+    """What is left for a client that says `entries`."""
+    response = service.verify("+14155552671", "123456", headers={"X-Forwarded-For": ", ".join(entries)})
+    return str(response.headers["X-RateLimit-Remaining"])
+
+
+def test_only_what_our_own_proxy_wrote_is_believed(limited: Service) -> None:
+    assert forwarded(limited, "198.51.100.1") == "9"
+    assert forwarded(limited, "8.8.8.8", "198.51.100.1") == "8"
+    assert forwarded(limited, "evil", "9.9.9.9", "198.51.100.1") == "7"
+    assert forwarded(limited, "198.51.100.1:49152") == "6"
+    assert forwarded(limited, "::ffff:198.51.100.1") == "5"
+    assert forwarded(limited, "198.51.100.1", "198.51.100.2") == "9"
+
+
+def test_an_ipv6_client_is_its_64(limited: Service) -> None:
+    assert forwarded(limited, "2001:db8:1:2::1") == "9"
+    assert forwarded(limited, "2001:db8:1:2:ffff::2") == "8"
+    assert forwarded(limited, "[2001:db8:1:2::3]:443") == "7"
+    assert forwarded(limited, "2001:db8:1:3::1") == "9"
+
+
+@pytest.mark.parametrize("nonsense", ["", ",", "unknown", "-", "1.2.3.4.5", "a" * 500])
+def test_nonsense_in_the_header_counts_as_the_proxy_itself(limited: Service, nonsense: str) -> None:
+    """An empty key would skip the limit."""
+    assert [forwarded(limited, nonsense) for _ in range(11)][-2:] == ["0", "0"]
+
+
+def test_without_a_proxy_of_ours_the_header_is_nothing(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url)
+    assert [forwarded(service, f"192.0.2.{n}") for n in range(3)] == ["9", "8", "7"]
+
+
+def test_with_two_proxies_the_second_entry_from_the_right_counts(
+    start: Start, database: redis.Redis, sandbox: Sandbox
+) -> None:
+    service = start(sandbox.url, TRUSTED_PROXIES="2")
+    assert [forwarded(service, "x", "192.0.2.7", f"10.0.0.{n}") for n in range(3)] == ["9", "8", "7"]
+
+
+def test_five_sends_a_day_to_one_phone(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    for _ in range(5):
+        assert service.send(phone).status_code == 200
+        database.delete(f"otp:cooldown:{phone}")
+    refused = service.send(phone)
+    assert refusal(refused) == TOO_MANY
+    assert 86390 < int(refused.headers["Retry-After"]) <= 86400
+    assert len(sandbox.pins(phone)) == 5
+    assert not database.exists(f"otp:cooldown:{phone}"), "nothing was sent"
+
+
+def test_a_cooldown_counts_against_nothing_but_the_address(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    for _ in range(10):
+        service.send(phone)
+    database.delete(f"otp:cooldown:{phone}")
+    assert service.send(phone).status_code == 200
+    assert len(sandbox.pins(phone)) == 2
+
+
+def test_the_days_total(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per 2 seconds", SEND_OTP_LIMIT=OPEN)
+    tried = numbers(20000000)
+    responses = [service.send(next(tried)) for _ in range(5)]
+    assert [r.status_code for r in responses] == [200] * 3 + [429] * 2
+    assert refusal(responses[3]) == TOO_MANY
+    time.sleep(int(responses[4].headers["Retry-After"]))
+    assert service.send(next(tried)).status_code == 200
+
+
+def test_a_send_that_the_day_refuses_is_not_counted_against_the_phone(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="1 per 2 seconds", PHONE_SEND_LIMIT="2 per day", SEND_OTP_LIMIT=OPEN)
+    assert service.send(next(numbers(30000000))).status_code == 200
+    for _ in range(5):
+        assert refusal(service.send(phone)) == TOO_MANY
+    time.sleep(2.1)
+    assert service.send(phone).status_code == 200
+
+
+def test_a_send_that_the_phone_refuses_is_not_counted_against_the_day(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per day", PHONE_SEND_LIMIT="1 per day", SEND_OTP_LIMIT=OPEN)
+    assert service.send(phone).status_code == 200
+    database.delete(f"otp:cooldown:{phone}")
+    for _ in range(5):
+        assert refusal(service.send(phone)) == TOO_MANY
+    tried = numbers(40000000)
+    assert [service.send(next(tried)).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="100000 per day", SEND_OTP_LIMIT=OPEN)
+    tried = numbers(50000000)
+    service.send(next(tried))
+    (key,) = database.scan_iter("LIMITS:*total*")
+    before = database.memory_usage(key)
+    for _ in range(50):
+        service.send(next(tried))
+    assert database.memory_usage(key) == before

@@ -1,0 +1,115 @@
+"""An Infobip whose every answer is scripted, down to the bytes."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+PIN_ID = "0123456789ABCDEF0123456789ABCDEF"
+SENT = {"pinId": PIN_ID, "to": "4915110000000", "ncStatus": "NC_DESTINATION_REACHABLE", "smsStatus": "MESSAGE_SENT"}
+RIGHT = {"pinId": PIN_ID, "msisdn": "4915110000000", "verified": True, "attemptsRemaining": 0}
+WRONG = {**RIGHT, "verified": False, "attemptsRemaining": 4, "pinError": "WRONG_PIN"}
+
+Act = Callable[[socket.socket], None]
+
+
+def answer(body: Any, status: int = 200, headers: str = "") -> Act:
+    """Answer with `body`: bytes as they are, anything else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+    return lambda connection: connection.sendall(head.encode() + content)
+
+
+def error(status: int, message_id: str, headers: str = "") -> Act:
+    """Refuse in Infobip's usual shape."""
+    return answer({"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers)
+
+
+def raw(content: bytes) -> Act:
+    """Send just these bytes and close."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(content)
+        connection.close()
+
+    return act
+
+
+def reset(connection: socket.socket) -> None:
+    """Take the request, then cut the connection hard (RST)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Take the request, then close in an orderly way (FIN) without an answer."""
+    connection.close()
+
+
+def silence(connection: socket.socket) -> None:
+    """Take the request and say nothing."""
+    time.sleep(3)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send the head of an answer byte by byte, for ever."""
+    for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+def endless(connection: socket.socket) -> None:
+    """Send a chunked answer without an end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
+
+
+class Upstream:
+    """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right."""
+
+    def __enter__(self) -> "Upstream":
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.reset()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def reset(self) -> None:
+        self.script: deque[Act] = deque()
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as stream:
+            try:
+                while head := stream.readline().decode():
+                    headers = {}
+                    while line := stream.readline().decode().strip():
+                        name, _, value = line.partition(":")
+                        headers[name.lower()] = value.strip()
+                    body = json.loads(stream.read(int(headers["content-length"])))
+                    path = head.split()[1]
+                    self.requests.append((path, headers, body))
+                    act = self.script.popleft() if self.script else self._usual(path)
+                    act(connection)
+            except (OSError, ValueError):
+                return
+
+    @staticmethod
+    def _usual(path: str) -> Act:
+        return answer(RIGHT if path.endswith("/verify") else SENT)
