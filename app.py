@@ -190,7 +190,10 @@ def _new_request_id() -> str:
 
 def refusal(error: errors.OtpError) -> Response:
     """The JSON answer to `error`."""
-    response = _json(error.code, error.sentence, STATUS[type(error)])
+    status = STATUS[type(error)]
+    if status >= 500:
+        log.warning("answered %d %s: %s request_id=%s", status, error.code, type(error).__name__, g.request_id)
+    response = _json(error.code, error.sentence, status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return response

@@ -64,16 +64,21 @@ def connect(url: str) -> Client:
     if parts.scheme == "redis+sentinel":
         return _sentinel(url)
     if parts.scheme == "redis+cluster":
-        return RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in _hosts(url)],
-            connection_pool_class=BlockingConnectionPool,
-            retry=_no_retry(),
-            **_credentials(url),
-            **_SOCKET,
-            **_POOL,
-        )
+        return _cluster(url)
     kind = {"connection_class": PromptConnection} if parts.scheme == "redis" else {}
     return Redis(connection_pool=BlockingConnectionPool.from_url(url, retry=_no_retry(), **kind, **_SOCKET, **_POOL))
+
+
+def _cluster(url: str) -> RedisCluster:
+    # Only with a URL does the library use our pool; every server of ours is as good a start.
+    return RedisCluster(
+        url=url.replace("redis+cluster", "redis").partition(",")[0],
+        startup_nodes=[ClusterNode(host, port) for host, port in _hosts(url)],
+        connection_pool_class=BlockingConnectionPool,
+        retry=_no_retry(),
+        **_SOCKET,
+        **_POOL,
+    )
 
 
 def _sentinel(url: str) -> Redis:

@@ -72,9 +72,3 @@ class PhoneBook:
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-
-
-def masked(phone: str) -> str:
-    """`+14155552671` as `+1*********71`: what a log line may show."""
-    country = str(phonenumbers.parse(phone).country_code)
-    return f"+{country}{'*' * (len(phone) - len(country) - 3)}{phone[-2:]}"

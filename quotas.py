@@ -12,6 +12,7 @@ from typing import Any
 from limits import RateLimitItem
 from limits.storage import RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+from redis import RedisError
 
 from connection import Client
 from errors import TooManyRequests
@@ -43,6 +44,11 @@ class WindowStorage(RedisStorage):
         self.key_prefix = self.PREFIX
         self.initialize_storage(uri)
         self._asked = threading.local()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What the library may wrap; StoreUnavailable goes through as it is."""
+        return RedisError
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take an entry of a moving window of `expiry` seconds; False if `limit` of them are taken."""
@@ -85,8 +91,9 @@ class SendQuotas:
         phone_key, total_keys = self._keys(phone)
         with redis_answers():
             pipe = self._storage.client.pipeline(transaction=False)
-            pipe.eval(_ACQUIRE, 1, phone_key, time.time(), *_size(self._per_phone), 1)
-            pipe.eval(_ACQUIRE_TOTAL, 2, *total_keys, *_size(self._total), 1)
+            # A Cluster's pipeline takes EVAL only by its name.
+            pipe.execute_command("EVAL", _ACQUIRE, 1, phone_key, time.time(), *_size(self._per_phone), 1)
+            pipe.execute_command("EVAL", _ACQUIRE_TOTAL, 2, *total_keys, *_size(self._total), 1)
             phone_has_room, day_has_room = pipe.execute()
         if not (phone_has_room and day_has_room):
             self._uncount(phone, entry=bool(phone_has_room), total=bool(day_has_room))

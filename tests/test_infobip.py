@@ -1,5 +1,6 @@
 """What Infobip may answer, and what becomes of it: the right row of the error table, at most one SMS."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -173,8 +174,6 @@ def test_no_proxy_and_no_netrc_of_the_environment_is_believed(
 
 
 def test_a_slow_infobip_holds_up_nobody_else(faulty: Service, upstream: Upstream, phone: str) -> None:
-    import threading
-
     upstream.script.append(up.silence)
     slow = threading.Thread(target=faulty.send, args=(phone,))
     slow.start()

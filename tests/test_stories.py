@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
+import requests
 
 from sandbox.two_factor import Configuration
 from tests.conftest import OPEN
@@ -123,8 +124,6 @@ def test_infobips_throttle_on_verifying_costs_no_guess(service: Service, sandbox
 
 
 def test_the_small_endpoints(service: Service) -> None:
-    import requests
-
     index = requests.get(f"{service.url}/", timeout=5)
     assert (index.status_code, index.text) == (200, "Infobip OTP Service Running!")
     assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200

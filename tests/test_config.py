@@ -1,0 +1,176 @@
+"""Settings: one message names everything that is wrong, and no secret shows."""
+
+from pathlib import Path
+
+import pytest
+
+from config import Settings, SettingsError, load_settings
+
+GOOD = {
+    "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
+    "INFOBIP_API_KEY": "the-secret-key",
+    "INFOBIP_2FA_APP_ID": "APP",
+    "INFOBIP_2FA_MSG_ID": "MSG",
+    "REDIS_URL": "redis://:the-secret-password@localhost:6379/0",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_defaults() -> None:
+    settings = load_settings()
+    assert settings.infobip_base_url == "https://xxxxx.api.infobip.com"
+    assert (settings.pin_time_to_live, settings.resend_cooldown, settings.infobip_timeout) == (600, 30, 10)
+    assert (settings.pin_length, settings.pin_type, settings.pin_attempts, settings.port) == (6, "NUMERIC", 5, 3000)
+    assert str(settings.send_otp_limit) == "5 per 15 minute"
+    assert str(settings.verify_otp_limit) == "10 per 5 minute"
+    assert str(settings.phone_send_limit) == "5 per 1 day"
+    assert str(settings.total_send_limit) == "10000 per 1 day"
+
+
+def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert all(f"{name}: is missing" in str(raised.value) for name in GOOD)
+
+
+BAD = {
+    "INFOBIP_BASE_URL": [
+        "http://api.infobip.com",
+        "ftp://x",
+        "https://",
+        "https://user:pw@x",
+        "https://x?y",
+        "https://x#y",
+    ],
+    "INFOBIP_2FA_APP_ID": ["a/b", "a b", "a" * 65],
+    "REDIS_URL": ["localhost:6379", "http://localhost"],
+    "INFOBIP_TIMEOUT": ["10", "0s", "ten", "61s", "-1s", "1.5s", "1w", "1s\n"],
+    "RESEND_COOLDOWN": ["10s", "1ms"],
+    "PIN_TIME_TO_LIVE": ["0m", "1ms", ""],
+    "PIN_LENGTH": ["0", "17", "six"],
+    "PIN_TYPE": ["numeric", "DIGITS"],
+    "PIN_ATTEMPTS": ["0", "-1"],
+    "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity"],
+    "TOTAL_SEND_LIMIT": ["none"],
+    "DEFAULT_REGION": ["XX", "USA"],
+    "ALLOWED_COUNTRIES": ["US,XX"],
+    "TRUSTED_PROXIES": ["-1", "all"],
+    "PORT": ["0", "65536", "http"],
+    "LOG_LEVEL": ["LOUD"],
+    "WEB_CONCURRENCY": ["0"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values if v])
+def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"(?m)^  {name}: ") as raised:
+        load_settings()
+    assert str(raised.value).count("\n") == 2
+    assert "secret" not in str(raised.value)
+
+
+def test_all_bad_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, values in BAD.items():
+        monkeypatch.setenv(name, values[0])
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert all(f"  {name}: " in str(raised.value) for name in BAD if name != "RESEND_COOLDOWN")
+
+
+def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only the one or the other is given."""
+    monkeypatch.setenv("INFOBIP_TIMEOUT", "30s")
+    with pytest.raises(SettingsError, match="RESEND_COOLDOWN: must be longer than INFOBIP_TIMEOUT"):
+        load_settings()
+    monkeypatch.setenv("RESEND_COOLDOWN", "30001ms")
+    assert load_settings().resend_cooldown == 30.001
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3001", "http://127.0.0.1:3001", "http://[::1]:3001"])
+def test_plain_http_only_to_this_machine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", f"{url}/")
+    assert load_settings().infobip_base_url == url
+
+
+def test_plain_http_elsewhere_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", "http://sandbox:3001")
+    with pytest.raises(SettingsError, match="INFOBIP_ALLOW_HTTP"):
+        load_settings()
+    monkeypatch.setenv("INFOBIP_ALLOW_HTTP", "true")
+    assert load_settings().infobip_base_url == "http://sandbox:3001"
+
+
+def test_a_dotenv_file_is_read_and_the_environment_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=4000\nPIN_LENGTH=4  # four\nINFOBIP_API_KEY='other'\nUNKNOWN=1\nPIN_TYPE=\n")
+    monkeypatch.setenv("PORT", "5000")
+    settings = load_settings()
+    assert (settings.port, settings.pin_length, settings.pin_type) == (5000, 4, "NUMERIC")
+    assert settings.infobip_api_key.get_secret_value() == "the-secret-key"
+
+
+def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INFOBIP_API_KEY")
+    monkeypatch.delenv("REDIS_URL")
+    Path("key").write_text("from-a-file\n")
+    Path("url").write_text("unix:///run/redis.sock")
+    Path(".env").write_text("REDIS_URL_FILE=url\n")
+    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "key")
+    assert load_settings().infobip_api_key.get_secret_value() == "from-a-file"
+    assert load_settings().redis_url.get_secret_value() == "unix:///run/redis.sock"
+    Path("key").write_text("\n")
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: "):
+        load_settings()
+    Path("key").unlink()
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: cannot be read from the file key"):
+        load_settings()
+
+
+def test_secrets_are_hidden_and_settings_frozen() -> None:
+    settings = load_settings()
+    assert "secret" not in repr(settings) + str(settings) + settings.model_dump_json(
+        exclude={"send_otp_limit", "verify_otp_limit", "phone_send_limit", "total_send_limit"}
+    )
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_REGION", "de")
+    monkeypatch.setenv("ALLOWED_COUNTRIES", "us, DE,")
+    settings = load_settings()
+    assert (settings.default_region, settings.allowed_countries) == ("DE", frozenset({"US", "DE"}))
+
+
+@pytest.mark.parametrize(
+    ("pin_type", "right", "wrong"),
+    [
+        ("NUMERIC", "012345", "01234a"),
+        ("ALPHA", "abcDEF", "abcDE1"),
+        ("HEX", "01abEF", "01abEG"),
+        ("ALPHANUMERIC", "0zZ9aA", "0zZ9a-"),
+    ],
+)
+def test_what_a_pin_looks_like(monkeypatch: pytest.MonkeyPatch, pin_type: str, right: str, wrong: str) -> None:
+    monkeypatch.setenv("PIN_TYPE", pin_type)
+    pattern = load_settings().pin_pattern
+    assert pattern.fullmatch(right)
+    assert not pattern.fullmatch(wrong)
+    assert not pattern.fullmatch(right + "\n")
+
+
+def test_every_setting_stands_in_the_example_and_in_the_readme() -> None:
+    root = Path(__file__).parent.parent
+    for name in Settings.model_fields:
+        assert f"{name.upper()}=" in (root / ".env.example").read_text()
+        assert f"`{name.upper()}`" in (root / "README.md").read_text()

@@ -1,0 +1,145 @@
+"""The newcomer's command: it starts everything, says where it is, and leaves nothing behind."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.parts import ROOT, free_port
+from tests.upstream import Upstream
+
+
+@contextmanager
+def make_run(tmp_path: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m sandbox`, what `make run` starts, in a directory without a `.env`."""
+    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox"],
+        cwd=tmp_path,
+        env={**inherited, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    with process.stdout:
+        yield process
+        process.kill()
+        process.wait()
+
+
+def until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C ends everything" in line:
+            return said
+    raise AssertionError(said)
+
+
+def descendants(pid: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return {int(child) for child in found}.union(*(descendants(int(child)) for child in found))
+
+
+def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port)) as process:
+        said = until_ready(process)
+        send, verify = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
+        assert '"OTP sent successfully."' in run(send)
+        inbox = requests.get(f"http://127.0.0.1:{sandbox_port}/inbox", timeout=5).json()["messages"]
+        assert '"OTP verified successfully."' in run(verify.replace("123456", inbox[0]["pin"]))
+        family = descendants(process.pid)
+        assert len(family) >= 4
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.stdout
+        rest = process.stdout.read()
+        assert process.wait(20) == 0
+    assert f"SMS to +14155552671: Your verification code is {inbox[0]['pin']}" in rest
+    assert "Traceback" not in rest
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["tmp"]
+
+
+def run(curl: str) -> str:
+    return subprocess.run(shlex.split(curl), capture_output=True, text=True, check=True).stdout
+
+
+def test_with_an_account_it_talks_to_that_infobip(tmp_path: Path, upstream: Upstream, redis_url: str) -> None:
+    port = free_port()
+    (tmp_path / ".env").write_text(
+        f"INFOBIP_BASE_URL={upstream.url}\nINFOBIP_API_KEY=mine\nINFOBIP_2FA_APP_ID=A\nINFOBIP_2FA_MSG_ID=M\n"
+        f"REDIS_URL={redis_url}\nPORT={port}\n"
+    )
+    with make_run(tmp_path) as process:
+        said = until_ready(process)
+        assert "the real Infobip" in said
+        assert "yours, by REDIS_URL" in said
+        answer = requests.post(f"http://127.0.0.1:{port}/send-otp", json={"phoneNumber": "+442071838750"}, timeout=5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert answer.status_code == 200
+    assert upstream.requests[0][1]["authorization"] == "App mine"
+
+
+@pytest.mark.parametrize(("name", "whose"), [("PORT", "the service"), ("SANDBOX_PORT", "the sandbox")])
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, name: str, whose: str) -> None:
+    ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    with socket.create_server(("127.0.0.1", int(ports[name]))), make_run(tmp_path, **ports) as process:
+        said, _ = process.communicate(timeout=20)
+    assert said == f"Port {ports[name]}, which {whose} listens on, is in use by another program.\n"
+    assert process.returncode == 1
+
+
+def test_half_an_account_is_refused_by_name(tmp_path: Path) -> None:
+    with make_run(tmp_path, INFOBIP_API_KEY="mine", PORT=str(free_port())) as process:
+        said, _ = process.communicate(timeout=20)
+    assert "INFOBIP_BASE_URL: is missing" in said
+    assert "Traceback" not in said
+    assert process.returncode == 1
+
+
+def test_a_part_that_dies_ends_the_whole(tmp_path: Path) -> None:
+    with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=str(free_port())) as process:
+        until_ready(process)
+        family = descendants(process.pid)
+        (sandbox,) = [pid for pid in family if "sandbox.infobip" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(sandbox, signal.SIGKILL)
+        said, _ = process.communicate(timeout=20)
+    assert "A part of the service has ended by itself" in said
+    assert process.returncode == 1
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [("sys.exit", "Python 3.11 or newer is needed"), ("ensurepip", "Python's venv module is missing")],
+)
+def test_what_make_says_to_an_unfit_python(tmp_path: Path, refuses: str, said: str) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for needed in ("requirements.txt", "sandbox/requirements.txt"):
+        (tmp_path / needed).parent.mkdir(exist_ok=True)
+        (tmp_path / needed).touch()
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$2" in *{refuses}*) exit 1;; esac\n')
+    python.chmod(0o755)
+    made = subprocess.run(
+        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 2
+    assert said in made.stderr
+    assert not (tmp_path / ".venv").exists()

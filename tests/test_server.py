@@ -1,0 +1,133 @@
+"""The server around the application: starting, stopping, logging."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+import requests
+
+import errors
+from app import STATUS, create_app
+from config import load_settings
+from tests import upstream as up
+from tests.conftest import OPEN
+from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
+from tests.upstream import PIN_ID, Upstream
+
+Start = Callable[..., Service]
+
+
+def test_every_error_has_its_one_status() -> None:
+    def family(kind: type[errors.OtpError]) -> set[type[errors.OtpError]]:
+        return {kind}.union(*(family(child) for child in kind.__subclasses__()))
+
+    assert family(errors.OtpError) == set(STATUS)
+
+
+def test_a_bad_setting_ends_the_start_with_one_message(tmp_path: Path) -> None:
+    started = time.monotonic()
+    process = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **ACCOUNT, "PORT": "http"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert time.monotonic() - started < 10
+    lines = process.stderr.splitlines()
+    assert lines[0] == "The settings are not right:"
+    assert sorted(line.split(":")[0].strip() for line in lines[1:-1]) == ["INFOBIP_BASE_URL", "PORT", "REDIS_URL"]
+
+
+def test_a_stop_waits_for_the_sends_in_flight(
+    start: Start, database: redis.Redis, upstream: Upstream, tmp_path: Path, redis_url: str, phone: str
+) -> None:
+    def slow(connection: object) -> None:
+        time.sleep(2)
+        up.answer(up.SENT)(connection)  # type: ignore[arg-type]
+
+    upstream.script.append(slow)
+    answers: list[requests.Response] = []
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}) as service:
+        client = threading.Thread(target=lambda: answers.append(service.send(phone, headers={"Connection": "close"})))
+        client.start()
+        while not upstream.requests:
+            time.sleep(0.01)
+        service.process.send_signal(signal.SIGTERM)
+        client.join()
+        assert service.process.wait(10) == 0
+    assert answers[0].status_code == 200
+    assert database.hget(f"otp:phoneNumber:{phone}", "pinId") == PIN_ID
+
+
+def test_a_restart_keeps_the_pins(
+    database: redis.Redis, sandbox: Sandbox, tmp_path: Path, redis_url: str, phone: str
+) -> None:
+    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
+    with Service.started(tmp_path, settings) as before:
+        assert before.send(phone).status_code == 200
+    with Service.started(tmp_path, settings) as after:
+        assert refusal(after.send(phone)) == (429, "too_many_requests")
+        assert after.verify(phone, sandbox.pin(phone)).status_code == 200
+
+
+def test_no_secret_in_any_answer_or_log_line(
+    start: Start, database: redis.Redis, upstream: Upstream, phone: str
+) -> None:
+    """At DEBUG, with every kind of failure."""
+    key, pin = "canary-api-key-5d1f", "918273"
+    settings = {"INFOBIP_API_KEY": key, "LOG_LEVEL": "DEBUG", "INFOBIP_TIMEOUT": "1s", "VERIFY_OTP_LIMIT": OPEN}
+    service = start(upstream.url, **settings)
+    answers = [service.send(phone)]
+    failures = [up.reset, up.silence, up.raw(b"junk\r\n\r\n"), up.answer(b"<html>"), up.error(401, "UNAUTHORIZED")]
+    bad_header = up.raw(b"HTTP/1.1 200 OK\r\nbad header\r\nContent-Length: 2\r\n\r\n{}")
+    lying = up.answer({"pinId": PIN_ID, "verified": "yes", "text": pin})
+    for act in (*failures, bad_header, lying, up.answer(up.WRONG)):
+        upstream.script.append(act)
+        database.hset(f"otp:phoneNumber:{phone}", "attempts", "0")
+        answers.append(service.verify(phone, pin))
+    answers += [service.verify(phone, f"{pin}x"), service.send(phone), service.send(f"{phone}x")]
+    assert len(upstream.requests) == 9
+    seen = service.log() + "".join(f"{a.headers} {a.text}" for a in answers)
+    for secret in (key, pin, PIN_ID, phone, phone.removeprefix("+")):
+        assert secret not in seen
+
+
+def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
+    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+
+    @app.get("/bug")
+    def bug() -> str:
+        raise RuntimeError("the PIN is 918273")
+
+    response = app.test_client().get("/bug")
+    assert response.status_code == 500
+    assert response.get_json() == {"error": "Something went wrong on our side.", "code": "internal_error"}
+    assert "bug: RuntimeError at" in caplog.text
+    assert response.headers["X-Request-ID"] in caplog.text
+    assert "918273" not in caplog.text
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_is_replaced(
+    database: redis.Redis, sandbox: Sandbox, tmp_path: Path, redis_url: str, phone: str, signal_number: int
+) -> None:
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}) as service:
+        (lost, _) = service.workers()
+        os.kill(lost, signal_number)
+        until = time.monotonic() + 10
+        while lost in service.workers() or len(service.workers()) != 2:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert service.send(phone).status_code == 200
