@@ -13,7 +13,7 @@ import requests
 from gevent import Timeout
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from errors import ProviderTimeout, ServiceUnavailable
 
@@ -90,6 +90,8 @@ class Transport:
             content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
         if len(content) > MAX_ANSWER:
             content = b""
+        elif response.raw.length_remaining:
+            raise ProtocolError("the answer was cut off")
         return Answer(response.status_code, response.headers.get("Retry-After", ""), content)
 
 

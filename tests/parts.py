@@ -137,7 +137,9 @@ class Service:
         return [int(pid) for pid in children.read_text().split()]
 
     def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
-        return requests.post(f"{self.url}{path}", json=json, timeout=30, **kwargs)
+        # A connection that a kept response keeps open would hold up the end of the service.
+        headers = {"Connection": "close", **kwargs.pop("headers", {})}
+        return requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
 
     def send(self, phone: str, **kwargs: Any) -> requests.Response:
         return self.post("/send-otp", {"phoneNumber": phone}, **kwargs)

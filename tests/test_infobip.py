@@ -38,6 +38,7 @@ SENDS: dict[str, tuple[Act, tuple[int, str], bool]] = {
     "drip": (up.drip, UNKNOWN, False),
     "garbage": (raw(b"SMTP 1.0 hello\r\n\r\n"), UNKNOWN, False),
     "cut off": (raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"pinId":'), UNKNOWN, False),
+    "cut off in a chunk": (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"), UNKNOWN, False),
     "truncated json": (answer(b'{"pinId":"AB'), UNCLEAR, False),
     "empty": (answer(b""), UNCLEAR, False),
     "204": (raw(b"HTTP/1.1 204 No Content\r\n\r\n"), UNCLEAR, False),

@@ -54,7 +54,7 @@ def test_the_window_slides(start: Start, database: redis.Redis, sandbox: Sandbox
     """A fixed window would let twice the limit through at its edge."""
     service = start(sandbox.url, VERIFY_OTP_LIMIT="4 per 2 seconds")
     let_through = []
-    until = time.monotonic() + 5
+    until = time.monotonic() + 4.5
     while time.monotonic() < until:
         if service.verify(phone, "123456").status_code == 401:
             let_through.append(time.monotonic())
@@ -174,8 +174,7 @@ def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redi
     service = start(sandbox.url, TOTAL_SEND_LIMIT="100000 per day", SEND_OTP_LIMIT=OPEN)
     tried = numbers(50000000)
     service.send(next(tried))
-    (key,) = database.scan_iter("LIMITS:*total*")
-    before = database.memory_usage(key)
     for _ in range(50):
         service.send(next(tried))
-    assert database.memory_usage(key) == before
+    (key,) = database.scan_iter("LIMITS:*total*")
+    assert (database.type(key), database.get(key)) == ("string", "51")

@@ -89,7 +89,10 @@ def test_with_an_account_it_talks_to_that_infobip(tmp_path: Path, upstream: Upst
         said = until_ready(process)
         assert "the real Infobip" in said
         assert "yours, by REDIS_URL" in said
-        answer = requests.post(f"http://127.0.0.1:{port}/send-otp", json={"phoneNumber": "+442071838750"}, timeout=5)
+        body = {"phoneNumber": "+442071838750"}
+        answer = requests.post(
+            f"http://127.0.0.1:{port}/send-otp", json=body, headers={"Connection": "close"}, timeout=5
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert answer.status_code == 200

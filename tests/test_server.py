@@ -59,7 +59,7 @@ def test_a_stop_waits_for_the_sends_in_flight(
     upstream.script.append(slow)
     answers: list[requests.Response] = []
     with Service.started(tmp_path, {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}) as service:
-        client = threading.Thread(target=lambda: answers.append(service.send(phone, headers={"Connection": "close"})))
+        client = threading.Thread(target=lambda: answers.append(service.send(phone)))
         client.start()
         while not upstream.requests:
             time.sleep(0.01)

@@ -95,21 +95,32 @@ class Upstream:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
+        received = b""
+        with connection:
             try:
-                while head := stream.readline().decode():
-                    headers = {}
-                    while line := stream.readline().decode().strip():
-                        name, _, value = line.partition(":")
-                        headers[name.lower()] = value.strip()
-                    body = json.loads(stream.read(int(headers["content-length"])))
-                    path = head.split()[1]
-                    self.requests.append((path, headers, body))
+                while True:
+                    while b"\r\n\r\n" not in received:
+                        received += _more(connection)
+                    head, _, received = received.partition(b"\r\n\r\n")
+                    first, *lines = head.decode().split("\r\n")
+                    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+                    while len(received) < int(headers["content-length"]):
+                        received += _more(connection)
+                    path, length = first.split()[1], int(headers["content-length"])
+                    self.requests.append((path, headers, json.loads(received[:length])))
+                    received = received[length:]
                     act = self.script.popleft() if self.script else self._usual(path)
                     act(connection)
-            except (OSError, ValueError):
+            except OSError:
                 return
 
     @staticmethod
     def _usual(path: str) -> Act:
         return answer(RIGHT if path.endswith("/verify") else SENT)
+
+
+def _more(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError("the client hung up")
+    return received
