@@ -15,13 +15,14 @@ from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 import errors
+import windows  # noqa: F401  Flask-Limiter finds its storage by the name otp://
+from admission import Admission
 from config import CONCURRENCY, Settings, load_settings
 from connection import Client, connect
 from inbound import Body, client_address, read_body
 from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
-from quotas import SendQuotas
 from store import Store
 from transport import Transport
 
@@ -115,9 +116,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     client = connect(settings.redis_url.get_secret_value())
     store = Store(client)
-    quotas = SendQuotas(client, settings.phone_send_limit, settings.total_send_limit)
+    cooldown, per_phone, total = settings.resend_cooldown, settings.phone_send_limit, settings.total_send_limit
+    admission = Admission(client, cooldown, per_phone, total)
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
-    api = OtpApi(OtpService(store, quotas, _infobip(settings), rules), store, settings)
+    api = OtpApi(OtpService(admission, store, _infobip(settings), rules), store, settings)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]

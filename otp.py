@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
+    from admission import Admission
     from infobip_client import InfobipClient
-    from quotas import SendQuotas
     from store import Store
 
 
@@ -26,41 +26,34 @@ class Rules:
 class OtpService:
     """Sends a PIN to a phone and checks what the person typed."""
 
-    def __init__(self, store: Store, quotas: SendQuotas, infobip: InfobipClient, rules: Rules) -> None:
+    def __init__(self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules) -> None:
+        self._admission = admission
         self._store = store
-        self._quotas = quotas
         self._infobip = infobip
         self._rules = rules
 
     def send(self, phone: str) -> None:
         """Have Infobip send a new PIN to `phone` (E.164); an older one stops working.
 
-        The cooldown is taken before anything is counted or sent, and kept unless it is certain that
-        nothing went out: so one accepted request sends at most one SMS, however many race.
+        The phone's cooldown is taken first, and kept unless it is certain that nothing went out: so one
+        accepted request sends at most one SMS, however many race.
 
         Raises:
             TooManyRequests: the phone's cooldown, its limit, the day's limit or Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        reservation = self._store.reserve(phone, self._rules.cooldown)
-        try:
-            self._quotas.take(phone)
-            self._send(phone)
-        except OtpError as e:
-            if e.nothing_done:
-                self._store.release(phone, reservation)
-            raise
-
-    def _send(self, phone: str) -> None:
+        reservation = self._admission.enter(phone)
         started = time.monotonic()
         try:
             pin_id = self._infobip.send_pin(phone)
         except OtpError as e:
             if e.nothing_done:
-                self._quotas.give_back(phone)
+                self._admission.leave(phone, reservation)
             raise
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        lifetime = self._rules.pin_lifetime - (time.monotonic() - started)
+        self._save(phone, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
+
+    def _save(self, phone: str, pin_id: str, lifetime: float) -> None:
         try:
             self._store.save(phone, pin_id, lifetime)
         except StoreUnavailable as e:

@@ -1,13 +1,11 @@
-"""The only module that knows what lies in Redis. Verbs of the domain, each one atomic step on one key.
+"""Which Infobip PIN belongs to which phone, in Redis. Verbs of the domain, each one atomic step.
 
-    otp:phoneNumber:+14155552671   hash  pinId, attempts   lives as long as the PIN
-    otp:cooldown:+14155552671      the id of the send that holds it   lives as long as the cooldown
+    otp:phoneNumber:+14155552671   hash of pinId and attempts   lives as long as the PIN
 
 Every verb raises StoreUnavailable when Redis does not answer, or answers with an error.
 """
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,19 +13,12 @@ from typing import Any
 from redis import RedisError
 
 from connection import Client
-from errors import StoreUnavailable, TooManyRequests
+from errors import StoreUnavailable
 
 log = logging.getLogger("otp.redis")
 
 # Scripts go out whole (EVAL): Redis keeps them compiled by their hash, and neither a restart, a failover
 # nor SCRIPT FLUSH can take them away.
-RESERVE = """
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
-return redis.call('PTTL', KEYS[1])
-"""
-RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-"""
 SAVE = """
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'pinId', ARGV[1], 'attempts', 0)
@@ -59,30 +50,14 @@ def redis_answers() -> Iterator[None]:
 
 
 class Store:
-    """Which Infobip PIN belongs to which phone, and which phones are cooling down."""
+    """The PINs that can be verified."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def reserve(self, phone: str, cooldown: float) -> str:
-        """Take the cooldown of `phone` for `cooldown` seconds; returns the id that releases it.
-
-        Raises:
-            TooManyRequests: somebody holds it, for `retry_after` seconds more.
-        """
-        reservation = secrets.token_hex(8)
-        left = self._eval(RESERVE, f"otp:cooldown:{phone}", reservation, _milliseconds(cooldown))
-        if left is not None:
-            raise TooManyRequests(retry_after=left / 1000)
-        return reservation
-
-    def release(self, phone: str, reservation: str) -> None:
-        """End a cooldown that this `reservation` holds."""
-        self._eval(RELEASE, f"otp:cooldown:{phone}", reservation)
-
     def save(self, phone: str, pin_id: str, lifetime: float) -> None:
         """Make `pin_id` the one PIN of `phone` for `lifetime` seconds, with no guess used."""
-        self._eval(SAVE, _pin_key(phone), pin_id, _milliseconds(lifetime))
+        self._eval(SAVE, _pin_key(phone), pin_id, milliseconds(lifetime))
 
     def attempt(self, phone: str, max_attempts: int) -> str | None:
         """Count one guess and return the PIN's id; None without a PIN or a guess left."""
@@ -111,5 +86,6 @@ def _pin_key(phone: str) -> str:
     return f"otp:phoneNumber:{phone}"
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """A lifetime as Redis takes it; at least 1."""
     return max(1, int(seconds * 1000))

