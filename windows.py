@@ -50,16 +50,13 @@ class WindowStorage(RedisStorage):
         name = self.prefixed_key(key)
         with redis_answers():
             acquired, window = self.client.eval(_ACQUIRE_AND_LOOK, 1, name, now, limit, expiry, amount)
-        self._asked.window = (key, (float(window[0]), int(window[1])) if window else (now, 0))
+        self._asked.window = (float(window[0]), int(window[1])) if window else (now, 0)
         return bool(acquired)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """The time of the window's oldest entry (Unix seconds) and the number of entries in it."""
-        asked: tuple[str, tuple[float, int]] | None = self._asked.__dict__.pop("window", None)
-        if asked and asked[0] == key:
-            return asked[1]
-        with redis_answers():
-            return super().get_moving_window(key, limit, expiry)
+        """The time of the oldest entry (Unix seconds) and the number of entries: of the window just asked."""
+        window: tuple[float, int] = self._asked.window
+        return window
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Counts and seconds left of the previous and the current window."""

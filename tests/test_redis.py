@@ -26,7 +26,7 @@ Start = Callable[..., Service]
 @pytest.fixture
 def own_redis() -> Iterator[ValkeyServer]:
     """A server that a test may break."""
-    server = ValkeyServer()
+    server = ValkeyServer(port=free_port())
     server.start()
     yield server
     server.terminate()
@@ -241,7 +241,7 @@ def test_a_cluster_of_three(
 
 
 def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
-    with ValkeyServer(unix_socket_path=tmp_path / "s") as server:
+    with ValkeyServer(port=free_port(), unix_socket_path=tmp_path / "s") as server:
         redis.Redis(port=server.port).config_set("requirepass", "p@ss:word")
         for url in (f"redis://:p%40ss%3Aword@127.0.0.1:{server.port}/2", f"unix://:p%40ss%3Aword@{tmp_path}/s?db=2"):
             assert connect(url).set("key", "value")
