@@ -1,20 +1,16 @@
-"""HTTP: the routes, and the one table from errors to statuses."""
+"""HTTP: the application, its routes and their request models."""
 
-import json
-import logging
 import math
-import random
 import re
 import time
-import traceback
-from http import HTTPStatus
+from functools import partial
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter, RateLimitExceeded
-from werkzeug.exceptions import HTTPException
 
 import errors
+import refusals
 import windows  # noqa: F401  Flask-Limiter finds its storage by the name otp://
 from admission import Admission
 from config import CONCURRENCY, Settings, load_settings
@@ -26,27 +22,7 @@ from phone import PhoneBook
 from store import Store
 from transport import Transport
 
-log = logging.getLogger("otp")
-
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
-
-STATUS: dict[type[errors.OtpError], int] = {
-    errors.InvalidRequest: 400,
-    errors.UnsupportedMediaType: 415,
-    errors.RequestTooLarge: 413,
-    errors.InvalidPhoneNumber: 400,
-    errors.PhoneNumberNotAllowed: 400,
-    errors.InvalidPinFormat: 400,
-    errors.InvalidOtp: 401,
-    errors.TooManyRequests: 429,
-    errors.ProviderRefused: 502,
-    errors.ProviderUnclear: 502,
-    errors.ServiceUnavailable: 503,
-    errors.StoreUnavailable: 503,
-    errors.PinNotSaved: 503,
-    errors.ProviderTimeout: 504,
-    errors.OtpError: 500,
-}
 
 
 class SendOtp(Body):
@@ -125,9 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(_identify)
     _add_routes(app, api, _limiter(app, client, settings.trusted_proxies), settings)
-    app.register_error_handler(errors.OtpError, refusal)
-    app.register_error_handler(HTTPException, _http_refusal)
-    app.register_error_handler(Exception, _bug)
+    refusals.register(app)
     return app
 
 
@@ -161,72 +135,27 @@ def _limiter(app: Flask, client: Client, trusted_proxies: int) -> Limiter:
         storage_options={"client": client},  # type: ignore[dict-item]
         strategy="moving-window",
     )
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        if limit := limiter.current_limit:
-            response.headers["X-RateLimit-Limit"] = str(limit.limit.amount)
-            response.headers["X-RateLimit-Remaining"] = str(limit.remaining)
-            response.headers["X-RateLimit-Reset"] = str(limit.reset_at)
-        response.headers["X-Request-ID"] = g.request_id
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    @app.errorhandler(RateLimitExceeded)
-    def exceeded(_: RateLimitExceeded) -> Response:
-        assert limiter.current_limit
-        return refusal(errors.TooManyRequests(limiter.current_limit.window.reset_time - time.time()))
-
+    app.register_error_handler(RateLimitExceeded, partial(_exceeded, limiter))
+    app.after_request(partial(_finish, limiter))
     return limiter
+
+
+def _exceeded(limiter: Limiter, _: RateLimitExceeded) -> Response:
+    assert limiter.current_limit
+    return refusals.refusal(errors.TooManyRequests(limiter.current_limit.window.reset_time - time.time()))
+
+
+def _finish(limiter: Limiter, response: Response) -> Response:
+    if limit := limiter.current_limit:
+        response.headers["X-RateLimit-Limit"] = str(limit.limit.amount)
+        response.headers["X-RateLimit-Remaining"] = str(limit.remaining)
+        response.headers["X-RateLimit-Reset"] = str(limit.reset_at)
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _identify() -> None:
     given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else _new_request_id()
-
-
-def _new_request_id() -> str:
-    return f"{random.getrandbits(128):032x}"
-
-
-def refusal(error: errors.OtpError) -> Response:
-    """The JSON answer to `error`."""
-    status = STATUS[type(error)]
-    if status >= 500:
-        log.warning("answered %d %s: %s request_id=%s", status, error.code, type(error).__name__, g.request_id)
-    response = _json(error.code, error.sentence, status)
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return response
-
-
-def raw_refusal(error: errors.OtpError) -> bytes:
-    """The whole HTTP answer to a request that the server in front of the application could not read."""
-    status = HTTPStatus(STATUS[type(error)])
-    body = json.dumps({"error": error.sentence, "code": error.code})
-    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {_new_request_id()}\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-def _http_refusal(error: HTTPException) -> Response:
-    """What Flask refuses before a view runs: an unknown path (404), a wrong method (405)."""
-    if error.code == 400:
-        return refusal(errors.InvalidRequest())
-    response = _json(error.name.lower().replace(" ", "_"), f"{error.name}.", error.code or 500)
-    if allowed := getattr(error, "valid_methods", None):
-        response.headers["Allow"] = ", ".join(allowed)
-    return response
-
-
-def _bug(error: Exception) -> Response:
-    # The message of an unexpected error may quote a PIN or a URL with a pinId: only its type and place are logged.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("bug: %s at %s:%s request_id=%s", type(error).__name__, place.filename, place.lineno, g.request_id)
-    return refusal(errors.OtpError())
-
-
-def _json(code: str, sentence: str, status: int) -> Response:
-    response: Response = jsonify(error=sentence, code=code)
-    response.status_code = status
-    return response
+    g.request_id = given if REQUEST_ID.fullmatch(given) else refusals.new_request_id()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,19 +41,16 @@ def _duration(text: Any) -> Any:
 def _limit(text: Any) -> Any:
     if not isinstance(text, str):
         return text
-    try:
-        limit = limits.parse(text)
-    except ValueError:
-        limit = None
-    if limit is None or limit.amount < 1:
-        raise ValueError("must be a limit like '5 per 15 minutes'")
-    return limit
+    with suppress(ValueError):
+        if (limit := limits.parse(text)).amount > 0:
+            return limit
+    raise ValueError("must be a limit like '5 per 15 minutes'")
 
 
 def _region(code: Any) -> str:
-    if str(code).strip().upper() not in SUPPORTED_REGIONS:
-        raise ValueError(f"knows no region {str(code)!r}; write ISO 3166 codes like US or DE")
-    return str(code).strip().upper()
+    if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
+        raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
+    return region
 
 
 def _secret(value: Any) -> Any:
@@ -174,7 +172,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is said in code beats the environment, which beats `.env`, which beats `X_FILE`."""
+        """In code beats the environment, which beats `.env`, which beats `X_FILE`."""
         return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
 
 
@@ -192,9 +190,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def _reason(error: Any) -> str:
-    if error["type"] == "missing":
-        return "is missing"
-    return str(error["msg"]).removeprefix("Value error, ")
+    return "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, on one screen. No HTTP in here: `app.STATUS` maps each class to its status.
+"""Everything that can go wrong, on one screen. No HTTP in here: `refusals.STATUS` maps each class to its status.
 
 OtpError
 ├── InvalidRequest            the request cannot be read

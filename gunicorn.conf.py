@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from gunicorn.http.errors import ParseException  # noqa: E402
 from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
 
-import app  # noqa: E402
+import app  # noqa: E402, F401
 from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
 from errors import InvalidRequest, OtpError  # noqa: E402
+from refusals import raw_refusal  # noqa: E402
 
 try:
     # Read here too: a bad setting ends the start. In a worker alone it would be restarted for ever.
@@ -64,7 +65,7 @@ class JsonWorker(GeventWorker):
             logging.getLogger("otp").error("bug: %s outside the application", type(exc).__name__)
         error = InvalidRequest() if isinstance(exc, ParseException) else OtpError()
         with suppress(OSError):
-            client.sendall(app.raw_refusal(error))
+            client.sendall(raw_refusal(error))
 
 
 worker_class = JsonWorker

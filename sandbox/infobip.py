@@ -18,7 +18,8 @@ from flask import Flask, Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 from werkzeug.exceptions import HTTPException
 
-from sandbox.two_factor import ApiError, Application, Configuration, Message, Pin, Template, TwoFactor
+from sandbox.model import ApiError, Application, Configuration, Message, Pin, Template
+from sandbox.two_factor import TwoFactor
 
 API_KEY = "sandbox-api-key"
 APPLICATION_ID = "sandbox-application"

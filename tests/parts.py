@@ -15,7 +15,8 @@ import requests
 from flask import Flask
 
 from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID, create_app
-from sandbox.two_factor import Application, Configuration, Template, TwoFactor
+from sandbox.model import Application, Configuration, Template
+from sandbox.two_factor import TwoFactor
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {

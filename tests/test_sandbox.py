@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID, make_server
-from sandbox.two_factor import ALPHABETS, KEPT_AFTER_EXPIRY, KEPT_MESSAGES, Configuration, Limit, seconds
+from sandbox.model import ALPHABETS, Configuration, Limit, seconds
+from sandbox.two_factor import KEPT_AFTER_EXPIRY, KEPT_MESSAGES
 from tests.parts import Sandbox
 from tests.test_stories import wrong
 

@@ -14,8 +14,9 @@ import redis
 import requests
 
 import errors
-from app import STATUS, create_app
+from app import create_app
 from config import load_settings
+from refusals import STATUS
 from tests import upstream as up
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal

@@ -7,7 +7,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.two_factor import Configuration
+from sandbox.model import Configuration
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
 

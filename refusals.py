@@ -1,0 +1,87 @@
+"""How a refusal looks on the wire: the one table from errors to statuses, and JSON for all of them."""
+
+import json
+import logging
+import math
+import random
+import traceback
+from http import HTTPStatus
+
+from flask import Flask, Response, g, jsonify
+from werkzeug.exceptions import HTTPException
+
+import errors
+
+log = logging.getLogger("otp")
+
+STATUS: dict[type[errors.OtpError], int] = {
+    errors.InvalidRequest: 400,
+    errors.UnsupportedMediaType: 415,
+    errors.RequestTooLarge: 413,
+    errors.InvalidPhoneNumber: 400,
+    errors.PhoneNumberNotAllowed: 400,
+    errors.InvalidPinFormat: 400,
+    errors.InvalidOtp: 401,
+    errors.TooManyRequests: 429,
+    errors.ProviderRefused: 502,
+    errors.ProviderUnclear: 502,
+    errors.ServiceUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    errors.PinNotSaved: 503,
+    errors.ProviderTimeout: 504,
+    errors.OtpError: 500,
+}
+
+
+def register(app: Flask) -> None:
+    """Have `app` answer everything that goes wrong in it."""
+    app.register_error_handler(errors.OtpError, refusal)
+    app.register_error_handler(HTTPException, _http_refusal)
+    app.register_error_handler(Exception, _bug)
+
+
+def new_request_id() -> str:
+    """32 hex digits; not a secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def refusal(error: errors.OtpError) -> Response:
+    """The JSON answer to `error`."""
+    status = STATUS[type(error)]
+    if status >= 500:
+        log.warning("answered %d %s: %s request_id=%s", status, error.code, type(error).__name__, g.request_id)
+    response = _json(error.code, error.sentence, status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return response
+
+
+def raw_refusal(error: errors.OtpError) -> bytes:
+    """The whole HTTP answer to a request that the server in front of the application could not read."""
+    status = HTTPStatus(STATUS[type(error)])
+    body = json.dumps({"error": error.sentence, "code": error.code})
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {new_request_id()}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def _http_refusal(error: HTTPException) -> Response:
+    """What Flask refuses before a view runs: an unknown path (404), a wrong method (405)."""
+    if error.code == 400:
+        return refusal(errors.InvalidRequest())
+    response = _json(error.name.lower().replace(" ", "_"), f"{error.name}.", error.code or 500)
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(allowed)
+    return response
+
+
+def _bug(error: Exception) -> Response:
+    # The message of an unexpected error may quote a PIN or a URL with a pinId: only its type and place are logged.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("bug: %s at %s:%s request_id=%s", type(error).__name__, place.filename, place.lineno, g.request_id)
+    return refusal(errors.OtpError())
+
+
+def _json(code: str, sentence: str, status: int) -> Response:
+    response: Response = jsonify(error=sentence, code=code)
+    response.status_code = status
+    return response
