@@ -66,8 +66,6 @@ def raw_refusal(error: errors.OtpError) -> bytes:
 
 def _http_refusal(error: HTTPException) -> Response:
     """What Flask refuses before a view runs: an unknown path (404), a wrong method (405)."""
-    if error.code == 400:
-        return refusal(errors.InvalidRequest())
     response = _json(error.name.lower().replace(" ", "_"), f"{error.name}.", error.code or 500)
     if allowed := getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(allowed)

@@ -11,7 +11,8 @@ if __name__ == "__main__":
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -136,15 +137,21 @@ def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer
     return server
 
 
+def _account(environment: Mapping[str, str]) -> tuple[Application, Template]:
+    """The one application and template there are, with PINs as the service's settings say."""
+    lifetime = environment.get("PIN_TIME_TO_LIVE") or SANDBOX_CONFIGURATION.pin_time_to_live
+    length, pin_type = environment.get("PIN_LENGTH") or "6", environment.get("PIN_TYPE") or "NUMERIC"
+    return (
+        Application(APPLICATION_ID, "Sandbox", replace(SANDBOX_CONFIGURATION, pin_time_to_live=lifetime)),
+        Template(MESSAGE_ID, APPLICATION_ID, pin_length=int(length), pin_type=pin_type),
+    )
+
+
 def main() -> None:
     """Serve until told to stop."""
     address = os.environ.get("SANDBOX_HOST", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT", "3001"))
     two_factor = TwoFactor(deliver=_print)
-    length, pin_type = int(os.environ.get("PIN_LENGTH", "6")), os.environ.get("PIN_TYPE", "NUMERIC")
-    two_factor.add(
-        Application(APPLICATION_ID, "Sandbox", SANDBOX_CONFIGURATION),
-        Template(MESSAGE_ID, APPLICATION_ID, pin_length=length, pin_type=pin_type),
-    )
+    two_factor.add(*_account(os.environ))
     try:
         make_server(address, create_app(two_factor)).serve_forever()
     except KeyboardInterrupt:

@@ -56,11 +56,13 @@ def descendants(pid: int) -> set[int]:
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     port, sandbox_port = free_port(), free_port()
-    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port)) as process:
+    pins = {"PIN_LENGTH": "4", "PIN_TYPE": "HEX", "PIN_TIME_TO_LIVE": "20m"}
+    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port), **pins) as process:
         said = until_ready(process)
         send, verify = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
-        assert '"OTP sent successfully."' in run(send)
+        assert '"expiresIn":1200' in run(send)
         inbox = requests.get(f"http://127.0.0.1:{sandbox_port}/inbox", timeout=5).json()["messages"]
+        assert re.fullmatch("[0-9A-F]{4}", inbox[0]["pin"])
         assert '"OTP verified successfully."' in run(verify.replace("123456", inbox[0]["pin"]))
         family = descendants(process.pid)
         assert len(family) >= 4

@@ -13,7 +13,8 @@ import trustme
 
 from errors import ServiceUnavailable
 from tests.parts import free_port
-from transport import Transport
+from tests.upstream import Upstream
+from transport import PAUSE, Transport
 
 
 @pytest.fixture
@@ -102,6 +103,28 @@ def test_garbage_in_place_of_tls() -> None:
         threading.Thread(target=babble, daemon=True).start()
         with pytest.raises(ServiceUnavailable):
             post("localhost", listener.getsockname()[1])
+
+
+def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody begins to listen in the pause between the two tries."""
+    with Upstream() as upstream:
+        port = free_port()
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            late = socket.create_server(("127.0.0.1", port))
+            threading.Thread(target=lambda: upstream._serve(late.accept()[0]), daemon=True).start()
+
+        monkeypatch.setattr("transport.time.sleep", pause)
+        transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1)
+        with pytest.raises(ServiceUnavailable):
+            transport.post("/2fa/2/pin", {}, tries=1)
+        assert pauses == []
+        assert transport.post("/2fa/2/pin/x/verify", {"pin": "1"}, tries=2).status == 200
+        assert len(upstream.requests) == 1
+        assert len(pauses) == 1
+        assert PAUSE[0] <= pauses[0] <= PAUSE[1]
 
 
 def test_nobody_listens() -> None:
