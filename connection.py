@@ -14,6 +14,7 @@ from gevent.queue import LifoQueue
 from redis import BlockingConnectionPool, Connection, Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
+from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -52,20 +53,35 @@ class BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
     """Waits for a free connection to the primary instead of failing at once."""
 
 
-def connect(url: str) -> Client:
-    """Make a client for `url`. Only a Cluster is contacted right away (for its map of slots).
+def check(url: str) -> str:
+    """Return `url` if it is one of those above.
 
     Raises:
-        ValueError: the URL is not one of those above.
+        ValueError: it is not; the message shows nothing of it, for it may hold a password.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
+    scheme = url.partition("://")[0]
+    if scheme not in SCHEMES:
         raise ValueError(f"must start with one of {', '.join(s + '://' for s in SCHEMES)}")
-    if parts.scheme == "redis+sentinel":
+    try:
+        if scheme.startswith("redis+"):
+            _hosts(url)
+        else:
+            parse_url(url)
+    except ValueError as e:
+        raise ValueError(f"must be a URL like {scheme}://host:port") from e
+    if scheme == "redis+sentinel" and not urlsplit(url).path.strip("/"):
+        raise ValueError("must name the Sentinel service: redis+sentinel://host:port/service")
+    return url
+
+
+def connect(url: str) -> Client:
+    """Make a client for `url`, which `check` lets through. Only a Cluster is contacted right away, for its slots."""
+    scheme = urlsplit(url).scheme
+    if scheme == "redis+sentinel":
         return _sentinel(url)
-    if parts.scheme == "redis+cluster":
+    if scheme == "redis+cluster":
         return _cluster(url)
-    kind = {"connection_class": PromptConnection} if parts.scheme == "redis" else {}
+    kind = {"connection_class": PromptConnection} if scheme == "redis" else {}
     return Redis(connection_pool=BlockingConnectionPool.from_url(url, retry=_no_retry(), **kind, **_SOCKET, **_POOL))
 
 
@@ -84,8 +100,6 @@ def _cluster(url: str) -> RedisCluster:
 def _sentinel(url: str) -> Redis:
     parts = urlsplit(url)
     service, db = parts.path.strip("/"), parse_qs(parts.query).get("db", ["0"])[0]
-    if not service:
-        raise ValueError("must name the Sentinel service: redis+sentinel://host:port/service")
     sentinel = Sentinel(
         _hosts(url),
         sentinel_kwargs={"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "retry": _no_retry(), "protocol": 2},

