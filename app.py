@@ -130,11 +130,14 @@ def _limiter(app: Flask, client: Client, trusted_proxies: int) -> Limiter:
     """The limits by address. Its own headers stay off: they would put its Retry-After over a cooldown's."""
     limiter = Limiter(
         lambda: client_address(request, trusted_proxies),
-        app=app,
         storage_uri="otp://",
         storage_options={"client": client},  # type: ignore[dict-item]
         strategy="moving-window",
     )
+    # A limiter that is there already does not hook itself into every request, where it would look, at a price
+    # that can be measured, for limits of the whole application. Ours hang on the two views.
+    app.extensions["limiter"] = {limiter}
+    limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, partial(_exceeded, limiter))
     app.after_request(partial(_finish, limiter))
     return limiter
@@ -147,12 +150,12 @@ def _exceeded(limiter: Limiter, _: RateLimitExceeded) -> Response:
 
 def _finish(limiter: Limiter, response: Response) -> Response:
     if limit := limiter.current_limit:
-        response.headers["X-RateLimit-Limit"] = str(limit.limit.amount)
-        response.headers["X-RateLimit-Remaining"] = str(limit.remaining)
-        response.headers["X-RateLimit-Reset"] = str(limit.reset_at)
-    response.headers["X-Request-ID"] = g.request_id
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.add("X-RateLimit-Limit", limit.limit.amount)
+        response.headers.add("X-RateLimit-Remaining", limit.remaining)
+        response.headers.add("X-RateLimit-Reset", limit.reset_at)
+    response.headers.add("X-Request-ID", g.request_id)
+    response.headers.add("Cache-Control", "no-store")
+    response.headers.add("X-Content-Type-Options", "nosniff")
     return response
 
 
