@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from flask import Flask
 
@@ -134,8 +135,7 @@ class Service:
         return self._log.read_text()
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
     def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
         # A connection that a kept response keeps open would hold up the end of the service.

