@@ -84,7 +84,7 @@ class OtpApi:
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the service from `settings`, or from those of the environment.
 
-    Opens no connection, but to a Redis Cluster. Call it in the process that serves, not before a fork.
+    Opens no connection yet. Call it in the process that serves, not before a fork.
 
     Raises:
         SettingsError: the settings of the environment are not right.

@@ -5,8 +5,9 @@ redis+sentinel://[user:password@]host:port[,host:port...]/service[?db=n]
 redis+cluster://[user:password@]host:port[,host:port...]
 """
 
+from collections.abc import Callable
 from select import POLLIN
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gevent import monkey
@@ -53,6 +54,19 @@ class BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
     """Waits for a free connection to the primary instead of failing at once."""
 
 
+class LateCluster:
+    """A Cluster's client that is made when it is first used, for it wants the map of slots at once."""
+
+    def __init__(self, make: Callable[[], RedisCluster]) -> None:
+        self._make = make
+        self._client: RedisCluster | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._client is None:
+            self._client = self._make()
+        return getattr(self._client, name)
+
+
 def check(url: str) -> str:
     """Return `url` if it is one of those above.
 
@@ -75,12 +89,12 @@ def check(url: str) -> str:
 
 
 def connect(url: str) -> Client:
-    """Make a client for `url`, which `check` lets through. Only a Cluster is contacted right away, for its slots."""
+    """Make a client for `url`, which `check` lets through. Contacts nobody yet."""
     scheme = urlsplit(url).scheme
     if scheme == "redis+sentinel":
         return _sentinel(url)
     if scheme == "redis+cluster":
-        return _cluster(url)
+        return cast(RedisCluster, LateCluster(lambda: _cluster(url)))
     kind = {"connection_class": PromptConnection} if scheme == "redis" else {}
     return Redis(connection_pool=BlockingConnectionPool.from_url(url, retry=_no_retry(), **kind, **_SOCKET, **_POOL))
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis import RedisError
+from redis.exceptions import RedisClusterException
 
 from connection import Client
 from errors import StoreUnavailable
@@ -44,7 +45,7 @@ def redis_answers() -> Iterator[None]:
     """Turn whatever Redis fails with into StoreUnavailable."""
     try:
         yield
-    except (RedisError, OSError, UnicodeError) as e:
+    except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
         log.error("Redis failed: %s", type(e).__name__)
         raise StoreUnavailable(retry_after=1) from e
 

