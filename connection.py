@@ -7,12 +7,13 @@ redis+cluster://[user:password@]host:port[,host:port...]
 
 from collections.abc import Callable
 from select import POLLIN
+from ssl import SSLWantReadError
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gevent import monkey
 from gevent.queue import LifoQueue
-from redis import BlockingConnectionPool, Connection, Redis, RedisCluster
+from redis import BlockingConnectionPool, Connection, Redis, RedisCluster, SSLConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
@@ -48,6 +49,22 @@ class PromptConnection(Connection):
         poll = _native_poll()
         poll.register(self._sock, POLLIN)
         return bool(poll.poll(0))
+
+
+class PromptTlsConnection(SSLConnection):
+    """The same over TLS 1.3, where a new connection has session tickets to read: they are no data."""
+
+    def can_read(self, timeout: float = 0) -> bool:
+        """Whether there is anything of Redis to read, or the end, right now."""
+        sock: Any = self._sock
+        sock.settimeout(0)
+        try:
+            sock.recv(1)  # what comes unasked makes the pool close the connection: nothing is lost
+        except (SSLWantReadError, BlockingIOError):
+            return False
+        finally:
+            sock.settimeout(self.socket_timeout)
+        return True
 
 
 class BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
@@ -95,7 +112,8 @@ def connect(url: str) -> Client:
         return _sentinel(url)
     if scheme == "redis+cluster":
         return cast(RedisCluster, LateCluster(lambda: _cluster(url)))
-    kind = {"connection_class": PromptConnection} if scheme == "redis" else {}
+    prompt = {"redis": PromptConnection, "rediss": PromptTlsConnection}.get(scheme)
+    kind: dict[str, Any] = {"connection_class": prompt} if prompt else {}
     return Redis(connection_pool=BlockingConnectionPool.from_url(url, retry=_no_retry(), **kind, **_SOCKET, **_POOL))
 
 

