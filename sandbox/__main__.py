@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _run(running: ExitStack) -> None:
-    environment = {**{k: v for k, v in dotenv_values(ENV_FILE).items() if v}, **os.environ}
+    environment = {name: value for name, value in {**dotenv_values(ENV_FILE), **os.environ}.items() if value}
     real = any(f"{name}{suffix}" in environment for name in ACCOUNT for suffix in ("", "_FILE"))
     if not real:
         environment = {**GENEROUS, **environment, **ACCOUNT}
@@ -124,7 +124,11 @@ def _announce(port: int, *, real: bool, embedded: bool, limits: Mapping[str, str
     json = "-H 'Content-Type: application/json'"
     service = f"http://localhost:{port}"
     infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL}/inbox (its SMS appear below)"
-    wide = "" if real else f"\n  limits    by address wide open: {limits['SEND_OTP_LIMIT']}"
+    wide = (
+        ""
+        if real
+        else "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address".format_map(limits)
+    )
     phone = "+14155552671"
     print(
         f"""

@@ -57,8 +57,10 @@ def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     port, sandbox_port = free_port(), free_port()
     pins = {"PIN_LENGTH": "4", "PIN_TYPE": "HEX", "PIN_TIME_TO_LIVE": "20m"}
-    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port), **pins) as process:
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())  # copied and not filled in
+    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port), INFOBIP_API_KEY="", **pins) as process:
         said = until_ready(process)
+        assert "5 per 15 minutes to send and 10 per 5 minutes to verify" in said
         send, verify = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert '"expiresIn":1200' in run(send)
         inbox = requests.get(f"http://127.0.0.1:{sandbox_port}/inbox", timeout=5).json()["messages"]
@@ -74,7 +76,7 @@ def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) ->
     assert "Traceback" not in rest
     assert not [each for each in family if each.is_running()]
     assert list((tmp_path / "tmp").iterdir()) == []
-    assert [p.name for p in tmp_path.iterdir()] == ["tmp"]
+    assert {p.name for p in tmp_path.iterdir()} == {"tmp", ".env"}
 
 
 def run(curl: str) -> str:
@@ -108,6 +110,19 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, name: str, whose: str) ->
         said, _ = process.communicate(timeout=20)
     assert said == f"Port {ports[name]}, which {whose} listens on, is in use by another program.\n"
     assert process.returncode == 1
+
+
+def test_playing_does_not_run_into_the_limits_by_address(tmp_path: Path) -> None:
+    ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    with make_run(tmp_path, **ports) as process:
+        assert "1000 per minute to send and 1000 per minute to verify" in until_ready(process)
+        for n in range(7):
+            body = {"phoneNumber": f"+491511000000{n}"}
+            headers = {"Connection": "close"}
+            sent = requests.post(f"http://127.0.0.1:{ports['PORT']}/send-otp", json=body, headers=headers, timeout=5)
+            assert sent.status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
 
 
 def test_half_an_account_is_refused_by_name(tmp_path: Path) -> None:
