@@ -124,17 +124,14 @@ def _announce(port: int, *, real: bool, embedded: bool, limits: Mapping[str, str
     json = "-H 'Content-Type: application/json'"
     service = f"http://localhost:{port}"
     infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL}/inbox (its SMS appear below)"
-    wide = (
-        ""
-        if real
-        else "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address".format_map(limits)
-    )
+    by_address = "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
+    limits_line = "" if real else by_address.format_map(limits)
     phone = "+14155552671"
     print(
         f"""
   service   {service}
   Infobip   {infobip}
-  Redis     {"embedded, empty at each start" if embedded else "yours, by REDIS_URL"}{wide}
+  Redis     {"embedded, empty at each start" if embedded else "yours, by REDIS_URL"}{limits_line}
 
 Send a PIN:
   curl {service}/send-otp {json} -d '{{"phoneNumber":"{phone}"}}'

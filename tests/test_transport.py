@@ -111,10 +111,15 @@ def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPa
         port = free_port()
         pauses: list[float] = []
 
+        def answer_one(listener: socket.socket) -> None:
+            with listener:
+                connection, _ = listener.accept()
+            upstream._serve(connection)
+
         def pause(seconds: float) -> None:
             pauses.append(seconds)
             late = socket.create_server(("127.0.0.1", port))
-            threading.Thread(target=lambda: upstream._serve(late.accept()[0]), daemon=True).start()
+            threading.Thread(target=answer_one, args=(late,), daemon=True).start()
 
         monkeypatch.setattr("transport.time.sleep", pause)
         transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1)
