@@ -234,6 +234,7 @@ def test_a_sentinel_set_and_its_failover(
 def start_cluster(binary: str, processes: list[Popen[bytes]], ports: list[int], directory: Path) -> list[redis.Redis]:
     for port in ports:
         flags = ["--port", str(port), "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--save", ""]
+        flags += ["--cluster-node-timeout", "2000"]
         (directory / str(port)).mkdir()
         processes.append(Popen([binary, *flags, "--dir", str(directory / str(port))], stdout=DEVNULL))
     nodes = [redis.Redis(port=port, decode_responses=True) for port in ports]
@@ -241,9 +242,9 @@ def start_cluster(binary: str, processes: list[Popen[bytes]], ports: list[int], 
         eventually(node.ping)
     for number, node in enumerate(nodes):
         node.execute_command("CLUSTER", "ADDSLOTSRANGE", number * 5461, 16383 if number == 2 else number * 5461 + 5460)
-        own = node.config_get("cluster-port")["cluster-port"]
-        for other in nodes:
-            other.execute_command("CLUSTER", "MEET", "127.0.0.1", ports[number], own)
+    for port, node in zip(ports[1:], nodes[1:], strict=True):  # who meets each other at once may have to begin again
+        bus = node.config_get("cluster-port")["cluster-port"]
+        nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
     for node in nodes:
         eventually(lambda: node.cluster("INFO")["cluster_state"] == "ok")  # noqa: B023
     return nodes
