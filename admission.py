@@ -66,7 +66,8 @@ class Admission:
             )
             refused, day_has_room = pipe.execute()
         if refused is not None:
-            self._uncount(day_has_room)
+            if day_has_room:
+                self._uncount()
             raise TooManyRequests(self._wait(refused))
         if not day_has_room:
             self._release(phone, reservation)
@@ -76,16 +77,15 @@ class Admission:
     def leave(self, phone: str, reservation: str) -> None:
         """Undo `enter` where nothing was sent."""
         self._release(phone, reservation)
-        self._uncount(True)
+        self._uncount()
 
     def _release(self, phone: str, reservation: str) -> None:
         with redis_answers():
             self._client.eval(_LEAVE, 2, *_keys(phone), reservation)
 
-    def _uncount(self, counted: bool) -> None:
-        if counted:
-            with redis_answers():
-                self._client.eval(_UNCOUNT, 1, self._day[1])
+    def _uncount(self) -> None:
+        with redis_answers():
+            self._client.eval(_UNCOUNT, 1, self._day[1])
 
     def _wait(self, refused: int | str) -> float:
         if isinstance(refused, int):
