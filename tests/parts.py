@@ -15,8 +15,11 @@ import psutil
 import requests
 from flask import Flask
 
-from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID, create_app
+from sandbox.authorization import API_KEY
+from sandbox.choices import Choices
 from sandbox.model import Application, Configuration, Template
+from sandbox.pins import Message
+from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app
 from sandbox.two_factor import TwoFactor
 
 ROOT = Path(__file__).parent.parent
@@ -61,14 +64,23 @@ class Sandbox:
     def __init__(self) -> None:
         self.reset()
 
-    def reset(self, configuration: Configuration = LAX, **template: Any) -> None:
+    def reset(self, configuration: Configuration = LAX, choices: Choices | None = None, **template: Any) -> None:
+        self.empty(choices)
+        application = Application(application_id=APPLICATION_ID, name="Tests", configuration=configuration)
+        ids = {"message_id": MESSAGE_ID, "application_id": APPLICATION_ID}
+        text = {"message_text": "Your code is {{pin}}", "pin_length": 6, "pin_type": "NUMERIC"}
+        self.two_factor.applications.add(application, Template(**{**ids, **text, **template}))
+
+    def empty(self, choices: Choices | None = None, fixed_pin: str | None = None) -> None:
+        """An account without an application."""
         self.clock = Clock()
-        self.two_factor = TwoFactor(deliver=lambda _: None, clock=self.clock)
-        self.two_factor.add(
-            Application(APPLICATION_ID, "Tests", configuration), Template(MESSAGE_ID, APPLICATION_ID, **template)
-        )
+        self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
         self._api: Flask = create_app(self.two_factor)
         self.calls: list[str] = []
+
+    @property
+    def messages(self) -> list[Message]:
+        return self.two_factor.changes()[1]
 
     def app(self, environ: Any, start_response: Any) -> Any:
         self.calls.append(environ["PATH_INFO"])
@@ -76,7 +88,7 @@ class Sandbox:
 
     def pins(self, phone: str) -> list[str]:
         """The PINs that arrived on `phone`, oldest first."""
-        return [m.pin for m in self.two_factor.messages if f"+{m.to}" == phone]
+        return [m.pin.value for m in self.messages if f"+{m.pin.to}" == phone]
 
     def pin(self, phone: str) -> str:
         """The newest one."""

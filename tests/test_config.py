@@ -142,7 +142,7 @@ def test_secrets_are_hidden_and_settings_frozen() -> None:
         exclude={"send_otp_limit", "verify_otp_limit", "phone_send_limit", "total_send_limit"}
     )
     with pytest.raises(ValueError, match="frozen"):
-        settings.port = 1
+        settings.port = 1  # type: ignore[misc]
 
 
 def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,4 +95,4 @@ def test_limits_are_exact_however_many_race(
     bodies = [{"phoneNumber": f"+49153{n}"} for n in range(10000000, 10000060)]
     statuses = Counter(crowd.map(lambda body: post(service, "/send-otp", body), bodies))
     assert statuses == {200: 20, 429: 40}
-    assert len(sandbox.two_factor.messages) == 20
+    assert len(sandbox.messages) == 20

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.infobip import API_KEY, APPLICATION_ID, MESSAGE_ID, make_server
-from sandbox.model import ALPHABETS, Configuration, Limit, seconds
+from sandbox.authorization import API_KEY
+from sandbox.grammar import ALPHABETS, Limit, seconds
+from sandbox.model import Channel, Configuration, SendRequest
+from sandbox.server import APPLICATION_ID, MESSAGE_ID, make_server
 from sandbox.two_factor import KEPT_AFTER_EXPIRY, KEPT_MESSAGES
 from tests.parts import Sandbox
 from tests.test_stories import wrong
@@ -49,7 +51,7 @@ def test_the_inbox_shows_what_arrived(sandbox: Sandbox) -> None:
     send(sandbox, "14155552671")
     inbox = requests.get(f"{sandbox.url}/inbox", timeout=5).json()["messages"]
     assert [m["to"] for m in inbox] == ["+14155552671", f"+{TO}"]
-    assert inbox[1]["text"] == f"Your verification code is {inbox[1]['pin']}"
+    assert inbox[1]["text"] == f"Your code is {inbox[1]['pin']}"
     of_one = requests.get(f"{sandbox.url}/inbox", params={"to": f"+{TO}"}, timeout=5).json()["messages"]
     assert of_one == inbox[1:]
 
@@ -141,15 +143,17 @@ def test_pins_have_the_templates_form(sandbox: Sandbox, pin_type: str) -> None:
     pins = []
     for n in range(20):
         send(sandbox, f"491511234567{n % 10}")
-        pins = [m.pin for m in sandbox.two_factor.messages]
+        pins = [m.pin.value for m in sandbox.messages]
     assert len(set(pins)) == 20
     assert all(len(pin) == 8 and set(pin) <= set(ALPHABETS[pin_type]) for pin in pins)
 
 
 def test_memory_is_bounded(sandbox: Sandbox) -> None:
     for n in range(KEPT_MESSAGES + 10):
-        sandbox.two_factor.send(APPLICATION_ID, MESSAGE_ID, str(4915110000000 + n))
-    assert len(sandbox.two_factor.messages) == KEPT_MESSAGES
+        to = str(4915110000000 + n)
+        request = SendRequest(application_id=APPLICATION_ID, message_id=MESSAGE_ID, to=to)
+        sandbox.two_factor.send(request, Channel.SMS)
+    assert len(sandbox.messages) == KEPT_MESSAGES
 
 
 @pytest.mark.parametrize(("text", "value"), [("10m", 600), ("h", 3600), ("500ms", 0.5), ("2d", 172800), ("1s", 1)])
@@ -167,7 +171,7 @@ def test_limits() -> None:
     assert Limit.parse("3/1d") == Limit(3, 86400)
     assert Limit.parse("2/s") == Limit(2, 1)
     for text in ("3", "/1d", "x/1d", "3/"):
-        with pytest.raises(ValueError, match="no"):
+        with pytest.raises(ValueError, match="must be"):
             Limit.parse(text)
 
 

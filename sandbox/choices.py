@@ -1,0 +1,53 @@
+"""What the sandbox does where Infobip's documents are silent or disagree: all of it, in this one place.
+
+Can be switched, by environment variable (SANDBOX_ and the name of the field below):
+
+    created_status         create application: 201 by the contract and in real traffic; the official SDKs know only 200
+    unknown_pin_status     a pinId that nobody knows: 404 by the contract; real traffic of version 1 had 400
+    updates                what a PUT leaves out stays as it is (merge), or falls back to its default (replace)
+    older_pins             a new PIN for a number leaves its older ones valid, or ends them (void)
+    resend_restarts        a resend gives the PIN its whole life again
+    used_pin_error         a used PIN, where one use is allowed: verified false with this pinError
+    last_attempt_error     the last wrong attempt: WRONG_PIN with 0 remaining, or NO_MORE_PIN_ATTEMPTS at once
+    throttled_costs        a verify that the verify limit refused costs an attempt
+    timestamps             verifiedAt and sentAt: in seconds as in the examples, or in milliseconds as in the text
+
+Always so:
+
+    limits                 slide; a refused request does not count; 429 TOO_MANY_REQUESTS without Retry-After
+    durations, limits      no zero, no blanks, lower case; every period at most a year (verifyPinLimit: a day)
+    pinAttempts            at least 1; they are the PIN's, shared by all its resends
+    pinLength              1 to 16, 4 if not given
+    PINs                   upper case, compared as they are; right: attemptsRemaining 0; expired: TTL_EXPIRED
+    messageText            without {{pin}}: 400; a placeholder that is not filled stays as it is written
+    an application that is not enabled            400, also for a resend; verify goes on
+    unknown application, template of another one  404; template of the wrong channel 400
+    resend                 the same PIN and pinId; counts as a send; SMS and voice also instead of each other;
+                           404 once the PIN has been verified, has expired or has no attempts left
+    to                     4 to 15 digits with or without +, answered without; an e-mail address has one @
+    ncNeeded=false         no ncStatus in the answer, and the SMS goes out whatever the number
+    not reachable          NC_DESTINATION_NOT_REACHABLE; by voice callStatus UNDELIVERABLE_NOT_DELIVERED
+    msisdn of an e-mail PIN                       the e-mail address
+    verifications          one a PIN, oldest first; none is an empty list; `sent` false is what was not reachable
+    JSON only              whatever Content-Type says; no XML
+"""
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Choices(BaseSettings):
+    """See above. The defaults are what is likeliest at Infobip."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", env_ignore_empty=True, frozen=True)
+
+    created_status: Literal["201", "200"] = "201"
+    unknown_pin_status: Literal["404", "400"] = "404"
+    updates: Literal["merge", "replace"] = "merge"
+    older_pins: Literal["valid", "void"] = "valid"
+    resend_restarts: bool = False
+    used_pin_error: Literal["NO_MORE_PIN_ATTEMPTS", "WRONG_PIN", "TTL_EXPIRED"] = "NO_MORE_PIN_ATTEMPTS"
+    last_attempt_error: Literal["WRONG_PIN", "NO_MORE_PIN_ATTEMPTS"] = "WRONG_PIN"
+    throttled_costs: bool = False
+    timestamps: Literal["seconds", "milliseconds"] = "seconds"

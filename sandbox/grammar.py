@@ -1,0 +1,55 @@
+"""How Infobip writes durations, limits and placeholders, and what its PINs are made of."""
+
+import re
+import string
+from dataclasses import dataclass
+
+DAY = 86400.0
+YEAR = 365 * DAY
+ALPHABETS = {
+    "NUMERIC": string.digits,
+    "ALPHA": string.ascii_uppercase,
+    "HEX": string.digits + "ABCDEF",
+    "ALPHANUMERIC": string.ascii_uppercase + string.digits,
+}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
+
+
+def seconds(duration: str, longest: float = YEAR) -> float:
+    """Read `{timeLength}{timeUnit}`; the length may be left out and is then 1.
+
+    Raises:
+        ValueError: it is not of that form, zero, or longer than `longest` seconds.
+    """
+    written = re.fullmatch("([0-9]{0,15})(ms|s|m|h|d)", duration)
+    if not written:
+        raise ValueError("must be a duration like 10m")
+    length = int(written[1] or 1) * _UNITS[written[2]]
+    if not 0 < length <= longest:
+        raise ValueError(f"must be longer than nothing and not exceed {longest / DAY:g} d")
+    return length
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`{attempts}/{timeLength}{timeUnit}`; the period in seconds."""
+
+    attempts: int
+    period: float
+
+    @classmethod
+    def parse(cls, text: str, longest: float = YEAR) -> "Limit":
+        """Read `3/1d` or `3/d`.
+
+        Raises:
+            ValueError: it is not of that form, or its period exceeds `longest` seconds.
+        """
+        attempts, slash, period = text.partition("/")
+        if not slash or not re.fullmatch("[0-9]{1,9}", attempts) or not int(attempts):
+            raise ValueError("must be a limit like 3/1d")
+        return cls(int(attempts), seconds(period, longest))
+
+
+def filled(text: str, placeholders: dict[str, str]) -> str:
+    """`text` with each `{{name}}` in it replaced; a name that is not given stays as it is written."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: placeholders.get(found[1], found[0]), text)

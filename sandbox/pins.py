@@ -1,0 +1,66 @@
+"""PINs that were made, and the messages that brought them."""
+
+from dataclasses import dataclass, field
+
+from sandbox.model import Channel, EmailTemplate, Template
+
+
+@dataclass
+class Pin:
+    """A PIN. Times are in seconds of the clock; `to` is digits without +, or an e-mail address.
+
+    `changed` is the version of everything at which something last happened to it.
+    """
+
+    pin_id: str
+    application_id: str
+    template: Template | EmailTemplate
+    to: str
+    value: str
+    sent_at: float
+    expires_at: float
+    attempts_allowed: int
+    attempts_used: int = 0
+    verified_at: float | None = None
+    reached: bool = True
+    changed: int = 0
+
+    def state(self, now: float) -> str:
+        """What became of it: verified, expired, used_up or pending."""
+        if self.verified_at is not None:
+            return "verified"
+        if now >= self.expires_at:
+            return "expired"
+        return "used_up" if self.attempts_used >= self.attempts_allowed else "pending"
+
+
+@dataclass(frozen=True)
+class Message:
+    """An SMS, a call or an e-mail as it arrives. `serial` numbers them; `sent_at` is in seconds of the clock."""
+
+    serial: int
+    channel: Channel
+    sender: str
+    text: str
+    sent_at: float
+    pin: Pin = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a send or a resend answers. `looked_up`: whether Number Lookup was asked for the number first."""
+
+    pin: Pin
+    channel: Channel
+    looked_up: bool
+    delivered: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verify answers."""
+
+    pin: Pin
+    verified: bool
+    attempts_remaining: int
+    pin_error: str | None = None
