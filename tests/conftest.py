@@ -62,10 +62,11 @@ def _sandbox() -> Sandbox:
 
 
 @pytest.fixture
-def sandbox(_sandbox: Sandbox) -> Sandbox:
-    """An empty local Infobip whose own limits do not get in the way."""
+def sandbox(_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """An empty local Infobip whose own limits do not get in the way. All that it says is in Infobip's contract."""
     _sandbox.reset()
-    return _sandbox
+    yield _sandbox
+    assert _sandbox.violations == []
 
 
 @pytest.fixture(scope="session")

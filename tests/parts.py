@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import flask
 import psutil
 import requests
-from flask import Flask
+from flask import Flask, Response
 
 from sandbox.authorization import API_KEY
 from sandbox.choices import Choices
@@ -21,6 +22,7 @@ from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app
 from sandbox.two_factor import TwoFactor
+from tests import contract
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {
@@ -76,7 +78,18 @@ class Sandbox:
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
         self._api: Flask = create_app(self.two_factor)
+        self._api.after_request(self._check)
         self.calls: list[str] = []
+        self.violations: list[str] = []
+
+    def _check(self, response: Response) -> Response:
+        """Hold every answer of the API, and what the service asked it, against Infobip's published contract."""
+        asked, method = flask.request, flask.request.method
+        if asked.path.startswith("/2fa/") and response.is_json and not response.is_streamed:
+            self.violations += contract.answer_violations(method, asked.path, response.status_code, response.json)
+            if asked.user_agent.string == "infobip-otp":
+                self.violations += contract.request_violations(method, asked.path, asked.json)
+        return response
 
     @property
     def messages(self) -> list[Message]:
