@@ -1,13 +1,34 @@
 """Sliding windows, by key."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from sandbox.grammar import Limit
 from sandbox.refusal import too_many_requests
 
 KEPT_WINDOWS = 100_000  # beyond that, who was silent longest is forgotten
 STEPS = 1000  # a window of any size is remembered in at most so many steps, each counted at its beginning
+
+
+@dataclass
+class _Window:
+    period: float
+    steps: list[tuple[float, int]] = field(default_factory=list)
+
+    def count(self, now: float) -> int:
+        while self.steps and self.steps[0][0] <= now - self.period:
+            del self.steps[0]
+        return sum(count for _, count in self.steps)
+
+    def add(self, now: float) -> None:
+        counted = 0
+        if self.steps and now - self.steps[-1][0] < self.period / STEPS:
+            now, counted = self.steps.pop()
+        self.steps.append((now, counted + 1))
+
+    def is_over(self, now: float) -> bool:
+        return self.steps[-1][0] <= now - self.period
 
 
 class Windows:
@@ -19,7 +40,7 @@ class Windows:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._windows: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     def take(self, limits: dict[str, Limit]) -> None:
         """Count one for each key.
@@ -27,23 +48,18 @@ class Windows:
         Raises:
             ApiError: 429, one of the limits is full; then none is counted.
         """
-        if any(self._count(key, limit) >= limit.attempts for key, limit in limits.items()):
-            raise too_many_requests()
+        now = self._clock()
+        windows = {key: self._windows.get(key) or _Window(limit.period) for key, limit in limits.items()}
         for key, limit in limits.items():
-            self._add(key, limit)
+            windows[key].period = limit.period
+            if windows[key].count(now) >= limit.attempts:
+                raise too_many_requests()
+        for key, window in windows.items():
+            window.add(now)
+            self._windows[key] = window
+            self._windows.move_to_end(key)
+        self._forget(now)
 
-    def _count(self, key: str, limit: Limit) -> int:
-        window = self._windows.get(key, deque())
-        while window and window[0][0] <= self._clock() - limit.period:
-            window.popleft()
-        return sum(count for _, count in window)
-
-    def _add(self, key: str, limit: Limit) -> None:
-        window = self._windows.setdefault(key, deque())
-        now, counted = self._clock(), 0
-        if window and now - window[-1][0] < limit.period / STEPS:
-            now, counted = window.pop()
-        window.append((now, counted + 1))
-        self._windows.move_to_end(key)
-        if len(self._windows) > KEPT_WINDOWS:
+    def _forget(self, now: float) -> None:
+        while len(self._windows) > KEPT_WINDOWS or next(iter(self._windows.values())).is_over(now):
             self._windows.popitem(last=False)

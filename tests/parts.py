@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,17 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until `url` is answered; False if `process` ends before, or in 15 seconds."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(requests.ConnectionError):
+            requests.get(url, headers={"Connection": "close"}, timeout=1)
+            return True
+        time.sleep(0.02)
+    return False
+
+
 class Clock:
     """The time of the sandbox; can be moved."""
 
@@ -66,8 +77,14 @@ class Sandbox:
     def __init__(self) -> None:
         self.reset()
 
-    def reset(self, configuration: Configuration = LAX, choices: Choices | None = None, **template: Any) -> None:
-        self.empty(choices)
+    def reset(
+        self,
+        configuration: Configuration = LAX,
+        choices: Choices | None = None,
+        fixed_pin: str | None = None,
+        **template: Any,
+    ) -> None:
+        self.empty(choices, fixed_pin)
         application = Application(application_id=APPLICATION_ID, name="Tests", configuration=configuration)
         ids = {"message_id": MESSAGE_ID, "application_id": APPLICATION_ID}
         text = {"message_text": "Your code is {{pin}}", "pin_length": 6, "pin_type": "NUMERIC"}
@@ -145,16 +162,7 @@ class Service:
             process.wait(30)
 
     def wait_until_up(self) -> None:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                requests.get(f"{self.url}/healthz", timeout=1)
-                return
-            except requests.ConnectionError:
-                time.sleep(0.02)
-        raise AssertionError(f"the service did not come up:\n{self.log()}")
+        assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
 
     def log(self) -> str:
         return self._log.read_text()

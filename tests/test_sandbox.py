@@ -1,182 +1,187 @@
-"""The local Infobip: what it promises to be like, by its own HTTP interface."""
-
-import socket
-from typing import Any
+"""The local Infobip: sending, resending and verifying."""
 
 import pytest
 import requests
 
-from sandbox.authorization import API_KEY
-from sandbox.grammar import ALPHABETS, Limit, seconds
+from sandbox.grammar import ALPHABETS
 from sandbox.model import Channel, Configuration, SendRequest
-from sandbox.server import APPLICATION_ID, MESSAGE_ID, make_server
-from sandbox.two_factor import KEPT_AFTER_EXPIRY, KEPT_MESSAGES
+from sandbox.server import APPLICATION_ID, MESSAGE_ID
+from sandbox.two_factor import KEPT_AFTER_EXPIRY
+from tests.infobip import APPLICATION, BAD, THROTTLED, TO, UNKNOWN, call, error, resend, send, verify, wrong_fields
 from tests.parts import Sandbox
 from tests.test_stories import wrong
 
-KEY = {"Authorization": f"App {API_KEY}"}
-TO = "4915112345678"
-
-
-def call(sandbox: Sandbox, path: str, body: Any = None, headers: dict[str, str] = KEY) -> tuple[int, dict[str, Any]]:
-    response = requests.post(f"{sandbox.url}/2fa/2/pin{path}", json=body, headers=headers, timeout=5)
-    return response.status_code, response.json()
-
-
-def send(sandbox: Sandbox, to: str = TO) -> tuple[int, dict[str, Any]]:
-    return call(sandbox, "", {"applicationId": APPLICATION_ID, "messageId": MESSAGE_ID, "to": to})
-
-
-def error(answer: tuple[int, dict[str, Any]]) -> tuple[int, str]:
-    status, body = answer
-    assert set(body["requestError"]["serviceException"]) >= {"messageId", "text"}
-    return status, body["requestError"]["serviceException"]["messageId"]
+PHONE = f"+{TO}"
 
 
 def test_send_and_verify(sandbox: Sandbox) -> None:
-    status, sent = send(sandbox, f"+{TO}")
+    status, sent = send(sandbox.url, PHONE)
     pin_id = sent.pop("pinId")
     assert (status, sent) == (
         200,
         {"to": TO, "ncStatus": "NC_DESTINATION_REACHABLE", "smsStatus": "MESSAGE_SENT"},
     )
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": sandbox.pin(f"+{TO}")}) == (
+    assert verify(sandbox.url, pin_id, sandbox.pin(PHONE)) == (
         200,
         {"pinId": pin_id, "msisdn": TO, "verified": True, "attemptsRemaining": 0},
     )
 
 
-def test_the_inbox_shows_what_arrived(sandbox: Sandbox) -> None:
-    send(sandbox)
-    send(sandbox, "14155552671")
-    inbox = requests.get(f"{sandbox.url}/inbox", timeout=5).json()["messages"]
-    assert [m["to"] for m in inbox] == ["+14155552671", f"+{TO}"]
-    assert inbox[1]["text"] == f"Your code is {inbox[1]['pin']}"
-    of_one = requests.get(f"{sandbox.url}/inbox", params={"to": f"+{TO}"}, timeout=5).json()["messages"]
-    assert of_one == inbox[1:]
-
-
 def test_a_wrong_pin_costs_an_attempt_until_there_are_none(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(pin_attempts=2, verify_pin_limit="100/s"))
-    pin_id, pin = send(sandbox)[1]["pinId"], sandbox.pin(f"+{TO}")
-    answers = [call(sandbox, f"/{pin_id}/verify", {"pin": wrong(pin)})[1] for _ in range(2)]
+    pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
+    answers = [verify(sandbox.url, pin_id, wrong(pin))[1] for _ in range(2)]
     assert [(a["verified"], a["attemptsRemaining"], a["pinError"]) for a in answers] == [
         (False, 1, "WRONG_PIN"),
         (False, 0, "WRONG_PIN"),
     ]
-    last = call(sandbox, f"/{pin_id}/verify", {"pin": pin})[1]
+    last = verify(sandbox.url, pin_id, pin)[1]
     assert (last["verified"], last["pinError"]) == (False, "NO_MORE_PIN_ATTEMPTS")
 
 
 def test_a_pin_expires_and_is_forgotten_later(sandbox: Sandbox) -> None:
-    pin_id, pin = send(sandbox)[1]["pinId"], sandbox.pin(f"+{TO}")
+    pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     sandbox.clock.ahead += 599
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": pin})[1]["verified"] is True
+    assert verify(sandbox.url, pin_id, pin)[1]["verified"] is True
     sandbox.clock.ahead += 1
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": pin})[1]["pinError"] == "TTL_EXPIRED"
+    assert verify(sandbox.url, pin_id, pin)[1]["pinError"] == "TTL_EXPIRED"
     sandbox.clock.ahead += KEPT_AFTER_EXPIRY + 1
-    send(sandbox)
-    assert error(call(sandbox, f"/{pin_id}/verify", {"pin": pin})) == (404, "NOT_FOUND")
+    send(sandbox.url)
+    assert error(verify(sandbox.url, pin_id, pin)) == UNKNOWN
 
 
-@pytest.mark.parametrize(("allowed", "again"), [(True, True), (False, False)])
-def test_a_used_pin_by_configuration(sandbox: Sandbox, allowed: bool, again: bool) -> None:
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_used_pin_by_configuration(sandbox: Sandbox, allowed: bool) -> None:
     sandbox.reset(Configuration(allow_multiple_pin_verifications=allowed, verify_pin_limit="100/s"))
-    pin_id, pin = send(sandbox)[1]["pinId"], sandbox.pin(f"+{TO}")
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": pin})[1]["verified"] is True
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": pin})[1]["verified"] is again
+    pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
+    assert verify(sandbox.url, pin_id, pin)[1]["verified"] is True
+    assert verify(sandbox.url, pin_id, pin)[1]["verified"] is allowed
 
 
 def test_a_resend_brings_the_same_pin(sandbox: Sandbox) -> None:
-    pin_id = send(sandbox)[1]["pinId"]
-    status, sent = call(sandbox, f"/{pin_id}/resend", {"trackDelivery": False})
+    pin_id = send(sandbox.url)[1]["pinId"]
+    status, sent = resend(sandbox.url, pin_id, trackDelivery=False)
     assert (status, sent["pinId"]) == (200, pin_id)
-    assert call(sandbox, f"/{pin_id}/resend")[0] == 200, "the body is optional"
-    assert len(sandbox.pins(f"+{TO}")) == 3
-    assert len(set(sandbox.pins(f"+{TO}"))) == 1
+    assert resend(sandbox.url, pin_id)[0] == 200, "the body is optional"
+    assert resend(sandbox.url, pin_id, "/resend/voice")[1]["callStatus"] == "PENDING_ACCEPTED"
+    assert [m.channel for m in sandbox.messages] == [Channel.SMS, Channel.SMS, Channel.SMS, Channel.VOICE]
+    assert len(set(sandbox.pins(PHONE))) == 1
+    assert wrong_fields(resend(sandbox.url, pin_id, "/resend/email")).keys() == {"messageId"}
 
 
-THROTTLED = (429, "TOO_MANY_REQUESTS")
+@pytest.mark.parametrize("end", ["verified", "expired", "used_up"])
+def test_a_pin_that_is_over_is_not_resent(sandbox: Sandbox, end: str) -> None:
+    sandbox.reset(Configuration(pin_attempts=1, verify_pin_limit="100/s"))
+    pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
+    if end == "expired":
+        sandbox.clock.ahead += 15 * 60
+    else:
+        verify(sandbox.url, pin_id, pin if end == "verified" else wrong(pin))
+    assert sandbox.messages[0].pin.state(sandbox.clock()) == end
+    assert error(resend(sandbox.url, pin_id)) == UNKNOWN
 
 
-def test_the_verify_limit(sandbox: Sandbox) -> None:
+def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
-    pin_id, pin = send(sandbox)[1]["pinId"], sandbox.pin(f"+{TO}")
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": wrong(pin)})[1]["attemptsRemaining"] == 9
-    assert error(call(sandbox, f"/{pin_id}/verify", {"pin": pin})) == THROTTLED
+    first, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
+    second = send(sandbox.url)[1]["pinId"]
+    assert verify(sandbox.url, first, wrong(pin))[1]["attemptsRemaining"] == 9
+    assert error(verify(sandbox.url, first, pin)) == error(verify(sandbox.url, second, pin)) == THROTTLED
     sandbox.clock.ahead += 3
-    assert call(sandbox, f"/{pin_id}/verify", {"pin": wrong(pin)})[1]["attemptsRemaining"] == 8
+    assert verify(sandbox.url, first, wrong(pin))[1]["attemptsRemaining"] == 8
 
 
 def test_the_send_limits(sandbox: Sandbox) -> None:
-    """A resend counts as a send."""
+    """A resend counts as a send, and what is refused does not count at all."""
     sandbox.reset(Configuration(send_pin_per_phone_number_limit="2/h", send_pin_per_application_limit="3/1d"))
-    pin_id = send(sandbox)[1]["pinId"]
-    assert call(sandbox, f"/{pin_id}/resend")[0] == 200
-    assert error(send(sandbox)) == THROTTLED
-    assert send(sandbox, "14155552671")[0] == 200
-    assert error(send(sandbox, "442071838750")) == THROTTLED
+    pin_id = send(sandbox.url)[1]["pinId"]
+    assert resend(sandbox.url, pin_id)[0] == 200
+    assert error(send(sandbox.url)) == error(resend(sandbox.url, pin_id)) == THROTTLED
+    assert send(sandbox.url, "14155552671")[0] == 200
+    assert error(send(sandbox.url, "442071838750")) == THROTTLED
     sandbox.clock.ahead += 24 * 3600
-    assert send(sandbox)[0] == 200
+    assert send(sandbox.url)[0] == 200
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": API_KEY}, {"Authorization": "App other"}], ids=str)
-def test_without_the_key(sandbox: Sandbox, headers: dict[str, str]) -> None:
-    assert error(call(sandbox, "", {}, headers)) == (401, "UNAUTHORIZED")
+def test_without_number_lookup(sandbox: Sandbox) -> None:
+    """Then Infobip does not know that a number cannot be reached."""
+    unreachable = "14155550101"
+    assert send(sandbox.url, unreachable)[1]["ncStatus"] == "NC_DESTINATION_NOT_REACHABLE"
+    status, sent = send(sandbox.url, unreachable, "/pin?ncNeeded=false")
+    assert (status, sent["smsStatus"], "ncStatus" in sent) == (200, "MESSAGE_SENT", False)
+    assert sandbox.messages == []
+    assert error(send(sandbox.url, path="/pin?ncNeeded=maybe")) == BAD
 
 
-def test_refusals_in_infobips_shape(sandbox: Sandbox) -> None:
-    status, body = call(sandbox, "", {"applicationId": APPLICATION_ID, "to": 4})
-    assert error((status, body)) == (400, "BAD_REQUEST")
-    assert set(body["requestError"]["serviceException"]["validationErrors"]) == {"messageId", "to"}
-    assert error(send(sandbox, "hello")) == (400, "BAD_REQUEST")
-    assert error(call(sandbox, "", ["a list"])) == (400, "BAD_REQUEST")
-    unknown = {"applicationId": "x", "messageId": MESSAGE_ID, "to": TO}
-    assert error(call(sandbox, "", unknown)) == (404, "NOT_FOUND")
-    assert error(call(sandbox, "/ABC/resend")) == (404, "NOT_FOUND")
-    assert error(call(sandbox, "/nope/nope/nope")) == (404, "NOT_FOUND")
+def test_delivery_is_tracked_on_request(sandbox: Sandbox) -> None:
+    tracked = send(sandbox.url, trackDelivery="true")[1]["externalMessageId"]
+    assert tracked != send(sandbox.url, trackDelivery=True)[1]["externalMessageId"]
+    assert "externalMessageId" not in send(sandbox.url, "14155550101", trackDelivery=True)[1]
+
+
+def test_placeholders(sandbox: Sandbox) -> None:
+    sandbox.reset(message_text="{{name}}, {{other}}, {{ pin }}: {{pin}} {{pin}}", sender_id="Shop")
+    send(sandbox.url, placeholders={"name": "{{pin}} <b>"})
+    send(sandbox.url, **{"from": "Other"})
+    (first, second), pin = sandbox.messages, sandbox.pins(PHONE)[0]
+    assert first.text == f"{{{{pin}}}} <b>, {{{{other}}}}, {{{{ pin }}}}: {pin} {pin}"
+    assert (first.sender, second.sender) == ("Shop", "Other")
+    for bad in ({"pin": "1"}, {"{x}": "1"}, {"x": 1}, "x"):
+        assert next(iter(wrong_fields(send(sandbox.url, placeholders=bad)))).startswith("placeholders")
 
 
 @pytest.mark.parametrize("pin_type", ALPHABETS)
 def test_pins_have_the_templates_form(sandbox: Sandbox, pin_type: str) -> None:
     sandbox.reset(pin_length=8, pin_type=pin_type)
-    pins = []
     for n in range(20):
-        send(sandbox, f"491511234567{n % 10}")
-        pins = [m.pin.value for m in sandbox.messages]
+        send(sandbox.url, f"491511234567{n % 10}")
+    pins = [m.pin.value for m in sandbox.messages]
     assert len(set(pins)) == 20
     assert all(len(pin) == 8 and set(pin) <= set(ALPHABETS[pin_type]) for pin in pins)
 
 
-def test_memory_is_bounded(sandbox: Sandbox) -> None:
-    for n in range(KEPT_MESSAGES + 10):
-        to = str(4915110000000 + n)
+def test_everybody_gets_the_fixed_pin(sandbox: Sandbox) -> None:
+    sandbox.reset(fixed_pin="1234", pin_length=6)
+    pin_id = send(sandbox.url)[1]["pinId"]
+    assert verify(sandbox.url, pin_id, "123413")[1]["verified"] is False
+    assert verify(sandbox.url, pin_id, "123412")[1]["verified"] is True
+
+
+@pytest.mark.parametrize("to", ["hello", "", "123", "1" * 16, "++4915112345678", "49 151 12345678", "٤٩١٥١١٢"])
+def test_what_is_no_number(sandbox: Sandbox, to: str) -> None:
+    assert wrong_fields(send(sandbox.url, to)).keys() == {"to"}
+
+
+def test_what_is_no_email_address_and_no_email_template(sandbox: Sandbox) -> None:
+    assert wrong_fields(send(sandbox.url, "ada", "/pin/email")).keys() == {"to"}
+    assert wrong_fields(send(sandbox.url, "ada@example.com", "/pin/email")).keys() == {"messageId"}
+
+
+def test_an_application_that_is_off_sends_nothing(sandbox: Sandbox) -> None:
+    pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
+    assert call(sandbox.url, "PUT", APPLICATION, {"name": "Off", "enabled": False})[0] == 200
+    assert error(send(sandbox.url)) == error(resend(sandbox.url, pin_id)) == BAD
+    assert verify(sandbox.url, pin_id, pin)[1]["verified"] is True
+
+
+def test_the_inbox_shows_what_arrived(sandbox: Sandbox) -> None:
+    send(sandbox.url)
+    send(sandbox.url, "14155552671")
+    inbox = requests.get(f"{sandbox.url}/inbox", timeout=5).json()["messages"]
+    assert [m["to"] for m in inbox] == ["+14155552671", PHONE]
+    assert inbox[1]["text"] == f"Your code is {inbox[1]['pin']}"
+    of_one = requests.get(f"{sandbox.url}/inbox", params={"to": PHONE}, timeout=5).json()["messages"]
+    assert of_one == inbox[1:]
+
+
+def test_what_changed_is_told_once(sandbox: Sandbox) -> None:
+    def send_to(to: str) -> str:
         request = SendRequest(application_id=APPLICATION_ID, message_id=MESSAGE_ID, to=to)
-        sandbox.two_factor.send(request, Channel.SMS)
-    assert len(sandbox.messages) == KEPT_MESSAGES
+        return sandbox.two_factor.send(request, Channel.SMS).pin.pin_id
 
-
-@pytest.mark.parametrize(("text", "value"), [("10m", 600), ("h", 3600), ("500ms", 0.5), ("2d", 172800), ("1s", 1)])
-def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "10", "m10", "10 m", "-1s", "1w"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        seconds(text)
-
-
-def test_limits() -> None:
-    assert Limit.parse("3/1d") == Limit(3, 86400)
-    assert Limit.parse("2/s") == Limit(2, 1)
-    for text in ("3", "/1d", "x/1d", "3/"):
-        with pytest.raises(ValueError, match="must be"):
-            Limit.parse(text)
-
-
-def test_its_answers_leave_at_once() -> None:
-    """Head and body in two packets would wait 40 ms for each other on a kept connection."""
-    server = make_server(("127.0.0.1", 0), lambda *_: [])
-    assert server.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    server.stop()
+    first, _ = send_to("14155552671"), send_to(TO)
+    version, messages = sandbox.two_factor.changes()
+    assert [m.pin.to for m in messages] == ["14155552671", TO]
+    assert sandbox.two_factor.changes(version) == (version, [])
+    sandbox.two_factor.verify(first, "wrong")
+    assert sandbox.two_factor.changes(version) == (version + 1, messages[:1])
