@@ -3,13 +3,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+NEWMAN := 6.2.2
 
 .PHONY: run test clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m sandbox
 
-test: .venv/test.stamp
+test: .venv/test.stamp .venv/newman-$(NEWMAN).stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -28,6 +29,12 @@ clean:
 .venv/test.stamp: requirements.txt sandbox/requirements.txt requirements-dev.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+# It runs the Postman collection. Where there is no npm, the tests that need it are skipped and say so.
+.venv/newman-$(NEWMAN).stamp: | .venv/bin/python
+	@if command -v npm >/dev/null; then \
+		npm install --prefix .venv/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
+			--loglevel=error newman@$(NEWMAN) && touch $@; fi
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

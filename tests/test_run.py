@@ -6,52 +6,14 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 
 from tests.parts import ROOT, free_port
+from tests.stack import descendants, make_run, until_ready
 from tests.upstream import Upstream
-
-
-@contextmanager
-def make_run(tmp_path: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m sandbox`, what `make run` starts, in a directory without a `.env`."""
-    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
-    (tmp_path / "tmp").mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox"],
-        cwd=tmp_path,
-        env={**inherited, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp"), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout
-    with process.stdout:
-        yield process
-        process.kill()
-        process.wait()
-
-
-def until_ready(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    said = ""
-    for line in process.stdout:
-        said += line
-        if "Ctrl-C ends everything" in line:
-            return said
-    raise AssertionError(said)
-
-
-def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
 
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:

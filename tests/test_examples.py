@@ -1,0 +1,189 @@
+"""What the repository shows to try the service with: every line of it is run against what `make run` starts."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import refusals
+from app import create_app
+from config import load_settings
+from tests.parts import ACCOUNT, ROOT
+from tests.stack import Stack
+
+Json = dict[str, Any]
+README = (ROOT / "README.md").read_text()
+HTTP_FILE = (ROOT / "examples/otp.http").read_text()
+POSTMAN = ROOT / "examples/postman"
+COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
+NEWMAN = ROOT / ".venv/npm/node_modules/.bin/newman"
+REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
+REFUSALS = {(status, error.code, error.sentence) for error, status in refusals.STATUS.items()} | {
+    (404, "not_found", "Not Found."),
+    (405, "method_not_allowed", "Method Not Allowed."),
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def newman(stack: Stack, tmp_path: Path) -> Callable[..., Json]:
+    """Run the collection with an environment; gives the report of newman, in which nothing failed."""
+    if not NEWMAN.exists():
+        assert not os.environ.get("CI"), "newman is missing: make test installs it where npm is"
+        pytest.skip("newman is not installed: make test does it where npm is")
+    inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    def run(environment: str, *options: str) -> Json:
+        values = tmp_path / "environment.json"
+        values.write_text(stack.moved((POSTMAN / f"{environment}.postman_environment.json").read_text()))
+        report = tmp_path / "report.json"
+        command = [str(NEWMAN), "run", str(POSTMAN / "otp.postman_collection.json"), "-e", str(values), *options]
+        command += ["--color", "off", "--reporters", "cli,json", "--reporter-json-export", str(report)]
+        ran = subprocess.run(command, env=inherited, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        answered: Json = json.loads(report.read_text())["run"]
+        assert answered["failures"] == []
+        assert {kind: n for kind, n in answered["stats"].items() if n["pending"] or n["failed"]} == {}
+        assert not [a for e in answered["executions"] for a in e.get("assertions", []) if a["skipped"]]
+        return answered
+
+    return run
+
+
+def names(report: Json) -> list[str]:
+    return [execution["item"]["name"] for execution in report["executions"]]
+
+
+def assertions_of(request: Json) -> int:
+    """How many there are, with the one that the collection has for every answer of the service."""
+    scripts = [event["script"]["exec"] for event in request["event"]]
+    url: str = request["request"]["url"]
+    return str(scripts).count("pm.test(") + url.startswith("{{service}}")
+
+
+def test_the_collection_runs_from_top_to_bottom(newman: Callable[..., Json]) -> None:
+    report = newman("local")
+    assert names(report) == [request["name"] for request in REQUESTS]
+    assert [len(e["assertions"]) for e in report["executions"]] == [assertions_of(request) for request in REQUESTS]
+
+
+def test_the_saved_examples_are_what_comes_back(newman: Callable[..., Json]) -> None:
+    for execution, request in zip(newman("local")["executions"], REQUESTS, strict=True):
+        answer, name = execution["response"], request["name"]
+        saved = [example for example in request["response"] if example["code"] == answer["code"]]
+        assert len(saved) == 1, f"{name}: no one example for its {answer['code']}"
+        shown = {header["key"] for header in saved[0]["header"]}
+        assert shown <= {header["key"] for header in answer["header"]}, name
+        body = bytes(answer["stream"]["data"]).decode().strip()
+        assert shape(request, saved[0]["body"]) == shape(request, body), name
+
+
+def shape(request: Json, body: str) -> Any:
+    """What must be the same each time: all of the service's answers, and the members of the inbox's."""
+    if request["request"]["url"].startswith("{{service}}"):
+        return json.loads(body) if body.startswith("{") else body
+    return [sorted(message) for message in json.loads(body)["messages"]]
+
+
+def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], stack: Stack) -> None:
+    phone = "+385911234567"
+    given = ["--env-var", f"service=http://localhost:{stack.port}", "--env-var", f"phoneNumber={phone}"]
+    needs_pin = ["The PIN", "The same PIN again"]
+    skipped = ["Read the PIN in the sandbox's inbox", *needs_pin]
+    ran = names(newman("live", *given))
+    assert [request["name"] for request in REQUESTS if request["name"] not in ran] == skipped
+    folders = [option for name in needs_pin for option in ("--folder", name)]
+    assert names(newman("live", *given, "--env-var", f"pin={stack.pin(phone)}", *folders)) == needs_pin
+
+
+def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
+    shown = set()
+    for request in REQUESTS:
+        for example in request["response"]:
+            assert example["originalRequest"].items() <= request["request"].items(), example["name"]
+            assert example["name"].startswith(str(example["code"]))
+            if example["code"] >= 400:
+                body = json.loads(example["body"])
+                assert list(body) == ["error", "code"]
+                shown.add((example["code"], body["code"], body["error"]))
+    assert shown == REFUSALS
+
+
+def test_every_endpoint_is_shown_everywhere() -> None:
+    given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
+    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    endpoints = {
+        (method, rule.rule) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) & {"GET", "POST"}
+    }
+    collection = {(r["request"]["method"], r["request"]["url"].removeprefix("{{service}}")) for r in REQUESTS}
+    http_file = set(re.findall(r"^([A-Z]+) {{service}}(\S+)$", HTTP_FILE, re.MULTILINE))
+    readme = {("POST" if "-d" in line else "GET", path) for line, path in re.findall(r"(curl .*:3000(/\S*).*)", README)}
+    assert [endpoints - shown for shown in (collection, http_file, readme)] == [set(), set(), set()]
+
+
+def test_the_http_file_answers_as_its_titles_say(stack: Stack) -> None:
+    head, *blocks = re.split("^### ", stack.moved(HTTP_FILE), flags=re.MULTILINE)
+    variables = dict(re.findall("^@(.*) = (.*)$", head, re.MULTILINE))
+    for block in blocks:
+        title, _, text = block.partition("\n")
+        if "{{pin}}" in text:
+            variables["pin"] = stack.pin(variables["phoneNumber"])
+        answer = perform(re.sub("{{(.*?)}}", lambda name: variables[name[1]], text))
+        code = answer.json()["code"] if answer.status_code >= 400 else ""
+        assert title.endswith(f": {answer.status_code} {code}".rstrip()), f"{title}: {answer.status_code} {code}"
+        assert answer.request.headers.get("X-Request-ID") in (None, answer.headers.get("X-Request-ID"))
+    assert len(blocks) == len(re.findall("^(GET|POST) ", HTTP_FILE, re.MULTILINE))
+
+
+def perform(text: str) -> requests.Response:
+    head, _, body = text.strip().partition("\n\n")
+    line, *fields = head.splitlines()
+    method, url = line.split()
+    headers = dict(field.split(": ") for field in fields)
+    return requests.request(method, url, data=body, headers={"Connection": "close", **headers}, timeout=5)
+
+
+def test_the_curl_lines_of_the_readme_answer_as_it_says(stack: Stack) -> None:
+    assert shutil.which("curl")
+    reached = 0
+    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", README, re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
+            comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
+            assert answer or comment, f"the README does not say what comes back from: {line}"
+            said = paste(stack, line).strip()
+            assert (json.loads(said) == json.loads(answer)) if answer else (said == comment)
+            reached += 1
+    local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1)\b", README)
+    assert len(local) == reached >= 5
+
+
+def paste(stack: Stack, line: str) -> str:
+    """Run it in a shell, with the PIN in the inbox for the one that stands in the README."""
+    if "123456" in line:
+        (phone,) = re.findall(r"\+[0-9]+", line)
+        line = line.replace("123456", stack.pin(phone))
+    return subprocess.run(["sh", "-c", stack.moved(line)], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_refusals_in_the_readme_are_real() -> None:
+    shown = [json.loads(body) for body in re.findall(r'^```json\n({"error".*?)```', README, re.MULTILINE | re.DOTALL)]
+    assert shown
+    assert {(body["code"], body["error"]) for body in shown} <= {(code, sentence) for _, code, sentence in REFUSALS}
+
+
+def test_the_files_that_the_readme_names_are_there() -> None:
+    named = re.findall(r"examples/[\w./]*\w", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
