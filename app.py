@@ -12,15 +12,10 @@ from flask_limiter import Limiter, RateLimitExceeded
 import errors
 import refusals
 import windows  # noqa: F401  Flask-Limiter finds its storage by the name otp://
-from admission import Admission
-from config import CONCURRENCY, Settings, load_settings
-from connection import Client, connect
+from assembly import Parts, assemble
+from config import Settings, load_settings
+from connection import Client
 from inbound import Body, client_address, read_body
-from infobip_client import InfobipClient
-from otp import OtpService, Rules
-from phone import PhoneBook
-from store import Store
-from transport import Transport
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
@@ -41,10 +36,10 @@ class VerifyOtp(Body):
 class OtpApi:
     """The views."""
 
-    def __init__(self, service: OtpService, store: Store, settings: Settings) -> None:
-        self._service = service
-        self._store = store
-        self._phones = PhoneBook(settings.default_region, settings.allowed_countries)
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._service = parts.otp
+        self._store = parts.store
+        self._phones = parts.phones
         self._pin = settings.pin_pattern
         self._sent = {
             "message": "OTP sent successfully.",
@@ -90,30 +85,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         SettingsError: the settings of the environment are not right.
     """
     settings = settings or load_settings()
-    client = connect(settings.redis_url.get_secret_value())
-    store = Store(client)
-    cooldown, per_phone, total = settings.resend_cooldown, settings.phone_send_limit, settings.total_send_limit
-    admission = Admission(client, cooldown, per_phone, total)
-    rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
-    api = OtpApi(OtpService(admission, store, _infobip(settings), rules), store, settings)
+    parts = assemble(settings)
+    api = OtpApi(parts, settings)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(_identify)
-    _add_routes(app, api, _limiter(app, client, settings.trusted_proxies), settings)
+    _add_routes(app, api, _limiter(app, parts.client, settings.trusted_proxies), settings)
     refusals.register(app)
     return app
-
-
-def _infobip(settings: Settings) -> InfobipClient:
-    transport = Transport(
-        settings.infobip_base_url,
-        {"Authorization": f"App {settings.infobip_api_key.get_secret_value()}", "User-Agent": "infobip-otp"},
-        timeout=settings.infobip_timeout,
-        pool_size=CONCURRENCY,
-    )
-    application, message = settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id
-    return InfobipClient(transport, application, message, throttle_pause=settings.resend_cooldown)
 
 
 def _add_routes(app: Flask, api: OtpApi, limiter: Limiter, settings: Settings) -> None:

@@ -2,26 +2,23 @@
 
 import os
 import re
-from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import limits
 from dotenv import dotenv_values
-from limits import RateLimitItem
-from phonenumbers import SUPPORTED_REGIONS
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from connection import check
+from setting_types import Duration, Identifier, Limit, Region, Secret
 
 ENV_FILE = ".env"
 CONCURRENCY = 1000  # requests in flight in one worker, each of which may wait for Infobip
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 
 
@@ -29,53 +26,12 @@ class SettingsError(ValueError):
     """Settings are missing or bad; the message names every one."""
 
 
-def _duration(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    written = re.fullmatch("([0-9]{0,9})(ms|s|m|h|d)", text)
-    if not written or (seconds := int(written[1] or 1) * _UNITS[written[2]]) <= 0:
-        raise ValueError("must be a duration like 30s, 10m or 1d")
-    return seconds
-
-
-def _limit(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    with suppress(ValueError):
-        if (limit := limits.parse(text)).amount > 0:
-            return limit
-    raise ValueError("must be a limit like '5 per 15 minutes'")
-
-
-def _region(code: Any) -> str:
-    if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
-        raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
-    return region
-
-
-def _secret(value: Any) -> Any:
-    """A secret may come as the file that holds it."""
-    if not isinstance(value, Path):
-        return value
-    try:
-        return value.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as e:
-        raise ValueError(f"cannot be read from the file {value}") from e
-
-
-Duration = Annotated[float, BeforeValidator(_duration)]
-Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
-Region = Annotated[str, BeforeValidator(_region)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret), Field(min_length=1)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
 class _SecretFiles(PydanticBaseSettingsSource):
     """`X_FILE` names a file that holds the secret `X`: how Docker and Kubernetes hand secrets over."""
 
     def __call__(self) -> dict[str, Any]:
         given = {**dotenv_values(ENV_FILE), **os.environ}
-        secrets = (name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+        secrets = (name for name, field in self.settings_cls.model_fields.items() if field.annotation is SecretStr)
         files = {name: given.get(f"{name.upper()}_FILE") for name in secrets}
         return {name: Path(file) for name, file in files.items() if file}
 
@@ -83,8 +39,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
         raise NotImplementedError("asked for all at once")
 
 
-class Settings(BaseSettings):
-    """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
+class AccountSettings(BaseSettings):
+    """What the account at Infobip has to do with, before its application and template are known."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -97,11 +53,9 @@ class Settings(BaseSettings):
     infobip_allow_http: bool = False
     infobip_base_url: str
     infobip_api_key: Secret
-    infobip_2fa_app_id: Identifier
-    infobip_2fa_msg_id: Identifier
+    infobip_2fa_app_id: Identifier | None = None
+    infobip_2fa_msg_id: Identifier | None = None
     infobip_timeout: Duration = Field(10.0, le=60)
-
-    redis_url: Secret
 
     pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
     pin_length: int = Field(6, ge=1, le=16)
@@ -109,23 +63,8 @@ class Settings(BaseSettings):
     pin_attempts: int = Field(5, ge=1, le=100)
     resend_cooldown: Duration = Field(30.0, validate_default=True)
 
-    send_otp_limit: Limit = limits.parse("5 per 15 minutes")
-    verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
     phone_send_limit: Limit = limits.parse("5 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
-
-    default_region: Region | None = None
-    allowed_countries: Annotated[frozenset[Region], NoDecode] = frozenset()
-    trusted_proxies: int = Field(0, ge=0, le=10)
-
-    port: int = Field(3000, ge=1, le=65535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    web_concurrency: int = Field(2, ge=1, le=256)
-
-    @property
-    def pin_pattern(self) -> re.Pattern[str]:
-        """What a typed PIN must match as a whole."""
-        return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
 
     @field_validator("infobip_base_url")
     @classmethod
@@ -138,11 +77,6 @@ class Settings(BaseSettings):
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
         return url
 
-    @field_validator("redis_url")
-    @classmethod
-    def _names_a_redis(cls, url: SecretStr) -> SecretStr:
-        return SecretStr(check(url.get_secret_value()))
-
     @field_validator("resend_cooldown")
     @classmethod
     def _longer_than_the_call(cls, cooldown: float, info: ValidationInfo) -> float:
@@ -150,16 +84,6 @@ class Settings(BaseSettings):
         if cooldown <= info.data.get("infobip_timeout", 0):
             raise ValueError("must be longer than INFOBIP_TIMEOUT")
         return cooldown
-
-    @field_validator("allowed_countries", mode="before")
-    @classmethod
-    def _by_commas(cls, regions: Any) -> Any:
-        return [r for r in regions.split(",") if r.strip()] if isinstance(regions, str) else regions
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, level: Any) -> Any:
-        return str(level).upper()
 
     @classmethod
     def settings_customise_sources(
@@ -174,14 +98,62 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
 
 
+class Settings(AccountSettings):
+    """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
+
+    infobip_2fa_app_id: Identifier
+    infobip_2fa_msg_id: Identifier
+
+    redis_url: Secret
+
+    send_otp_limit: Limit = limits.parse("5 per 15 minutes")
+    verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
+
+    default_region: Region | None = None
+    allowed_countries: Annotated[frozenset[Region], NoDecode] = frozenset()
+    trusted_proxies: int = Field(0, ge=0, le=10)
+
+    port: int = Field(3000, ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    web_concurrency: int = Field(2, ge=1, le=256)
+
+    @property
+    def pin_pattern(self) -> re.Pattern[str]:
+        """What a typed PIN must match as a whole."""
+        return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_redis(cls, url: SecretStr) -> SecretStr:
+        return SecretStr(check(url.get_secret_value()))
+
+    @field_validator("allowed_countries", mode="before")
+    @classmethod
+    def _by_commas(cls, regions: Any) -> Any:
+        return [r for r in regions.split(",") if r.strip()] if isinstance(regions, str) else regions
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, level: Any) -> Any:
+        return str(level).upper()
+
+
+_S = TypeVar("_S", bound=AccountSettings)
+
+
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` ones come before the environment.
 
     Raises:
         SettingsError: one message that names every bad or missing setting and never shows a value.
     """
+    return load(Settings, **given)
+
+
+def load(kind: type[_S], **given: Any) -> _S:
+    """Read only the settings that `kind` has; see `load_settings`."""
     try:
-        return Settings(**given)
+        return kind(**given)
     except ValidationError as e:
         lines = [f"  {str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
     raise SettingsError("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))

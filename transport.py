@@ -1,4 +1,4 @@
-"""One POST within one deadline, by `requests`: what the Infobip client stands on."""
+"""One request within one deadline, by `requests`: what everything that talks to Infobip stands on."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """Posts JSON to one host. Make one in each worker: a connection shared by two mixes their answers up.
+    """Exchanges JSON with one host. Make one in each worker: a connection shared by two mixes their answers up.
 
     Args:
         base_url: scheme, host and perhaps a path, no slash at the end.
@@ -48,7 +48,6 @@ class Transport:
     def __init__(self, base_url: str, headers: Mapping[str, str], *, timeout: float, pool_size: int) -> None:
         self._base_url = base_url
         self._headers = {
-            "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",  # a compressed answer could be a bomb
             **headers,
@@ -56,36 +55,41 @@ class Transport:
         self._timeout = timeout
         self._adapter = _Adapter(base_url, pool_size)
 
-    def post(self, path: str, payload: Mapping[str, str], *, tries: int = 1) -> Answer:
-        """Post `payload`. With two `tries`, repeat it once where it cannot have been read, or after a 5xx.
+    def post(self, path: str, payload: Mapping[str, Any], *, tries: int = 1) -> Answer:
+        """Post `payload`; see `request`."""
+        return self.request("POST", path, payload, tries=tries)
+
+    def request(self, method: str, path: str, payload: Mapping[str, Any] | None = None, *, tries: int = 1) -> Answer:
+        """Ask for `path`. With two `tries`, repeat it once where it cannot have been read, or after a 5xx.
 
         Raises:
-            ServiceUnavailable: the request never left.
+            ServiceUnavailable: the payload never left. Without one, nothing was asked for that could matter.
             ProviderTimeout: it did, and no whole answer came.
         """
-        body = _Body(json.dumps(payload).encode())
+        body = None if payload is None else _Body(json.dumps(payload).encode())
+        call = _Call(method, path, body)
         try:
             with Timeout(self._timeout):
-                return self._try(path, body, tries)
+                return self._try(call, tries)
         except (Timeout, *_FAILURES) as e:
             log.error("no answer from Infobip: %s", type(e).__name__)
-            raise (ProviderTimeout() if body.left else ServiceUnavailable(retry_after=1)) from e
+            raise (ProviderTimeout() if call.left else ServiceUnavailable(retry_after=1)) from e
 
-    def _try(self, path: str, body: "_Body", tries: int) -> Answer:
+    def _try(self, call: "_Call", tries: int) -> Answer:
         try:
-            answer = self._exchange(path, body)
+            answer = self._exchange(call)
             if answer.status < 500 or tries == 1:
                 return answer
         except _FAILURES:
-            if body.left or tries == 1:
+            if call.left or tries == 1:
                 raise
         time.sleep(random.uniform(*PAUSE))
-        return self._try(path, body, tries - 1)
+        return self._try(call, tries - 1)
 
-    def _exchange(self, path: str, body: "_Body") -> Answer:
+    def _exchange(self, call: "_Call") -> Answer:
         request = requests.PreparedRequest()
-        request.method, request.url, request.body = "POST", self._base_url + path, body  # type: ignore[assignment]
-        request.headers = {**self._headers, "Content-Length": str(len(body.content))}  # type: ignore[assignment]
+        request.method, request.url, request.body = call.method, self._base_url + call.path, call.body  # type: ignore[assignment]
+        request.headers = {**self._headers, **call.headers}  # type: ignore[assignment]
         with self._adapter.send(request, stream=True, timeout=self._timeout) as response:
             content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
         if len(content) > MAX_ANSWER:
@@ -105,6 +109,24 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         self.left = True
         yield self.content
+
+
+class _Call(NamedTuple):
+    """What is asked; without a body, it asks for nothing that could change anything."""
+
+    method: str
+    path: str
+    body: _Body | None
+
+    @property
+    def left(self) -> bool:
+        return self.body is not None and self.body.left
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.body is None:
+            return {}
+        return {"Content-Type": "application/json", "Content-Length": str(len(self.body.content))}
 
 
 class _Adapter(HTTPAdapter):

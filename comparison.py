@@ -1,0 +1,176 @@
+"""The account at Infobip against the service's settings: what does not fit, and what to do about it."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+from account import Account, Application, Configuration, Template
+from config import AccountSettings, Settings
+from errors import AccountError, ApiKeyNotAllowed
+from notation import Rate, duration, seconds
+from segments import measure
+
+log = logging.getLogger("otp.infobip")
+
+SETUP = "run flask infobip setup"
+
+
+class Finding(NamedTuple):
+    """What was found about one thing; an operator's `remedy` where it is not ok."""
+
+    status: Literal["ok", "warning", "error"]
+    name: str
+    sentence: str
+    remedy: str = ""
+
+
+def our_limits(settings: AccountSettings) -> dict[str, Rate]:
+    """What the service lets through, by the name of the limit at Infobip that could refuse it."""
+    per_phone, total = settings.phone_send_limit, settings.total_send_limit
+    return {
+        "send_pin_per_phone_number_limit": Rate(per_phone.amount, per_phone.get_expiry()),
+        "send_pin_per_application_limit": Rate(total.amount, total.get_expiry()),
+        "verify_pin_limit": Rate(settings.pin_attempts, settings.resend_cooldown),
+    }
+
+
+def read(account: Account, settings: Settings) -> tuple[Application, Template]:
+    """The application and the template that the service uses. Two GETs.
+
+    Raises:
+        AccountError: they cannot be had.
+    """
+    application = settings.infobip_2fa_app_id
+    return account.application(application), account.template(application, settings.infobip_2fa_msg_id)
+
+
+def compare(settings: AccountSettings, application: Application, template: Template) -> list[Finding]:
+    """What is to be said of them, the good too."""
+    configuration = application.configuration
+    return [
+        _enabled(application),
+        _time_to_live(settings, configuration),
+        _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH"),
+        _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE"),
+        _attempts(settings, configuration),
+        _multiple_verifications(configuration),
+        *_limits(settings, configuration),
+        *_text(settings, template),
+    ]
+
+
+def log_differences(account: Account, settings: Settings) -> None:
+    """Log as warnings what does not fit. Never fails: without Infobip, there is nothing to compare."""
+    try:
+        findings = compare(settings, *read(account, settings))
+    except ApiKeyNotAllowed:
+        log.info("The account was not compared with the settings: the API key may only send")
+        return
+    except AccountError as e:
+        log.warning("The account was not compared with the settings: %s", e.sentence)
+        return
+    for finding in findings:
+        if finding.status != "ok":
+            log.warning("%s: %s (%s)", finding.name, finding.sentence, finding.remedy)
+
+
+def _enabled(application: Application) -> Finding:
+    if application.enabled is False:
+        return Finding("error", "application", "It is not enabled: Infobip sends nothing for it.", SETUP)
+    if application.enabled is None:
+        return _unknown("application")
+    return Finding("ok", "application", "It is enabled.")
+
+
+def _time_to_live(settings: AccountSettings, configuration: Configuration) -> Finding:
+    name, ours = "PIN time to live", settings.pin_time_to_live
+    theirs = None
+    with suppress(ValueError):
+        theirs = seconds(configuration.pin_time_to_live or "")
+    if theirs is None:
+        return _unknown(name)
+    if theirs == ours:
+        return Finding("ok", name, f"It is {duration(ours)} on both sides.")
+    remedy = f"{SETUP}, or set PIN_TIME_TO_LIVE={duration(theirs)}"
+    if theirs < ours:
+        said = f"PINs die at Infobip after {duration(theirs)}, and people are told that they live {duration(ours)}."
+        return Finding("error", name, said, remedy)
+    return Finding("warning", name, f"PINs live {duration(theirs)} at Infobip, and {duration(ours)} here.", remedy)
+
+
+def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) -> Finding:
+    if theirs is None:
+        return _unknown(name)
+    if theirs != ours:
+        said = f"The template makes {_shown(theirs)}, and the service takes only {ours}: no PIN can be verified."
+        return Finding("error", name, said, f"{SETUP}, or set {setting}")
+    return Finding("ok", name, f"It is {ours} on both sides.")
+
+
+def _attempts(settings: AccountSettings, configuration: Configuration) -> Finding:
+    name, ours, theirs = "PIN attempts", settings.pin_attempts, configuration.pin_attempts
+    if theirs is None:
+        return _unknown(name)
+    if theirs == ours:
+        return Finding("ok", name, f"There are {ours} on both sides.")
+    said = f"There are {theirs} at Infobip, and {ours} here; the fewer count."
+    return Finding("warning", name, said, f"{SETUP}, or set PIN_ATTEMPTS")
+
+
+def _multiple_verifications(configuration: Configuration) -> Finding:
+    name, allowed = "PIN reuse", configuration.allow_multiple_pin_verifications
+    if allowed is None:
+        return _unknown(name)
+    if allowed:
+        return Finding("warning", name, "Infobip accepts a PIN more than once; only the service does not.", SETUP)
+    return Finding("ok", name, "Infobip accepts a PIN once.")
+
+
+def _limits(settings: AccountSettings, configuration: Configuration) -> Iterator[Finding]:
+    names = {
+        "send_pin_per_phone_number_limit": ("sends to a phone", "PHONE_SEND_LIMIT"),
+        "send_pin_per_application_limit": ("sends in all", "TOTAL_SEND_LIMIT"),
+        "verify_pin_limit": ("verifies of a phone", "PIN_ATTEMPTS per RESEND_COOLDOWN"),
+    }
+    for field, ours in our_limits(settings).items():
+        yield _limit(*names[field], ours, getattr(configuration, field))
+
+
+def _limit(name: str, setting: str, ours: Rate, written: str | None) -> Finding:
+    try:
+        theirs = Rate.parse(written or "")
+    except ValueError:
+        return _unknown(name)
+    if theirs.is_tighter_than(ours):
+        said = f"Infobip takes {theirs} and refuses what the service lets through ({ours})."
+        return Finding("warning", name, said, f"{SETUP}, or lower {setting}")
+    return Finding("ok", name, f"Infobip takes {theirs}, the service {ours}.")
+
+
+def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
+    pin, text = template.pin_placeholder or "{{pin}}", template.message_text or ""
+    if pin not in text:
+        said = f"There is no {{{{pin}}}} in {'it' if text else 'the template: is it one for email?'}."
+        yield Finding("error", "message text", said, f"{SETUP} --text '{{{{pin}}}} is your verification code.'")
+        return
+    rest = text.replace(pin, "0" * settings.pin_length)
+    length = measure(re.sub(r"\{\{[^{}]*\}\}", "", rest))
+    if others := re.findall(r"\{\{([^{}]*)\}\}", rest):
+        said = f"The service fills no {', '.join(map(_shown, others))}, so its length is unknown."
+        yield Finding("warning", "message text", said, "leave only {{pin}} in the text")
+    said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}."
+    if length.segments > 1:
+        yield Finding("warning", "message length", f"{said} Each is paid for.", "make the text shorter or plainer")
+    elif not others:
+        yield Finding("ok", "message length", said)
+
+
+def _unknown(name: str) -> Finding:
+    return Finding("warning", name, "Infobip does not say.", "look at portal.infobip.com")
+
+
+def _shown(theirs: str | int) -> str:
+    """A word of Infobip's, where it is one."""
+    return str(theirs) if re.fullmatch("[A-Za-z0-9_ ]{1,32}", str(theirs)) else "something else"

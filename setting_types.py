@@ -1,0 +1,48 @@
+"""The types of the settings: how a text becomes a value, or one sentence about what is wrong with it."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import limits
+from limits import RateLimitItem
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import BeforeValidator, Field, SecretStr
+
+from notation import seconds
+
+
+def _duration(text: Any) -> Any:
+    return seconds(text) if isinstance(text, str) else text
+
+
+def _limit(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    with suppress(ValueError):
+        if (limit := limits.parse(text)).amount > 0:
+            return limit
+    raise ValueError("must be a limit like '5 per 15 minutes'")
+
+
+def _region(code: Any) -> str:
+    if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
+        raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
+    return region
+
+
+def _secret(value: Any) -> Any:
+    """A secret may come as the file that holds it."""
+    if not isinstance(value, Path):
+        return value
+    try:
+        return value.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as e:
+        raise ValueError(f"cannot be read from the file {value}") from e
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
+Region = Annotated[str, BeforeValidator(_region)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret), Field(min_length=1)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it becomes a part of a path
