@@ -23,7 +23,12 @@ _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "AL
 
 
 class SettingsError(ValueError):
-    """Settings are missing or bad; the message names every one."""
+    """Settings are missing or bad; the message names every one, and `reasons` has a line for each."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        lines = [f"  {reason}" for reason in reasons]
+        super().__init__("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))
+        self.reasons = reasons
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -155,8 +160,8 @@ def load(kind: type[_S], **given: Any) -> _S:
     try:
         return kind(**given)
     except ValidationError as e:
-        lines = [f"  {str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
-    raise SettingsError("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))
+        reasons = [f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
+    raise SettingsError(reasons)
 
 
 def _reason(error: Any) -> str:

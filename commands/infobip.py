@@ -1,0 +1,133 @@
+"""`flask infobip`: set the account at Infobip up, check it, try it out."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from dotenv import dotenv_values
+
+from assembly import account, assemble
+from commands import env_file
+from commands.redis_checks import examine_redis
+from commands.setup import NAME, TEXT, Wishes, plan
+from commands.terminal import Sentences, fail
+from comparison import Finding, compare, read
+from config import ENV_FILE, AccountSettings, Settings, SettingsError, load, load_settings
+from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
+from notation import duration
+
+IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
+EXIT = {"ok": 0, "warning": 1, "error": 2}
+
+
+@click.group(cls=Sentences)
+def infobip() -> None:
+    """The 2FA account at Infobip: set it up, check it, try it out."""
+
+
+def _with_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and "{{pin}}" not in text:
+        raise click.BadParameter("must have {{pin}} in it")
+    return text
+
+
+@infobip.command()
+@click.option("--name", help=f"The application's name.  [default: as it is, or {NAME!r}]")
+@click.option("--text", callback=_with_pin, help=f"The message.  [default: as it is, or {TEXT!r}]")
+@click.option("--sender", help="Whom the message comes from.  [default: as it is, or what Infobip chooses]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
+def setup(name: str | None, text: str | None, sender: str | None, yes: bool, dry_run: bool) -> None:
+    """Create or update the application and its message template, and write their ids into .env."""
+    settings = load(AccountSettings)
+    there = account(settings)
+    click.echo(f"Infobip: {settings.infobip_base_url}\n")
+    todo = plan(settings, there, Wishes(name, text, sender))
+    click.echo("\n".join(todo.lines()))
+    if todo.is_empty:
+        click.echo("\nThere is nothing to do.")
+    elif dry_run:
+        click.echo("\nNothing was changed (--dry-run).")
+    elif yes or click.confirm("\nDo this?"):
+        _write(dict(zip(IDS, todo.carry_out(there), strict=True)))
+    else:
+        fail("Nothing was changed.")
+
+
+def _write(ids: dict[str, str]) -> None:
+    lines = "\n".join(f"  {name}={value}" for name, value in ids.items())
+    in_file = dotenv_values(ENV_FILE)
+    stronger = [name for name in ids if os.environ.get(name) and os.environ[name] != in_file.get(name)]
+    try:
+        env_file.write(Path(ENV_FILE), ids)
+    except (OSError, UnicodeError) as e:
+        fail(f"\nInfobip has them now. {ENV_FILE} cannot be written ({type(e).__name__}): set these yourself.\n{lines}")
+    click.echo(f"\nDone. {ENV_FILE} has:\n{lines}")
+    if stronger:
+        fail(f"The environment beats {ENV_FILE}, and has other values: change {' and '.join(stronger)} there too.")
+
+
+@infobip.command()
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, for programs.")
+def check(as_json: bool) -> None:
+    """Compare the account and Redis with the settings. Exits with 0: all is well, 1: warnings, 2: errors."""
+    findings = []
+    for finding in _findings():
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    raise SystemExit(max(EXIT[finding.status] for finding in findings))
+
+
+def _findings() -> Iterator[Finding]:
+    try:
+        settings = load_settings()
+    except SettingsError as e:
+        yield from (Finding("error", "settings", reason, "see .env.example") for reason in e.reasons)
+        return
+    yield from _account_findings(settings)
+    yield from examine_redis(assemble(settings).client, settings)
+
+
+def _account_findings(settings: Settings) -> Iterator[Finding]:
+    try:
+        application, template = read(account(settings), settings)
+    except AccountError as e:
+        yield Finding("warning" if isinstance(e, ApiKeyNotAllowed) else "error", "account", e.sentence, e.remedy)
+        return
+    yield Finding("ok", "account", "The API key is valid, and shows the application and the template.")
+    yield from compare(settings, application, template)
+
+
+def _show(finding: Finding) -> None:
+    colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
+    remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
+    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<18} {finding.sentence}{remedy}")
+
+
+@infobip.command()
+@click.argument("phone")
+def send(phone: str) -> None:
+    """Send a PIN to PHONE, like +14155552671, as the service does. It counts, and the SMS costs."""
+    settings = load_settings()
+    parts = assemble(settings)
+    parts.otp.send(parts.phones.read_sendable(phone))
+    click.echo(f"OTP sent successfully. It lives {duration(settings.pin_time_to_live)}.")
+
+
+@infobip.command()
+@click.argument("phone")
+@click.argument("pin")
+def verify(phone: str, pin: str) -> None:
+    """Verify the PIN that PHONE got, as the service does. It costs a guess."""
+    settings = load_settings()
+    parts = assemble(settings)
+    number = parts.phones.read(phone)
+    if not settings.pin_pattern.fullmatch(pin):
+        raise InvalidPinFormat
+    parts.otp.verify(number, pin)
+    click.echo("OTP verified successfully.")

@@ -1,0 +1,82 @@
+"""What `flask infobip check` finds out about Redis."""
+
+import ipaddress
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from redis import ResponseError
+
+from comparison import Finding
+from config import Settings
+from connection import Client
+from errors import StoreUnavailable
+from store import redis_answers
+
+SAMPLE = 10_000  # keys looked at, of however many there are
+# <prefix>:LIMITER/<address>/<endpoint>/<amount>/<multiples>/<granularity>; an IPv6 client is its /64
+_COUNTED = re.compile(r"LIMITS:LIMITER/([^/]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
+
+
+def examine_redis(client: Client, settings: Settings) -> Iterator[Finding]:
+    """What is to be said of the Redis behind `client`, the good too."""
+    try:
+        with redis_answers():
+            client.ping()
+            yield Finding("ok", "Redis", "It answers.")
+            yield from _durability(client, settings)
+            yield _addresses(client, settings)
+    except StoreUnavailable:
+        yield Finding("error", "Redis", "It cannot be reached, or answers with errors.", "see REDIS_URL")
+
+
+def _durability(client: Client, settings: Settings) -> Iterator[Finding]:
+    try:
+        servers = _info(client, settings)
+    except ResponseError:
+        yield Finding("warning", "Redis settings", "The user of REDIS_URL may not ask for INFO.", "allow it +info")
+        return
+    policies = {str(server.get("maxmemory_policy", "unknown")) for server in servers}
+    if policies == {"noeviction"}:
+        yield Finding("ok", "Redis eviction", "maxmemory-policy is noeviction.")
+    else:
+        said = f"maxmemory-policy is {', '.join(sorted(policies))}: PINs, guesses and limits can vanish."
+        yield Finding("error", "Redis eviction", said, "set it to noeviction")
+    if all(server.get("aof_enabled") == 1 for server in servers):
+        yield Finding("ok", "Redis persistence", "The append-only file is on.")
+    else:
+        said = "The append-only file is off: a crash brings used PINs and spent guesses back."
+        yield Finding("warning", "Redis persistence", said, "set appendonly yes")
+
+
+def _info(client: Client, settings: Settings) -> list[dict[str, Any]]:
+    """INFO of the server, or of every primary of the Cluster."""
+    cluster = settings.redis_url.get_secret_value().startswith("redis+cluster:")
+    where = {"target_nodes": "primaries"} if cluster else {}
+    answers = [client.info(section, **where) for section in ("memory", "persistence")]
+    if not cluster:
+        return [{**answers[0], **answers[1]}]
+    return [{**answers[0][node], **answers[1][node]} for node in answers[0]]
+
+
+def _addresses(client: Client, settings: Settings) -> Finding:
+    """A proxy that is not counted in TRUSTED_PROXIES shows itself by its address among those of the clients."""
+    name, sample = "client addresses", itertools.islice(client.scan_iter(count=1000), SAMPLE)
+    counted = {match[1] for key in sample if (match := _COUNTED.fullmatch(key))}
+    if not counted:
+        return Finding("ok", name, "None was counted yet.")
+    if private := sorted(filter(_may_be_a_proxy, counted)):
+        trusted = settings.trusted_proxies
+        said = f"{private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
+        return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
+    return Finding("ok", name, f"None of {len(counted)} that were counted looks like a proxy's.")
+
+
+def _may_be_a_proxy(written: str) -> bool:
+    """Private, or none at all: what a proxy on a Unix socket that writes no X-Forwarded-For leaves."""
+    try:
+        address = ipaddress.ip_address(written)
+    except ValueError:
+        return True
+    return address.is_private and not address.is_loopback
