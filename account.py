@@ -4,6 +4,8 @@ They take an API key with the scope 2fa:manage. What is read may lack anything a
 cannot be understood is None. Every operation raises an AccountError where it gets nothing that can be used.
 """
 
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +18,8 @@ import errors
 from answers import failure, message_id, read_answer
 from setting_types import Identifier
 from transport import Answer, Transport
+
+log = logging.getLogger("otp.infobip")
 
 APPLICATIONS = "/2fa/2/applications"
 PAUSE = 60.0  # seconds, where Infobip throttles without saying for how long
@@ -137,7 +141,19 @@ def _refusal(answer: Answer) -> Exception:
         return errors.ApiKeyNotAllowed()
     if answer.status == 404 and message_id(answer) in UNKNOWN:
         return errors.NotInAccount()
+    if reasons := _reasons(answer):
+        log.error("Infobip's reasons: %s", reasons)
     return failure(answer, PAUSE)
+
+
+def _reasons(answer: Answer) -> str:
+    """What Infobip has against the fields of a request, as far as it can be shown on one line."""
+    try:
+        fields = json.loads(answer.body)["requestError"]["serviceException"]["validationErrors"]
+        said = "; ".join(f"{field} {' and '.join(reasons)}" for field, reasons in fields.items())
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
+    return "".join(each for each in said if each.isprintable())[:300]
 
 
 @contextmanager

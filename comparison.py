@@ -105,7 +105,7 @@ def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) ->
         return _unknown(name)
     if theirs != ours:
         said = f"The template makes {_shown(theirs)}, and the service takes only {ours}: no PIN can be verified."
-        return Finding("error", name, said, f"{SETUP}, or set {setting}")
+        return Finding("error", name, said, f"{SETUP}, or set {setting}={_shown(theirs)}")
     return Finding("ok", name, f"It is {ours} on both sides.")
 
 
@@ -116,7 +116,7 @@ def _attempts(settings: AccountSettings, configuration: Configuration) -> Findin
     if theirs == ours:
         return Finding("ok", name, f"There are {ours} on both sides.")
     said = f"There are {theirs} at Infobip, and {ours} here; the fewer count."
-    return Finding("warning", name, said, f"{SETUP}, or set PIN_ATTEMPTS")
+    return Finding("warning", name, said, f"{SETUP}, or set PIN_ATTEMPTS={theirs}")
 
 
 def _multiple_verifications(configuration: Configuration) -> Finding:

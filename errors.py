@@ -113,7 +113,7 @@ class AccountError(Exception):
     Has a `sentence`, and a `remedy` where there is one.
     """
 
-    sentence: ClassVar[str] = "Infobip refused this, or gave an answer that makes no sense; the line above says more."
+    sentence: ClassVar[str] = "Infobip refused this, or gave an answer that makes no sense."
     remedy: ClassVar[str] = ""
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from logging.config import dictConfig
 from pathlib import Path
 
+import gevent
 from gevent import monkey
 
 monkey.patch_all()  # before anything else takes the unpatched socket, ssl or threading
@@ -18,6 +19,8 @@ from gunicorn.http.errors import ParseException  # noqa: E402
 from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
 
 import app  # noqa: E402, F401
+from assembly import account  # noqa: E402
+from comparison import log_differences  # noqa: E402
 from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
 from errors import InvalidRequest, OtpError  # noqa: E402
 from refusals import raw_refusal  # noqa: E402
@@ -71,8 +74,10 @@ class JsonWorker(GeventWorker):
 worker_class = JsonWorker
 
 
-def post_worker_init(_: object) -> None:
+def post_worker_init(worker: GeventWorker) -> None:
     """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    if worker.age == 1:  # one look at a start, beside the requests
+        gevent.spawn(lambda: log_differences(account(settings), settings))

@@ -5,17 +5,16 @@ Flask finds it by FLASK_APP in .flaskenv. It is not the service's own applicatio
 """
 
 import logging
-import signal
 
 from flask import Flask
-from gevent import monkey
+from gevent import get_hub, monkey
 
 
 def create_app() -> Flask:
     """An application with commands and nothing else. Called by Flask in the process of the command."""
     monkey.patch_all()  # before `requests` is loaded: the deadlines of calls take it
-    # gevent would otherwise print a traceback of a Ctrl-C that comes while a call waits.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hub = get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # a Ctrl-C while a call waits shall not be printed
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines quote URLs, and with them pinIds
 
     from commands.infobip import infobip  # noqa: PLC0415

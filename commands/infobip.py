@@ -106,7 +106,7 @@ def _account_findings(settings: Settings) -> Iterator[Finding]:
 def _show(finding: Finding) -> None:
     colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
     remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
-    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<18} {finding.sentence}{remedy}")
+    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
 
 
 @infobip.command()

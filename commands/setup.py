@@ -51,7 +51,7 @@ class Step(NamedTuple):
         yield f"{'Change' if self.now else 'Create'} the {self.noun}:"
         for field, value in _flat(self.wanted).items():
             before = f"{_shown(changes[field][0])} -> " if self.now and field in changes else ""
-            yield f"  {field:<27} {before}{_shown(value)}"
+            yield f"  {field:<30} {before}{_shown(value)}"
 
 
 class Plan(NamedTuple):
@@ -162,7 +162,8 @@ def _no_tighter(ours: Rate) -> str:
 
 def _flat(part: Application | Template) -> dict[str, Any]:
     payload = part.payload()
-    return {**payload, **payload.pop("configuration", {})}
+    configuration = payload.pop("configuration", {})
+    return {**payload, **configuration}
 
 
 def _meaning(field: str, value: Any) -> Any:

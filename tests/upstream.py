@@ -70,7 +70,10 @@ def endless(connection: socket.socket) -> None:
 
 
 class Upstream:
-    """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right."""
+    """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right.
+
+    Whoever looks at the account (GET) is answered by `look`: for usual, that the API key may only send.
+    """
 
     def __enter__(self) -> "Upstream":
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -84,6 +87,7 @@ class Upstream:
 
     def reset(self) -> None:
         self.script: deque[Act] = deque()
+        self.look = error(403, "FORBIDDEN")
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
 
     def _accept(self) -> None:
@@ -104,9 +108,12 @@ class Upstream:
                     head, _, received = received.partition(b"\r\n\r\n")
                     first, *lines = head.decode().split("\r\n")
                     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-                    while len(received) < int(headers["content-length"]):
+                    path, length = first.split()[1], int(headers.get("content-length", 0))
+                    if first.startswith("GET"):
+                        self.look(connection)
+                        continue
+                    while len(received) < length:
                         received += _more(connection)
-                    path, length = first.split()[1], int(headers["content-length"])
                     self.requests.append((path, headers, json.loads(received[:length])))
                     received = received[length:]
                     act = self.script.popleft() if self.script else self._usual(path)
