@@ -88,6 +88,7 @@ class Upstream:
     def reset(self) -> None:
         self.script: deque[Act] = deque()
         self.look = error(403, "FORBIDDEN")
+        self.looks: list[str] = []
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
 
     def _accept(self) -> None:
@@ -110,6 +111,7 @@ class Upstream:
                     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
                     path, length = first.split()[1], int(headers.get("content-length", 0))
                     if first.startswith("GET"):
+                        self.looks.append(path)
                         self.look(connection)
                         continue
                     while len(received) < length:

@@ -1,0 +1,47 @@
+"""The operator's command line, in a directory of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sandbox.authorization import API_KEY
+from tests.parts import ROOT
+
+IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
+
+
+class CommandLine:
+    """Runs `flask infobip`, with a `.env` in `directory` or without."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.env_file = directory / ".env"
+        inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
+        here = {"FLASK_APP": "commands", "PYTHONPATH": str(ROOT), "INFOBIP_API_KEY": API_KEY}
+        self.environment = {**inherited, **here, **environment}
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """The running command; what it says comes on one pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", "infobip", *arguments],
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
+        """Its exit code, and everything it said."""
+        process = self.start(*arguments, **environment)
+        said, _ = process.communicate(typed, timeout=30)
+        assert "Traceback" not in said
+        assert "KeyboardInterrupt" not in said
+        return process.returncode, said
+
+    def ids(self) -> tuple[str, str]:
+        """The two ids in its `.env`."""
+        lines = dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
+        return lines[IDS[0]], lines[IDS[1]]

@@ -1,0 +1,114 @@
+"""The account at Infobip against the settings: what is said of each difference."""
+
+from typing import Any
+
+import pytest
+
+from account import Application, Template
+from comparison import Finding, compare
+from config import Settings, load_settings
+from tests.parts import ACCOUNT
+
+CONFIGURATION = {
+    "pinAttempts": 5,
+    "allowMultiplePinVerifications": False,
+    "pinTimeToLive": "10m",
+    "verifyPinLimit": "5/3s",
+    "sendPinPerApplicationLimit": "10000/1d",
+    "sendPinPerPhoneNumberLimit": "5/1d",
+}
+TEMPLATE = {"messageText": "{{pin}} is your code.", "pinLength": 6, "pinType": "NUMERIC"}
+
+
+def settings(**given: Any) -> Settings:
+    account = {name.lower(): value for name, value in ACCOUNT.items()}
+    return load_settings(infobip_base_url="https://x", redis_url="redis://x", **account, **given)
+
+
+def found(
+    ours: Settings, configuration: dict[str, Any] | None = None, enabled: Any = True, **template: Any
+) -> dict[str, Finding]:
+    application = {"enabled": enabled, "configuration": {**CONFIGURATION, **(configuration or {})}}
+    there = Application.model_validate(application), Template.model_validate({**TEMPLATE, **template})
+    return {finding.name: finding for finding in compare(ours, *there) if finding.status != "ok"}
+
+
+def test_nothing_to_say() -> None:
+    assert found(settings()) == {}
+    assert found(settings(), {"pinTimeToLive": "600s", "sendPinPerPhoneNumberLimit": "5/24h"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name", "status", "said"),
+    [
+        ("pinTimeToLive", "9m", "PIN time to live", "error", "after 9m"),
+        ("pinTimeToLive", "11m", "PIN time to live", "warning", "11m at Infobip"),
+        ("pinTimeToLive", None, "PIN time to live", "warning", "does not say"),
+        ("pinTimeToLive", "soon", "PIN time to live", "warning", "does not say"),
+        ("pinAttempts", 4, "PIN attempts", "warning", "There are 4 at Infobip"),
+        ("pinAttempts", 6, "PIN attempts", "warning", "There are 6 at Infobip"),
+        ("pinAttempts", "many", "PIN attempts", "warning", "does not say"),
+        ("allowMultiplePinVerifications", True, "PIN reuse", "warning", "more than once"),
+        ("allowMultiplePinVerifications", None, "PIN reuse", "warning", "does not say"),
+        ("verifyPinLimit", "1/3s", "verifies of a phone", "warning", "1/3s"),
+        ("verifyPinLimit", "9/31s", "verifies of a phone", "warning", "9/31s"),
+        ("sendPinPerApplicationLimit", "9999/1d", "sends in all", "warning", "9999/1d"),
+        ("sendPinPerPhoneNumberLimit", "4/1d", "sends to a phone", "warning", "4/1d"),
+        ("sendPinPerPhoneNumberLimit", [], "sends to a phone", "warning", "does not say"),
+    ],
+)
+def test_an_application_that_differs(field: str, value: Any, name: str, status: str, said: str) -> None:
+    findings = found(settings(), {field: value})
+    assert list(findings) == [name]
+    assert findings[name].status == status
+    assert said in findings[name].sentence
+    assert findings[name].remedy
+
+
+@pytest.mark.parametrize(("enabled", "status"), [(False, "error"), (None, "warning"), ("perhaps", "warning")])
+def test_an_application_that_is_not_enabled(enabled: Any, status: str) -> None:
+    assert found(settings(), enabled=enabled)["application"].status == status
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name", "status", "said"),
+    [
+        ("pinLength", 4, "PIN length", "error", "The template makes 4, and the service takes only 6"),
+        ("pinLength", None, "PIN length", "warning", "does not say"),
+        ("pinType", "HEX", "PIN type", "error", "The template makes HEX"),
+        ("pinType", "\x1b[2J", "PIN type", "error", "something else"),
+        ("messageText", "Your code.", "message text", "error", "no {{pin}}"),
+        ("messageText", "{{ pin }} is it.", "message text", "error", "no {{pin}}"),
+        ("messageText", None, "message text", "error", "email"),
+        ("messageText", "{{name}}: {{pin}}", "message text", "warning", "fills no name, so its length is unknown"),
+        ("messageText", "{{pin}}" + "a" * 155, "message length", "warning", "2 SMS: 161 septets in GSM-7"),
+        ("messageText", "{{pin}}" + "ç" * 65, "message length", "warning", "2 SMS: 71 UTF-16 units in UCS-2"),
+    ],
+)
+def test_a_template_that_differs(field: str, value: Any, name: str, status: str, said: str) -> None:
+    findings = found(settings(), **{field: value})
+    assert list(findings) == [name]
+    assert findings[name].status == status
+    assert said in findings[name].sentence
+
+
+def test_the_pin_counts_as_long_as_it_is() -> None:
+    fits: dict[str, Any] = {"messageText": "{{pin}}" + "a" * 154}
+    assert found(settings(), **fits) == {}
+    assert "message length" in found(settings(pin_length=7), **{**fits, "pinLength": 7})
+
+
+def test_a_text_with_another_placeholder_may_still_be_too_long() -> None:
+    findings = found(settings(), messageText="{{pin}} {{name}}" + "a" * 154)
+    assert set(findings) == {"message text", "message length"}
+
+
+def test_an_old_template_may_have_its_own_placeholder() -> None:
+    assert found(settings(), messageText="<pin> is it.", pinPlaceholder="<pin>") == {}
+
+
+def test_our_settings_count_too() -> None:
+    assert "sends to a phone" in found(settings(phone_send_limit="6 per day"))
+    assert "sends to a phone" in found(settings(phone_send_limit="5 per hour"))
+    assert "sends to a phone" not in found(settings(phone_send_limit="1 per 5 hours"))
+    assert "verifies of a phone" in found(settings(pin_attempts=6), {"pinAttempts": 6})
