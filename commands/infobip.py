@@ -87,7 +87,7 @@ def _findings() -> Iterator[Finding]:
     try:
         settings = load_settings()
     except SettingsError as e:
-        yield from (Finding("error", "settings", reason, "see .env.example") for reason in e.reasons)
+        yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
         return
     yield from _account_findings(settings)
     yield from examine_redis(assemble(settings).client, settings)

