@@ -71,9 +71,11 @@ def log_differences(account: Account, settings: Settings) -> None:
     except AccountError as e:
         log.warning("The account was not compared with the settings: %s", e.sentence)
         return
-    for finding in findings:
-        if finding.status != "ok":
-            log.warning("%s: %s (%s)", finding.name, finding.sentence, finding.remedy)
+    differences = [finding for finding in findings if finding.status != "ok"]
+    for finding in differences:
+        log.warning("%s: %s (%s)", finding.name, finding.sentence, finding.remedy)
+    if not differences:
+        log.info("The account at Infobip fits the settings")
 
 
 def _enabled(application: Application) -> Finding:

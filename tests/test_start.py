@@ -1,0 +1,88 @@
+"""The look at the account when the service starts: it warns, and holds nothing up."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from sandbox.authorization import SEND_ONLY_KEY
+from tests import upstream as up
+from tests.parts import Sandbox, Service
+from tests.test_setup import SAFE
+from tests.upstream import Upstream
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
+    """Start a service, wait until its log has a text, and return the log."""
+
+    def run(base_url: str, until: str, **settings: str) -> str:
+        given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
+        with Service.started(tmp_path, given) as service:
+            deadline = time.monotonic() + 15
+            while until not in service.log():
+                assert time.monotonic() < deadline, service.log()
+                time.sleep(0.02)
+        return service.log()
+
+    return run
+
+
+def test_what_differs_is_logged_once(run: Run, sandbox: Sandbox) -> None:
+    sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": "9m", "pin_attempts": 7}), pin_length=4)
+    log = run(sandbox.url, "PIN attempts: ", WEB_CONCURRENCY="3")
+    assert log.count("WARNING otp.infobip: PIN time to live: PINs die at Infobip after 9m") == 1
+    assert log.count("WARNING otp.infobip: PIN length: The template makes 4") == 1
+    assert log.count("WARNING") == 3
+    assert len(sandbox.calls) == 2
+
+
+def test_no_warning_where_all_is_well(run: Run, sandbox: Sandbox) -> None:
+    sandbox.reset(SAFE)
+    log = run(sandbox.url, "INFO otp.infobip: The account at Infobip fits the settings")
+    assert "WARNING" not in log
+    assert len(sandbox.calls) == 2
+
+
+def test_a_key_that_may_only_send_is_no_warning(run: Run, sandbox: Sandbox) -> None:
+    log = run(sandbox.url, "the API key may only send", INFOBIP_API_KEY=SEND_ONLY_KEY)
+    assert "INFO otp.infobip: The account was not compared" in log
+    assert "WARNING" not in log
+    assert "ERROR" not in log
+
+
+@pytest.mark.parametrize(
+    ("look", "said"),
+    [
+        (up.answer(b"<html>"), "gave an answer that makes no sense"),
+        (up.answer([1]), "gave an answer that makes no sense"),
+        (up.answer({}), "PIN type: Infobip does not say."),
+        (up.error(401, "UNAUTHORIZED"), "does not accept the API key"),
+        (up.error(404, "NOT_FOUND"), "knows no such application"),
+        (up.error(429, "TOO_MANY_REQUESTS"), "takes no more requests for now"),
+        (up.error(500, "GENERAL_ERROR"), "cannot be reached, or does not answer in time"),
+        (up.reset, "cannot be reached, or does not answer in time"),
+        (up.drip, "cannot be reached, or does not answer in time"),
+        (up.endless, "gave an answer that makes no sense"),
+    ],
+)
+def test_whatever_infobip_answers(run: Run, upstream: Upstream, look: up.Act, said: str) -> None:
+    upstream.look = look
+    log = run(upstream.url, said, INFOBIP_TIMEOUT="1s")
+    assert "WARNING otp.infobip" in log
+    assert "Traceback" not in log
+    assert "sandbox-api-key" not in log
+
+
+def test_a_silent_infobip_holds_nothing_up(
+    tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str
+) -> None:
+    upstream.look = up.silence
+    settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
+    with Service.started(tmp_path, settings) as service:
+        assert service.send(phone).status_code == 200
+        assert "not compared" not in service.log(), "it still waits"

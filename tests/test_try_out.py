@@ -1,0 +1,160 @@
+"""`flask infobip send` and `verify`: the service's own way, from a terminal; and how commands end that cannot go on."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+import redis
+
+from tests import upstream as up
+from tests.command import CommandLine
+from tests.parts import ACCOUNT, ROOT, Sandbox, Service
+from tests.test_stories import wrong
+from tests.upstream import PIN_ID, Upstream
+
+
+@pytest.fixture
+def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=redis_url, **ACCOUNT)
+
+
+def test_a_pin_that_was_sent_verifies_once(command: CommandLine, sandbox: Sandbox, phone: str) -> None:
+    assert command.run("send", phone) == (0, "OTP sent successfully. It lives 10m.\n")
+    pin = sandbox.pin(phone)
+    assert command.run("verify", phone, wrong(pin)) == (1, "Invalid or expired OTP.\n")
+    assert command.run("verify", phone, pin) == (0, "OTP verified successfully.\n")
+    assert command.run("verify", phone, pin) == (1, "Invalid or expired OTP.\n")
+
+
+def test_it_is_the_same_way_as_the_services(
+    command: CommandLine, service: Service, sandbox: Sandbox, phone: str
+) -> None:
+    """One cooldown, one PIN, whoever asks."""
+    assert command.run("send", phone)[0] == 0
+    assert service.send(phone).status_code == 429
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+    status, said = command.run("send", phone)
+    assert (status, said.startswith("Too many requests. Please try again later. (in ")) == (1, True)
+    assert len(sandbox.pins(phone)) == 1
+
+
+def test_the_limits_of_the_phone_and_of_the_day(
+    command: CommandLine, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    quick = {"RESEND_COOLDOWN": "2100ms", "INFOBIP_TIMEOUT": "2s"}
+    assert command.run("send", phone, TOTAL_SEND_LIMIT="1 per day", **quick)[0] == 0
+    eventually(lambda: not database.exists(f"otp:cooldown:{phone}"))
+    refused = command.run("send", "+14155552671", TOTAL_SEND_LIMIT="1 per day")
+    assert (refused[0], "Too many requests" in refused[1]) == (1, True)
+    status, said = command.run("send", phone, PHONE_SEND_LIMIT="1 per day", **quick)
+    assert status == 1
+    assert int(re.findall(r"\(in ([0-9]+) s\)", said)[0]) > 80000, "it is not the cooldown that refuses"
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("send", "12"), "Invalid phone number."),
+        (("send", "+499001234567"), "This phone number cannot receive a code from this service."),
+        (("verify", "12", "123456"), "Invalid phone number."),
+        (("verify", "+14155552671", "12345"), "Invalid PIN format."),
+    ],
+)
+def test_what_is_refused_at_once(command: CommandLine, sandbox: Sandbox, arguments: tuple[str, ...], said: str) -> None:
+    assert command.run(*arguments) == (1, f"{said}\n")
+    assert sandbox.calls == []
+
+
+def test_a_key_that_infobip_does_not_know(command: CommandLine, phone: str) -> None:
+    status, said = command.run("send", phone, INFOBIP_API_KEY="canary-key")
+    assert status == 1
+    assert said.endswith("The code could not be sent or checked.\n")
+    assert "canary-key" not in said
+
+
+def test_without_redis_nothing_is_sent(command: CommandLine, sandbox: Sandbox, phone: str) -> None:
+    status, said = command.run("send", phone, REDIS_URL="redis://:canary-password@127.0.0.1:1/0")
+    assert status == 1
+    assert said.endswith("The service is unavailable right now. Please try again. (in 1 s)\n")
+    assert "canary" not in said
+    assert sandbox.calls == []
+
+
+@pytest.mark.parametrize("arguments", [("setup", "--yes"), ("check",), ("send", "+14155552671")])
+def test_a_silent_infobip_ends_with_the_deadline(
+    command: CommandLine, upstream: Upstream, arguments: tuple[str, ...]
+) -> None:
+    """Not with its silence of 3 s."""
+    answered: list[float] = []
+
+    def silence(connection: object) -> None:
+        began = time.monotonic()
+        up.silence(connection)  # type: ignore[arg-type]
+        answered.append(time.monotonic() - began)
+
+    upstream.look = silence
+    upstream.script.append(silence)
+    status, said = command.run(*arguments, INFOBIP_BASE_URL=upstream.url, INFOBIP_TIMEOUT="500ms")
+    assert status == (2 if arguments == ("check",) else 1)
+    assert "in time" in said
+    assert answered == [], "the command was over before Infobip was"
+
+
+@pytest.mark.parametrize("arguments", [("setup",), ("check",), ("check", "--json"), ("send", "+14155552671")])
+def test_ctrl_c_while_a_call_hangs(command: CommandLine, upstream: Upstream, arguments: tuple[str, ...]) -> None:
+    upstream.look = up.silence
+    upstream.script.append(up.silence)
+    with command.start(*arguments, INFOBIP_BASE_URL=upstream.url) as process:
+        eventually(lambda: upstream.looks + [path for path, *_ in upstream.requests])
+        process.send_signal(SIGINT)
+        said, _ = process.communicate(timeout=20)
+    assert said.splitlines()[-1] == "Stopped."
+    assert process.returncode == 130
+    assert "KeyboardInterrupt" not in said
+
+
+def test_ctrl_c_at_the_question(command: CommandLine, sandbox: Sandbox) -> None:
+    with command.start("setup") as process:
+        assert process.stdout
+        said = ""
+        while not said.endswith("[y/N]: "):
+            said += process.stdout.read(1)
+        process.send_signal(SIGINT)
+        rest, _ = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (130, "\nStopped.\n")
+    assert all(path.endswith(("/applications", "/messages")) for path in sandbox.calls)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_flask_finds_the_commands_by_itself(command: CommandLine) -> None:
+    """As an operator calls it: from the project, where .flaskenv is."""
+    environment = {k: v for k, v in command.environment.items() if k not in ("FLASK_APP", "PYTHONPATH")}
+    shown = subprocess.run(
+        [Path(sys.executable).parent / "flask", "infobip", "--help"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert all(f"\n  {name} " in shown for name in ("setup", "check", "send", "verify"))
+
+
+def test_the_id_of_a_pin_is_never_shown(command: CommandLine, upstream: Upstream, phone: str) -> None:
+    upstream.script += [up.answer(up.SENT), up.raw(b"HTTP/1.1 200 OK\r\nbad header\r\nContent-Length: 2\r\n\r\n{}")]
+    here = {"INFOBIP_BASE_URL": upstream.url}
+    said = command.run("send", phone, **here)[1] + command.run("verify", phone, "918273", **here)[1]
+    assert len(upstream.requests) == 2
+    assert not [secret for secret in (PIN_ID, "918273", ACCOUNT["INFOBIP_API_KEY"]) if secret in said]
