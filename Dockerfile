@@ -7,7 +7,8 @@ RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary=:all: -r requirements.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
-COPY *.py ./
+COPY *.py .flaskenv ./
+COPY commands/ commands/
 COPY sandbox/ sandbox/
 # The bytecode is made here: the container has no right to write it, and by hash no file date can make it stale.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
