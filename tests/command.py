@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.authorization import API_KEY
@@ -35,8 +37,11 @@ class CommandLine:
 
     def run(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
         """Its exit code, and everything it said."""
-        process = self.start(*arguments, **environment)
-        said, _ = process.communicate(typed, timeout=30)
+        with self.start(*arguments, **environment) as process:
+            try:
+                said, _ = process.communicate(typed, timeout=20)
+            finally:
+                process.kill()
         assert "Traceback" not in said
         assert "KeyboardInterrupt" not in said
         return process.returncode, said
@@ -45,3 +50,10 @@ class CommandLine:
         """The two ids in its `.env`."""
         lines = dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
         return lines[IDS[0]], lines[IDS[1]]
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -1,14 +1,17 @@
 """The look at the account when the service starts: it warns, and holds nothing up."""
 
-import time
+import os
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 import redis
 
 from sandbox.authorization import SEND_ONLY_KEY
+from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from tests import upstream as up
+from tests.command import eventually
 from tests.parts import Sandbox, Service
 from tests.test_setup import SAFE
 from tests.upstream import Upstream
@@ -23,22 +26,32 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
     def run(base_url: str, until: str, **settings: str) -> str:
         given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
         with Service.started(tmp_path, given) as service:
-            deadline = time.monotonic() + 15
-            while until not in service.log():
-                assert time.monotonic() < deadline, service.log()
-                time.sleep(0.02)
+            eventually(lambda: until in service.log())
         return service.log()
 
     return run
 
 
-def test_what_differs_is_logged_once(run: Run, sandbox: Sandbox) -> None:
+def test_what_differs_is_logged(run: Run, sandbox: Sandbox) -> None:
     sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": "9m", "pin_attempts": 7}), pin_length=4)
-    log = run(sandbox.url, "PIN attempts: ", WEB_CONCURRENCY="3")
+    log = run(sandbox.url, "PIN attempts: ")
     assert log.count("WARNING otp.infobip: PIN time to live: PINs die at Infobip after 9m") == 1
     assert log.count("WARNING otp.infobip: PIN length: The template makes 4") == 1
     assert log.count("WARNING") == 3
     assert len(sandbox.calls) == 2
+
+
+def test_a_worker_that_replaces_another_does_not_look_again(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
+) -> None:
+    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
+    with Service.started(tmp_path, settings) as service:
+        eventually(lambda: "otp.infobip" in service.log())
+        (lost,) = service.workers()
+        os.kill(lost, SIGKILL)
+        eventually(lambda: service.workers() not in ([], [lost]))
+        assert service.send(phone).status_code == 200
+    assert [path.rpartition("/")[2] for path in sandbox.calls] == [APPLICATION_ID, MESSAGE_ID, "pin"]
 
 
 def test_no_warning_where_all_is_well(run: Run, sandbox: Sandbox) -> None:
