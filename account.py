@@ -80,9 +80,16 @@ class Template(_Part):
     regional: dict[str, Any] | None = None
 
 
-_Applications = RootModel[list[Application]]
-_Templates = RootModel[list[Template]]
+class _Applications(RootModel[list[Application]]):
+    pass
+
+
+class _Templates(RootModel[list[Template]]):
+    pass
+
+
 _M = TypeVar("_M", bound=BaseModel)
+_P = TypeVar("_P", bound=_Part)
 
 
 class Account:
@@ -115,8 +122,7 @@ class Account:
         """Make it, or change the one that has its id (create-, update-2fa-message-template)."""
         return self._save(wanted, _templates(application_id), wanted.message_id)
 
-    def _save(self, wanted: _M, path: str, its_id: str | None) -> _M:
-        assert isinstance(wanted, _Part)
+    def _save(self, wanted: _P, path: str, its_id: str | None) -> _P:
         if its_id is None:
             return self._ask(type(wanted), "POST", path, wanted.payload())
         return self._ask(type(wanted), "PUT", f"{path}/{its_id}", wanted.payload())

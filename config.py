@@ -45,7 +45,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 class AccountSettings(BaseSettings):
-    """What the account at Infobip has to do with, before its application and template are known."""
+    """The settings that the account at Infobip depends on; its application and template may not be known yet."""
 
     model_config = SettingsConfigDict(
         frozen=True,

@@ -68,7 +68,7 @@ def _addresses(client: Client, settings: Settings) -> Finding:
         return Finding("ok", name, "None was counted yet.")
     if private := sorted(filter(_may_be_a_proxy, counted)):
         trusted = settings.trusted_proxies
-        said = f"{private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
+        said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
         return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
     return Finding("ok", name, f"None of {len(counted)} that were counted looks like a proxy's.")
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from account import Account, Application, Configuration, Template
 from comparison import our_limits
@@ -24,12 +24,15 @@ class Wishes(NamedTuple):
     sender: str | None = None
 
 
-class Step(NamedTuple):
+_P = TypeVar("_P", bound=Application | Template)
+
+
+class Step(NamedTuple, Generic[_P]):
     """One thing that Infobip keeps: what it is now (None: there is none), and what it is to be."""
 
     noun: str
-    now: Application | Template | None
-    wanted: Application | Template
+    now: _P | None
+    wanted: _P
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
@@ -57,8 +60,8 @@ class Step(NamedTuple):
 class Plan(NamedTuple):
     """What has to be done."""
 
-    application: Step
-    template: Step
+    application: Step[Application]
+    template: Step[Template]
     ids_are_set: bool
 
     @property
@@ -78,13 +81,11 @@ class Plan(NamedTuple):
         Raises:
             AccountError: Infobip did not do it. What was done before is found by the next plan.
         """
-        application, template = self.application.now, self.template.now
-        if self.application.changes:
-            application = account.save_application(self.application.wanted)  # type: ignore[arg-type]
-        application_id = _id(application)
-        if self.template.changes:
-            template = account.save_template(application_id, self.template.wanted)  # type: ignore[arg-type]
-        return application_id, _id(template)
+        application, template = self.application, self.template
+        made = account.save_application(application.wanted) if application.changes else None
+        application_id = _id(application.now or made)
+        written = account.save_template(application_id, template.wanted) if template.changes else None
+        return application_id, _id(template.now or written)
 
 
 def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:

@@ -143,8 +143,8 @@ def test_a_cluster_is_asked_server_by_server(
     [
         ("8.8.8.8", "1", "ok       client addresses     None of 1"),
         ("2001:4860:4860::8888", "1", "ok       client addresses     None of 1"),
-        ("10.0.0.7", "1", "warning  client addresses     10.0.0.7 is counted as a client"),
-        ("fd00::7", "1", "warning  client addresses     fd00:: is counted as a client"),
+        ("10.0.0.7", "1", "warning  client addresses     The address 10.0.0.7 is counted as a client"),
+        ("fd00::7", "1", "warning  client addresses     The address fd00:: is counted as a client"),
         ("10.0.0.7", "0", "ok       client addresses     None of 1"),
     ],
 )
@@ -156,6 +156,14 @@ def test_addresses_that_the_service_counted(
     service = start(command.environment["INFOBIP_BASE_URL"], REDIS_URL=url, TRUSTED_PROXIES=proxies)
     service.verify(phone, "123456", headers={"X-Forwarded-For": client})
     assert said in command.run("check")[1]
+
+
+def test_an_address_that_is_none(command: CommandLine, durable: ValkeyServer) -> None:
+    """What the service counts behind a Unix socket, where no proxy says who the client is."""
+    with redis.Redis(port=durable.port) as client:
+        client.rpush("LIMITS:LIMITER/None/send_otp/5/15/minute", "1")
+    status, said = command.run("check")
+    assert (status, "The address None is counted as a client" in said) == (1, True)
 
 
 def test_an_infobip_that_babbles(command: CommandLine, upstream: Upstream) -> None:
