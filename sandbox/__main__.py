@@ -55,6 +55,7 @@ def _run(running: ExitStack) -> None:
         environment["REDIS_URL"] = running.enter_context(_redis())
     os.environ.update(environment)
     port = _checked_port()
+    environment |= {"PORT": str(port), "SERVICE_URL": f"http://127.0.0.1:{port}"}
     _must_be_free(port, "the service")
 
     processes = []
@@ -125,13 +126,14 @@ def _announce(port: int, *, real: bool, embedded: bool, limits: Mapping[str, str
     json = "-H 'Content-Type: application/json'"
     service = f"http://localhost:{port}"
     infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL}/inbox (its SMS appear below)"
+    phone_line = "" if real else f"\n  phone     http://localhost:{SANDBOX_PORT}/ (see the SMS, try the service)"
     by_address = "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
     limits_line = "" if real else by_address.format_map(limits)
     phone = "+14155552671"
     print(
         f"""
   service   {service}
-  Infobip   {infobip}
+  Infobip   {infobip}{phone_line}
   Redis     {"embedded, empty at each start" if embedded else "yours, by REDIS_URL"}{limits_line}
 
 Send a PIN:

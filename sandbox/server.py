@@ -1,7 +1,8 @@
 """The process of the sandbox.
 
 python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_PIN (everybody's, for tests),
-                                and the switches of sandbox/choices.py
+                                the switches of sandbox/choices.py, and for the page SERVICE_URL
+                                (http://127.0.0.1:3000) and the service's own settings
 """
 
 if __name__ == "__main__":
@@ -25,6 +26,7 @@ from sandbox.inbox import Inbox
 from sandbox.infobip import create_api
 from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
+from sandbox.relay import Relay
 from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"
@@ -39,10 +41,10 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         return {**super().get_environ(), CONNECTION: self.socket}
 
 
-def create_app(two_factor: TwoFactor) -> Flask:
+def create_app(two_factor: TwoFactor, relay: Relay) -> Flask:
     """Everything the sandbox answers: Infobip's API and the phones."""
     app = create_api(two_factor)
-    Inbox(two_factor).register(app)
+    Inbox(two_factor, relay).register(app)
     return app
 
 
@@ -104,7 +106,7 @@ def main() -> None:
     """Serve until told to stop."""
     address = os.environ.get("SANDBOX_HOST", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT", "3001"))
     try:
-        make_server(address, create_app(_two_factor())).serve_forever()
+        make_server(address, create_app(_two_factor(), Relay.of(os.environ))).serve_forever()
     except KeyboardInterrupt:
         sys.exit(0)
     except OSError as e:

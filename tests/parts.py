@@ -20,6 +20,7 @@ from sandbox.authorization import API_KEY
 from sandbox.choices import Choices
 from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
+from sandbox.relay import Relay
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app
 from sandbox.two_factor import TwoFactor
 from tests import contract
@@ -73,6 +74,7 @@ class Sandbox:
     """The local Infobip: its phones can be read, its clock moved, its requests counted."""
 
     url = ""
+    service_url = ""  # where the page's form goes; from the next reset on
 
     def __init__(self) -> None:
         self.reset()
@@ -94,7 +96,7 @@ class Sandbox:
         """An account without an application."""
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
-        self._api: Flask = create_app(self.two_factor)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url))
         self._api.after_request(self._check)
         self.calls: list[str] = []
         self.violations: list[str] = []
