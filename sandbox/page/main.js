@@ -20,7 +20,7 @@ function curl(service) {
 }
 
 function limits({ send, verify }) {
-  return `So that playing here does not run into the limits by address, they are ${send} to send and ${verify} to verify.`;
+  return `Limits by address in this run: ${send} to send, ${verify} to verify. Those by phone and by day are the service's own.`;
 }
 
 function choice({ phoneNumber, outcome }) {

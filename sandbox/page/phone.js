@@ -42,7 +42,7 @@ class Thread {
   count(unread) {
     this.unread = unread;
     this.badge.hidden = !unread;
-    this.badge.textContent = `${unread} new`;
+    this.badge.textContent = unread ? `${unread} new` : "";
   }
 
   select(selected) {

@@ -1,0 +1,85 @@
+"""A real browser on the sandbox's page, as a person uses it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+
+OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The one that is installed. Without one the test is skipped, but for a CI: that would not notice."""
+    installed = shutil.which("chromium")
+    if not installed:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=OPTIONS.split())
+        yield browser
+        browser.close()
+
+
+class Screen:
+    """The page in a tab of its own context: what is on it and what one does with it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._listen)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._watch(request.url, url))
+        page.goto(url)
+        page.get_by_text("Live", exact=True).wait_for()
+        self.number = page.get_by_label("Phone number", exact=True)
+        self.pin = page.get_by_label("PIN from the message")
+        self.send_button = page.locator("#send-button")
+        self.verify_button = page.locator("#verify-button")
+        self.wire = page.get_by_role("region", name="On the wire")
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # The browser itself reports a lost stream and a service that is away: the tests that cause them look at those.
+        expected = urlsplit(message.location["url"]).path in ("/events", "/try/send-otp")
+        if message.type in ("error", "warning") and not expected:
+            self.complaints.append(message.text)
+
+    def _watch(self, asked: str, url: str) -> None:
+        if urlsplit(asked).netloc != urlsplit(url).netloc:
+            self.complaints.append(f"a request to another host: {asked}")
+
+    def send(self, number: str) -> None:
+        self.number.fill(number)
+        self.number.press("Enter")
+
+    def verify(self, pin: str) -> None:
+        self.pin.fill(pin)
+        self.pin.press("Enter")
+
+    def thread(self, number: str) -> Locator:
+        """Its tab."""
+        return self.page.get_by_role("tab", name=number)
+
+    @property
+    def messages(self) -> Locator:
+        """Those of the thread that is open, oldest first."""
+        return self.page.get_by_role("tabpanel").get_by_role("listitem")
+
+    @property
+    def copy_button(self) -> Locator:
+        """The newest PIN."""
+        return self.messages.last.get_by_role("button", name="Copy")
+
+    def read_pin(self) -> str:
+        """As a person does."""
+        return self.copy_button.inner_text().split()[0]
+
+    def clipboard(self) -> Any:
+        return self.page.evaluate("navigator.clipboard.readText()")
