@@ -69,6 +69,7 @@ export class Client {
     this.lives.delete(key);
     this.send.clear();
     this.verify.succeed(`${number} is verified.`);
+    this.tick();
   }
 
   /** Ask the service, show what went over the wire, and show a refusal where it belongs. */

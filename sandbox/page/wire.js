@@ -8,12 +8,14 @@ const KEPT = 20;
 export function showExchange({ request, answer }) {
   const list = byId("exchanges");
   for (const earlier of list.querySelectorAll("details")) earlier.open = false;
-  list.prepend(element("li", {}, element("details", { open: true },
-    summary(request, answer),
-    element("h3", {}, "Request"), element("pre", {}, request),
-    element("h3", {}, "Answer"), element("pre", {}, answer))));
+  const sides = element("div", { className: "sides" }, side("Request", request), side("Answer", answer));
+  list.prepend(element("li", {}, element("details", { open: true }, summary(request, answer), sides)));
   while (list.children.length > KEPT) list.lastElementChild.remove();
   byId("wire-empty").hidden = true;
+}
+
+function side(title, text) {
+  return element("div", {}, element("h3", {}, title), element("pre", {}, text));
 }
 
 /** POST /send-otp → 200 OK */
