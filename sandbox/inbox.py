@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gevent
@@ -37,7 +38,7 @@ class Inbox:
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
         views = Blueprint("inbox", __name__, static_folder="page", static_url_path="/page")
-        views.get("/")(lambda: views.send_static_file("index.html"))
+        views.get("/", endpoint="page")(partial(views.send_static_file, "index.html"))
         views.get("/inbox")(self.inbox)
         views.get("/events")(self.events)
         views.get("/try")(self.offer)

@@ -1,11 +1,13 @@
 """The real parts that the tests run against: a Redis server, the sandbox on a real port, gunicorn."""
 
 import itertools
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import gevent
 import pytest
 import redis
 from playwright.sync_api import Browser
@@ -49,19 +51,24 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def _sandbox() -> Sandbox:
+def _sandbox() -> Iterator[Sandbox]:
     sandbox = Sandbox()
-    port, listening = free_port(), threading.Event()
+    port, servers = free_port(), queue.SimpleQueue[Any]()
 
     def serve() -> None:
         server = make_server(("127.0.0.1", port), sandbox.app)
-        listening.set()
+        servers.put(server)
         server.serve_forever()
+        gevent.get_hub().destroy()  # what it leaves would be in the way of an interpreter that ends
 
-    threading.Thread(target=serve, daemon=True).start()
-    assert listening.wait(5)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    server = servers.get(timeout=5)
     sandbox.url = f"http://127.0.0.1:{port}"
-    return sandbox
+    yield sandbox
+    server.loop.run_callback_threadsafe(gevent.spawn, server.stop)
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 @pytest.fixture

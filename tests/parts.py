@@ -54,7 +54,7 @@ def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     """Wait until `url` is answered; False if `process` ends before, or in 15 seconds."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.Timeout):
             requests.get(url, headers={"Connection": "close"}, timeout=1)
             return True
         time.sleep(0.02)

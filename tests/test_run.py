@@ -77,12 +77,15 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, name: str, whose: str) ->
 def test_playing_does_not_run_into_the_limits_by_address(tmp_path: Path) -> None:
     ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
     with make_run(tmp_path, **ports) as process:
-        assert "1000 per minute to send and 1000 per minute to verify" in until_ready(process)
+        said = until_ready(process)
+        assert "1000 per minute to send and 1000 per minute to verify" in said
+        (page,) = re.findall(r"^  phone +(http\S+)/ ", said, re.MULTILINE)
+        offer = requests.get(f"{page}/try", timeout=5).json()
+        assert offer["service"] == f"http://localhost:{ports['PORT']}"
+        assert offer["limits"] == {"send": "1000 per minute", "verify": "1000 per minute"}
         for n in range(7):
             body = {"phoneNumber": f"+491511000000{n}"}
-            headers = {"Connection": "close"}
-            sent = requests.post(f"http://127.0.0.1:{ports['PORT']}/send-otp", json=body, headers=headers, timeout=5)
-            assert sent.status_code == 200
+            assert requests.post(f"{page}/try/send-otp", json=body, timeout=5).json()["status"] == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
 

@@ -171,7 +171,7 @@ def test_the_inbox_shows_what_arrived(sandbox: Sandbox) -> None:
     assert [m["to"] for m in inbox] == ["+14155552671", PHONE]
     assert inbox[1]["text"] == f"Your code is {inbox[1]['pin']}"
     of_one = requests.get(f"{sandbox.url}/inbox", params={"to": PHONE}, timeout=5).json()["messages"]
-    assert of_one == inbox[1:]
+    assert [m["id"] for m in of_one] == [inbox[1]["id"]]
 
 
 def test_what_changed_is_told_once(sandbox: Sandbox) -> None:
