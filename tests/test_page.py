@@ -86,7 +86,9 @@ def test_the_cooldown_counts_down(visit: Visit, sandbox: Sandbox, phone: str) ->
     expect(screen.send_button).to_have_text(re.compile(r"Send again in 0:(30|2\d)"))
     first = seconds_left(screen)
     screen.number.press("Enter")
-    expect(screen.send_button).to_have_text(f"Send again in 0:{first - 1}")
+    screen.page.clock.fast_forward(10_000)
+    expect(screen.send_button).to_have_text(re.compile("Send again in 0:(20|1.)"))
+    assert 0 < seconds_left(screen) <= first - 10
     expect(screen.wire.locator("summary")).to_have_count(1)  # Enter does not get around it
     screen.number.fill("+14155552671")
     expect(screen.send_button).to_have_text("Send PIN")
@@ -100,15 +102,18 @@ def test_a_refused_send_counts_down_too(visit: Visit, service: Service, phone: s
     screen.send(phone)
     expect(screen.page.locator("#send-result")).to_have_text("Too many requests. Please try again later.")
     expect(screen.send_button).to_have_text(re.compile(r"Send again in 0:(30|2\d)"))
-    assert re.search(r"\nRetry-After: (30|29|28)\n", screen.wire.locator("pre").nth(1).inner_text())
+    assert re.search(r"\nRetry-After: (30|2[0-9])\n", screen.wire.locator("pre").nth(1).inner_text())
 
 
 def test_a_pin_expires_before_ones_eyes(visit: Visit, sandbox: Sandbox, phone: str) -> None:
-    sandbox.reset(LAX.changed({"pin_time_to_live": "2s"}))
     screen = visit()
     screen.send(phone)
     expect(screen.messages).to_contain_text(["Pending"])
+    sandbox.clock.ahead += 600
+    screen.page.clock.fast_forward(600_000)
     expect(screen.messages).to_contain_text(["Expired"])
+    expect(screen.page.locator("#pin-hint")).to_have_text("The PIN has expired. Send a new one.")
+    expect(screen.send_button).to_have_text("Send again")
     screen.verify(screen.read_pin())
     expect(screen.pin).to_have_accessible_description(re.compile("^Invalid or expired OTP."))
 
