@@ -28,8 +28,11 @@ ACCOUNT = {
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
     "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
 }
-# One person tries things out from one address: the limits per address would only be in the way.
+# One person tries things out from one address: the limits per address would only be in the way, and those in a .env
+# are most likely the example's.
 GENEROUS = {"SEND_OTP_LIMIT": "1000 per minute", "VERIFY_OTP_LIMIT": "1000 per minute"}
+
+DURABLE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}  # as docker-compose.yml has it
 
 
 def main() -> None:
@@ -45,10 +48,11 @@ def main() -> None:
 
 
 def _run(running: ExitStack) -> None:
-    environment = {name: value for name, value in {**dotenv_values(ENV_FILE), **os.environ}.items() if value}
-    real = any(f"{name}{suffix}" in environment for name in ACCOUNT for suffix in ("", "_FILE"))
+    written, given = ({k: v for k, v in each.items() if v} for each in (dotenv_values(ENV_FILE), os.environ))
+    environment: dict[str, str] = {**written, **given}
+    real = not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE"))
     if not real:
-        environment = {**GENEROUS, **environment, **ACCOUNT}
+        environment = {**written, **GENEROUS, **given, **ACCOUNT}
         _must_be_free(SANDBOX_PORT, "the sandbox")
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
@@ -65,7 +69,7 @@ def _run(running: ExitStack) -> None:
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
     processes.append(running.enter_context(_process(gunicorn, environment)))
     _wait_for(f"http://127.0.0.1:{port}/healthz", processes[-1])
-    _announce(port, real=real, embedded=embedded, limits=environment)
+    _announce(environment, real=real, embedded=embedded)
     while all(process.poll() is None for process in processes):
         time.sleep(0.2)
     sys.exit("A part of the service has ended by itself; see above.")
@@ -92,7 +96,7 @@ def _redis() -> Iterator[str]:
     # A blocked SIGINT is inherited: Ctrl-C in the terminal reaches only this process, which ends all in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        server = ValkeyServer()
+        server = ValkeyServer(config=DURABLE)
         server.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -122,19 +126,20 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     sys.exit(process.returncode or 1)
 
 
-def _announce(port: int, *, real: bool, embedded: bool, limits: Mapping[str, str]) -> None:
+def _announce(environment: Mapping[str, str], *, real: bool, embedded: bool) -> None:
     json = "-H 'Content-Type: application/json'"
-    service = f"http://localhost:{port}"
-    infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL}/inbox (its SMS appear below)"
-    phone_line = "" if real else f"\n  phone     http://localhost:{SANDBOX_PORT}/ (see the SMS, try the service)"
+    service = f"http://localhost:{environment['PORT']}"
+    infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL} (its SMS appear below)"
+    phone_line = "" if real else f"\n  phone     http://localhost:{SANDBOX_PORT} (see the SMS, try the service)"
+    redis = f"embedded, empty at each start, {environment['REDIS_URL']}" if embedded else "yours, by REDIS_URL"
     by_address = "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
-    limits_line = "" if real else by_address.format_map(limits)
+    limits_line = "" if real else by_address.format_map(environment)
     phone = "+14155552671"
     print(
         f"""
   service   {service}
   Infobip   {infobip}{phone_line}
-  Redis     {"embedded, empty at each start" if embedded else "yours, by REDIS_URL"}{limits_line}
+  Redis     {redis}{limits_line}
 
 Send a PIN:
   curl {service}/send-otp {json} -d '{{"phoneNumber":"{phone}"}}'

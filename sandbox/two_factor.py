@@ -169,7 +169,7 @@ class TwoFactor:
 
     def _void(self, application_id: str, to: str) -> None:
         for pin in self.verifications(application_id, to):
-            pin.expires_at = min(pin.expires_at, self.now())
+            pin.expires_at, pin.changed = min(pin.expires_at, self.now()), self._next_version()
 
     def _forget_old_pins(self) -> None:
         # Oldest first; lives may differ between applications, so a long one only delays the forgetting.

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 import requests
 
 from tests.parts import ROOT, free_port
@@ -17,12 +18,16 @@ from tests.upstream import Upstream
 
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    """Also beside a `.env` that was copied and not filled in, but for the ids that `flask infobip setup` wrote."""
     port, sandbox_port = free_port(), free_port()
     pins = {"PIN_LENGTH": "4", "PIN_TYPE": "HEX", "PIN_TIME_TO_LIVE": "20m"}
-    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())  # copied and not filled in
-    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port), INFOBIP_API_KEY="", **pins) as process:
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text() + "INFOBIP_2FA_APP_ID=X\n")
+    given = {"INFOBIP_API_KEY": "", "VERIFY_OTP_LIMIT": "7 per minute", **pins}
+    with make_run(tmp_path, PORT=str(port), SANDBOX_PORT=str(sandbox_port), **given) as process:
         said = until_ready(process)
-        assert "5 per 15 minutes to send and 10 per 5 minutes to verify" in said
+        assert "1000 per minute to send and 7 per minute to verify" in said, "those of the example are nobody's choice"
+        with redis.Redis.from_url(re.findall(r"redis://\S+", said)[0]) as client:
+            assert client.config_get("appendonly") == {"appendonly": "yes"}, "as in production"
         send, verify = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert '"expiresIn":1200' in run(send)
         inbox = requests.get(f"http://127.0.0.1:{sandbox_port}/inbox", timeout=5).json()["messages"]
@@ -79,7 +84,7 @@ def test_playing_does_not_run_into_the_limits_by_address(tmp_path: Path) -> None
     with make_run(tmp_path, **ports) as process:
         said = until_ready(process)
         assert "1000 per minute to send and 1000 per minute to verify" in said
-        (page,) = re.findall(r"^  phone +(http\S+)/ ", said, re.MULTILINE)
+        (page,) = re.findall(r"^  phone +(http\S+) ", said, re.MULTILINE)
         offer = requests.get(f"{page}/try", timeout=5).json()
         assert offer["service"] == f"http://localhost:{ports['PORT']}"
         assert offer["limits"] == {"send": "1000 per minute", "verify": "1000 per minute"}
