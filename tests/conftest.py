@@ -2,6 +2,7 @@
 
 import itertools
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +18,9 @@ from sandbox.server import make_server
 from tests.browser import PATIENCE, Screen, chromium
 from tests.parts import Sandbox, Service, free_port
 from tests.upstream import Upstream
+
+# Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
 _numbers = itertools.count(10000000)

@@ -103,7 +103,7 @@ def test_a_dry_run_and_a_no_change_nothing(empty: Sandbox, command: CommandLine)
     for options, typed, code in ((["--dry-run"], "", 0), (["--dry-run", "--yes"], "", 0), ([], "n\n", 1)):
         status, said = command.run("setup", *options, typed=typed)
         assert (status, "Nothing was changed" in said) == (code, True)
-    status, said = command.run("setup")  # nobody there to answer
+    status, said = command.run_process("setup")  # nobody there to answer
     assert (status, said.splitlines()[-1]) == (130, "Stopped.")
     assert empty.two_factor.applications.all() == []
     assert set(empty.calls) == {"/2fa/2/applications"}
@@ -183,7 +183,7 @@ def test_infobips_reasons_are_shown(upstream: Upstream, command: CommandLine) ->
     reasons = {"senderId": ["is not yours\x1b[2J", "is too long"]}
     refusal = {"messageId": "BAD_REQUEST", "text": "Bad request", "validationErrors": reasons}
     upstream.script.append(up.answer({"requestError": {"serviceException": refusal}}, 400))
-    status, said = command.run("setup", "--yes", INFOBIP_BASE_URL=upstream.url)
+    status, said = command.run_process("setup", "--yes", INFOBIP_BASE_URL=upstream.url)
     assert (status, "senderId is not yours[2J and is too long" in said) == (1, True)
     assert not command.env_file.exists()
 

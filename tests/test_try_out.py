@@ -92,7 +92,7 @@ def test_an_infobip_that_never_ends_is_left_at_the_deadline(
     """A byte now and then does not put it off."""
     upstream.look = act
     upstream.script.append(act)
-    status, said = command.run(*arguments, INFOBIP_BASE_URL=upstream.url, INFOBIP_TIMEOUT="500ms")
+    status, said = command.run_process(*arguments, INFOBIP_BASE_URL=upstream.url, INFOBIP_TIMEOUT="500ms")
     assert status == (2 if arguments == ("check",) else 1)
     assert "in time" in said
 
@@ -139,6 +139,6 @@ def test_flask_finds_the_commands_by_itself(command: CommandLine) -> None:
 def test_the_id_of_a_pin_is_never_shown(command: CommandLine, upstream: Upstream, phone: str) -> None:
     upstream.script += [up.answer(up.SENT), up.raw(b"HTTP/1.1 200 OK\r\nbad header\r\nContent-Length: 2\r\n\r\n{}")]
     here = {"INFOBIP_BASE_URL": upstream.url}
-    said = command.run("send", phone, **here)[1] + command.run("verify", phone, "918273", **here)[1]
+    said = command.run_process("send", phone, **here)[1] + command.run("verify", phone, "918273", **here)[1]
     assert len(upstream.requests) == 2
     assert not [secret for secret in (PIN_ID, "918273", ACCOUNT["INFOBIP_API_KEY"]) if secret in said]
