@@ -9,7 +9,11 @@ RUN python -m venv --without-pip /venv \
 WORKDIR /app
 COPY *.py .flaskenv ./
 COPY commands/ commands/
+COPY infobip/ infobip/
 COPY sandbox/ sandbox/
+COPY settings/ settings/
+COPY spending/ spending/
+COPY web/ web/
 # The bytecode is made here: the container has no right to write it, and by hash no file date can make it stale.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 

@@ -2,20 +2,19 @@
 
 import math
 import re
-import time
 from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask_limiter import Limiter
 
 import errors
-import refusals
-import windows  # noqa: F401  Flask-Limiter finds its storage by the name otp://
 from assembly import Parts, assemble
 from config import Settings, load_settings
-from connection import Client
-from inbound import Body, client_address, read_body
+from spending.admission import Sending
+from web import refusals
+from web.address_limits import address_limits
+from web.inbound import Body, client_address, read_body
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
@@ -50,7 +49,8 @@ class OtpApi:
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
         body = read_body(request, SendOtp)
-        self._service.send(self._phones.read_sendable(body.phone_number))
+        phone = self._phones.read_sendable(body.phone_number)
+        self._service.send(Sending(phone, g.address))
         return self._sent
 
     def verify_otp(self) -> dict[str, Any]:
@@ -90,8 +90,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.before_request(_identify)
-    _add_routes(app, api, _limiter(app, parts.client, settings.trusted_proxies), settings)
+    app.before_request(partial(_identify, settings.trusted_proxies))
+    app.after_request(_finish)
+    _add_routes(app, api, address_limits(app, parts.client), settings)
     refusals.register(app)
     return app
 
@@ -106,39 +107,14 @@ def _add_routes(app: Flask, api: OtpApi, limiter: Limiter, settings: Settings) -
     app.add_url_rule("/verify-otp", view_func=verify_otp, methods=["POST"])
 
 
-def _limiter(app: Flask, client: Client, trusted_proxies: int) -> Limiter:
-    """The limits by address. Its own headers stay off: they would put its Retry-After over a cooldown's."""
-    limiter = Limiter(
-        lambda: client_address(request, trusted_proxies),
-        storage_uri="otp://",
-        storage_options={"client": client},  # type: ignore[dict-item]
-        strategy="moving-window",
-    )
-    # A limiter that is there already does not hook itself into every request, where it would look, at a price
-    # that can be measured, for limits of the whole application. Ours hang on the two views.
-    app.extensions["limiter"] = {limiter}
-    limiter.init_app(app)
-    app.register_error_handler(RateLimitExceeded, partial(_exceeded, limiter))
-    app.after_request(partial(_finish, limiter))
-    return limiter
+def _identify(trusted_proxies: int) -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else refusals.new_request_id()
+    g.address = client_address(request, trusted_proxies)
 
 
-def _exceeded(limiter: Limiter, _: RateLimitExceeded) -> Response:
-    assert limiter.current_limit
-    return refusals.refusal(errors.TooManyRequests(limiter.current_limit.window.reset_time - time.time()))
-
-
-def _finish(limiter: Limiter, response: Response) -> Response:
-    if limit := limiter.current_limit:
-        response.headers.add("X-RateLimit-Limit", limit.limit.amount)
-        response.headers.add("X-RateLimit-Remaining", limit.remaining)
-        response.headers.add("X-RateLimit-Reset", limit.reset_at)
+def _finish(response: Response) -> Response:
     response.headers.add("X-Request-ID", g.request_id)
     response.headers.add("Cache-Control", "no-store")
     response.headers.add("X-Content-Type-Options", "nosniff")
     return response
-
-
-def _identify() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else refusals.new_request_id()

@@ -2,15 +2,18 @@
 
 from typing import NamedTuple
 
-from account import Account
-from admission import Admission
-from config import CONCURRENCY, AccountSettings, Settings
+from config import CONCURRENCY, Settings
 from connection import Client, connect
+from infobip.account import Account
+from infobip.transport import Transport
 from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
+from settings.account import AccountSettings
+from spending.admission import Admission
+from spending.phone_gate import PhoneGate
+from spending.total_gate import TotalGate
 from store import Store
-from transport import Transport
 
 
 class Parts(NamedTuple):
@@ -26,8 +29,11 @@ def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
     client = connect(settings.redis_url.get_secret_value())
     store = Store(client)
-    cooldown, per_phone, total = settings.resend_cooldown, settings.phone_send_limit, settings.total_send_limit
-    admission = Admission(client, cooldown, per_phone, total)
+    admission = Admission(
+        client,
+        PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
+        TotalGate(client, settings.total_send_limit),
+    )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
     return Parts(client, store, OtpService(admission, store, _infobip(settings), rules), phones)

@@ -20,10 +20,10 @@ from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
 
 import app  # noqa: E402, F401
 from assembly import account  # noqa: E402
-from comparison import log_differences  # noqa: E402
 from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
 from errors import InvalidRequest, OtpError  # noqa: E402
-from refusals import raw_refusal  # noqa: E402
+from infobip.comparison import log_differences  # noqa: E402
+from web.refusals import raw_refusal  # noqa: E402
 
 try:
     # Read here too: a bad setting ends the start. In a worker alone it would be restarted for ever.

@@ -8,9 +8,9 @@ ProviderUnclear (it may have been sent or judged).
 import logging
 import re
 
-from answers import StrictAnswer, failure, message_id, read_answer
 from errors import ProviderRefused, ProviderUnclear
-from transport import Transport
+from infobip.answers import StrictAnswer, failure, message_id, read_answer
+from infobip.transport import Transport
 
 log = logging.getLogger("otp.infobip")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
-    from admission import Admission
     from infobip_client import InfobipClient
+    from spending.admission import Admission, Sending
     from store import Store
 
 
@@ -32,8 +32,8 @@ class OtpService:
         self._infobip = infobip
         self._rules = rules
 
-    def send(self, phone: str) -> None:
-        """Have Infobip send a new PIN to `phone` (E.164); an older one stops working.
+    def send(self, sending: Sending) -> None:
+        """Have Infobip send a new PIN to a phone; an older one stops working.
 
         The phone's cooldown is taken first, and kept unless it is certain that nothing went out: so one
         accepted request sends at most one SMS, however many race.
@@ -42,13 +42,14 @@ class OtpService:
             TooManyRequests: the phone's cooldown, its limit, the day's limit or Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        reservation = self._admission.enter(phone)
+        phone = sending.phone
+        self._admission.enter(sending)
         started = time.monotonic()
         try:
             pin_id = self._infobip.send_pin(phone)
         except OtpError as e:
             if e.nothing_done:
-                self._admission.leave(phone, reservation)
+                self._admission.leave(sending)
             raise
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
         self._save(phone, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))

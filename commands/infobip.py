@@ -13,10 +13,13 @@ from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, TEXT, Wishes, plan
 from commands.terminal import Sentences, fail
-from comparison import Finding, compare, read
-from config import ENV_FILE, AccountSettings, Settings, SettingsError, load, load_settings
+from config import Settings, SettingsError, load, load_settings
 from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
-from notation import duration
+from infobip.comparison import Finding, compare, read
+from infobip.notation import duration
+from settings.account import AccountSettings
+from settings.section import ENV_FILE
+from spending.admission import Sending
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 EXIT = {"ok": 0, "warning": 1, "error": 2}
@@ -115,7 +118,7 @@ def send(phone: str) -> None:
     """Send a PIN to PHONE, like +14155552671, as the service does. It counts, and the SMS costs."""
     settings = load_settings()
     parts = assemble(settings)
-    parts.otp.send(parts.phones.read_sendable(phone))
+    parts.otp.send(Sending(parts.phones.read_sendable(phone)))
     click.echo(f"OTP sent successfully. It lives {duration(settings.pin_time_to_live)}.")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from redis import ResponseError
 
-from comparison import Finding
 from config import Settings
 from connection import Client
 from errors import StoreUnavailable
+from infobip.comparison import Finding
 from store import redis_answers
 
 SAMPLE = 10_000  # keys looked at, of however many there are

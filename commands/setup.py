@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from account import Account, Application, Configuration, Template
-from comparison import our_limits
-from config import ENV_FILE, AccountSettings
 from errors import AccountError
-from notation import Rate, duration, seconds
+from infobip.account import Account, Application, Configuration, Template
+from infobip.comparison import our_limits
+from infobip.notation import Rate, duration, seconds
+from settings.account import AccountSettings
+from settings.section import ENV_FILE
 
 NAME = "OTP service"
 TEXT = "{{pin}} is your verification code."

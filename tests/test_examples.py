@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-import refusals
 from app import create_app
 from config import load_settings
 from tests.parts import ACCOUNT, ROOT
 from tests.stack import Stack
+from web import refusals
 
 Json = dict[str, Any]
 README = (ROOT / "README.md").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notation import Rate, duration, seconds
+from infobip.notation import Rate, duration, seconds
 
 
 @pytest.mark.parametrize(

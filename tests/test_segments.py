@@ -2,7 +2,7 @@
 
 import pytest
 
-from segments import BASIC, EXTENSION, Length, measure
+from infobip.segments import BASIC, EXTENSION, Length, measure
 
 
 def test_the_alphabet_is_whole() -> None:

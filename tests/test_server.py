@@ -16,11 +16,11 @@ import requests
 import errors
 from app import create_app
 from config import load_settings
-from refusals import STATUS
 from tests import upstream as up
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.upstream import PIN_ID, Upstream
+from web.refusals import STATUS
 
 Start = Callable[..., Service]
 

@@ -12,9 +12,9 @@ import pytest
 import trustme
 
 from errors import ServiceUnavailable
+from infobip.transport import PAUSE, Transport
 from tests.parts import free_port
 from tests.upstream import Upstream
-from transport import PAUSE, Transport
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, TooManyRequests
-from transport import Answer
+from infobip.transport import Answer
 
 log = logging.getLogger("otp.infobip")
 

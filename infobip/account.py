@@ -15,9 +15,9 @@ from pydantic import ValidatorFunctionWrapHandler as Validator
 from pydantic.alias_generators import to_camel
 
 import errors
-from answers import failure, message_id, read_answer
-from setting_types import Identifier
-from transport import Answer, Transport
+from infobip.answers import failure, message_id, read_answer
+from infobip.transport import Answer, Transport
+from settings.types import Identifier
 
 log = logging.getLogger("otp.infobip")
 

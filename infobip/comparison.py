@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from account import Account, Application, Configuration, Template
-from config import AccountSettings, Settings
+from config import Settings
 from errors import AccountError, ApiKeyNotAllowed
-from notation import Rate, duration, seconds
-from segments import measure
+from infobip.account import Account, Application, Configuration, Template
+from infobip.notation import Rate, duration, seconds
+from infobip.segments import measure
+from settings.account import AccountSettings
 
 log = logging.getLogger("otp.infobip")
 

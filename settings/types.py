@@ -9,7 +9,7 @@ from limits import RateLimitItem
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import BeforeValidator, Field, SecretStr
 
-from notation import seconds
+from infobip.notation import seconds
 
 
 def _duration(text: Any) -> Any:

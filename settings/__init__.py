@@ -1,0 +1,1 @@
+"""How the settings are read; config.py puts them together."""

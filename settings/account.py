@@ -1,0 +1,57 @@
+"""What the account at Infobip and the service must agree on."""
+
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+import limits
+from pydantic import Field, ValidationInfo, field_validator
+
+from settings.section import Section
+from settings.types import Duration, Identifier, Limit, Secret
+
+
+class AccountSettings(Section):
+    """The settings that the account at Infobip depends on; its application and template may not be known yet."""
+
+    infobip_allow_http: bool = False
+    infobip_base_url: str
+    infobip_api_key: Secret
+    infobip_2fa_app_id: Identifier | None = None
+    infobip_2fa_msg_id: Identifier | None = None
+    infobip_timeout: Duration = Field(10.0, le=60)
+
+    pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
+    pin_length: int = Field(6, ge=1, le=16)
+    pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
+    pin_attempts: int = Field(5, ge=1, le=100)
+    resend_cooldown: Duration = Field(30.0, validate_default=True)
+
+    phone_send_limit: Limit = limits.parse("5 per day")
+    total_send_limit: Limit = limits.parse("10000 per day")
+
+    @field_validator("infobip_base_url")
+    @classmethod
+    def _https_unless_allowed(cls, url: str, info: ValidationInfo) -> str:
+        url = (url if "://" in url else f"https://{url}").rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+            raise ValueError("must be a host or a URL like https://xxxxx.api.infobip.com")
+        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not _is_loopback(parts.hostname):
+            raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
+        return url
+
+    @field_validator("resend_cooldown")
+    @classmethod
+    def _longer_than_the_call(cls, cooldown: float, info: ValidationInfo) -> float:
+        # Else a second send could start while the first is still on its way, and save its PIN under the other's.
+        if cooldown <= info.data.get("infobip_timeout", 0):
+            raise ValueError("must be longer than INFOBIP_TIMEOUT")
+        return cooldown
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

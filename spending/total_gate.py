@@ -1,0 +1,38 @@
+"""The gate that everybody shares: how many SMS are sent in all. Counted in constant memory."""
+
+import time
+from typing import Any
+
+from limits import RateLimitItem
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from connection import Client
+from errors import TooManyRequests
+from spending.admission import Sending, script
+from spending.windows import ACQUIRE_SLIDING, WindowStorage
+
+_UNCOUNT = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
+
+
+class TotalGate:
+    """Lets so many sends through, whoever asks for them."""
+
+    def __init__(self, client: Client, limit: RateLimitItem) -> None:
+        self._limit = limit
+        self._storage = WindowStorage(client=client)
+        self._keys = self._storage.sliding_keys(limit.key_for("total"))
+
+    def ask(self, pipe: Any, sending: Sending) -> None:
+        """Count."""
+        script(pipe, ACQUIRE_SLIDING, self._keys, self._limit.amount, self._limit.get_expiry(), 1)
+
+    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+        """A refusal has the seconds until the window has room."""
+        if replies[0]:
+            return None
+        window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, "total")
+        return TooManyRequests(window.reset_time - time.time())
+
+    def undo(self, pipe: Any, sending: Sending) -> None:
+        """Uncount."""
+        script(pipe, _UNCOUNT, self._keys[1:])

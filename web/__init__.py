@@ -1,0 +1,1 @@
+"""The HTTP border: what comes in, hostile until parsed, and how it is refused."""
