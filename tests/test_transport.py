@@ -121,7 +121,7 @@ def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPa
             late = socket.create_server(("127.0.0.1", port))
             threading.Thread(target=answer_one, args=(late,), daemon=True).start()
 
-        monkeypatch.setattr("transport.time.sleep", pause)
+        monkeypatch.setattr("infobip.transport.time.sleep", pause)
         transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1)
         with pytest.raises(ServiceUnavailable):
             transport.post("/2fa/2/pin", {}, tries=1)
