@@ -92,7 +92,7 @@ class Budget:
         """A refusal has the seconds until the period is over."""
         fits, before, now = replies[0]
         period = self._counted[sending][0]
-        for percent in THRESHOLDS:
+        for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
                 self._tell(self._alert(percent, period))
         return None if fits else BudgetExhausted(period.end - self._clock())

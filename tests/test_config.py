@@ -74,7 +74,7 @@ BAD = {
         '{"currency": "EUR", "default": 1, "XX": 1}',
     ],
     "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
-    "MONTHLY_BUDGET": ["100"],  # without prices
+    "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
     "ALERT_WEBHOOK_SECRET": [
         "the-secret",
         "whsec_",
