@@ -52,7 +52,7 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 receiver.deliveries.append(Delivery(self.path, dict(self.headers.items()), body))
                 receiver._open.wait(20)
                 self.send_response(receiver.statuses.popleft() if receiver.statuses else 204)

@@ -253,11 +253,13 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: Client) -> None:
 
 def test_a_threshold_that_is_crossed_again_is_not_told_again(client: Client) -> None:
     told: list[Alert] = []
-    gate = admission(client, Clock("2026-11-23T12:00:00"), "0.2", told)
-    for _ in range(5):
-        sending = Sending("+14155552671")
-        gate.enter(sending)
-        gate.leave(sending)
+    gate = admission(client, Clock("2026-11-23T12:00:00"), "0.4", told)
+    for _ in range(3):
+        sendings = [Sending("+14155552671"), Sending("+14155552671")]
+        for sending in sendings:
+            gate.enter(sending)
+        for sending in sendings:
+            gate.leave(sending)
     assert [alert.facts["percent"] for alert in told] == [50]
 
 
