@@ -8,6 +8,7 @@ RUN python -m venv --without-pip /venv \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
 COPY *.py .flaskenv ./
+COPY alerts/ alerts/
 COPY commands/ commands/
 COPY infobip/ infobip/
 COPY sandbox/ sandbox/

@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+from alerts.alerts import Alerts
+from alerts.rates import Rates
+from alerts.sender import Sender
+from alerts.webhook import Webhook
 from config import CONCURRENCY, Settings
 from connection import Client, connect
 from infobip.account import Account
@@ -10,7 +14,10 @@ from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
 from settings.account import AccountSettings
+from settings.alerts import AlertSettings, signing_key
+from settings.money import MoneySettings
 from spending.admission import Admission
+from spending.budget import Budget, day, month
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
 from store import Store
@@ -29,14 +36,16 @@ def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
     client = connect(settings.redis_url.get_secret_value())
     store = Store(client)
+    alerts = _alerts(settings, client)
     admission = Admission(
         client,
         PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
         TotalGate(client, settings.total_send_limit),
+        *_budgets(settings, alerts),
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
-    return Parts(client, store, OtpService(admission, store, _infobip(settings), rules), phones)
+    return Parts(client, store, OtpService(admission, store, _infobip(settings, alerts), rules), phones)
 
 
 def account(settings: AccountSettings) -> Account:
@@ -44,10 +53,22 @@ def account(settings: AccountSettings) -> Account:
     return Account(_transport(settings, pool_size=1))
 
 
-def _infobip(settings: Settings) -> InfobipClient:
+def _alerts(settings: AlertSettings, client: Client) -> Alerts:
+    url, secret = settings.alert_webhook_url, settings.alert_webhook_secret.get_secret_value()
+    webhook = Webhook(url, signing_key(secret)) if url else None
+    return Alerts(Sender(client, webhook), Rates(client))
+
+
+def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:
+    """The month's before the day's: where both are used up, its Retry-After is the true one."""
+    prices, periods = settings.sms_prices, zip((day, month), settings.budgets, strict=True)
+    return [Budget(period, amount, prices, alerts.tell) for period, amount in reversed([*periods]) if prices and amount]
+
+
+def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
     application, message = settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id
     return InfobipClient(
-        _transport(settings, CONCURRENCY), application, message, throttle_pause=settings.resend_cooldown
+        _transport(settings, CONCURRENCY), application, message, throttle_pause=settings.resend_cooldown, watch=alerts
     )
 
 

@@ -9,6 +9,7 @@ OtpError
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
 ├── TooManyRequests           a cooldown, a limit of ours, Infobip's throttle
+├── BudgetExhausted           the next SMS would cost more than what is left of a budget
 ├── ServiceUnavailable        Infobip or Redis cannot be reached
 │   ├── StoreUnavailable        Redis failed
 │   └── PinNotSaved             Redis failed after the SMS went out
@@ -75,6 +76,11 @@ class InvalidOtp(OtpError):
 class TooManyRequests(OtpError):
     code = "too_many_requests"
     sentence = "Too many requests. Please try again later."
+
+
+class BudgetExhausted(OtpError):
+    code = "budget_exhausted"
+    sentence = "No more codes can be sent for now. Please try again later."
 
 
 class ServiceUnavailable(OtpError):

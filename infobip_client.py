@@ -8,9 +8,10 @@ ProviderUnclear (it may have been sent or judged).
 import logging
 import re
 
-from errors import ProviderRefused, ProviderUnclear
+from errors import OtpError, ProviderRefused, ProviderUnclear
 from infobip.answers import StrictAnswer, failure, message_id, read_answer
-from infobip.transport import Transport
+from infobip.transport import Answer, Transport
+from infobip.watch import Watch
 
 log = logging.getLogger("otp.infobip")
 
@@ -38,10 +39,14 @@ class InfobipClient:
 
     Args:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
+        watch: hears of every verdict, and of a refused API key.
     """
 
-    def __init__(self, transport: Transport, application_id: str, message_id: str, throttle_pause: float) -> None:
+    def __init__(
+        self, transport: Transport, application_id: str, message_id: str, throttle_pause: float, watch: Watch
+    ) -> None:
         self._transport = transport
+        self._watch = watch
         self._template = {"applicationId": application_id, "messageId": message_id}
         self._throttle_pause = throttle_pause
 
@@ -52,7 +57,7 @@ class InfobipClient:
         """
         answer = self._transport.post("/2fa/2/pin", {**self._template, "to": phone})
         if answer.status != 200:
-            raise failure(answer, self._throttle_pause)
+            raise self._failure(answer)
         sent = read_answer(SendAnswer, answer)
         if sent.sms_status == "MESSAGE_NOT_SENT":
             log.warning("Infobip did not send: MESSAGE_NOT_SENT")
@@ -71,10 +76,18 @@ class InfobipClient:
             raise ProviderRefused
         answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
+            self._watch.judged(False)
             return False
         if answer.status != 200:
-            raise failure(answer, self._throttle_pause)
+            raise self._failure(answer)
         judged = read_answer(VerifyAnswer, answer)
         if judged.pin_id not in (None, pin_id):
             raise ProviderUnclear
-        return judged.verified and judged.pin_error in (None, "NO_ERROR")
+        right = judged.verified and judged.pin_error in (None, "NO_ERROR")
+        self._watch.judged(right)
+        return right
+
+    def _failure(self, answer: Answer) -> OtpError:
+        if answer.status in (401, 403):
+            self._watch.credentials_refused(answer.status)
+        return failure(answer, self._throttle_pause)

@@ -70,5 +70,10 @@ class PhoneBook:
         return number, kind
 
 
+def region_of(phone: str) -> str:
+    """The ISO 3166 region of `phone` (E.164), also where several share a calling code; "" if it has none."""
+    return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
+
+
 def _e164(number: phonenumbers.PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))

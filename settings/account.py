@@ -1,6 +1,5 @@
 """What the account at Infobip and the service must agree on."""
 
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -8,7 +7,7 @@ import limits
 from pydantic import Field, ValidationInfo, field_validator
 
 from settings.section import Section
-from settings.types import Duration, Identifier, Limit, Secret
+from settings.types import Duration, Identifier, Limit, Secret, is_loopback
 
 
 class AccountSettings(Section):
@@ -37,7 +36,7 @@ class AccountSettings(Section):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
             raise ValueError("must be a host or a URL like https://xxxxx.api.infobip.com")
-        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not is_loopback(parts.hostname):
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
         return url
 
@@ -48,10 +47,3 @@ class AccountSettings(Section):
         if cooldown <= info.data.get("infobip_timeout", 0):
             raise ValueError("must be longer than INFOBIP_TIMEOUT")
         return cooldown
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

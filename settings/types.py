@@ -1,6 +1,7 @@
 """The types of the settings: how a text becomes a value, or one sentence about what is wrong with it."""
 
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,5 +45,14 @@ def _secret(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(_duration)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Region = Annotated[str, BeforeValidator(_region)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret), Field(min_length=1)]
+OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
+Secret = Annotated[OptionalSecret, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it becomes a part of a path
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, and nothing said to it goes over a wire."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -62,6 +62,27 @@ BAD = {
     "PIN_ATTEMPTS": ["0", "-1"],
     "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity"],
     "TOTAL_SEND_LIMIT": ["none"],
+    "SMS_PRICES": [
+        "{",
+        "no/such/file",
+        '{"currency": "EUR"}',
+        '{"default": 1}',
+        '{"currency": "euro", "default": 1}',
+        '{"currency": "EUR", "default": -1}',
+        '{"currency": "EUR", "default": NaN}',
+        '{"currency": "EUR", "default": 0.0000001}',
+        '{"currency": "EUR", "default": 1, "XX": 1}',
+    ],
+    "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
+    "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
+    "ALERT_WEBHOOK_SECRET": [
+        "the-secret",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_!",
+        "d2hpdGhvdXQgaXRzIHByZWZpeCBpdCBpcyBub25l",
+    ],
+    "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX"],
     "TRUSTED_PROXIES": ["-1", "all"],
@@ -138,7 +159,7 @@ def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_are_hidden_and_settings_frozen() -> None:
     settings = load_settings()
-    assert "secret" not in repr(settings) + str(settings) + settings.model_dump_json(
+    assert "the-secret" not in repr(settings) + str(settings) + settings.model_dump_json(
         exclude={"send_otp_limit", "verify_otp_limit", "phone_send_limit", "total_send_limit"}
     )
     with pytest.raises(ValueError, match="frozen"):

@@ -183,6 +183,6 @@ def test_the_refusals_in_the_readme_are_real() -> None:
 
 
 def test_the_files_that_the_readme_names_are_there() -> None:
-    named = re.findall(r"examples/[\w./]*\w", README)
+    named = re.findall(r"examples/[\w./-]*\w", README)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []

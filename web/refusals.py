@@ -25,6 +25,7 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.TooManyRequests: 429,
     errors.ProviderRefused: 502,
     errors.ProviderUnclear: 502,
+    errors.BudgetExhausted: 503,
     errors.ServiceUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.PinNotSaved: 503,

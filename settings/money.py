@@ -1,0 +1,81 @@
+"""What an SMS costs, and how much may be spent."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from settings.section import Section
+from settings.types import Region
+from spending.prices import MILLION, Prices
+
+Amount = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=6)]
+
+
+class _PriceList(BaseModel):
+    """The JSON of SMS_PRICES, its regions apart."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    default: Amount
+    regions: dict[Region, Amount]
+
+
+def _prices(given: Any) -> Any:
+    """A JSON text, or the path of a file with one."""
+    if not isinstance(given, str):
+        return given
+    text = given.strip() if given.strip().startswith("{") else _content(Path(given))
+    try:
+        listed = _PriceList.model_validate(_grouped(json.loads(text, parse_float=Decimal)))
+    except ValidationError as e:
+        error = e.errors()[0]
+        where, why = error["loc"][-1], error["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {why}") from e
+    except ValueError as e:
+        raise ValueError('must be JSON like {"currency": "EUR", "default": 0.08, "US": 0.0075}, or a file of it') from e
+    by_region = {region: _millionths(price) for region, price in listed.regions.items()}
+    return Prices(listed.currency, _millionths(listed.default), by_region)
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as e:
+        raise ValueError(f"cannot be read from the file {file}") from e
+
+
+def _grouped(members: Any) -> dict[str, Any]:
+    """Regions stand beside the rest; what begins with _ is a comment."""
+    if not isinstance(members, dict):
+        raise ValueError("not an object")
+    named = {name: members[name] for name in ("currency", "default") if name in members}
+    return {**named, "regions": {k: v for k, v in members.items() if k not in named and not k.startswith("_")}}
+
+
+def _millionths(amount: Decimal) -> int:
+    return int(amount * MILLION)
+
+
+class MoneySettings(Section):
+    """Budgets are in the currency of the prices; 0 is none."""
+
+    sms_prices: Annotated[Prices | None, NoDecode, BeforeValidator(_prices)] = None
+    daily_budget: Amount = Decimal(0)
+    monthly_budget: Amount = Decimal(0)
+
+    @field_validator("daily_budget", "monthly_budget")
+    @classmethod
+    def _needs_prices(cls, budget: Decimal, info: ValidationInfo) -> Decimal:
+        if budget and info.data.get("sms_prices", "bad") is None:
+            raise ValueError("needs SMS_PRICES")
+        return budget
+
+    @property
+    def budgets(self) -> tuple[int, int]:
+        """Of a day and of a month, in millionths."""
+        return _millionths(self.daily_budget), _millionths(self.monthly_budget)

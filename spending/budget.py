@@ -1,0 +1,120 @@
+"""The gate of a budget in money: what the SMS of one day, or of one month, may cost. Days and months are those of UTC.
+
+otp:spent:2026-11-23   hash of spent and peak, in millionths of the currency's unit   lives an hour longer than its day
+otp:spent:2026-11      the same for the month
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from alerts.alert import Alert
+from errors import BudgetExhausted
+from spending.admission import Sending, script
+from spending.prices import Prices, written
+
+THRESHOLDS = (50, 80, 100)  # percent
+AFTERWARDS = 3600  # seconds that a counter outlives its period: servers' clocks differ
+
+# `peak` is the most that was ever spent or asked for, so that each threshold is crossed once in a period, whatever
+# is given back and spent again. Answers whether the price fits, the peak before and the peak now.
+_SPEND = """
+local budget, price = tonumber(ARGV[1]), tonumber(ARGV[2])
+local spent = tonumber(redis.call('HGET', KEYS[1], 'spent') or 0)
+local peak = tonumber(redis.call('HGET', KEYS[1], 'peak') or 0)
+local fits = spent + price <= budget
+if fits then redis.call('HINCRBY', KEYS[1], 'spent', ARGV[2]) end
+local now = math.max(peak, fits and spent + price or budget)
+redis.call('HSET', KEYS[1], 'peak', now)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return {fits and 1 or 0, peak, now}
+"""
+_GIVE_BACK = """
+if tonumber(redis.call('HGET', KEYS[1], 'spent') or 0) < tonumber(ARGV[1]) then return end
+redis.call('HINCRBY', KEYS[1], 'spent', '-' .. ARGV[1])
+"""
+
+
+class Period(NamedTuple):
+    """A day (2026-11-23) or a month (2026-11), and when it is over (Unix seconds)."""
+
+    name: str
+    end: float
+
+
+def day(now: float) -> Period:
+    """The day of `now`, in Unix seconds."""
+    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Period(f"{midnight:%Y-%m-%d}", (midnight + timedelta(days=1)).timestamp())
+
+
+def month(now: float) -> Period:
+    """The month of `now`, in Unix seconds."""
+    today = datetime.fromtimestamp(now, UTC)
+    first = datetime(today.year + today.month // 12, today.month % 12 + 1, 1, tzinfo=UTC)
+    return Period(f"{today:%Y-%m}", first.timestamp())
+
+
+class Budget:
+    """Lets an SMS through while its price fits into the budget of the period.
+
+    Args:
+        period: the one that a time falls into.
+        amount: in millionths.
+        tell: hears of each threshold once a period; must not block.
+    """
+
+    def __init__(
+        self,
+        period: Callable[[float], Period],
+        amount: int,
+        prices: Prices,
+        tell: Callable[[Alert], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._period = period
+        self._amount = amount
+        self._prices = prices
+        self._tell = tell
+        self._clock = clock
+        # What is undone after midnight was counted before it.
+        self._counted: WeakKeyDictionary[Sending, tuple[Period, int]] = WeakKeyDictionary()
+
+    def ask(self, pipe: Any, sending: Sending) -> None:
+        """Add the price."""
+        now = self._clock()
+        period, price = self._counted[sending] = self._period(now), self._prices.of(sending.phone)
+        script(pipe, _SPEND, (_key(period),), self._amount, price, int(period.end - now) + AFTERWARDS)
+
+    def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
+        """A refusal has the seconds until the period is over."""
+        fits, before, now = replies[0]
+        period = self._counted[sending][0]
+        for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
+            if before * 100 < self._amount * percent <= now * 100:
+                self._tell(self._alert(percent, period))
+        return None if fits else BudgetExhausted(period.end - self._clock())
+
+    def undo(self, pipe: Any, sending: Sending) -> None:
+        """Give the price back to the period that it was taken from."""
+        period, price = self._counted[sending]
+        script(pipe, _GIVE_BACK, (_key(period),), price)
+
+    def _alert(self, percent: int, period: Period) -> Alert:
+        budget, currency = written(self._amount), self._prices.currency
+        sentence = f"{percent} % of the budget for {period.name} ({budget} {currency}) is spent."
+        if percent == 100:
+            sentence = f"The budget for {period.name} ({budget} {currency}) is used up: what it cannot pay is not sent."
+        return Alert(
+            "budget.threshold",
+            sentence,
+            {"period": period.name, "percent": percent, "budget": budget, "currency": currency},
+            subject=f"{period.name}:{percent}",
+            at=self._clock(),
+        )
+
+
+def _key(period: Period) -> str:
+    return f"otp:spent:{period.name}"
