@@ -30,6 +30,7 @@ class VerifyOtp(Body):
 
     phone_number: str
     pin: Any
+    verification_id: str | None = None
 
 
 class OtpApi:
@@ -40,6 +41,7 @@ class OtpApi:
         self._store = parts.store
         self._phones = parts.phones
         self._pin = settings.pin_pattern
+        self._needs_verification_id = settings.require_verification_id
         self._sent = {
             "message": "OTP sent successfully.",
             "expiresIn": int(settings.pin_time_to_live),
@@ -50,8 +52,8 @@ class OtpApi:
         """Answer POST /send-otp."""
         body = read_body(request, SendOtp)
         phone = self._phones.read_sendable(body.phone_number)
-        self._service.send(Sending(phone, g.address))
-        return self._sent
+        verification_id = self._service.send(Sending(phone, g.address))
+        return {**self._sent, "verificationId": verification_id}
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
@@ -59,7 +61,9 @@ class OtpApi:
         phone = self._phones.read(body.phone_number)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
-        self._service.verify(phone, body.pin)
+        if self._needs_verification_id and body.verification_id is None:
+            raise errors.InvalidRequest
+        self._service.verify(phone, body.pin, body.verification_id)
         return {"message": "OTP verified successfully."}
 
     def index(self) -> Response:
