@@ -9,6 +9,7 @@ from infobip.transport import Transport
 from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
+from proofs import Proofs
 from settings.account import AccountSettings
 from spending.admission import Admission
 from spending.phone_gate import PhoneGate
@@ -23,6 +24,7 @@ class Parts(NamedTuple):
     store: Store
     otp: OtpService
     phones: PhoneBook
+    proofs: Proofs | None
 
 
 def assemble(settings: Settings) -> Parts:
@@ -36,12 +38,18 @@ def assemble(settings: Settings) -> Parts:
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
-    return Parts(client, store, OtpService(admission, store, _infobip(settings), rules), phones)
+    otp = OtpService(admission, store, _infobip(settings), rules)
+    return Parts(client, store, otp, phones, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
     """The account at Infobip."""
     return Account(_transport(settings, pool_size=1))
+
+
+def _proofs(settings: Settings) -> Proofs | None:
+    key, old_keys = settings.proof_signing_key.get_secret_value(), settings.proof_old_keys.get_secret_value()
+    return Proofs(key, old_keys, settings.proof_issuer) if key else None
 
 
 def _infobip(settings: Settings) -> InfobipClient:

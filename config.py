@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from connection import check
 from settings.account import AccountSettings
+from settings.proofs import ProofSettings
 from settings.types import Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
 
@@ -28,6 +29,7 @@ class SettingsError(ValueError):
 
 class Settings(
     VerifyingSettings,
+    ProofSettings,
     AccountSettings,
 ):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""

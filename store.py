@@ -1,6 +1,7 @@
-"""Which Infobip PIN belongs to which phone, in Redis. Verbs of the domain, each one atomic step.
+"""Which Infobip PIN belongs to which phone, and which proofs are used up, in Redis. Verbs, each one atomic step.
 
     otp:phoneNumber:+14155552671   hash of pinId, attempts, verification   lives as long as the PIN
+    otp:redeemed:<id of a proof>   that it was redeemed                    lives longer than the proof
 
 `verification` is a hash of the verification id: who reads Redis learns no id, and how long two hashes take to be
 compared says nothing of one.
@@ -56,7 +57,7 @@ def redis_answers() -> Iterator[None]:
 
 
 class Store:
-    """The PINs that can be verified."""
+    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -83,6 +84,11 @@ class Store:
     def consume(self, phone: str, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
         return bool(self._eval(CONSUME, _pin_key(phone), pin_id))
+
+    def redeem(self, proof_id: str, lifetime: float) -> bool:
+        """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
+        with redis_answers():
+            return bool(self._client.set(f"otp:redeemed:{proof_id}", 1, nx=True, px=milliseconds(lifetime)))
 
     def ping(self) -> None:
         """Return if Redis answers."""
