@@ -6,6 +6,7 @@ from config import CONCURRENCY, Settings
 from connection import Client, connect
 from infobip.account import Account
 from infobip.transport import Transport
+from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
@@ -38,7 +39,8 @@ def assemble(settings: Settings) -> Parts:
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
-    otp = OtpService(admission, store, _infobip(settings), rules)
+    usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
+    otp = OtpService(admission, store, _infobip(settings), rules, usual_time)
     return Parts(client, store, otp, phones, _proofs(settings))
 
 

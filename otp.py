@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
+    from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient
     from spending.admission import Admission, Sending
     from store import Store
@@ -27,11 +28,14 @@ class Rules:
 class OtpService:
     """Sends a PIN to a phone and checks what the person typed."""
 
-    def __init__(self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules) -> None:
+    def __init__(
+        self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules, usual_time: UsualTime
+    ) -> None:
         self._admission = admission
         self._store = store
         self._infobip = infobip
         self._rules = rules
+        self._usual_time = usual_time
 
     def send(self, sending: Sending) -> str:
         """Have Infobip send a new PIN to a phone; an older one stops working.
@@ -78,9 +82,11 @@ class OtpService:
         """
         pin_id = self._store.attempt(phone, self._rules.max_attempts, verification_id)
         if pin_id is None:
+            self._usual_time.pause()
             raise InvalidOtp
         try:
-            right = self._infobip.verify_pin(pin_id, pin)
+            with self._usual_time.measured():
+                right = self._infobip.verify_pin(pin_id, pin)
         except OtpError as e:
             if e.nothing_done:
                 self._store.give_back(phone, pin_id)

@@ -7,3 +7,4 @@ class VerifyingSettings(Section):
     """Who may guess, and what an onlooker learns from a refusal."""
 
     require_verification_id: bool = False
+    uniform_verify_time: bool = False

@@ -37,13 +37,15 @@ def test_however_a_number_is_written_it_is_one_number(service: Service, sandbox:
 def test_every_no_looks_the_same(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """Wrong, used up, superseded, used, expired, never sent: nobody learns which."""
+    """Wrong, used up, superseded, used, expired, never sent, of another request: nobody learns which."""
     service = start(
         sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, RESEND_COOLDOWN="1s", INFOBIP_TIMEOUT="999ms"
     )
-    answers = [service.verify(phone, "000000")]  # never sent
+    other = {"phoneNumber": phone, "pin": "000000", "verificationId": "q4nB0tW7xkR2yV9cE1sLuA"}
+    answers = [service.verify(phone, "000000"), service.post("/verify-otp", other)]  # never sent
     service.send(phone)
     first = sandbox.pin(phone)
+    answers += [service.post("/verify-otp", {**other, "pin": first})]  # right, and of another request
     answers += [service.verify(phone, wrong(first)) for _ in range(6)]  # wrong five times, then out of guesses
     answers += [service.verify(phone, first)]
     database.delete(f"otp:cooldown:{phone}")
