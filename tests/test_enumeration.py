@@ -9,6 +9,7 @@ import redis
 import requests
 
 from infobip.usual_time import JITTER, START
+from tests.command import eventually
 from tests.conftest import OPEN
 from tests.parts import Service, refusal
 from tests.upstream import RIGHT, WRONG, Act, Upstream, answer
@@ -60,8 +61,11 @@ def test_a_no_without_infobip_takes_as_long_as_infobip_does(uniform: Service, up
     assert len(upstream.requests) == asked
 
 
-def test_others_are_served_during_a_pause(uniform: Service, upstream: Upstream, phone: str) -> None:
+def test_others_are_served_during_a_pause(
+    uniform: Service, database: redis.Redis, upstream: Upstream, phone: str
+) -> None:
     judged(uniform, upstream, phone, *[slow(answer(WRONG))] * 5)
+    (counted,) = database.scan_iter("LIMITS:*verify_otp*")
     ended: list[str] = []
 
     def refused() -> None:
@@ -70,6 +74,7 @@ def test_others_are_served_during_a_pause(uniform: Service, upstream: Upstream, 
 
     pausing = Thread(target=refused)
     pausing.start()
+    eventually(lambda: database.llen(counted) == 6)  # it has come in
     requests.get(f"{uniform.url}/healthz", headers={"Connection": "close"}, timeout=5)
     ended.append("served")
     pausing.join()
