@@ -15,6 +15,7 @@ from spending.admission import Sending
 from web import refusals
 from web.address_limits import address_limits
 from web.inbound import Body, client_address, read_body
+from web.proofs import ProofApi
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
@@ -30,16 +31,19 @@ class VerifyOtp(Body):
 
     phone_number: str
     pin: Any
+    verification_id: str | None = None
 
 
 class OtpApi:
     """The views."""
 
-    def __init__(self, parts: Parts, settings: Settings) -> None:
+    def __init__(self, parts: Parts, settings: Settings, proofs: ProofApi | None) -> None:
         self._service = parts.otp
         self._store = parts.store
         self._phones = parts.phones
+        self._proofs = proofs
         self._pin = settings.pin_pattern
+        self._needs_verification_id = settings.require_verification_id
         self._sent = {
             "message": "OTP sent successfully.",
             "expiresIn": int(settings.pin_time_to_live),
@@ -50,8 +54,8 @@ class OtpApi:
         """Answer POST /send-otp."""
         body = read_body(request, SendOtp)
         phone = self._phones.read_sendable(body.phone_number)
-        self._service.send(Sending(phone, g.address))
-        return self._sent
+        verification_id = self._service.send(Sending(phone, g.address))
+        return {**self._sent, "verificationId": verification_id}
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
@@ -59,8 +63,11 @@ class OtpApi:
         phone = self._phones.read(body.phone_number)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
-        self._service.verify(phone, body.pin)
-        return {"message": "OTP verified successfully."}
+        if self._needs_verification_id and body.verification_id is None:
+            raise errors.InvalidRequest
+        self._service.verify(phone, body.pin, body.verification_id)
+        proof = {"proof": self._proofs.new(phone)} if self._proofs else {}
+        return {"message": "OTP verified successfully.", **proof}
 
     def index(self) -> Response:
         """Answer GET /."""
@@ -86,13 +93,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     parts = assemble(settings)
-    api = OtpApi(parts, settings)
+    proofs = ProofApi(parts.proofs, parts.store, settings.proof_audience) if parts.proofs else None
+    api = OtpApi(parts, settings, proofs)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(partial(_identify, settings.trusted_proxies))
     app.after_request(_finish)
     _add_routes(app, api, address_limits(app, parts.client), settings)
+    if proofs:
+        proofs.add_routes(app)
     refusals.register(app)
     return app
 

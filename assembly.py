@@ -10,9 +10,11 @@ from config import CONCURRENCY, Settings
 from connection import Client, connect
 from infobip.account import Account
 from infobip.transport import Transport
+from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
 from otp import OtpService, Rules
 from phone import PhoneBook
+from proofs import Proofs
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings, signing_key
 from settings.money import MoneySettings
@@ -30,6 +32,7 @@ class Parts(NamedTuple):
     store: Store
     otp: OtpService
     phones: PhoneBook
+    proofs: Proofs | None
 
 
 def assemble(settings: Settings) -> Parts:
@@ -45,7 +48,9 @@ def assemble(settings: Settings) -> Parts:
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
-    return Parts(client, store, OtpService(admission, store, _infobip(settings, alerts), rules), phones)
+    usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
+    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time)
+    return Parts(client, store, otp, phones, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
@@ -63,6 +68,11 @@ def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:
     """The month's before the day's: where both are used up, its Retry-After is the true one."""
     prices, periods = settings.sms_prices, zip((day, month), settings.budgets, strict=True)
     return [Budget(period, amount, prices, alerts.tell) for period, amount in reversed([*periods]) if prices and amount]
+
+
+def _proofs(settings: Settings) -> Proofs | None:
+    key, old_keys = settings.proof_signing_key.get_secret_value(), settings.proof_old_keys.get_secret_value()
+    return Proofs(key, old_keys, settings.proof_issuer) if key else None
 
 
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:

@@ -11,7 +11,9 @@ from connection import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.money import MoneySettings
+from settings.proofs import ProofSettings
 from settings.types import Identifier, Limit, Region, Secret
+from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 1000  # requests in flight in one worker, each of which may wait for Infobip
 
@@ -27,7 +29,13 @@ class SettingsError(ValueError):
         self.reasons = reasons
 
 
-class Settings(AlertSettings, MoneySettings, AccountSettings):
+class Settings(
+    VerifyingSettings,
+    ProofSettings,
+    AlertSettings,
+    MoneySettings,
+    AccountSettings,
+):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
 
     infobip_2fa_app_id: Identifier

@@ -8,6 +8,10 @@ OtpError
 ├── PhoneNumberNotAllowed     a phone number that is never sent to
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
+├── InvalidProof              signed by another, changed, or no proof at all
+│   ├── ProofExpired            it was a proof, until its time was over
+│   ├── ProofForAnother         it is one for another audience
+│   └── ProofAlreadyRedeemed    it is one, and was redeemed before
 ├── TooManyRequests           a cooldown, a limit of ours, Infobip's throttle
 ├── BudgetExhausted           the next SMS would cost more than what is left of a budget
 ├── ServiceUnavailable        Infobip or Redis cannot be reached
@@ -71,6 +75,26 @@ class InvalidPinFormat(OtpError):
 class InvalidOtp(OtpError):
     code = "invalid_otp"
     sentence = "Invalid or expired OTP."
+
+
+class InvalidProof(OtpError):
+    code = "proof_invalid"
+    sentence = "This is no proof of this service."
+
+
+class ProofExpired(InvalidProof):
+    code = "proof_expired"
+    sentence = "The proof has expired."
+
+
+class ProofForAnother(InvalidProof):
+    code = "proof_wrong_audience"
+    sentence = "The proof is for another audience."
+
+
+class ProofAlreadyRedeemed(InvalidProof):
+    code = "proof_already_redeemed"
+    sentence = "The proof has been redeemed before."
 
 
 class TooManyRequests(OtpError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
+    from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient
     from spending.admission import Admission, Sending
     from store import Store
@@ -26,14 +28,19 @@ class Rules:
 class OtpService:
     """Sends a PIN to a phone and checks what the person typed."""
 
-    def __init__(self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules) -> None:
+    def __init__(
+        self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules, usual_time: UsualTime
+    ) -> None:
         self._admission = admission
         self._store = store
         self._infobip = infobip
         self._rules = rules
+        self._usual_time = usual_time
 
-    def send(self, sending: Sending) -> None:
+    def send(self, sending: Sending) -> str:
         """Have Infobip send a new PIN to a phone; an older one stops working.
+
+        Returns the verification id, 128 random bits, that only who asked for this PIN knows.
 
         The phone's cooldown is taken first, and kept unless it is certain that nothing went out: so one
         accepted request sends at most one SMS, however many race.
@@ -52,29 +59,34 @@ class OtpService:
                 self._admission.leave(sending)
             raise
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        self._save(phone, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
+        return self._save(phone, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
 
-    def _save(self, phone: str, pin_id: str, lifetime: float) -> None:
+    def _save(self, phone: str, pin_id: str, lifetime: float) -> str:
+        verification_id = secrets.token_urlsafe(16)
         try:
-            self._store.save(phone, pin_id, lifetime)
+            self._store.save(phone, pin_id, verification_id, lifetime)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.cooldown) from e
+        return verification_id
 
-    def verify(self, phone: str, pin: str) -> None:
+    def verify(self, phone: str, pin: str, verification_id: str | None = None) -> None:
         """Accept `pin` for `phone` (E.164), once. Returns for a right PIN and raises for every other.
 
-        The guess is counted before Infobip judges it, and given back only if Infobip certainly did not.
+        The guess is counted before Infobip judges it, and given back only if Infobip certainly did not. With a
+        `verification_id` that is not the one of this PIN, nothing is counted and Infobip is not asked.
 
         Raises:
-            InvalidOtp: wrong, expired, used, superseded, never sent or out of guesses.
+            InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request.
             TooManyRequests: Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        pin_id = self._store.attempt(phone, self._rules.max_attempts)
+        pin_id = self._store.attempt(phone, self._rules.max_attempts, verification_id)
         if pin_id is None:
+            self._usual_time.pause()
             raise InvalidOtp
         try:
-            right = self._infobip.verify_pin(pin_id, pin)
+            with self._usual_time.measured():
+                right = self._infobip.verify_pin(pin_id, pin)
         except OtpError as e:
             if e.nothing_done:
                 self._store.give_back(phone, pin_id)

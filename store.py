@@ -1,10 +1,15 @@
-"""Which Infobip PIN belongs to which phone, in Redis. Verbs of the domain, each one atomic step.
+"""Which Infobip PIN belongs to which phone, and which proofs are used up, in Redis. Verbs, each one atomic step.
 
-    otp:phoneNumber:+14155552671   hash of pinId and attempts   lives as long as the PIN
+    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification   lives as long as the PIN
+    otp:redeemed:<id of a proof>   that it was redeemed                    lives longer than the proof
+
+`verification` is a hash of the verification id: who reads Redis learns no id, and how long two hashes take to be
+compared says nothing of one.
 
 Every verb raises StoreUnavailable when Redis does not answer, or answers with an error.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +27,13 @@ log = logging.getLogger("otp.redis")
 # nor SCRIPT FLUSH can take them away.
 SAVE = """
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'pinId', ARGV[1], 'attempts', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], 'attempts', 0, unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """
 ATTEMPT = """
-local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts')
+local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'verification')
 if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
+if ARGV[2] ~= '' and ARGV[2] ~= pin[3] then return false end
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 return pin[1]
 """
@@ -51,18 +57,24 @@ def redis_answers() -> Iterator[None]:
 
 
 class Store:
-    """The PINs that can be verified."""
+    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def save(self, phone: str, pin_id: str, lifetime: float) -> None:
+    def save(self, phone: str, pin_id: str, verification_id: str, lifetime: float) -> None:
         """Make `pin_id` the one PIN of `phone` for `lifetime` seconds, with no guess used."""
-        self._eval(SAVE, _pin_key(phone), pin_id, milliseconds(lifetime))
+        fields = ("pinId", pin_id, "verification", _hashed(verification_id))
+        self._eval(SAVE, _pin_key(phone), milliseconds(lifetime), *fields)
 
-    def attempt(self, phone: str, max_attempts: int) -> str | None:
-        """Count one guess and return the PIN's id; None without a PIN or a guess left."""
-        pin_id: str | None = self._eval(ATTEMPT, _pin_key(phone), max_attempts)
+    def attempt(self, phone: str, max_attempts: int, verification_id: str | None = None) -> str | None:
+        """Count one guess and return the PIN's id.
+
+        None, with nothing counted, without a PIN, without a guess left, or if `verification_id` is given and
+        not the PIN's.
+        """
+        verification = "" if verification_id is None else _hashed(verification_id)
+        pin_id: str | None = self._eval(ATTEMPT, _pin_key(phone), max_attempts, verification)
         return pin_id
 
     def give_back(self, phone: str, pin_id: str) -> None:
@@ -72,6 +84,11 @@ class Store:
     def consume(self, phone: str, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
         return bool(self._eval(CONSUME, _pin_key(phone), pin_id))
+
+    def redeem(self, proof_id: str, lifetime: float) -> bool:
+        """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
+        with redis_answers():
+            return bool(self._client.set(f"otp:redeemed:{proof_id}", 1, nx=True, px=milliseconds(lifetime)))
 
     def ping(self) -> None:
         """Return if Redis answers."""
@@ -85,6 +102,10 @@ class Store:
 
 def _pin_key(phone: str) -> str:
     return f"otp:phoneNumber:{phone}"
+
+
+def _hashed(verification_id: str) -> str:
+    return hashlib.sha256(verification_id.encode()).hexdigest()[:32]
 
 
 def milliseconds(seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""The operator's command line: `flask infobip ...`.
+"""The operator's command line: `flask infobip ...` and `flask proof ...`.
 
 Flask finds it by FLASK_APP in .flaskenv. It is not the service's own application, which takes all of its settings:
 `flask infobip setup` runs before they are known.
@@ -18,7 +18,9 @@ def create_app() -> Flask:
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines quote URLs, and with them pinIds
 
     from commands.infobip import infobip  # noqa: PLC0415
+    from commands.proof import proof  # noqa: PLC0415
 
     app = Flask(__name__, static_folder=None)
     app.cli.add_command(infobip)
+    app.cli.add_command(proof)
     return app

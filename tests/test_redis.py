@@ -162,7 +162,7 @@ def test_a_request_takes_few_round_trips(service: Service, database: redis.Redis
 
 
 def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
-    assert database.eval(ATTEMPT, 1, "key", "5") is None
+    assert database.eval(ATTEMPT, 1, "key", "5", "") is None
     assert not database.exists("key")
 
 

@@ -14,10 +14,9 @@ from tests.parts import Sandbox, Service, refusal
 
 def test_a_pin_that_was_sent_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
     sent = service.send(phone)
-    assert (sent.status_code, sent.json()) == (
-        200,
-        {"message": "OTP sent successfully.", "expiresIn": 600, "resendIn": 30},
-    )
+    said = sent.json()
+    assert re.fullmatch("[A-Za-z0-9_-]{22}", said.pop("verificationId"))
+    assert (sent.status_code, said) == (200, {"message": "OTP sent successfully.", "expiresIn": 600, "resendIn": 30})
     verified = service.verify(phone, sandbox.pin(phone))
     assert (verified.status_code, verified.json()) == (200, {"message": "OTP verified successfully."})
     assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
@@ -38,13 +37,15 @@ def test_however_a_number_is_written_it_is_one_number(service: Service, sandbox:
 def test_every_no_looks_the_same(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """Wrong, used up, superseded, used, expired, never sent: nobody learns which."""
+    """Wrong, used up, superseded, used, expired, never sent, of another request: nobody learns which."""
     service = start(
         sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, RESEND_COOLDOWN="1s", INFOBIP_TIMEOUT="999ms"
     )
-    answers = [service.verify(phone, "000000")]  # never sent
+    other = {"phoneNumber": phone, "pin": "000000", "verificationId": "q4nB0tW7xkR2yV9cE1sLuA"}
+    answers = [service.verify(phone, "000000"), service.post("/verify-otp", other)]  # never sent
     service.send(phone)
     first = sandbox.pin(phone)
+    answers += [service.post("/verify-otp", {**other, "pin": first})]  # right, and of another request
     answers += [service.verify(phone, wrong(first)) for _ in range(6)]  # wrong five times, then out of guesses
     answers += [service.verify(phone, first)]
     database.delete(f"otp:cooldown:{phone}")
@@ -99,7 +100,7 @@ def test_a_cooldown_says_truly_how_long_it_takes(
 def test_a_pin_lives_here_no_longer_than_at_infobip(service: Service, database: redis.Redis, phone: str) -> None:
     service.send(phone)
     assert 595_000 < database.pttl(f"otp:phoneNumber:{phone}") < 600_000
-    assert set(database.hgetall(f"otp:phoneNumber:{phone}")) == {"pinId", "attempts"}
+    assert set(database.hgetall(f"otp:phoneNumber:{phone}")) == {"pinId", "attempts", "verification"}
 
 
 def test_other_lengths_and_alphabets_of_pins(

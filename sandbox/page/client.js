@@ -18,6 +18,7 @@ export class Client {
     this.send = new Step("send", "number", { idle: "Send PIN", again: "Send again", busy: "Sending…" });
     this.verify = new Step("verify", "pin", { idle: "Verify", again: "Verify again", busy: "Verifying…" });
     this.lives = new Map(); // until when the PIN of a number is good
+    this.ids = new Map(); // the verification id of a number's PIN
     this.send.onSubmit(() => this.sendPin());
     this.verify.onSubmit(() => this.verifyPin());
     this.send.input.addEventListener("input", () => this.tick());
@@ -54,6 +55,7 @@ export class Client {
     const reply = await this.ask(this.send, "send-otp", { phoneNumber: number });
     if (reply?.status !== 200) return;
     this.lives.set(key, inSeconds(reply.body.expiresIn));
+    this.ids.set(key, reply.body.verificationId);
     this.send.waitFor(key, reply.body.resendIn);
     this.send.succeed(`A PIN is on its way to ${number}.`);
     this.verify.clear();
@@ -64,7 +66,8 @@ export class Client {
 
   async verifyPin() {
     const { number, key } = this;
-    const reply = await this.ask(this.verify, "verify-otp", { phoneNumber: number, pin: this.verify.input.value.trim() });
+    const guess = { phoneNumber: number, pin: this.verify.input.value.trim(), verificationId: this.ids.get(key) };
+    const reply = await this.ask(this.verify, "verify-otp", guess);
     if (reply?.status !== 200) return;
     this.lives.delete(key);
     this.send.clear();

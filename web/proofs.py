@@ -1,0 +1,55 @@
+"""The routes of proofs: the public keys for everybody, and redeeming for the backend of a client."""
+
+import time
+from typing import Any
+
+from flask import Blueprint, Flask, request
+
+import errors
+from proofs import Proofs
+from store import Store
+from web.inbound import Body, read_body
+
+# A replica whose clock is behind takes a proof for good a while longer than the one that redeemed it did.
+CLOCKS_APART = 60  # seconds
+
+
+class RedeemProof(Body):
+    """Body of POST /proofs/redeem."""
+
+    proof: str
+
+
+class ProofApi:
+    """Hands proofs out, and takes each of them back once."""
+
+    def __init__(self, proofs: Proofs, store: Store, audience: str) -> None:
+        self._proofs = proofs
+        self._store = store
+        self._default_audience = audience
+
+    def new(self, phone: str) -> str:
+        """A proof that `phone` (E.164) was verified just now."""
+        return self._proofs.sign(phone, self._audience())
+
+    def jwks(self) -> dict[str, Any]:
+        """Answer GET /.well-known/jwks.json."""
+        return self._proofs.key_set()
+
+    def redeem(self) -> dict[str, Any]:
+        """Answer POST /proofs/redeem: what a proof says, to the first who asks."""
+        proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
+        if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
+            raise errors.ProofAlreadyRedeemed
+        return {"phoneNumber": proven.phone, "verifiedAt": proven.verified_at}
+
+    def add_routes(self, app: Flask) -> None:
+        """Put both routes into `app`."""
+        app.add_url_rule("/.well-known/jwks.json", view_func=self.jwks)
+        keyed = Blueprint("keyed", __name__)  # for clients alone: a check of API keys is its before_request
+        keyed.add_url_rule("/proofs/redeem", view_func=self.redeem, methods=["POST"])
+        app.register_blueprint(keyed)
+
+    def _audience(self) -> str:
+        """Whom a proof of this request is for: the place for the name of a client, once clients have names."""
+        return self._default_audience
