@@ -11,6 +11,7 @@ from otp import OtpService, Rules
 from phone import PhoneBook
 from settings.account import AccountSettings
 from spending.admission import Admission
+from spending.client_gate import ClientGate
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
 from store import Store
@@ -33,6 +34,7 @@ def assemble(settings: Settings) -> Parts:
         client,
         PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
         TotalGate(client, settings.total_send_limit),
+        ClientGate(client, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)

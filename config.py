@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from connection import check
 from settings.account import AccountSettings
+from settings.clients import ClientSettings
 from settings.types import Identifier, Limit, Region, Secret
 
 CONCURRENCY = 1000  # requests in flight in one worker, each of which may wait for Infobip
@@ -25,7 +26,7 @@ class SettingsError(ValueError):
         self.reasons = reasons
 
 
-class Settings(AccountSettings):
+class Settings(AccountSettings, ClientSettings):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
 
     infobip_2fa_app_id: Identifier
