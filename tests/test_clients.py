@@ -122,6 +122,14 @@ def test_the_quota_counts_the_sms_of_one_client(
     assert bounded.send(next(phones), headers=bearer(BANK)).status_code == 200
 
 
+def test_each_client_has_a_quota_of_its_own(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
+) -> None:
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: quota=1 per day, bank: quota=1 per day")
+    asked = [service.send(next(phones), headers=bearer(key)) for key in (SHOP, SHOP_NEXT, BANK)]
+    assert [r.status_code for r in asked] == [200, 429, 200]
+
+
 def test_a_send_that_the_quota_refuses_counts_nowhere_else(
     bounded: Service, database: redis.Redis, phones: Iterator[str], phone: str
 ) -> None:
