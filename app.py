@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter
 
 import errors
 from assembly import Parts, assemble
@@ -14,6 +13,9 @@ from config import Settings, load_settings
 from spending.admission import Sending
 from web import refusals
 from web.address_limits import address_limits
+from web.clients import Clients
+from web.cors import allow_origins
+from web.idempotency import Idempotency
 from web.inbound import Body, client_address, read_body
 from web.proofs import ProofApi
 
@@ -54,7 +56,7 @@ class OtpApi:
         """Answer POST /send-otp."""
         body = read_body(request, SendOtp)
         phone = self._phones.read_sendable(body.phone_number)
-        verification_id = self._service.send(Sending(phone, g.address))
+        verification_id = self._service.send(Sending(phone, g.address, client=g.client))
         return {**self._sent, "verificationId": verification_id}
 
     def verify_otp(self) -> dict[str, Any]:
@@ -95,32 +97,43 @@ def create_app(settings: Settings | None = None) -> Flask:
     parts = assemble(settings)
     proofs = ProofApi(parts.proofs, parts.store, settings.proof_audience) if parts.proofs else None
     api = OtpApi(parts, settings, proofs)
+    clients = Clients(settings, parts.client)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(partial(_identify, settings.trusted_proxies))
     app.after_request(_finish)
-    _add_routes(app, api, address_limits(app, parts.client), settings)
+    _add_routes(app, api, clients, parts, settings)
     if proofs:
-        proofs.add_routes(app)
+        _add_proof_routes(app, proofs, clients)
+    allow_origins(app, settings.cors_origins)
     refusals.register(app)
     return app
 
 
-def _add_routes(app: Flask, api: OtpApi, limiter: Limiter, settings: Settings) -> None:
+def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, settings: Settings) -> None:
     app.add_url_rule("/", view_func=api.index)
     app.add_url_rule("/healthz", view_func=api.healthz)
     app.add_url_rule("/readyz", view_func=api.readyz)
-    send_otp = limiter.limit(str(settings.send_otp_limit))(api.send_otp)
-    verify_otp = limiter.limit(str(settings.verify_otp_limit))(api.verify_otp)
-    app.add_url_rule("/send-otp", view_func=send_otp, methods=["POST"])
-    app.add_url_rule("/verify-otp", view_func=verify_otp, methods=["POST"])
+    # From the outside in: who asks, how often its address may, how often the client may, was this asked before.
+    limiter = address_limits(app, parts.client)
+    idempotent = Idempotency(parts.client, settings.infobip_timeout).once
+    send_otp = limiter.limit(str(settings.send_otp_limit))(clients.limited("send", idempotent(api.send_otp)))
+    verify_otp = limiter.limit(str(settings.verify_otp_limit))(clients.limited("verify", api.verify_otp))
+    app.add_url_rule("/send-otp", view_func=clients.known(send_otp), methods=["POST"])
+    app.add_url_rule("/verify-otp", view_func=clients.known(verify_otp), methods=["POST"])
+
+
+def _add_proof_routes(app: Flask, proofs: ProofApi, clients: Clients) -> None:
+    app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
+    app.add_url_rule("/proofs/redeem", view_func=clients.known(proofs.redeem), methods=["POST"])
 
 
 def _identify(trusted_proxies: int) -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else refusals.new_request_id()
     g.address = client_address(request, trusted_proxies)
+    g.client = ""
 
 
 def _finish(response: Response) -> Response:

@@ -20,6 +20,7 @@ from settings.alerts import AlertSettings, signing_key
 from settings.money import MoneySettings
 from spending.admission import Admission
 from spending.budget import Budget, day, month
+from spending.client_gate import ClientGate
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
 from store import Store
@@ -45,6 +46,7 @@ def assemble(settings: Settings) -> Parts:
         PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
         TotalGate(client, settings.total_send_limit),
         *_budgets(settings, alerts),
+        ClientGate(client, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)

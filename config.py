@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 from connection import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
+from settings.clients import ClientSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.types import Identifier, Limit, Region, Secret
@@ -34,6 +35,7 @@ class Settings(
     ProofSettings,
     AlertSettings,
     MoneySettings,
+    ClientSettings,
     AccountSettings,
 ):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""

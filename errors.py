@@ -3,7 +3,11 @@
 OtpError
 ├── InvalidRequest            the request cannot be read
 │   ├── UnsupportedMediaType    it is not plain JSON
-│   └── RequestTooLarge         it is over the size limit
+│   ├── RequestTooLarge         it is over the size limit
+│   └── InvalidHeader           a header is not what it must be
+├── Unauthorized              a client app without a valid key
+├── RequestInProgress         the first request with this Idempotency-Key is not answered yet
+├── IdempotencyKeyReused      the Idempotency-Key was used with another body
 ├── InvalidPhoneNumber        not a phone number
 ├── PhoneNumberNotAllowed     a phone number that is never sent to
 ├── InvalidPinFormat          not of the template's length and alphabet
@@ -55,6 +59,25 @@ class UnsupportedMediaType(InvalidRequest):
 class RequestTooLarge(InvalidRequest):
     code = "request_too_large"
     sentence = "The request body is too large."
+
+
+class InvalidHeader(InvalidRequest):
+    sentence = "A header of the request is not what this endpoint takes."
+
+
+class Unauthorized(OtpError):
+    code = "unauthorized"
+    sentence = "This needs a valid API key."
+
+
+class RequestInProgress(OtpError):
+    code = "request_in_progress"
+    sentence = "The first request with this Idempotency-Key is still in progress."
+
+
+class IdempotencyKeyReused(OtpError):
+    code = "idempotency_key_reused"
+    sentence = "This Idempotency-Key was used with another request."
 
 
 class InvalidPhoneNumber(OtpError):

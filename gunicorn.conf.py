@@ -74,6 +74,12 @@ class JsonWorker(GeventWorker):
 worker_class = JsonWorker
 
 
+def on_starting(_: object) -> None:
+    """Once a start, in the master."""
+    if not settings.named_keys():
+        logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
+
+
 def post_worker_init(worker: GeventWorker) -> None:
     """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
     gc.collect()

@@ -13,10 +13,14 @@ from store import redis_answers
 
 @dataclass(frozen=True)
 class Sending:
-    """An SMS that somebody asks for. `phone` is E.164, `address` the client's (or its network); "" if unknown."""
+    """An SMS that somebody asks for. `phone` is E.164, `address` the client's (or its network); "" if unknown.
+
+    `client` is the name of the client app; "" for one without a key.
+    """
 
     phone: str
     address: str = ""
+    client: str = field(default="", kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
 
 

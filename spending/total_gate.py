@@ -15,12 +15,12 @@ _UNCOUNT = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DE
 
 
 class TotalGate:
-    """Lets so many sends through, whoever asks for them."""
+    """Lets so many sends through, whoever asks for them; `name` tells its count from another's."""
 
-    def __init__(self, client: Client, limit: RateLimitItem) -> None:
-        self._limit = limit
+    def __init__(self, client: Client, limit: RateLimitItem, name: str = "total") -> None:
+        self._limit, self._name = limit, name
         self._storage = WindowStorage(client=client)
-        self._keys = self._storage.sliding_keys(limit.key_for("total"))
+        self._keys = self._storage.sliding_keys(limit.key_for(name))
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Count."""
@@ -30,7 +30,7 @@ class TotalGate:
         """A refusal has the seconds until the window has room."""
         if replies[0]:
             return None
-        window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, "total")
+        window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, self._name)
         return TooManyRequests(window.reset_time - time.time())
 
     def undo(self, pipe: Any, sending: Sending) -> None:

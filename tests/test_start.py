@@ -37,7 +37,7 @@ def test_what_differs_is_logged(run: Run, sandbox: Sandbox) -> None:
     log = run(sandbox.url, "PIN attempts: ")
     assert log.count("WARNING otp.infobip: PIN time to live: PINs die at Infobip after 9m") == 1
     assert log.count("WARNING otp.infobip: PIN length: The template makes 4") == 1
-    assert log.count("WARNING") == 3
+    assert log.count("WARNING otp.infobip") == 3
     assert len(sandbox.calls) == 2
 
 
@@ -57,14 +57,14 @@ def test_a_worker_that_replaces_another_does_not_look_again(
 def test_no_warning_where_all_is_well(run: Run, sandbox: Sandbox) -> None:
     sandbox.reset(SAFE)
     log = run(sandbox.url, "INFO otp.infobip: The account at Infobip fits the settings")
-    assert "WARNING" not in log
+    assert "WARNING otp.infobip" not in log
     assert len(sandbox.calls) == 2
 
 
 def test_a_key_that_may_only_send_is_no_warning(run: Run, sandbox: Sandbox) -> None:
     log = run(sandbox.url, "the API key may only send", INFOBIP_API_KEY=SEND_ONLY_KEY)
     assert "INFO otp.infobip: The account was not compared" in log
-    assert "WARNING" not in log
+    assert "WARNING otp.infobip" not in log
     assert "ERROR" not in log
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
-from flask import Request
+from flask import Request, g
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -34,27 +34,34 @@ def read_body(request: Request, model: type[_B]) -> _B:
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType
     try:
-        return model.model_validate(_strict_json(_content(request)))
+        return model.model_validate(_strict_json(content(request)))
     except (ValueError, RecursionError, ValidationError) as e:
         raise InvalidRequest from e
 
 
-def _content(request: Request) -> bytes:
+def content(request: Request) -> bytes:
+    """The body of `request`, read once. Raises RequestTooLarge and InvalidRequest like `read_body`."""
+    if "content" not in g:
+        g.content = _read(request)
+    return bytes(g.content)
+
+
+def _read(request: Request) -> bytes:
     # Flask's MAX_CONTENT_LENGTH would cut a chunked body off instead of refusing it.
     if (request.content_length or 0) > MAX_BODY:
         raise RequestTooLarge
     try:
-        content = request.stream.read(MAX_BODY + 1)
+        received = request.stream.read(MAX_BODY + 1)
     except Exception as e:  # broken chunks, or a client that went away: every server has its own words for it
         raise InvalidRequest from e
-    if len(content) > MAX_BODY:
+    if len(received) > MAX_BODY:
         raise RequestTooLarge
-    return content
+    return received
 
 
-def _strict_json(content: bytes) -> Any:
-    members = json.loads(content.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant)
-    if b"\\u" in content:
+def _strict_json(text: bytes) -> Any:
+    members = json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    if b"\\u" in text:
         json.dumps(members, ensure_ascii=False).encode()  # fails where an escape is half a character
     return members
 
@@ -79,9 +86,22 @@ def client_address(request: Request, trusted_proxies: int) -> str:
     entries = request.headers.get("X-Forwarded-For", "").split(",")
     written = entries[-trusted_proxies] if 0 < trusted_proxies <= len(entries) else ""
     address = _ip(written) or _ip(request.remote_addr or "")
-    if isinstance(address, IPv6Address):
-        return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-    return str(address)  # "None" over a Unix socket without a proxy: everybody shares one limit
+    return counted_as(address) if address else "None"  # over a Unix socket without a proxy: everybody shares one limit
+
+
+def counted_as(address: IPv4Address | IPv6Address) -> str:
+    """What the limits count: an IPv4 address itself, an IPv6 one by its /64."""
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64" if isinstance(address, IPv6Address) else str(address)
+
+
+def read_address(text: str) -> IPv4Address | IPv6Address:
+    """Read an IP address and nothing else; a v4 address that is written as v6 is that v4 one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +113,6 @@ def _ip(written: str) -> IPv4Address | IPv6Address | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ip_address(text)
+        return read_address(text)
     except ValueError:
         return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

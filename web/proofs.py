@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from flask import Blueprint, Flask, request
+from flask import g, request
 
 import errors
 from proofs import Proofs
@@ -43,13 +43,6 @@ class ProofApi:
             raise errors.ProofAlreadyRedeemed
         return {"phoneNumber": proven.phone, "verifiedAt": proven.verified_at}
 
-    def add_routes(self, app: Flask) -> None:
-        """Put both routes into `app`."""
-        app.add_url_rule("/.well-known/jwks.json", view_func=self.jwks)
-        keyed = Blueprint("keyed", __name__)  # for clients alone: a check of API keys is its before_request
-        keyed.add_url_rule("/proofs/redeem", view_func=self.redeem, methods=["POST"])
-        app.register_blueprint(keyed)
-
     def _audience(self) -> str:
-        """Whom a proof of this request is for: the place for the name of a client, once clients have names."""
-        return self._default_audience
+        """Whom a proof of this request is for: the client that asks, or without keys whom the settings say."""
+        return str(g.client) or self._default_audience

@@ -18,6 +18,10 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.InvalidRequest: 400,
     errors.UnsupportedMediaType: 415,
     errors.RequestTooLarge: 413,
+    errors.InvalidHeader: 400,
+    errors.Unauthorized: 401,
+    errors.RequestInProgress: 409,
+    errors.IdempotencyKeyReused: 422,
     errors.InvalidPhoneNumber: 400,
     errors.PhoneNumberNotAllowed: 400,
     errors.InvalidPinFormat: 400,
@@ -58,6 +62,8 @@ def refusal(error: errors.OtpError) -> Response:
     response = _json(error.code, error.sentence, status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, errors.Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

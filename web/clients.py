@@ -1,0 +1,88 @@
+"""Client apps: which of them asks, by its key; for which end user; and how often it may."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Literal
+
+from flask import Request, g, request
+from flask.typing import ResponseReturnValue
+from limits.strategies import MovingWindowRateLimiter
+
+from connection import Client
+from errors import InvalidHeader, TooManyRequests, Unauthorized
+from settings.clients import ClientSettings
+from spending.windows import WindowStorage
+from web.inbound import counted_as, read_address
+
+View = Callable[[], ResponseReturnValue]
+
+
+class Clients:
+    """The client apps that have a key. Where no key is set, whoever asks is let in, as a client without a name."""
+
+    def __init__(self, settings: ClientSettings, client: Client) -> None:
+        self._digests = [(name, _digest(key)) for name, key in settings.named_keys()]
+        self._limits = settings.client_limits
+        self._rates = MovingWindowRateLimiter(WindowStorage(client=client))
+
+    def known(self, view: View) -> View:
+        """Let only known clients through to `view`; sets `g.client`, and `g.address` where the client gives it.
+
+        Raises:
+            Unauthorized: no key, or none of ours.
+            InvalidHeader: X-End-User-IP is not one IP address.
+        """
+
+        @wraps(view)
+        def for_clients() -> ResponseReturnValue:
+            if self._digests:
+                g.client = self._name(request)
+                g.address = _end_user(request) or g.address
+            return view()
+
+        return for_clients
+
+    def limited(self, verb: Literal["send", "verify"], view: View) -> View:
+        """Let each client through to `view` as often as its own rate for `verb` says.
+
+        Raises:
+            TooManyRequests: more often.
+        """
+
+        @wraps(view)
+        def at_a_rate() -> ResponseReturnValue:
+            rate = getattr(self._limits.get(g.client), verb, None)
+            if rate and not self._rates.hit(rate, "client", verb, g.client):
+                window = self._rates.get_window_stats(rate, "client", verb, g.client)
+                raise TooManyRequests(window.reset_time - time.time())
+            return view()
+
+        return at_a_rate
+
+    def _name(self, request: Request) -> str:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        given, found = _digest(key.strip(" ")), ""
+        for name, digest in self._digests:  # to the end: the time it takes tells nothing about the keys
+            found = name if compare_digest(digest, given) else found
+        if not found or scheme.lower() != "bearer":
+            raise Unauthorized
+        return found
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode()).digest()
+
+
+def _end_user(request: Request) -> str:
+    written = request.headers.get("X-End-User-IP")
+    if written is None:
+        return ""
+    if "%" in written:  # a zone says nothing elsewhere
+        raise InvalidHeader
+    try:
+        return counted_as(read_address(written))
+    except ValueError as e:
+        raise InvalidHeader from e

@@ -1,0 +1,149 @@
+"""Idempotency-Key: the same request asked again gets the same answer, and sends nothing again.
+
+otp:idempotency:<SHA-256 of client and key>   hash of owner, body and answer   lives 24 hours from the first request
+
+After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/. The body is kept as an HMAC under
+the client's key, which is not kept: nobody can try phone numbers against it.
+"""
+
+import hmac
+import json
+import math
+import re
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from flask import Response, g, make_response, request
+from flask.typing import ResponseReturnValue
+
+from connection import Client
+from errors import (
+    IdempotencyKeyReused,
+    InvalidHeader,
+    OtpError,
+    ProviderTimeout,
+    RequestInProgress,
+    StoreUnavailable,
+)
+from store import milliseconds, redis_answers
+from web.inbound import content
+from web.refusals import refusal
+
+KEY = re.compile("[!-~]{8,128}")
+KEPT = 24 * 60 * 60.0
+# What a send may take beside the call to Infobip: some answers of a Redis that is slow, at 1.5 s each.
+MARGIN = 10.0
+
+# The age of the first request is what is gone of its time to live: by the one clock that all replicas share.
+_BEGIN = """
+local first = redis.call('HMGET', KEYS[1], 'body', 'answer')
+if first[1] then return {first[1], first[2], ARGV[3] - redis.call('PTTL', KEYS[1])} end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'body', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+"""
+_STORE = "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('HSET', KEYS[1], 'answer', ARGV[2]) end"
+_RELEASE = "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+View = Callable[[], ResponseReturnValue]
+
+
+class _Asked(NamedTuple):
+    """A request that has an Idempotency-Key."""
+
+    name: str  # in Redis
+    body: str
+    owner: str
+
+
+class Idempotency:
+    """Keeps what was answered.
+
+    Args:
+        timeout: seconds that a call to Infobip may take. Who has no answer that much (and MARGIN) later has died on
+            the way, and what came of the SMS is unknown for good.
+    """
+
+    def __init__(self, client: Client, timeout: float) -> None:
+        self._client = client
+        self._in_flight = milliseconds(timeout + MARGIN)
+
+    def once(self, view: View) -> View:
+        """Have `view` run once for one Idempotency-Key of one client. Without the header, nothing changes.
+
+        An answer is kept where something may have been sent. Where nothing was, the key is free again.
+
+        Raises:
+            InvalidHeader: the key is not 8 to 128 visible ASCII characters.
+            RequestInProgress, IdempotencyKeyReused: see `errors`.
+            ProviderTimeout: the first request died on the way.
+            StoreUnavailable: Redis did not answer; nothing is sent then.
+        """
+
+        @wraps(view)
+        def idempotent() -> ResponseReturnValue:
+            key = request.headers.get("Idempotency-Key")
+            if key is None:
+                return view()
+            asked = _read(key)
+            return self._begin(asked) or self._run(asked, view)
+
+        return idempotent
+
+    def _begin(self, asked: _Asked) -> Response | None:
+        first = self._eval(_BEGIN, asked.name, asked.owner, asked.body, milliseconds(KEPT))
+        if first is None:
+            return None
+        body, answer, age = first
+        if body != asked.body:
+            raise IdempotencyKeyReused
+        if answer:
+            return _replay(answer)
+        raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
+
+    def _run(self, asked: _Asked, view: View) -> Response:
+        try:
+            response = make_response(view())
+        except OtpError as e:
+            # A send that Redis fails was not sent yet: after the SMS, the error is PinNotSaved.
+            if e.nothing_done or isinstance(e, StoreUnavailable):
+                self._finish(_RELEASE, asked)
+                raise
+            response = refusal(e)
+        self._finish(_STORE, asked, _kept(response))
+        return response
+
+    def _finish(self, script: str, asked: _Asked, *answer: str) -> None:
+        with suppress(StoreUnavailable):  # what happened has happened; for this key it is then unknown
+            self._eval(script, asked.name, asked.owner, *answer)
+
+    def _eval(self, script: str, name: str, *arguments: str | int) -> Any:
+        with redis_answers():
+            return self._client.eval(script, 1, name, *arguments)
+
+
+def _read(key: str) -> _Asked:
+    if not KEY.fullmatch(key):
+        raise InvalidHeader
+    whose = f"client {g.client}" if g.client else f"address {g.address}"
+    name = sha256(f"{whose}\n{key}".encode()).hexdigest()
+    body = hmac.digest(key.encode(), content(request), "sha256").hex()
+    return _Asked(f"otp:idempotency:{name}", body, secrets.token_hex(8))
+
+
+def _kept(response: Response) -> str:
+    wait = response.headers.get("Retry-After")
+    retry_at = time.time() + int(wait) if wait else 0
+    return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAt": retry_at})
+
+
+def _replay(answer: str) -> Response:
+    kept = json.loads(answer)
+    response = Response(kept["body"], kept["status"], mimetype="application/json")
+    if (wait := math.ceil(kept["retryAt"] - time.time())) > 0:
+        response.headers["Retry-After"] = str(wait)
+    return response
