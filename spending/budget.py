@@ -4,11 +4,9 @@ otp:spent:2026-11-23   hash of spent and peak, in millionths of the currency's u
 otp:spent:2026-11      the same for the month
 """
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from alerts.alert import Alert
 from errors import BudgetExhausted
@@ -72,37 +70,31 @@ class Budget:
         amount: int,
         prices: Prices,
         tell: Callable[[Alert], None],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._period = period
         self._amount = amount
         self._prices = prices
         self._tell = tell
-        self._clock = clock
-        # What is undone after midnight was counted before it.
-        self._counted: WeakKeyDictionary[Sending, tuple[Period, int]] = WeakKeyDictionary()
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Add the price."""
-        now = self._clock()
-        period, price = self._counted[sending] = self._period(now), self._prices.of(sending.phone)
-        script(pipe, _SPEND, (_key(period),), self._amount, price, int(period.end - now) + AFTERWARDS)
+        period, price = self._period(sending.at), self._prices.of(sending.region)
+        script(pipe, _SPEND, (_key(period),), self._amount, price, int(period.end - sending.at) + AFTERWARDS)
 
     def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over."""
         fits, before, now = replies[0]
-        period = self._counted[sending][0]
+        period = self._period(sending.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
-                self._tell(self._alert(percent, period))
-        return None if fits else BudgetExhausted(period.end - self._clock())
+                self._tell(self._alert(percent, period, sending.at))
+        return None if fits else BudgetExhausted(period.end - sending.at)
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Give the price back to the period that it was taken from."""
-        period, price = self._counted[sending]
-        script(pipe, _GIVE_BACK, (_key(period),), price)
+        script(pipe, _GIVE_BACK, (_key(self._period(sending.at)),), self._prices.of(sending.region))
 
-    def _alert(self, percent: int, period: Period) -> Alert:
+    def _alert(self, percent: int, period: Period, at: float) -> Alert:
         budget, currency = written(self._amount), self._prices.currency
         sentence = f"{percent} % of the budget for {period.name} ({budget} {currency}) is spent."
         if percent == 100:
@@ -112,7 +104,7 @@ class Budget:
             sentence,
             {"period": period.name, "percent": percent, "budget": budget, "currency": currency},
             subject=f"{period.name}:{percent}",
-            at=self._clock(),
+            at=at,
         )
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from phone import region_of
-
 MILLION = 1_000_000
 
 
@@ -17,9 +15,9 @@ class Prices:
     default: int
     by_region: Mapping[str, int]
 
-    def of(self, phone: str) -> int:
-        """The price of an SMS to `phone` (E.164)."""
-        return self.by_region.get(region_of(phone), self.default)
+    def of(self, region: str) -> int:
+        """The price of an SMS to `region`."""
+        return self.by_region.get(region, self.default)
 
 
 def written(millionths: int) -> str:
