@@ -1,11 +1,12 @@
 # make run    the service, a local Infobip and a Redis, all on this machine
 # make test   linters, types and tests
+# make simulate   a launch day and an attack, and what the guard does: a table and a picture
 
 PYTHON ?= python3
 BIN := .venv/bin
 NEWMAN := 6.2.2
 
-.PHONY: run test clean
+.PHONY: run test simulate clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m sandbox
@@ -19,6 +20,9 @@ test: .venv/test.stamp .venv/newman-$(NEWMAN).stamp
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+simulate: .venv/test.stamp .venv/pictures.stamp
+	$(BIN)/python -m tests.simulate
+
 clean:
 	rm -rf .venv
 
@@ -28,6 +32,10 @@ clean:
 
 .venv/test.stamp: requirements.txt sandbox/requirements.txt requirements-dev.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/pictures.stamp: docs/requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	@touch $@
 
 # It runs the Postman collection. Where there is no npm, the tests that need it are skipped and say so.

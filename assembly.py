@@ -21,6 +21,7 @@ from settings.money import MoneySettings
 from spending.admission import Admission
 from spending.budget import Budget, day, month
 from spending.client_gate import ClientGate
+from spending.guard.guard import Guard
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
 from store import Store
@@ -41,17 +42,19 @@ def assemble(settings: Settings) -> Parts:
     client = connect(settings.redis_url.get_secret_value())
     store = Store(client)
     alerts = _alerts(settings, client)
+    guard = Guard(client, settings, settings.pin_time_to_live, alerts)
     admission = Admission(
         client,
         PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
         TotalGate(client, settings.total_send_limit),
         *_budgets(settings, alerts),
         ClientGate(client, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
+        *guard.gates,
     )
     rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
-    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time)
+    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, guard.verified)
     return Parts(client, store, otp, phones, _proofs(settings))
 
 

@@ -11,6 +11,7 @@ from connection import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.clients import ClientSettings
+from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.types import Identifier, Limit, Region, Secret
@@ -36,6 +37,7 @@ class Settings(
     AlertSettings,
     MoneySettings,
     ClientSettings,
+    GuardSettings,
     AccountSettings,
 ):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,16 +27,28 @@ class Rules:
 
 
 class OtpService:
-    """Sends a PIN to a phone and checks what the person typed."""
+    """Sends a PIN to a phone and checks what the person typed.
+
+    Args:
+        usual_time: how long a verify takes where Infobip judges it.
+        on_verified: hears of each phone whose PIN was accepted; must not block.
+    """
 
     def __init__(
-        self, admission: Admission, store: Store, infobip: InfobipClient, rules: Rules, usual_time: UsualTime
+        self,
+        admission: Admission,
+        store: Store,
+        infobip: InfobipClient,
+        rules: Rules,
+        usual_time: UsualTime,
+        on_verified: Callable[[str], None],
     ) -> None:
         self._admission = admission
         self._store = store
         self._infobip = infobip
         self._rules = rules
         self._usual_time = usual_time
+        self._on_verified = on_verified
 
     def send(self, sending: Sending) -> str:
         """Have Infobip send a new PIN to a phone; an older one stops working.
@@ -93,3 +106,4 @@ class OtpService:
             raise
         if not right or not self._store.consume(phone, pin_id):
             raise InvalidOtp
+        self._on_verified(phone)

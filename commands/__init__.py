@@ -1,4 +1,4 @@
-"""The operator's command line: `flask infobip ...` and `flask proof ...`.
+"""The operator's command line: `flask infobip ...`, `flask guard ...` and `flask proof ...`.
 
 Flask finds it by FLASK_APP in .flaskenv. It is not the service's own application, which takes all of its settings:
 `flask infobip setup` runs before they are known.
@@ -17,10 +17,12 @@ def create_app() -> Flask:
     hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # a Ctrl-C while a call waits shall not be printed
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines quote URLs, and with them pinIds
 
+    from commands.guard import guard  # noqa: PLC0415
     from commands.infobip import infobip  # noqa: PLC0415
     from commands.proof import proof  # noqa: PLC0415
 
     app = Flask(__name__, static_folder=None)
+    app.cli.add_command(guard)
     app.cli.add_command(infobip)
     app.cli.add_command(proof)
     return app

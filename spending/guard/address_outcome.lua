@@ -1,0 +1,8 @@
+-- A send that was counted turned out to be 'verified', or is 'undone'. Nothing happens where it is forgotten already.
+-- KEYS[1]  as in address.lua      ARGV  when it was counted, region, outcome
+if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 then return end
+if redis.call('HINCRBY', KEYS[1], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[1], ARGV[2]) end
+if ARGV[3] == 'verified' then redis.call('HINCRBY', KEYS[1], 'verified', 1) end
+redis.call('HDEL', KEYS[1], 'until', 'why')
+-- Most addresses are one person's: where nothing is unverified, there is nothing to remember.
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'verified') then redis.call('DEL', KEYS[1]) end

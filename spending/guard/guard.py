@@ -1,0 +1,71 @@
+"""The guard as a whole: its gates for sends, and what it learns from a verify."""
+
+import atexit
+import logging
+from contextlib import suppress
+
+from gevent.pool import Group
+
+from alerts.alerts import Alerts
+from alerts.rates import GUARD_REFUSAL
+from connection import Client
+from errors import StoreUnavailable
+from settings.guard import GuardSettings
+from spending.admission import Gate, Sending
+from spending.guard.gate import GuardGate
+from spending.guard.pending import Pending
+from spending.guard.scopes import country, scopes
+from store import redis_answers
+
+log = logging.getLogger("otp.guard")
+
+AT_THE_END = 2.0  # seconds that a stopping worker has for what was verified last
+
+
+class Guard:
+    """Counts what is sent and not verified, and has the gates that stop it.
+
+    Args:
+        pin_lifetime: seconds in which a send can be verified.
+    """
+
+    def __init__(self, client: Client, settings: GuardSettings, pin_lifetime: float, alerts: Alerts) -> None:
+        self._client = client
+        self._alerts = alerts
+        self._blocks = settings.fraud_guard == "block"
+        self._on = settings.fraud_guard != "off"
+        self._pending = Pending(client, pin_lifetime, settings.guard_known)
+        self._scopes = [
+            GuardGate(client, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
+        ]
+        self._settling = Group()
+        atexit.register(self.finish)
+
+    @property
+    def gates(self) -> list[Gate]:
+        """None where the guard is off."""
+        return [*self._scopes, self._pending] if self._on else []
+
+    def verified(self, phone: str) -> None:
+        """The sends to `phone` were an honest person's. Takes back what they used up, in the background."""
+        if self._on:
+            self._settling.spawn(self._settle, phone)
+
+    def finish(self) -> None:
+        """Wait until that is done."""
+        self._settling.join(AT_THE_END)
+
+    def _settle(self, phone: str) -> None:
+        with suppress(StoreUnavailable):  # logged; the guard is then stricter than it has to be
+            pipe = self._client.pipeline(transaction=False)
+            for sending in self._pending.take(phone):
+                for scope in self._scopes:
+                    scope.settle(pipe, sending, "verified")
+            if len(pipe):
+                with redis_answers():
+                    pipe.execute()
+
+    def _suspects(self, sending: Sending, why: str) -> None:
+        self._alerts.count(GUARD_REFUSAL)
+        if not self._blocks:  # what is refused is seen in the answers, the alert and `flask guard`
+            log.warning("let a send to %s through that looks like SMS pumping (%s)", country(sending), why)

@@ -1,0 +1,63 @@
+"""Sends that are not verified yet, by phone: so that a verify takes back what they used up.
+
+otp:guard:pending:+14155552671  list of when and from which address   lives as long as the newest PIN
+otp:verified:+14155552671       that it was verified                  lives 30 days (GUARD_KNOWN)
+"""
+
+from typing import Any
+
+from connection import Client
+from spending.admission import Sending, script
+from store import milliseconds, redis_answers
+
+_ADD = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('PEXPIRE', KEYS[1], ARGV[2])"
+_TAKE = "local sends = redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1]) return sends"
+
+
+class Pending:
+    """A gate that lets everything through, and remembers it.
+
+    Args:
+        pin_lifetime: seconds in which a send can be verified.
+        known: seconds in which a verified phone counts as known.
+    """
+
+    def __init__(self, client: Client, pin_lifetime: float, known: float) -> None:
+        self._client = client
+        self._pin_lifetime, self._known = milliseconds(pin_lifetime), milliseconds(known)
+
+    def ask(self, pipe: Any, sending: Sending) -> None:
+        """Remember."""
+        script(pipe, _ADD, (_key(sending.phone),), _written(sending), self._pin_lifetime)
+
+    def hear(self, replies: list[Any], sending: Sending) -> None:
+        """It is never a reason to refuse."""
+
+    def undo(self, pipe: Any, sending: Sending) -> None:
+        """Forget."""
+        pipe.lrem(_key(sending.phone), 1, _written(sending))
+
+    def take(self, phone: str) -> list[Sending]:
+        """The sends to `phone` that are now verified, once; the phone is known from now on."""
+        with redis_answers():
+            written = self._client.eval(_TAKE, 1, _key(phone))
+            self._client.set(known_key(phone), 1, px=self._known)
+        return [_read(phone, line) for line in written]
+
+
+def known_key(phone: str) -> str:
+    """Exists while `phone` was verified lately."""
+    return f"otp:verified:{phone}"
+
+
+def _key(phone: str) -> str:
+    return f"otp:guard:pending:{phone}"
+
+
+def _written(sending: Sending) -> str:
+    return f"{sending.at!r} {sending.address}"
+
+
+def _read(phone: str, line: str) -> Sending:
+    at, _, address = line.partition(" ")
+    return Sending(phone, address, at=float(at))

@@ -1,0 +1,83 @@
+"""What the guard counts by: countries, prefixes and addresses. Each is one hash in Redis, and one script judges it.
+
+otp:guard:country:DE          lives 14 days from the last send
+otp:guard:prefix:+4915112345  an hour from the last send
+otp:guard:address:192.0.2.1   a day from the first
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from settings.guard import GuardSettings
+from spending.admission import Sending
+
+
+class Scripts(NamedTuple):
+    """Lua. `judge` says whether there is room, and counts; `outcome` and `lift` change what it counted."""
+
+    judge: str
+    outcome: str
+    lift: str
+
+
+def _lua(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
+
+
+_BY_TIME = Scripts(_lua("scope"), _lua("scope_outcome"), _lua("scope_lift"))
+_BY_COUNTRY = Scripts(_lua("address"), _lua("address_outcome"), "redis.call('DEL', KEYS[1])")
+SCRIPTS = {"country": _BY_TIME, "prefix": _BY_TIME, "address": _BY_COUNTRY}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One kind of them, as in SCRIPTS.
+
+    Args:
+        of: which one a sending falls into; "" for none.
+        allowance: how much may be unverified; the script's.
+        lets_known_pass: whether a phone that was verified lately passes, whatever is used up.
+    """
+
+    name: str
+    of: Callable[[Sending], str]
+    allowance: Mapping[str, float]
+    lets_known_pass: bool = True
+
+    def judge_arguments(self, sending: Sending, *, anyway: bool) -> tuple[str | float, ...]:
+        """Of the `judge` script; `anyway` counts where there is no room, too."""
+        return sending.at, country(sending), json.dumps(dict(self.allowance)), int(anyway)
+
+
+def scopes(settings: GuardSettings) -> list[Scope]:
+    """All of them."""
+    common = {"grace": math.ceil(settings.guard_grace / 60), "follow": settings.guard_country_follow}
+    by_country = {
+        "pending": settings.guard_country_pending,
+        "hour": settings.guard_country_hour,
+        "day": settings.guard_country_day,
+        "least": settings.guard_country_least,
+        "ratio": settings.guard_country_ratio,
+    }
+    few = settings.guard_prefix_hour
+    by_prefix = {"pending": few, "hour": few, "least": few, "ratio": settings.guard_prefix_ratio}
+    by_address = {"countries": settings.guard_address_countries}
+    return [
+        Scope("country", country, {**common, **by_country}),
+        Scope("prefix", lambda sending: sending.phone[:-4], {**common, **by_prefix}),
+        Scope("address", lambda sending: sending.address, by_address, lets_known_pass=False),
+    ]
+
+
+def country(sending: Sending) -> str:
+    """ISO 3166; 001 is the world, for numbers of no country (ITU-T E.164.1)."""
+    return sending.region or "001"
+
+
+def key_of(name: str, which: str) -> str:
+    """The key in Redis of the scope `which` (like DE) of the kind `name` (like country)."""
+    return f"otp:guard:{name}:{which}"

@@ -1,0 +1,65 @@
+"""Asks the guard, and nothing else of the service, for sends at any time."""
+
+import itertools
+from typing import Any
+
+from alerts.alerts import Alerts
+from alerts.rates import GUARD_REFUSAL, Rates
+from alerts.sender import Sender
+from connection import Client
+from errors import TooManyRequests
+from settings.guard import GuardSettings
+from spending.admission import Admission, Sending
+from spending.guard.guard import Guard
+
+NOON = 1_795_435_200.0  # 2026-11-23
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_numbers = itertools.count()
+
+
+class Counted(Alerts):
+    """Alerts that only count."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(Sender(client, None), Rates(client))
+        self.refusals = 0
+
+    def count(self, name: str) -> None:
+        assert name == GUARD_REFUSAL
+        self.refusals += 1
+
+
+class Asker:
+    """Asks for sends to numbers of its own, each from an address of its own."""
+
+    def __init__(self, client: Client, **settings: Any) -> None:
+        self.alerts = Counted(client)
+        self.guard = Guard(client, GuardSettings(**settings), 600, self.alerts)
+        self.admission = Admission(client, *self.guard.gates)
+
+    def sending(self, at: float, phone: str = "", address: str | None = None) -> Sending:
+        n = next(_numbers)
+        phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
+        return Sending(phone, f"10.1.{n // 250}.{n % 250}" if address is None else address, at=at)
+
+    def enter(self, at: float, phone: str = "", address: str | None = None) -> Sending:
+        sending = self.sending(at, phone, address)
+        self.admission.enter(sending)
+        return sending
+
+    def wait(self, at: float, phone: str = "", address: str | None = None) -> float | None:
+        """The seconds that a refusal says; None if there is none."""
+        try:
+            self.enter(at, phone, address)
+        except TooManyRequests as e:
+            return e.retry_after
+        return None
+
+    def fill(self, at: float, step: float = 0, **of: str) -> int:
+        """How many are let through until one is refused."""
+        return next(n for n in itertools.count() if self.wait(at + n * step, **of) is not None)
+
+    def verify(self, *sent: Sending) -> None:
+        for sending in sent:
+            self.guard.verified(sending.phone)
+        self.guard.finish()

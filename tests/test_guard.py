@@ -1,0 +1,135 @@
+"""The guard as client apps and operators meet it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from commands.guard import guard
+from tests.command import CommandLine, eventually
+from tests.conftest import OPEN
+from tests.parts import Sandbox, Service, refusal
+
+LIMITED = (429, "too_many_requests")
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with its guard as it is by default, and no limit by address."""
+    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+
+
+@pytest.fixture
+def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
+    account = {"INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_APP_ID": "A", "INFOBIP_2FA_MSG_ID": "M"}
+    command = CommandLine(tmp_path, REDIS_URL=redis_url, **account)
+    command.group = guard
+    return command
+
+
+def neighbours(n: int) -> list[str]:
+    """Numbers of one prefix."""
+    return [f"+4915112340{i:03}" for i in range(n)]
+
+
+def settled(database: redis.Redis, phone: str) -> None:
+    """Wait until the guard has heard that `phone` is verified; it does in the background."""
+    eventually(lambda: not database.exists(f"otp:guard:pending:{phone}"))
+
+
+def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sandbox: Sandbox) -> None:
+    answers = [guarded.send(phone) for phone in neighbours(13)]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 3
+    assert refusal(answers[-1]) == LIMITED
+    assert 60 <= int(answers[-1].headers["Retry-After"]) <= 3600
+    assert len(sandbox.messages) == 10
+    assert guarded.send("+4915119999999").status_code == 200
+
+
+def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis) -> None:
+    for phone in neighbours(11):
+        guarded.send(phone)
+    assert not database.exists(f"otp:cooldown:{neighbours(11)[-1]}")
+    assert database.exists(f"otp:cooldown:{neighbours(11)[0]}")
+
+
+def test_people_who_verify_are_never_in_the_way(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    for phone in neighbours(40):
+        assert guarded.send(phone).status_code == 200
+        assert guarded.verify(phone, sandbox.pin(phone)).status_code == 200
+        settled(database, phone)
+
+
+def test_a_wrong_pin_verifies_nothing(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    for phone in neighbours(10):
+        guarded.send(phone)
+        assert guarded.verify(phone, "000000").status_code == 401
+    assert refusal(guarded.send(neighbours(11)[-1])) == LIMITED
+
+
+def test_monitor_refuses_nothing(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="monitor")
+    assert {service.send(phone).status_code for phone in neighbours(15)} == {200}
+    assert "let a send to DE through that looks like SMS pumping (prefix: pending)" in service.log()
+    assert "+4915112340" not in service.log()
+
+
+def test_it_adds_no_round_trip(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    def reads() -> int:
+        return int(database.info("stats")["total_reads_processed"])
+
+    phones = [f"+4915{n}" for n in range(110000000, 150000000, 1000000)]
+    for phone in phones[:20]:  # connections are opened
+        guarded.send(phone)
+    before = reads()
+    for phone in phones[20:]:
+        guarded.send(phone)
+    assert (reads() - before - 1) / 20 < 4, "three, of which Redis may read the longest in two"
+
+
+def test_the_command_shows_what_is_refused_and_lifts_it(guarded: Service, flask: CommandLine) -> None:
+    assert flask.run() == (0, "Nothing is refused.\n")
+    for phone in neighbours(11):
+        guarded.send(phone)
+    code, said = flask.run()
+    assert code == 0
+    assert "prefix   +491511234" in said
+    assert "too many sends at once, before anybody could verify them" in said
+    assert "flask guard lift prefix +491511234" in said
+    code, said = flask.run("lift", "prefix", "+491511234")
+    assert (code, said) == (0, "What was not verified for prefix +491511234 is forgiven. It counts anew from now on.\n")
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert guarded.send(neighbours(11)[-1]).status_code == 200
+
+
+def test_the_command_shows_countries_and_addresses_too(
+    start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    given = {"SEND_OTP_LIMIT": OPEN, "GUARD_COUNTRY_PENDING": "2", "GUARD_COUNTRY_LEAST": "1"}
+    service = start(sandbox.url, FRAUD_GUARD="block", **given)
+    for phone in ("+4915112345678", "+4915212345678", "+4915712345678"):
+        service.send(phone)
+    for phone in ("+33612345678", "+447400123456", "+34612345678"):
+        service.send(phone)
+    _, said = flask.run()
+    assert [line.split()[:2] for line in said.splitlines()[:2]] == [["address", "127.0.0.1"], ["country", "DE"]]
+    for kind, which in (("address", "127.0.0.1"), ("country", "DE")):
+        flask.run("lift", kind, which)
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert service.send("+4915712345678").status_code == 200
+
+
+def test_a_lift_keeps_what_was_verified(
+    guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    verified, *others = neighbours(11)
+    guarded.send(verified)
+    guarded.verify(verified, sandbox.pin(verified))
+    settled(database, verified)
+    for phone in others:
+        guarded.send(phone)
+    flask.run("lift", "country", "DE")
+    counts = {field[:2]: n for field, n in database.hgetall("otp:guard:country:DE").items()}
+    assert counts == {"sm": "1", "sh": "1", "sd": "1", "vm": "1", "vh": "1", "vd": "1"}
