@@ -37,6 +37,14 @@ def test_both_sends_of_who_asked_twice_are_verified(asker: Callable[..., Asker],
     assert list(database.scan_iter("otp:guard:address:*")) == []
 
 
+def test_what_is_forgotten_by_then_is_not_verified(asker: Callable[..., Asker], database: redis.Redis) -> None:
+    someone = asker()
+    sending = someone.enter(NOON, "+4915112345678", "192.0.2.1")
+    database.delete("otp:guard:country:DE", "otp:guard:prefix:+491511234", "otp:guard:address:192.0.2.1")
+    someone.verify(sending)
+    assert list(database.scan_iter()) == ["otp:verified:+4915112345678"]
+
+
 def test_what_was_not_sent_is_uncounted(asker: Callable[..., Asker], database: redis.Redis) -> None:
     someone = asker(guard_country_pending=10, guard_country_least=1)
     sent = [someone.enter(NOON) for _ in range(10)]

@@ -57,8 +57,8 @@ def test_what_an_attack_left_makes_the_next_days_small(asker: Callable[..., Aske
 @pytest.mark.parametrize("step", [0, 10, 10 * MINUTE])
 def test_the_wait_is_true(asker: Callable[..., Asker], step: float) -> None:
     someone = asker()
-    n = someone.fill(NOON, step)
-    at = NOON + n * step
+    start = NOON + 17  # within a minute
+    at = start + someone.fill(start, step) * step
     wait = someone.wait(at)
     assert wait
     assert someone.wait(at + wait - 1) is not None
@@ -82,7 +82,8 @@ def test_an_address_has_three_unverified_countries_a_day(asker: Callable[..., As
     assert someone.wait(NOON, phones[0], "192.0.2.1") is None, "not a new one"
     assert someone.wait(NOON, phones[3], "192.0.2.2") is None, "another address"
     someone.verify(sent[1])
-    assert someone.wait(NOON, phones[3], "192.0.2.1") is None
+    assert [someone.wait(NOON, phone, "192.0.2.1") is None for phone in (*phones[3:], "+31612345678")] == [True, True]
+    assert someone.wait(NOON, "+48501234567", "192.0.2.1") is not None, "three, and one for the verified one"
 
 
 def test_an_address_where_all_is_verified_is_forgotten(asker: Callable[..., Asker], database: redis.Redis) -> None:

@@ -3,15 +3,14 @@
 -- ARGV     now, region, allowance (JSON), 1 to count it in any case
 -- Answers  as scope.lua does
 local DAY = 86400
-local allowed, countries, verified, known = cjson.decode(ARGV[3]), 0, 0, false
+local allowed, countries, verified = cjson.decode(ARGV[3]), 0, 0 -- countries beside this one
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   if fields[i] == 'verified' then verified = tonumber(fields[i + 1])
-  elseif fields[i] == ARGV[2] then known = true
-  elseif fields[i] ~= 'until' and fields[i] ~= 'why' then countries = countries + 1 end
+  elseif fields[i] ~= ARGV[2] and fields[i] ~= 'until' and fields[i] ~= 'why' then countries = countries + 1 end
 end
 local why, left = '', redis.call('TTL', KEYS[1])
-if not known and countries >= allowed.countries + verified then
+if countries >= allowed.countries + verified then
   why = 'countries'
   redis.call('HSET', KEYS[1], 'until', ARGV[1] + math.max(left, 0), 'why', why)
 end

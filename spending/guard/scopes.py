@@ -7,6 +7,7 @@ otp:guard:address:192.0.2.1   a day from the first
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ class Scripts(NamedTuple):
 
 
 def _lua(name: str) -> str:
-    return (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
+    """A script without its comments, for it goes out with every send."""
+    text = (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
+    return re.sub(r"(?m)^\s*(--.*\n|\n)?", "", text)
 
 
 _BY_TIME = Scripts(_lua("scope"), _lua("scope_outcome"), _lua("scope_lift"))
