@@ -61,6 +61,7 @@ def test_the_wait_is_true(asker: Callable[..., Asker], step: float) -> None:
     at = start + someone.fill(start, step) * step
     wait = someone.wait(at)
     assert wait
+    assert (at + wait) % MINUTE == 0, "no later than the minute in which there is room"
     assert someone.wait(at + wait - 1) is not None
     assert someone.wait(at + wait) is None
 
