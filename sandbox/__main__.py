@@ -140,14 +140,17 @@ def _announce(environment: Mapping[str, str], *, real: bool, embedded: bool) -> 
     infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL} (its SMS appear below)"
     phone_line = "" if real else f"\n  phone     http://localhost:{SANDBOX_PORT} (see the SMS, try the service)"
     redis = f"embedded, empty at each start, {environment['REDIS_URL']}" if embedded else "yours, by REDIS_URL"
-    by_address = "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
-    limits_line = "" if real else by_address.format_map(environment)
+    generous = (
+        "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
+        "\n  guard     FRAUD_GUARD={FRAUD_GUARD}"
+    )
+    limits_lines = "" if real else generous.format_map(environment)
     phone = "+14155552671"
     print(
         f"""
   service   {service}
   Infobip   {infobip}{phone_line}
-  Redis     {redis}{limits_line}
+  Redis     {redis}{limits_lines}
 
 Send a PIN:
   curl {service}/send-otp {json} -d '{{"phoneNumber":"{phone}"}}'
