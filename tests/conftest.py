@@ -21,6 +21,7 @@ from tests.upstream import Upstream
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
+MOST_RUNNING = 6  # services at a time, more than any test needs
 _numbers = itertools.count(10000000)
 
 
@@ -95,10 +96,14 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         def start(base_url: str, **settings: str) -> Service:
             given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
             key = tuple(sorted(given.items()))
-            if key not in running:
+            service = running.pop(key, None)
+            if service is None:
                 directory = tmp_path_factory.mktemp("service")
-                running[key] = stack.enter_context(Service.started(directory, given))
-            return running[key]
+                service = stack.enter_context(Service.started(directory, given))
+            running[key] = service  # the last, for it was used last
+            if len(running) > MOST_RUNNING:
+                running.pop(next(iter(running))).process.terminate()
+            return service
 
         yield start
         for service in running.values():  # all at once: each takes its time to drain
