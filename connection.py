@@ -12,11 +12,13 @@ from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gevent import monkey
+from gevent.pool import Group
 from gevent.queue import LifoQueue
-from redis import BlockingConnectionPool, Connection, Redis, RedisCluster, SSLConnection
+from redis import BlockingConnectionPool, Connection, Redis, RedisCluster, RedisError, SSLConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -38,6 +40,8 @@ _SOCKET: dict[str, Any] = {
     "driver_info": None,
     "decode_responses": True,
 }
+# A Cluster's client, after a failure, also asks for the new map of slots, and perhaps the failed server first.
+_CLUSTER_SOCKET: dict[str, Any] = {**_SOCKET, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}
 _POOL: dict[str, Any] = {"max_connections": POOL_SIZE, "timeout": 0.5, "queue_class": LifoQueue}
 
 
@@ -83,6 +87,39 @@ class LateCluster:
             self._client = self._make()
         return getattr(self._client, name)
 
+    def pipeline(self, transaction: bool = False) -> "Volley":
+        """What is meant to go out in one round trip."""
+        return Volley(self.execute_command)
+
+
+class Volley:
+    """A pipeline that is none: the library's own, of a Cluster, repeats every command whose answer was lost."""
+
+    def __init__(self, execute: Callable[..., Any]) -> None:
+        self._execute = execute
+        self._commands: list[tuple[Any, ...]] = []
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def execute_command(self, *command: Any) -> None:
+        """Put it into the pipeline."""
+        self._commands.append(command)
+
+    def execute(self) -> list[Any]:
+        """The answers, to commands that all go out at once."""
+        replies = Group().map(self._reply, self._commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return list(replies)
+
+    def _reply(self, command: tuple[Any, ...]) -> Any:
+        try:
+            return self._execute(*command)
+        except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
+            return e
+
 
 def check(url: str) -> str:
     """Return `url` if it is one of those above.
@@ -124,7 +161,7 @@ def _cluster(url: str) -> RedisCluster:
         startup_nodes=[ClusterNode(host, port) for host, port in _hosts(url)],
         connection_pool_class=BlockingConnectionPool,
         retry=_no_retry(),
-        **_SOCKET,
+        **_CLUSTER_SOCKET,
         **_POOL,
     )
 

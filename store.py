@@ -6,7 +6,7 @@
 `verification` is a hash of the verification id: who reads Redis learns no id, and how long two hashes take to be
 compared says nothing of one.
 
-Every verb raises StoreUnavailable when Redis does not answer, or answers with an error.
+Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gevent import Timeout
 from redis import RedisError
 from redis.exceptions import RedisClusterException
 
@@ -23,37 +24,54 @@ from errors import StoreUnavailable
 
 log = logging.getLogger("otp.redis")
 
+# Beyond the timeouts of a socket, for several of them may add up: to get a connection, to have it opened, to find the
+# primary of a Sentinel set or the node of a Cluster.
+LONGEST = 1.5  # seconds
+
 # Scripts go out whole (EVAL): Redis keeps them compiled by their hash, and neither a restart, a failover
 # nor SCRIPT FLUSH can take them away.
 SAVE = """
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'attempts', 0, unpack(ARGV, 2))
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return {redis.call('PEXPIRE', KEYS[1], ARGV[1])}
 """
 ATTEMPT = """
 local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'verification')
 if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
 if ARGV[2] ~= '' and ARGV[2] ~= pin[3] then return false end
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-return pin[1]
+return {pin[1]}
 """
 GIVE_BACK = """
 if redis.call('HGET', KEYS[1], 'pinId') == ARGV[1] then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
 """
 CONSUME = """
-if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return {0} end
+return {redis.call('DEL', KEYS[1])}
 """
 
 
 @contextmanager
 def redis_answers() -> Iterator[None]:
-    """Turn whatever Redis fails with into StoreUnavailable."""
+    """Turn whatever Redis fails with into StoreUnavailable, at the latest after 1.5 seconds."""
     try:
-        yield
-    except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
+        with Timeout(LONGEST):
+            yield
+    except (RedisError, RedisClusterException, OSError, UnicodeError, Timeout) as e:
         log.error("Redis failed: %s", type(e).__name__)
         raise StoreUnavailable(retry_after=1) from e
+
+
+def replied(reply: Any, *kinds: type) -> list[Any]:
+    """`reply`, if it is a list of these kinds, as our scripts answer. Who says something else did not run them.
+
+    Raises:
+        StoreUnavailable: it is not.
+    """
+    if isinstance(reply, list) and [type(one) for one in reply] == [*kinds]:
+        return reply
+    log.error("Redis failed: it gave an answer of another form")
+    raise StoreUnavailable(retry_after=1)
 
 
 class Store:
@@ -65,7 +83,7 @@ class Store:
     def save(self, phone: str, pin_id: str, verification_id: str, lifetime: float) -> None:
         """Make `pin_id` the one PIN of `phone` for `lifetime` seconds, with no guess used."""
         fields = ("pinId", pin_id, "verification", _hashed(verification_id))
-        self._eval(SAVE, _pin_key(phone), milliseconds(lifetime), *fields)
+        replied(self._eval(SAVE, _pin_key(phone), milliseconds(lifetime), *fields), int)
 
     def attempt(self, phone: str, max_attempts: int, verification_id: str | None = None) -> str | None:
         """Count one guess and return the PIN's id.
@@ -74,8 +92,8 @@ class Store:
         not the PIN's.
         """
         verification = "" if verification_id is None else _hashed(verification_id)
-        pin_id: str | None = self._eval(ATTEMPT, _pin_key(phone), max_attempts, verification)
-        return pin_id
+        counted = self._eval(ATTEMPT, _pin_key(phone), max_attempts, verification)
+        return None if counted is None else str(replied(counted, str)[0])
 
     def give_back(self, phone: str, pin_id: str) -> None:
         """Uncount one guess, if `pin_id` is still the phone's PIN."""
@@ -83,7 +101,7 @@ class Store:
 
     def consume(self, phone: str, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
-        return bool(self._eval(CONSUME, _pin_key(phone), pin_id))
+        return replied(self._eval(CONSUME, _pin_key(phone), pin_id), int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""

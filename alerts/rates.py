@@ -49,7 +49,7 @@ class Rates:
             added = (part for pair in counts.items() for part in pair)
             pipe.execute_command("EVAL", _ADD, 1, _key(minute), *added)  # a Cluster's pipeline has no eval()
         for one in range(minute - MINUTES + 1, minute + 1):
-            pipe.hmget(_key(one), NAMES)
+            pipe.execute_command("HMGET", _key(one), *NAMES)
         with redis_answers():
             replies = pipe.execute()[-MINUTES:]
         by_name = zip(NAMES, zip(*replies, strict=True), strict=True)

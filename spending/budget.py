@@ -12,6 +12,7 @@ from alerts.alert import Alert
 from errors import BudgetExhausted
 from spending.admission import Sending, script
 from spending.prices import Prices, written
+from store import replied
 
 THRESHOLDS = (50, 80, 100)  # percent
 AFTERWARDS = 3600  # seconds that a counter outlives its period: servers' clocks differ
@@ -83,7 +84,7 @@ class Budget:
 
     def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over."""
-        fits, before, now = replies[0]
+        fits, before, now = replied(replies[0], int, int, int)
         period = self._period(sending.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:

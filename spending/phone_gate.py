@@ -4,24 +4,27 @@ otp:cooldown:+14155552671          the id of the send that holds it   lives as l
 {otp:cooldown:+14155552671}:sent   the times of its sends             lives as long as the phone's limit
 """
 
-import time
 from typing import Any
 
 from limits import RateLimitItem
 
 from errors import TooManyRequests
 from spending.admission import Sending, script
-from spending.windows import ACQUIRE
-from store import milliseconds
+from spending.windows import ACQUIRE, NOW
+from store import milliseconds, replied
 
 # The braces put both keys into one slot of a Cluster, so that cooldown and limit are one decision: who comes
-# during the cooldown is never counted against the limit. Answers nil to who may send, the milliseconds that a
-# cooldown has left, or the time of the entry that must leave the full window first.
+# during the cooldown is never counted against the limit. Answers 0 to who may send, else the milliseconds that the
+# cooldown has left, or until the first entry leaves the full window.
 _ENTER = f"""
-if not redis.call('SET', KEYS[1], ARGV[5], 'NX', 'PX', ARGV[6]) then return redis.call('PTTL', KEYS[1]) end
-if (function(KEYS) {ACQUIRE} end)({{KEYS[2]}}) then return false end
+{NOW}
+local amount, period = tonumber(ARGV[1]), tonumber(ARGV[2])
+if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
+    return {{math.max(1, redis.call('PTTL', KEYS[1]))}}
+end
+if (function(KEYS, ARGV) {ACQUIRE} end)({{KEYS[2]}}, {{now, amount, period, 1}}) then return {{0}} end
 redis.call('DEL', KEYS[1])
-return redis.call('LINDEX', KEYS[2], ARGV[2] - 1)
+return {{math.max(1, (redis.call('LINDEX', KEYS[2], amount - 1) + period - now) * 1000)}}
 """
 _LEAVE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
@@ -44,17 +47,12 @@ class PhoneGate:
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Take the cooldown, and count."""
-        asked = (time.time(), self._amount, self._period, 1, sending.reservation, self._cooldown)
-        script(pipe, _ENTER, _keys(sending), *asked)
+        script(pipe, _ENTER, _keys(sending), self._amount, self._period, sending.reservation, self._cooldown)
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown or the window has room."""
-        (refused,) = replies
-        if refused is None:
-            return None
-        return TooManyRequests(
-            refused / 1000 if isinstance(refused, int) else float(refused) + self._period - time.time()
-        )
+        (wait,) = replied(replies[0], int)
+        return TooManyRequests(wait / 1000) if wait else None
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Give the cooldown back, and uncount, if it is still this sending's."""

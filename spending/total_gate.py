@@ -10,6 +10,7 @@ from connection import Client
 from errors import TooManyRequests
 from spending.admission import Sending, script
 from spending.windows import ACQUIRE_SLIDING, WindowStorage
+from store import replied
 
 _UNCOUNT = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
 
@@ -28,7 +29,7 @@ class TotalGate:
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the window has room."""
-        if replies[0]:
+        if replied(replies[0], int) == [1]:
             return None
         window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, self._name)
         return TooManyRequests(window.reset_time - time.time())

@@ -1,7 +1,7 @@
 """Sliding windows in Redis, counted by the `limits` library: the storage behind every limit.
 
-The library's scripts are used as they are; what belongs together takes one round trip. Raises
-StoreUnavailable when Redis fails: a limit that cannot be counted refuses.
+The library's scripts are used as they are; what belongs together takes one round trip. The time is that of Redis, for
+the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that cannot be counted refuses.
 """
 
 import threading
@@ -12,15 +12,21 @@ from limits.storage import RedisStorage, Storage
 from redis import RedisError
 
 from connection import Client
-from store import redis_answers
+from store import redis_answers, replied
 
+NOW = "local time = redis.call('TIME') local now = time[1] + time[2] / 1000000"
 ACQUIRE = RedisStorage.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()
-ACQUIRE_SLIDING = RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()
-_LOOK_SLIDING = RedisStorage.SCRIPT_SLIDING_WINDOW.decode()
+ACQUIRE_SLIDING = f"return {{(function() {RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()} end)() and 1 or 0}}"
+_LOOK_SLIDING = f"""
+local window = (function() {RedisStorage.SCRIPT_SLIDING_WINDOW.decode()} end)()
+return {{tonumber(window[1] or 0), window[2], tonumber(window[3] or 0), window[4]}}
+"""
+# Answers whether there was room, the age of the oldest entry in milliseconds, and the number of entries.
 _ACQUIRE_AND_LOOK = f"""
-local acquired = (function(ARGV) {ACQUIRE} end)(ARGV)
-local window = (function(ARGV) {RedisStorage.SCRIPT_MOVING_WINDOW.decode()} end)({{ARGV[1] - ARGV[3], ARGV[2]}})
-return {{acquired, window or false}}
+{NOW}
+local acquired = (function(ARGV) {ACQUIRE} end)({{now, ARGV[1], ARGV[2], ARGV[3]}})
+local window = (function(ARGV) {RedisStorage.SCRIPT_MOVING_WINDOW.decode()} end)({{now - ARGV[2], ARGV[1]}})
+return {{acquired and 1 or 0, window and (now - window[1]) * 1000 or 0, window and window[2] or 0}}
 """
 
 
@@ -46,11 +52,10 @@ class WindowStorage(RedisStorage):
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take an entry of a moving window of `expiry` seconds; False if `limit` of them are taken."""
-        now = time.time()
-        name = self.prefixed_key(key)
         with redis_answers():
-            acquired, window = self.client.eval(_ACQUIRE_AND_LOOK, 1, name, now, limit, expiry, amount)
-        self._asked.window = (float(window[0]), int(window[1])) if window else (now, 0)
+            reply = self.client.eval(_ACQUIRE_AND_LOOK, 1, self.prefixed_key(key), limit, expiry, amount)
+        acquired, age, entries = replied(reply, int, int, int)
+        self._asked.window = (time.time() - age / 1000, entries)
         return bool(acquired)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
@@ -61,8 +66,9 @@ class WindowStorage(RedisStorage):
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Counts and seconds left of the previous and the current window."""
         with redis_answers():
-            before, before_left, now, now_left = self.client.eval(_LOOK_SLIDING, 2, *self.sliding_keys(key), expiry)
-        return int(before or 0), max(0, before_left) / 1000, int(now or 0), max(0, now_left) / 1000
+            reply = self.client.eval(_LOOK_SLIDING, 2, *self.sliding_keys(key), expiry)
+        before, before_left, now, now_left = replied(reply, int, int, int, int)
+        return before, max(0, before_left) / 1000, now, max(0, now_left) / 1000
 
     def sliding_keys(self, key: str) -> tuple[str, str]:
         """The keys of the previous and the current window that ACQUIRE_SLIDING takes."""

@@ -139,6 +139,10 @@ class Sandbox:
         """The newest one."""
         return self.pins(phone)[-1]
 
+    def asked(self) -> int:
+        """How many sends and guesses came here."""
+        return sum("/pin" in path for path in self.calls)
+
     def verifies(self) -> int:
         """How many guesses came here."""
         return sum(path.endswith("/verify") for path in self.calls)

@@ -8,7 +8,7 @@ from errors import TooManyRequests
 from spending.admission import Sending, script
 from spending.guard.pending import known_key
 from spending.guard.scopes import SCRIPTS, Scope, country, key_of
-from store import redis_answers
+from store import redis_answers, replied
 
 
 class GuardGate:
@@ -29,7 +29,7 @@ class GuardGate:
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Count, if there is room."""
         if self._scope.of(sending):
-            pipe.exists(known_key(sending.phone))
+            pipe.execute_command("EXISTS", known_key(sending.phone))
             arguments = self._scope.judge_arguments(sending, anyway=not self._blocks)
             script(pipe, self._scripts.judge, self._keys(sending), *arguments)
 
@@ -37,7 +37,7 @@ class GuardGate:
         """A refusal has the seconds until there is room, if nothing else happens."""
         if not replies:
             return None
-        known, (counted, wait, why) = replies
+        known, (counted, wait, why) = replies[0], replied(replies[1], int, int, str)
         if not why:
             return None
         if known and self._scope.lets_known_pass:

@@ -35,7 +35,7 @@ class Pending:
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Forget."""
-        pipe.lrem(_key(sending.phone), 1, _written(sending))
+        pipe.execute_command("LREM", _key(sending.phone), 1, _written(sending))
 
     def take(self, phone: str) -> list[Sending]:
         """The sends to `phone` that are now verified, once; the phone is known from now on."""

