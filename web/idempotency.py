@@ -11,13 +11,13 @@ import json
 import math
 import re
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+import gevent
 from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 
@@ -26,11 +26,12 @@ from errors import (
     IdempotencyKeyReused,
     InvalidHeader,
     OtpError,
+    PinNotSaved,
     ProviderTimeout,
     RequestInProgress,
     StoreUnavailable,
 )
-from store import milliseconds, redis_answers
+from store import milliseconds, redis_answers, replied
 from web.inbound import content
 from web.refusals import refusal
 
@@ -39,15 +40,21 @@ KEPT = 24 * 60 * 60.0
 # What a send may take beside the call to Infobip: some answers of a Redis that is slow, at 1.5 s each.
 MARGIN = 10.0
 
-# The age of the first request is what is gone of its time to live: by the one clock that all replicas share.
+# The age of the first request is what is gone of its time to live, and `left` what was left of it when it was answered:
+# by the one clock that all replicas share.
 _BEGIN = """
-local first = redis.call('HMGET', KEYS[1], 'body', 'answer')
-if first[1] then return {first[1], first[2], ARGV[3] - redis.call('PTTL', KEYS[1])} end
+local first, left = redis.call('HMGET', KEYS[1], 'body', 'answer', 'left'), redis.call('PTTL', KEYS[1])
+if first[1] then return {first[1], first[2] or '', ARGV[3] - left, (first[3] or left) - left} end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'body', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """
-_STORE = "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('HSET', KEYS[1], 'answer', ARGV[2]) end"
+_STORE = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return end
+redis.call('HSET', KEYS[1], 'answer', ARGV[2], 'left', redis.call('PTTL', KEYS[1]))
+"""
 _RELEASE = "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+_REDIS_FAILED = (StoreUnavailable, PinNotSaved)
 
 View = Callable[[], ResponseReturnValue]
 
@@ -98,11 +105,11 @@ class Idempotency:
         first = self._eval(_BEGIN, asked.name, asked.owner, asked.body, milliseconds(KEPT))
         if first is None:
             return None
-        body, answer, age = first
+        body, answer, age, since_answer = replied(first, str, str, int, int)
         if body != asked.body:
             raise IdempotencyKeyReused
         if answer:
-            return _replay(answer)
+            return _replay(answer, since_answer / 1000)
         raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
 
     def _run(self, asked: _Asked, view: View) -> Response:
@@ -110,10 +117,14 @@ class Idempotency:
             response = make_response(view())
         except OtpError as e:
             # A send that Redis fails was not sent yet: after the SMS, the error is PinNotSaved.
+            # Who has waited for Redis in vain does not wait for it again.
+            finish = partial(gevent.spawn, self._finish) if isinstance(e, _REDIS_FAILED) else self._finish
             if e.nothing_done or isinstance(e, StoreUnavailable):
-                self._finish(_RELEASE, asked)
+                finish(_RELEASE, asked)
                 raise
             response = refusal(e)
+            finish(_STORE, asked, _kept(response))
+            return response
         self._finish(_STORE, asked, _kept(response))
         return response
 
@@ -136,14 +147,14 @@ def _read(key: str) -> _Asked:
 
 
 def _kept(response: Response) -> str:
-    wait = response.headers.get("Retry-After")
-    retry_at = time.time() + int(wait) if wait else 0
-    return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAt": retry_at})
+    wait = int(response.headers.get("Retry-After", 0))
+    return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAfter": wait})
 
 
-def _replay(answer: str) -> Response:
+def _replay(answer: str, age: float) -> Response:
+    """The kept `answer`, given `age` seconds ago."""
     kept = json.loads(answer)
     response = Response(kept["body"], kept["status"], mimetype="application/json")
-    if (wait := math.ceil(kept["retryAt"] - time.time())) > 0:
+    if (wait := math.ceil(kept["retryAfter"] - age)) > 0:
         response.headers["Retry-After"] = str(wait)
     return response
