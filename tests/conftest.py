@@ -4,6 +4,7 @@ import itertools
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from connection import connect
 from tests.asker import Asker
 from tests.browser import PATIENCE, Screen, chromium
 from tests.parts import Sandbox, Service, free_port, served
+from tests.redis_servers import Servers
 from tests.upstream import Upstream
 
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
@@ -58,6 +60,13 @@ def asker(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., Asker
     """With settings of the guard; all of one test share the database, as replicas do."""
     with connect(redis_url) as client:
         yield lambda **settings: Asker(client, **settings)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """Redis servers that a test starts and ends as it likes."""
+    with Servers(tmp_path) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from sandbox.authorization import SEND_ONLY_KEY
 from tests import upstream as up
 from tests.command import IDS, CommandLine
 from tests.parts import ACCOUNT, Sandbox, Service, free_port
-from tests.test_redis import binary, processes, start_cluster  # noqa: F401
+from tests.redis_servers import Servers, node
 from tests.test_setup import SAFE
 from tests.upstream import Upstream
 
@@ -116,26 +115,18 @@ def test_a_redis_that_does_not_tell(command: CommandLine, durable: ValkeyServer)
     assert (status, [line.split("  ")[1].strip() for line in unwell(said)]) == (1, ["Redis settings"])
 
 
-def test_a_cluster_is_asked_server_by_server(
-    binary: str,  # noqa: F811
-    processes: list[Popen[bytes]],  # noqa: F811
-    command: CommandLine,
-    tmp_path: Path,
-) -> None:
-    ports = [free_port() for _ in range(3)]
-    nodes = start_cluster(binary, processes, ports, tmp_path)
-    for node in nodes:
-        node.config_set("appendonly", "yes")
+def test_a_cluster_is_asked_server_by_server(servers: Servers, command: CommandLine) -> None:
+    ports = servers.cluster(3)
+    for port in ports:
+        node(port).config_set("appendonly", "yes")
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
     assert unwell(command.run("check", REDIS_URL=url)[1]) == []
-    nodes[1].config_set("appendonly", "no")
-    nodes[2].config_set("maxmemory-policy", "allkeys-lru")
+    node(ports[1]).config_set("appendonly", "no")
+    node(ports[2]).config_set("maxmemory-policy", "allkeys-lru")
     status, said = command.run("check", REDIS_URL=url)
     assert status == 2
     assert "maxmemory-policy is allkeys-lru, noeviction" in said
     assert "warning  Redis persistence" in said
-    for node in nodes:
-        node.close()
 
 
 @pytest.mark.parametrize(

