@@ -1,0 +1,103 @@
+"""Somebody else writes into the Redis of the service: other types, and nonsense, at every key that it has."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import redis
+import requests
+
+from proofs import new_signing_key
+from tests.conftest import OPEN
+from tests.faults.promises import NOT_SAVED
+from tests.parts import Sandbox, Service, refusal
+
+Start = Callable[..., Service]
+Plant = Callable[[redis.Redis, str], object]
+
+KEY = "planted-client-key-0001"
+HEADERS = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "planted-idempotency"}
+SETTINGS = {
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+    "API_KEYS": f"shop:{KEY}",
+    "CLIENT_LIMITS": "shop: send=100000 per minute; verify=100000 per minute; quota=100000 per day",
+    "SMS_PRICES": '{"currency": "EUR", "default": 0.08}',
+    "DAILY_BUDGET": "1000000",
+    "MONTHLY_BUDGET": "1000000",
+    "PROOF_SIGNING_KEY": new_signing_key(),
+}
+PLANTS: dict[str, Plant] = {
+    "a string": lambda data, key: data.set(key, "junk"),
+    "a number": lambda data, key: data.set(key, "1e300"),
+    "a list": lambda data, key: data.rpush(key, *["junk"] * 10),
+    "a list of times to come": lambda data, key: data.rpush(key, *["inf"] * 10),
+    "a hash": lambda data, key: data.hset(key, "junk", "junk"),
+    "a hash of its fields": lambda data, key: data.hset(
+        key,
+        mapping=dict.fromkeys(("pinId", "attempts", "verification", "owner", "body", "answer", "spent", "peak"), "x"),
+    ),
+    "a set": lambda data, key: data.sadd(key, "junk"),
+    "a sorted set": lambda data, key: data.zadd(key, {"junk": 1}),
+    "a stream": lambda data, key: data.xadd(key, {"junk": "junk"}),
+}
+
+
+_numbers = itertools.count(80000000)
+
+
+class Story:
+    """A phone with a pending PIN, another one whose proof was redeemed, and a third one that nobody knows yet."""
+
+    def __init__(self, service: Service, sandbox: Sandbox) -> None:
+        self.service, self.sandbox = service, sandbox
+        self.pending, self.verified, self.unknown = (f"+49151{next(_numbers)}" for _ in range(3))
+        self.sent(self.pending)
+        self.post("/verify-otp", phoneNumber=self.pending, pin="000000")
+        self.sent(self.verified)
+        pin = sandbox.pin(self.verified)
+        self.proof = self.post("/verify-otp", phoneNumber=self.verified, pin=pin).json()["proof"]
+        assert self.post("/proofs/redeem", proof=self.proof).status_code == 200
+
+    def post(self, path: str, **body: str) -> requests.Response:
+        return self.service.post(path, body, headers={"Authorization": f"Bearer {KEY}"})
+
+    def sent(self, phone: str) -> None:
+        headers = {**HEADERS, "Idempotency-Key": f"planted-{phone}"}
+        assert self.service.send(phone, headers=headers).status_code == 200
+
+    def goes_on(self) -> list[requests.Response]:
+        """Everything that a client may do now."""
+        again = {**HEADERS, "Idempotency-Key": f"planted-{self.pending}"}
+        return [
+            self.service.send(self.pending, headers=again),
+            self.post("/send-otp", phoneNumber=self.pending),
+            self.post("/verify-otp", phoneNumber=self.pending, pin=self.sandbox.pin(self.pending)),
+            self.post("/proofs/redeem", proof=self.proof),
+            self.post("/send-otp", phoneNumber=self.unknown),
+        ]
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
+def test_whatever_is_planted_nothing_breaks(
+    start: Start, database: redis.Redis, sandbox: Sandbox, plant: Plant
+) -> None:
+    service = start(sandbox.url, **SETTINGS)
+    Story(service, sandbox)
+    count = len([*database.scan_iter()])
+    assert count == 16, "every kind of key that there is"
+    for number in range(count):
+        database.flushall()
+        story = Story(service, sandbox)
+        key = sorted(database.scan_iter())[number]
+        database.delete(key)
+        plant(database, key)
+        database.expire(key, 60)
+        answers = story.goes_on()
+        for answer in answers:
+            assert answer.status_code == 200 or refusal(answer)[0] in (401, 409, 422, 429, 502, 503), (key, answer.text)
+            assert answer.status_code not in (429, 503) or int(answer.headers["Retry-After"]) >= 1
+        if sandbox.pins(story.unknown):
+            assert answers[-1].status_code == 200 or answers[-1].json()["error"] == NOT_SAVED
+    assert "Traceback" not in service.log()
+    assert "bug" not in service.log()
