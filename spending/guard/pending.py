@@ -4,12 +4,14 @@ otp:guard:pending:+14155552671  list of when and from which address   lives as l
 otp:verified:+14155552671       that it was verified                  lives 30 days (GUARD_KNOWN)
 """
 
+import re
 from typing import Any
 
 from connection import Client
 from spending.admission import Sending, script
 from store import milliseconds, redis_answers
 
+_WRITTEN = re.compile("[0-9]+[.][0-9]+ .*")  # nobody else should write there, and nonsense is no send
 _ADD = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('PEXPIRE', KEYS[1], ARGV[2])"
 _TAKE = "local sends = redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1]) return sends"
 
@@ -42,7 +44,7 @@ class Pending:
         with redis_answers():
             written = self._client.eval(_TAKE, 1, _key(phone))
             self._client.set(known_key(phone), 1, px=self._known)
-        return [_read(phone, line) for line in written]
+        return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
 
 
 def known_key(phone: str) -> str:
