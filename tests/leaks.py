@@ -1,0 +1,78 @@
+"""What must not be seen: held against every log of the service, every answer to a test, and all that Redis holds."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import redis
+import requests
+
+SETTINGS = ("INFOBIP_API_KEY", "API_KEYS", "PROOF_SIGNING_KEY", "PROOF_OLD_KEYS", "ALERT_WEBHOOK_SECRET", "REDIS_URL")
+HEADERS = ("Authorization", "Idempotency-Key")
+
+_WORD = re.compile("[0-9A-Za-z_-]+")
+_PIN_ID = re.compile(
+    "[0-9A-F]{32}"
+)  # as the sandbox and the scripted Infobip write them; ids of requests are lower case
+_PHONE = re.compile("[1-9][0-9]{9,14}")
+_PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+")
+
+_told: dict[str, str] = {}  # each secret that a test has told a service, and what it is
+
+
+def tell_settings(settings: Mapping[str, str]) -> None:
+    """A service is started with these."""
+    _told.update({word: name for name in SETTINGS for word in _long(settings.get(name, ""))})
+
+
+def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
+    """A request is made with these. Returns its secrets."""
+    body = json if isinstance(json, dict) else {}
+    told = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
+    told = {word: kind for word, kind in told.items() if re.fullmatch("[0-9]{6,15}", word)}
+    for kind, text in (("proof", body.get("proof")), *((name, headers.get(name)) for name in HEADERS)):
+        told.update(dict.fromkeys(_long(str(text)), kind))
+    _told.update(told)
+    return told
+
+
+def in_answer(response: requests.Response, told: Mapping[str, str]) -> list[str]:
+    """What it says that it must not say."""
+    words = _words(f"{response.headers} {response.text}")
+    return [kind for word, kind in told.items() if word in words] + _pin_ids(words)
+
+
+def in_log(text: str) -> list[str]:
+    """Likewise."""
+    words = _words(_PROCESS.sub("", text))
+    phones = [f"phone {word}" for word in words if _PHONE.fullmatch(word)]
+    return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words) + phones
+
+
+def in_redis(client: redis.Redis) -> list[str]:
+    """What its values have; a phone is in the name of a key, and a pinId in one field."""
+    values = [value for key in client.scan_iter() for value in _values(client, key)]
+    words = _words(" ".join(values))
+    return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words)
+
+
+def _values(client: redis.Redis, key: str) -> Iterator[str]:
+    match client.type(key):
+        case "string":
+            yield str(client.get(key))
+        case "list":
+            yield from map(str, client.lrange(key, 0, -1))
+        case "hash":
+            yield from (str(value) for field, value in client.hgetall(key).items() if field != "pinId")
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
+
+
+def _long(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text) if len(word) >= 12]
+
+
+def _pin_ids(words: set[str]) -> list[str]:
+    return [f"pinId {word}" for word in words if _PIN_ID.fullmatch(word)]
