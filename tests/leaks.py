@@ -10,7 +10,7 @@ import requests
 SETTINGS = ("INFOBIP_API_KEY", "API_KEYS", "PROOF_SIGNING_KEY", "PROOF_OLD_KEYS", "ALERT_WEBHOOK_SECRET", "REDIS_URL")
 HEADERS = ("Authorization", "Idempotency-Key")
 
-_WORD = re.compile("[0-9A-Za-z_-]+")
+_WORD = re.compile("[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+)*")  # a time with its microseconds is one
 _PIN_ID = re.compile(
     "[0-9A-F]{32}"
 )  # as the sandbox and the scripted Infobip write them; ids of requests are lower case

@@ -55,10 +55,7 @@ def _read(request: Request) -> bytes:
     try:
         with Timeout(PATIENCE):
             received = request.stream.read(MAX_BODY + 1)
-    except (
-        Timeout,
-        Exception,
-    ) as e:  # broken chunks, or a client that went away: every server has its own words for it
+    except (Timeout, Exception) as e:  # broken chunks, a client that went away: every server has its own words
         raise InvalidRequest from e
     if len(received) > MAX_BODY:
         raise RequestTooLarge
