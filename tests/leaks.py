@@ -51,12 +51,12 @@ def in_log(text: str) -> list[str]:
 
 def in_redis(client: redis.Redis) -> list[str]:
     """What its values have; a phone is in the name of a key, and a pinId in one field."""
-    values = [value for key in client.scan_iter() for value in _values(client, key)]
-    words = _words(" ".join(values))
+    words = _words(" ".join(value for key in client.scan_iter() for value in values(client, key)))
     return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words)
 
 
-def _values(client: redis.Redis, key: str) -> Iterator[str]:
+def values(client: redis.Redis, key: str) -> Iterator[str]:
+    """What is in a key, but a pinId where it belongs."""
     match client.type(key):
         case "string":
             yield str(client.get(key))

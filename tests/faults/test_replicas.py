@@ -32,6 +32,7 @@ class Replicas:
         self._stack, self._directory, self._base = stack, directory, base
 
     def __call__(self, ahead: int = 0, **settings: str) -> list[Service]:
+        assert FAKETIME or not ahead, "there is no libfaketime"
         given = {**self._base, **SETTINGS, **settings}
         clock = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead:+}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         return [self._start("one", given), self._start("other", {**given, **(clock if ahead else {})})]
