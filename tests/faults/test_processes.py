@@ -19,7 +19,7 @@ from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
 from tests.faults.promises import TOO_MANY
-from tests.parts import Sandbox, Service, refusal
+from tests.parts import Service, refusal
 from tests.upstream import Upstream
 
 LAX = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
@@ -127,15 +127,22 @@ def at_a_rate(service: Service, per_second: int, seconds: float) -> Counter[int 
         return sum(executor.map(ask, range(10)), Counter())
 
 
-def one_sms_each(sandbox: Sandbox, sends: int) -> None:
-    to = Counter(message.pin.to for message in sandbox.messages)
+@pytest.fixture
+def slow(upstream: Upstream) -> Upstream:
+    """An Infobip that takes its time, so that there is always something in flight."""
+    upstream.script.extend([after(up.answer(up.SENT), 0.2)] * 1000)
+    return upstream
+
+
+def one_sms_each(upstream: Upstream, sends: int) -> None:
+    to = Counter(asked["to"] for _, _, asked in upstream.requests)
     assert len(to) == sends
     assert set(to.values()) == {1}
 
 
-def test_a_rolling_restart_under_load(sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path) -> None:
     """Twice, at 50 requests a second."""
-    with started(tmp_path, sandbox.url, redis_url) as service, ThreadPoolExecutor(1) as executor:
+    with started(tmp_path, slow.url, redis_url) as service, ThreadPoolExecutor(1) as executor:
         load = executor.submit(at_a_rate, service, 50, 6)
         for _ in range(2):
             time.sleep(0.5)
@@ -145,16 +152,16 @@ def test_a_rolling_restart_under_load(sandbox: Sandbox, database: redis.Redis, r
         heard = load.result()
     assert set(heard) == {200}
     assert heard.total() > 200
-    one_sms_each(sandbox, heard.total())
+    one_sms_each(slow, heard.total())
 
 
 def test_workers_that_end_after_some_requests(
-    sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path
+    slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     """Nothing leaks that this would have to hide, so it is not set; who sets it loses no request."""
     settings = {"GUNICORN_CMD_ARGS": "--max-requests 30 --max-requests-jitter 10"}
-    with started(tmp_path, sandbox.url, redis_url, **settings) as service:
+    with started(tmp_path, slow.url, redis_url, **settings) as service:
         heard = at_a_rate(service, 50, 4)
         assert service.log().count("Autorestarting worker") >= 2
     assert set(heard) == {200}
-    one_sms_each(sandbox, heard.total())
+    one_sms_each(slow, heard.total())
