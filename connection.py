@@ -14,11 +14,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from gevent import monkey
 from gevent.pool import Group
 from gevent.queue import LifoQueue
-from redis import BlockingConnectionPool, Connection, Redis, RedisCluster, RedisError, SSLConnection
+from redis import BlockingConnectionPool, Connection, Redis, RedisCluster, SSLConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import parse_url
-from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -40,8 +39,7 @@ _SOCKET: dict[str, Any] = {
     "driver_info": None,
     "decode_responses": True,
 }
-# A Cluster's client, after a failure, also asks for the new map of slots, and perhaps the failed server first.
-_CLUSTER_SOCKET: dict[str, Any] = {**_SOCKET, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+_CLUSTER_SOCKET = {**_SOCKET, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}  # it then asks another server
 _POOL: dict[str, Any] = {"max_connections": POOL_SIZE, "timeout": 0.5, "queue_class": LifoQueue}
 
 
@@ -109,15 +107,14 @@ class Volley:
     def execute(self) -> list[Any]:
         """The answers, to commands that all go out at once."""
         replies = Group().map(self._reply, self._commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        if errors := [reply for reply in replies if isinstance(reply, Exception)]:
+            raise errors[0]
         return list(replies)
 
     def _reply(self, command: tuple[Any, ...]) -> Any:
         try:
             return self._execute(*command)
-        except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
+        except Exception as e:  # `execute` raises it
             return e
 
 
