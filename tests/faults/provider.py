@@ -6,6 +6,7 @@ was refused by the service. Where the outcome of a send is unknown, the SMS has 
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ Hook = Callable[[], object]
 class Provider(Upstream):
     """Each request is met by the next of the `faults`, or else by what `choose` says; None is the truth.
 
-    `hooks` run, one a request, once it is decided what is answered, and before it is.
+    `hooks` run, one a request, once it is decided what is answered, and before it is; `delay` is in seconds.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -36,6 +37,7 @@ class Provider(Upstream):
         self.faults: deque[Fault | None] = deque()
         self.hooks: deque[Hook] = deque()
         self.choose: Chooser = lambda _: None
+        self.delay = 0.0
 
     def pin(self, phone: str) -> str:
         """The newest PIN that went out to `phone`."""
@@ -51,6 +53,7 @@ class Provider(Upstream):
         )
         if hook:
             hook()
+        time.sleep(self.delay)
         return act
 
     def _send(self, payload: dict[str, Any], fault: Fault | None) -> Act:

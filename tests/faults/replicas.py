@@ -58,18 +58,18 @@ class Replicas:
 
     @property
     def database(self) -> redis.Redis:
-        return redis.Redis(port=self.server.port, decode_responses=True)
+        return redis.Redis(port=self.server.port, decode_responses=True, socket_timeout=1)
 
     def age(self, phone: str, seconds: int) -> None:
-        """Let time pass for what Redis knows of `phone`."""
-        with self.database as database:
+        """Let time pass for what Redis knows of `phone`; none passes while Redis is broken."""
+        self.journal.forgot(phone)
+        with self.database as database, suppress(redis.RedisError, OSError):
             for key in (f"otp:cooldown:{phone}", f"otp:phoneNumber:{phone}"):
                 left = int(database.pttl(key)) - seconds * 1000
                 if left > 0:
                     database.pexpire(key, left)
                 else:
                     database.delete(key)
-        self.journal.forgot(phone)
 
     def redis_is_up(self) -> None:
         """Start it, if it is down, and wait until everybody has seen it."""

@@ -1,0 +1,88 @@
+"""What breaks Redis under running replicas, each for as long as its block lasts. soak.py takes them in turn."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import redis
+
+from tests.faults.replicas import Replicas
+
+RedisFault = Callable[[Replicas], AbstractContextManager[None]]
+
+
+@contextmanager
+def hung(replicas: Replicas) -> Iterator[None]:
+    """It stands still."""
+    assert replicas.server._process
+    replicas.server._process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        replicas.server._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def gone(replicas: Replicas) -> Iterator[None]:
+    """It has ended; what it held is there when it comes again."""
+    replicas.server.stop()
+    try:
+        yield
+    finally:
+        replicas.server.start()
+
+
+@contextmanager
+def emptied(replicas: Replicas) -> Iterator[None]:
+    """FLUSHALL, and the scripts with it."""
+    replicas.journal.forgot()
+    with replicas.database as database:
+        database.flushall()
+        database.script_flush()
+    replicas.journal.forgot()
+    yield
+
+
+@contextmanager
+def cut(replicas: Replicas) -> Iterator[None]:
+    """Every connection ends."""
+    with replicas.database as database:
+        database.client_kill_filter(_type="normal", skipme=True)
+    yield
+
+
+@contextmanager
+def slow(replicas: Replicas) -> Iterator[None]:
+    """Every command waits, some of them longer than a client does."""
+    with replicas.database as database:
+        database.client_pause(700)
+    yield
+
+
+def _configured(**settings: str) -> RedisFault:
+    @contextmanager
+    def fault(replicas: Replicas) -> Iterator[None]:
+        with redis.Redis(port=replicas.server.port, decode_responses=True) as database:
+            before = {name: database.config_get(name)[name] for name in (key.replace("_", "-") for key in settings)}
+            try:
+                for name, value in settings.items():
+                    database.config_set(name.replace("_", "-"), value)
+                yield
+            finally:
+                for name, value in before.items():
+                    database.config_set(name, value)
+
+    return fault
+
+
+REDIS_FAULTS: list[RedisFault] = [
+    hung,
+    gone,
+    emptied,
+    cut,
+    slow,
+    _configured(maxmemory="1", maxmemory_policy="noeviction"),  # OOM for each write
+    _configured(min_replicas_to_write="1"),  # NOREPLICAS for each write
+    _configured(requirepass="another"),  # NOAUTH for who comes now
+    _configured(maxclients="1"),
+]
