@@ -47,7 +47,8 @@ class Replicas:
     def started(cls, directory: Path, amount: int, settings: Mapping[str, str] = SETTINGS) -> Iterator["Replicas"]:
         """Run `amount` of them. What Redis holds survives its end."""
         journal = Journal()
-        server = ValkeyServer(free_port(), data_dir=directory / "redis", persist=True, appendonly="yes")
+        kept = {"persist": True, "appendonly": "yes", "appendfsync": "no"}  # written at once, which outlives a kill -9
+        server = ValkeyServer(free_port(), data_dir=directory / "redis", **kept)
         with ExitStack() as stack:
             provider = stack.enter_context(Provider(journal))
             stack.enter_context(server)
@@ -75,12 +76,18 @@ class Replicas:
                 else:
                     database.delete(key)
 
-    def redis_is_up(self) -> None:
-        """Start it, if it is down, and wait until everybody has seen it."""
+    def all_is_up(self) -> None:
+        """Start Redis, if it is down, and wait until every replica has seen it."""
         if not self.server.is_running():
             self.server.start()
         for service in self.services:
-            eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200)  # noqa: B023
+            eventually(lambda: _is_ready(service))  # noqa: B023
+
+    def kill_workers_of(self, number: int) -> None:
+        """All of one replica, with SIGKILL, whatever they are doing. Its master will start others."""
+        for worker in self.services[number].workers():
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
     def kill_a_worker(self) -> None:
         """Of some replica, with SIGKILL, whatever it is doing; return when its master has started another."""
@@ -90,3 +97,9 @@ class Replicas:
         with suppress(ProcessLookupError):
             os.kill(lost, signal.SIGKILL)
         eventually(lambda: lost not in (now := service.workers()) and len(now) >= len(before))
+
+
+def _is_ready(service: Service) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"{service.url}/readyz", headers={"Connection": "close"}, timeout=5).status_code == 200
+    return False

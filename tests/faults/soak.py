@@ -96,7 +96,7 @@ class Soak:
             for fault in random.choices(REDIS_FAULTS, k=amount):
                 with fault(self._replicas):
                     time.sleep(random.uniform(0.1, 0.6))
-                self._replicas.redis_is_up()
+                self._replicas.all_is_up()
         return amount
 
     @contextmanager

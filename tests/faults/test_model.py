@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ SEND_FAULTS = st.none() | st.sampled_from([*(SENDS[name] for name in (*QUICK, "n
 VERIFY_FAULTS = st.none() | st.sampled_from([*(VERIFIES[name] for name in (*QUICK, "truthy", "unknown pin"))])
 PHONES = st.integers(0, 1)
 TOO_MANY, NO = Told(429, "too_many_requests"), Told(401, "invalid_otp")
-UNAVAILABLE, YES = Told(503, "service_unavailable"), Told(200)
+UNAVAILABLE, YES, NOTHING = Told(503, "service_unavailable"), Told(200), Told(0)
 _numbers = itertools.count(10000000)
 
 
@@ -108,6 +109,36 @@ class Model(RuleBasedStateMachine):
         self.phones[one].wait(seconds)
 
     @precondition(lambda self: not self.down)
+    @rule(one=PHONES, by_redis=st.booleans(), of=PHONES)
+    def a_send_is_interrupted(self, one: int, by_redis: bool, of: int) -> None:
+        """Between the SMS and its record: by the end of Redis, or of the worker."""
+        phone = self.phones[one]
+        expected = self._interrupted(by_redis, of) if phone.send(None) == YES else TOO_MANY
+        assert self.replicas.clients[of].send(phone.number) == expected
+        self._mend()
+
+    @precondition(lambda self: not self.down)
+    @rule(one=PHONES, by_redis=st.booleans(), of=PHONES)
+    def a_verify_is_interrupted(self, one: int, by_redis: bool, of: int) -> None:
+        """Between the verdict, which is a yes, and its use."""
+        phone = self.phones[one]
+        if phone.may_guess():
+            phone.guesses += 1
+            expected = self._interrupted(by_redis, of)
+            assert self.replicas.clients[of].verify(phone.number, phone.pin) == expected
+            self._mend()
+
+    def _interrupted(self, by_redis: bool, of: int) -> Told:
+        """What the client will be told by the replica `of`."""
+        end_workers = partial(self.replicas.kill_workers_of, of)
+        self.replicas.provider.hooks.append(self.replicas.server.terminate if by_redis else end_workers)
+        return UNAVAILABLE if by_redis else NOTHING
+
+    def _mend(self) -> None:
+        self.replicas.all_is_up()
+        assert not self.replicas.provider.hooks, "it was interrupted"
+
+    @precondition(lambda self: not self.down)
     @rule()
     def redis_ends(self) -> None:
         self.replicas.server.stop()
@@ -116,15 +147,16 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.down)
     @rule()
     def redis_comes(self) -> None:
-        self.replicas.redis_is_up()
+        self.replicas.all_is_up()
         self.down = False
 
-    @rule()
-    def a_worker_is_killed(self) -> None:
-        self.replicas.kill_a_worker()
+    @rule(luck=st.integers(0, 3))
+    def a_worker_is_killed(self, luck: int) -> None:
+        if not luck:  # more of all the rest
+            self.replicas.kill_a_worker()
 
     def teardown(self) -> None:
-        self.replicas.redis_is_up()
+        self.replicas.all_is_up()
         assert check(self.replicas.journal.events()[self.before :], RULES) == []
 
 
@@ -136,6 +168,6 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
 
 def test_the_service_does_what_the_model_does(replicas: Replicas) -> None:
     running = type("Running", (Model,), {"replicas": replicas})
-    run_state_machine_as_test(running, settings=examples(short=20, long=300, steps=25))
+    run_state_machine_as_test(running, settings=examples(short=15, long=300, steps=25))
     events = replicas.journal.events()
     assert {event.status for event in events if event.kind == "answered"} >= {200, 401, 429}
