@@ -96,6 +96,7 @@ class Upstream:
         self._listener.close()
 
     def reset(self) -> None:
+        self._turn = threading.Lock()  # acts are taken in the order of the requests
         self.script: deque[Act] = deque()
         self.greetings: deque[Act] = deque()
         self.look = error(403, "FORBIDDEN")
@@ -137,12 +138,12 @@ class Upstream:
             self.look(connection)
             return
         payload = json.loads(content)
-        self.requests.append((path, headers, payload))
-        self._act(path, payload)(connection)
+        with self._turn:
+            self.requests.append((path, headers, payload))
+            act = self.script.popleft() if self.script else None
+        (act or self._usual(path, payload))(connection)
 
-    def _act(self, path: str, payload: dict[str, Any]) -> Act:
-        if self.script:
-            return self.script.popleft()
+    def _usual(self, path: str, payload: dict[str, Any]) -> Act:
         return answer(RIGHT if path.endswith("/verify") else SENT)
 
 

@@ -1,6 +1,7 @@
 """Every fault of Infobip, for a send and for a verify, and what must become of it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from tests import upstream as up
 from tests.faults import acts
@@ -12,6 +13,34 @@ UNKNOWN: Row = (504, "provider_timeout")
 THROTTLED: Row = (429, "too_many_requests")
 NO: Row = (401, "invalid_otp")
 NOWHERE = "http://127.0.0.1:9"
+SEND_LIES: dict[str, Any] = {
+    "truncated json": b'{"pinId":"AB',
+    "a list": [SENT],
+    "no status": {"pinId": PIN_ID},
+    "no status, but verified": RIGHT,
+    "unknown status": {**SENT, "smsStatus": "MESSAGE_PERHAPS"},
+    "a status that is no string": {**SENT, "smsStatus": True},
+    "a pinId that is a path": {**SENT, "pinId": "../applications"},
+    "a pinId with a newline": {**SENT, "pinId": "ABC\n"},
+    "a pinId that is too long": {**SENT, "pinId": "A" * 65},
+    "a pinId that is a number": {**SENT, "pinId": 17},
+    "no pinId": {**SENT, "pinId": None},
+}
+VERIFY_LIES: dict[str, Any] = {
+    "truncated json": b'{"verified":tr',
+    "truthy": {**RIGHT, "verified": "true"},
+    "one": {**RIGHT, "verified": 1},
+    "null": {**RIGHT, "verified": None},
+    "missing": {"pinId": PIN_ID},
+    "a list": [RIGHT],
+    "true alone": True,
+    "somebody else's": {**RIGHT, "pinId": "F" * 32},
+}
+NOES = {
+    "wrong": answer(WRONG),
+    "verified with an error": answer({**RIGHT, "pinError": "WRONG_PIN"}),
+    "verified, but its time is over": answer({**RIGHT, "pinError": "TTL_EXPIRED"}),
+}
 NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violations": [], "resources": []}
 
 
@@ -30,53 +59,25 @@ class Fault:
 
 def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     """By name; redirects lead to the URL `elsewhere`."""
-    lies = {
-        "truncated json": b'{"pinId":"AB',
-        "a list": [SENT],
-        "no status": {"pinId": PIN_ID},
-        "no status, but verified": RIGHT,
-        "unknown status": {**SENT, "smsStatus": "MESSAGE_PERHAPS"},
-        "a status that is no string": {**SENT, "smsStatus": True},
-        "a pinId that is a path": {**SENT, "pinId": "../applications"},
-        "a pinId with a newline": {**SENT, "pinId": "ABC\n"},
-        "a pinId that is too long": {**SENT, "pinId": "A" * 65},
-        "a pinId that is a number": {**SENT, "pinId": 17},
-        "no pinId": {**SENT, "pinId": None},
-    }
     return {
         **_unfinished(),
         **_of_servers(),
         **_nothing_read(elsewhere),
         **_refusals((400, "BAD_REQUEST"), (401, "UNAUTHORIZED"), (403, "FORBIDDEN"), (404, "NOT_FOUND")),
-        **{name: Fault(answer(said), 200, REFUSED) for name, said in lies.items()},
+        **{name: Fault(answer(said), 200, REFUSED) for name, said in SEND_LIES.items()},
         "not sent": Fault(answer({**SENT, "smsStatus": "MESSAGE_NOT_SENT"}), 200, REFUSED, given_back=True),
     }
 
 
 def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     """The same for a verify. After an answer of a server's fault, the service asks once more."""
-    lies = {
-        "truncated json": b'{"verified":tr',
-        "truthy": {**RIGHT, "verified": "true"},
-        "one": {**RIGHT, "verified": 1},
-        "null": {**RIGHT, "verified": None},
-        "missing": {"pinId": PIN_ID},
-        "a list": [RIGHT],
-        "true alone": True,
-        "somebody else's": {**RIGHT, "pinId": "F" * 32},
-    }
-    noes = {
-        "wrong": answer(WRONG),
-        "verified with an error": answer({**RIGHT, "pinError": "WRONG_PIN"}),
-        "verified, but its time is over": answer({**RIGHT, "pinError": "TTL_EXPIRED"}),
-    }
     return {
         **_unfinished(),
         **_of_servers(),
         **_nothing_read(elsewhere),
         **_refusals((401, "UNAUTHORIZED"), (403, "FORBIDDEN")),
-        **{name: Fault(answer(said), 200, REFUSED) for name, said in lies.items()},
-        **{name: Fault(act, 200, NO) for name, act in noes.items()},
+        **{name: Fault(answer(said), 200, REFUSED) for name, said in VERIFY_LIES.items()},
+        **{name: Fault(act, 200, NO) for name, act in NOES.items()},
         "unknown pin": Fault(error(404, "NOT_FOUND"), 404, NO),
         "unknown pin of v1": Fault(error(400, "BAD_REQUEST"), 400, NO),
     }

@@ -43,7 +43,7 @@ class Provider(Upstream):
         """The newest PIN that went out to `phone`."""
         return self.pins[phone][-1][1]
 
-    def _act(self, path: str, payload: dict[str, Any]) -> Act:
+    def _usual(self, path: str, payload: dict[str, Any]) -> Act:
         verb: Verb = "verify" if path.endswith("/verify") else "send"
         with self._lock:
             fault = self.faults.popleft() if self.faults else self.choose(verb)

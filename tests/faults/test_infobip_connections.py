@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -107,29 +108,29 @@ def test_an_unasked_answer_that_comes_later(faulty: Service, upstream: Upstream,
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
 
+class LastFirst:
+    """Answers so many sends in the reverse order of their coming, each with a pinId of its own."""
+
+    def __init__(self, amount: int) -> None:
+        self._all_came = threading.Barrier(amount)
+        self._told = [threading.Event() for _ in range(amount + 1)]
+        self._told[-1].set()
+
+    def answer(self, place: int, connection: socket.socket) -> None:
+        self._all_came.wait(5)
+        self._told[place + 1].wait(5)
+        answer({**SENT, "pinId": f"{PIN_ID}-{place}"})(connection)
+        self._told[place].set()
+
+
 def test_answers_out_of_order_reach_their_own_questions(
     faulty: Service, upstream: Upstream, database: redis.Redis
 ) -> None:
-    """Eight sends are answered the last one first, each with a pinId of its own."""
     numbers = [f"+4915190{n:06}" for n in range(8)]
-    come, told = threading.Barrier(len(numbers)), [threading.Event() for _ in range(len(numbers) + 1)]
-    told[-1].set()
-
-    def held(place: int) -> up.Act:
-        def act(connection: socket.socket) -> None:
-            come.wait(5)
-            told[place + 1].wait(5)
-            answer({**SENT, "pinId": f"{PIN_ID}-{place}"})(connection)
-            told[place].set()
-
-        return act
-
-    upstream.script.extend(held(place) for place in range(len(numbers)))
-    asking = [threading.Thread(target=faulty.send, args=(number,)) for number in numbers]
-    for thread in asking:
-        thread.start()
-    for thread in asking:
-        thread.join()
+    order = LastFirst(len(numbers))
+    upstream.script.extend(partial(order.answer, place) for place in range(len(numbers)))
+    with ThreadPoolExecutor(len(numbers)) as executor:
+        assert {response.status_code for response in executor.map(faulty.send, numbers)} == {200}
     asked = [body["to"] for _, _, body in upstream.requests]
     saved = [database.hget(f"otp:phoneNumber:{number}", "pinId") for number in asked]
     assert saved == [f"{PIN_ID}-{place}" for place in range(len(numbers))]
