@@ -1,9 +1,11 @@
 """What breaks Redis under running replicas, each for as long as its block lasts. soak.py takes them in turn."""
 
+import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from tests.faults import redis_proxy as rp
 from tests.faults.replicas import Replicas
 
 RedisFault = Callable[[Replicas], AbstractContextManager[None]]
@@ -84,3 +86,27 @@ REDIS_FAULTS: list[RedisFault] = [
     _configured(requirepass="another"),  # NOAUTH for who comes now
     _configured(maxclients="1"),
 ]
+
+REFUSALS = ("LOADING", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "READONLY", "OOM", "NOAUTH", "TRYAGAIN")
+ACTS = [rp.refuse(f"{word} for a while") for word in REFUSALS]
+ACTS += [rp.lose_reply, rp.cut_reply, rp.cut, rp.hang, rp.delay(0.3), rp.delay(1.5)]
+ACTS += [rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n")]
+# Parts of all commands, of the scripts of a PIN, and of the one that uses a PIN up.
+COMMANDS = ("", "", "pinId", "return redis.call('DEL'")
+
+
+def replies(proxy: rp.RedisProxy) -> list[RedisFault]:
+    """What may happen to a command and its answer, between the replicas and Redis."""
+
+    def fault(act: rp.Act) -> RedisFault:
+        @contextmanager
+        def broken(_: Replicas) -> Iterator[None]:
+            proxy.fault(act, random.choice(COMMANDS))
+            try:
+                yield
+            finally:
+                proxy.heal()
+
+        return broken
+
+    return [fault(act) for act in ACTS]

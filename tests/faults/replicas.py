@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -19,19 +19,21 @@ from tests.faults.checker import Rules
 from tests.faults.client import Client
 from tests.faults.journal import Journal
 from tests.faults.provider import Provider
+from tests.faults.redis_proxy import RedisProxy
 from tests.parts import Service, free_port
 
 # No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
 SETTINGS = {
     "INFOBIP_TIMEOUT": "1s",
     "RESEND_COOLDOWN": "30s",
+    "PIN_ATTEMPTS": "3",
     "PHONE_SEND_LIMIT": OPEN,
     "TOTAL_SEND_LIMIT": OPEN,
     "SEND_OTP_LIMIT": OPEN,
     "VERIFY_OTP_LIMIT": OPEN,
     "COVERAGE_PROCESS_CONFIG": "",
 }
-RULES = Rules(attempts=5, windows=((1, 30.0),))
+RULES = Rules(attempts=3, windows=((1, 30.0),))
 
 
 class Replicas:
@@ -44,16 +46,18 @@ class Replicas:
 
     @classmethod
     @contextmanager
-    def started(cls, directory: Path, amount: int, settings: Mapping[str, str] = SETTINGS) -> Iterator["Replicas"]:
-        """Run `amount` of them. What Redis holds survives its end."""
+    def started(cls, directory: Path, amount: int, proxy: RedisProxy | None = None) -> Iterator["Replicas"]:
+        """Run `amount` of them. What Redis holds survives its end. With a proxy, they reach it through that."""
         journal = Journal()
         kept = {"persist": True, "appendonly": "yes", "appendfsync": "no"}  # written at once, which outlives a kill -9
         server = ValkeyServer(free_port(), data_dir=directory / "redis", **kept)
         with ExitStack() as stack:
             provider = stack.enter_context(Provider(journal))
             stack.enter_context(server)
-            url = f"redis://127.0.0.1:{server.port}/0"
-            given = {"INFOBIP_BASE_URL": provider.url, "REDIS_URL": url, **settings}
+            if proxy:
+                proxy.server_port = server.port
+            url = f"redis://127.0.0.1:{proxy.port if proxy else server.port}/0"
+            given = {"INFOBIP_BASE_URL": provider.url, "REDIS_URL": url, **SETTINGS}
             services = []
             for number in range(amount):
                 (directory / str(number)).mkdir()

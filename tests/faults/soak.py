@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,7 +23,8 @@ from tests.faults.checker import check
 from tests.faults.client import Client, Told
 from tests.faults.infobip_faults import Fault, sends, verifies
 from tests.faults.journal import Verb
-from tests.faults.redis_faults import REDIS_FAULTS
+from tests.faults.redis_faults import REDIS_FAULTS, RedisFault, replies
+from tests.faults.redis_proxy import RedisProxy
 from tests.faults.replicas import RULES, Replicas
 from tests.faults.report import table, write
 
@@ -37,8 +38,9 @@ SENDS, VERIFIES = [*sends().values()], [*verifies().values()]
 class Soak:
     """Breaks what is running, and counts in `done` how often it did."""
 
-    def __init__(self, replicas: Replicas) -> None:
+    def __init__(self, replicas: Replicas, redis_faults: Sequence[RedisFault]) -> None:
         self._replicas = replicas
+        self._redis_faults = redis_faults
         self._numbers = itertools.count(10000000)
         self._crowd = ThreadPoolExecutor(2 * CROWD)
         self.done: Counter[str] = Counter()
@@ -93,7 +95,7 @@ class Soak:
 
     def _break_redis(self, amount: int) -> int:
         with self._others():
-            for fault in random.choices(REDIS_FAULTS, k=amount):
+            for fault in random.choices(self._redis_faults, k=amount):
                 with fault(self._replicas):
                     time.sleep(random.uniform(0.1, 0.6))
                 self._replicas.all_is_up()
@@ -141,8 +143,8 @@ class Soak:
 
 def soak(directory: Path, scale: float) -> tuple[str, bool]:
     """Run it in an empty directory. Returns the table, and whether nothing was found."""
-    with Replicas.started(directory, 2) as replicas:
-        run = Soak(replicas)
+    with RedisProxy() as proxy, Replicas.started(directory, 2, proxy) as replicas:
+        run = Soak(replicas, [*REDIS_FAULTS, *replies(proxy)])
         run.run(scale)
     events = replicas.journal.events()
     findings = check(events, RULES)

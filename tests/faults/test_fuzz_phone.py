@@ -20,18 +20,23 @@ NUMBERS = [
     if (number := phonenumbers.example_number_for_type(region, kind))
 ]
 BETWEEN = st.text(" -.()/", max_size=3)
-ODD = st.text("0123456789+ -.()/x#,;e\u0661\uff11\u00a0\n\x00\u202e", max_size=3)
+ODD = st.text("0123456789+ -.()/x#,;e\u0661\uff11\u00a0\n\x00\u202e", min_size=1, max_size=2)
+ENDS = st.sampled_from(["", "", "x5", ";ext=5", "#5", ",5", " ext. 12", "/5", "\n", "\u0661"])
 
 
 @st.composite
 def spellings(draw: st.DrawFn) -> str:
-    """A number with something between its digits; at times without its plus, with a digit changed or one too many."""
+    """A number that is spaced, or has something odd in it; at times without its plus, or with a digit changed."""
     digits = draw(st.sampled_from(NUMBERS))[1:]
-    if draw(st.booleans()):
-        place = draw(st.integers(0, len(digits)))
+    place = draw(st.integers(0, len(digits)))
+    kind = draw(st.sampled_from(["spaced", "odd", "changed"]))
+    if kind == "spaced":
+        digits = "".join(draw(BETWEEN) + digit for digit in digits)
+    elif kind == "odd":
+        digits = digits[:place] + draw(ODD) + digits[place:] + draw(ENDS)
+    else:
         digits = digits[:place] + draw(st.text("0123456789", max_size=2)) + digits[place + draw(st.integers(0, 1)) :]
-    filling = draw(st.sampled_from([BETWEEN, ODD]))
-    return draw(st.sampled_from(["+", "", " (+", "00"])) + "".join(draw(filling) + digit for digit in digits)
+    return draw(st.sampled_from(["+", "+", "", " (+", "00"])) + digits
 
 
 def digits_of(raw: str) -> str:

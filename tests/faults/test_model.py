@@ -90,6 +90,18 @@ class Model(RuleBasedStateMachine):
         if expected == YES:
             phone.sent(self.replicas.provider.pin(phone.number))
 
+    @precondition(lambda self: not self.down)
+    @rule(one=PHONES, of=PHONES)
+    def resend(self, one: int, of: int) -> None:
+        """As soon as it may be."""
+        self.wait(one, 31)
+        self.send(one, None, of)
+
+    @rule(one=PHONES, times=st.integers(1, 3), of=PHONES)
+    def guess_wrong(self, one: int, times: int, of: int) -> None:
+        for _ in range(times):
+            self.verify(one, "wrong", None, of)
+
     @rule(one=PHONES, guess=st.sampled_from(["right", "right", "wrong", "old"]), fault=VERIFY_FAULTS, of=PHONES)
     def verify(self, one: int, guess: str, fault: Fault | None, of: int) -> None:
         phone = self.phones[one]
