@@ -14,7 +14,7 @@ from tests.faults.history import Call, History
 from tests.faults.journal import Event
 
 REPEATED_WITHIN = 2.0  # seconds after a 5xx in which the same guess at the same PIN is its one repetition
-UNJUDGED = (401, 403, 404, 429)  # replies to a verify that certainly judge nothing
+UNJUDGED = range(400, 500)  # replies to a verify that judge nothing: a refusal, a throttle (with 400, too), no such PIN
 ROUNDED = 0.05  # seconds: Redis and the services count in milliseconds of clocks of their own
 
 

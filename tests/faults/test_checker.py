@@ -119,9 +119,10 @@ def test_a_guess_too_many(forged: Forged) -> None:
     assert forged.found(attempts=6) == []
 
 
-def test_a_guess_that_was_not_judged_is_none(forged: Forged) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+def test_a_guess_that_was_not_judged_is_none(forged: Forged, status: int) -> None:
     for _ in range(20):
-        forged.guess("000000", of="111111", status=429)
+        forged.guess("000000", of="111111", status=status)
     assert forged.found() == []
 
 
