@@ -73,25 +73,34 @@ def _is_stale(success: Call, history: History) -> bool:
 
 def _excess_guesses(history: History, rules: Rules) -> list[str]:
     """A PIN that was guessed at more often than it may be; a guess repeated after a 5xx is one."""
-    guesses: dict[str, list[Call]] = defaultdict(list)
+    guesses: dict[str, dict[str, list[Call]]] = defaultdict(lambda: defaultdict(list))
     for call in sorted(history.upstream, key=lambda call: call.start):
         if call.verb == "verify" and call.status not in UNJUDGED:
-            guesses[call.pin_id].append(call)
-    return [pin_id for pin_id, calls in guesses.items() if _without_repetitions(calls) > rules.attempts]
+            guesses[call.pin_id][call.pin].append(call)
+    return [pin_id for pin_id, pins in guesses.items() if sum(map(_fewest, pins.values())) > rules.attempts]
 
 
-def _without_repetitions(guesses: list[Call]) -> int:
-    firsts: list[Call] = []
-    failed: list[Call] = []  # each of them may be repeated once
-    for guess in guesses:
-        repeated = [one for one in failed if one.pin == guess.pin and guess.start - one.end < REPEATED_WITHIN]
-        if repeated:
-            failed.remove(repeated[0])
-            continue
-        firsts.append(guess)
-        if guess.status >= 500:
-            failed.append(guess)
-    return len(firsts)
+def _fewest(requests: list[Call]) -> int:
+    """How many guesses at least made these requests, all with the same PIN, when some may be others' repetitions.
+
+    Who raced whom is not known, so each verdict is a repetition if it can be one, and of the 5xx left every other one.
+    """
+    failed = [request for request in requests if request.status >= 500]
+    repetitions = 0
+    for verdict in (request for request in requests if request.status < 500):
+        if before := [one for one in failed if _may_repeat(verdict, one)]:
+            failed.remove(before[-1])
+            repetitions += 1
+    while len(failed) > 1:
+        first = failed.pop(0)
+        if _may_repeat(failed[0], first):
+            failed.pop(0)
+            repetitions += 1
+    return len(requests) - repetitions
+
+
+def _may_repeat(second: Call, first: Call) -> bool:
+    return first.start < second.start < first.end + REPEATED_WITHIN
 
 
 def _too_many_sms(history: History, rules: Rules) -> list[str]:

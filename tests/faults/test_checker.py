@@ -134,6 +134,15 @@ def test_a_guess_repeated_after_a_5xx_is_one_and_only_once(forged: Forged) -> No
     assert forged.found() == ["excess guess"]
 
 
+def test_two_that_race_may_both_be_repeated(forged: Forged) -> None:
+    """Both fail before either is repeated."""
+    forged.step = 0.1
+    for status in (500, 500, 200, 200):
+        forged.guess("000000", of="111111", status=status)
+    assert forged.found(attempts=2) == []
+    assert forged.found(attempts=1) == ["excess guess"]
+
+
 @pytest.mark.parametrize(("window", "found"), [((2, 10.0), ["SMS above a limit"]), ((2, 8.0), []), ((3, 99.0), [])])
 def test_an_sms_above_a_limit(forged: Forged, window: tuple[int, float], found: list[str]) -> None:
     """Three sends at 1, 5 and 9: the third came at 10, the first was asked for at 1."""
