@@ -1,12 +1,13 @@
 # make run    the service, a local Infobip and a Redis, all on this machine
 # make test   linters, types and tests
+# make soak   the tests under faults in their long form, under half an hour; SOAK=0.01 makes it a hundredth of that
 # make simulate   a launch day and an attack, and what the guard does: a table and a picture
 
 PYTHON ?= python3
 BIN := .venv/bin
 NEWMAN := 6.2.2
 
-.PHONY: run test simulate clean
+.PHONY: run test soak simulate clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m sandbox
@@ -19,6 +20,11 @@ test: .venv/test.stamp .venv/newman-$(NEWMAN).stamp
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+soak: export SOAK ?= 1
+soak: .venv/test.stamp
+	$(BIN)/python -m tests.faults.soak
+	$(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_fuzz_border.py tests/faults/test_fuzz_phone.py
 
 simulate: .venv/test.stamp .venv/pictures.stamp
 	$(BIN)/python -m tests.simulate

@@ -83,7 +83,12 @@ def _proofs(settings: Settings) -> Proofs | None:
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
     application, message = settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id
     return InfobipClient(
-        _transport(settings, CONCURRENCY), application, message, throttle_pause=settings.resend_cooldown, watch=alerts
+        _transport(settings, CONCURRENCY),
+        application,
+        message,
+        throttle_pause=settings.resend_cooldown,
+        concurrency=CONCURRENCY,
+        watch=alerts,
     )
 
 

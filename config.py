@@ -17,7 +17,7 @@ from settings.proofs import ProofSettings
 from settings.types import Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
 
-CONCURRENCY = 1000  # requests in flight in one worker, each of which may wait for Infobip
+CONCURRENCY = 1000  # calls to Infobip in flight in one worker, half of them for sends and half for verifies
 
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 

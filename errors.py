@@ -18,7 +18,7 @@ OtpError
 │   └── ProofAlreadyRedeemed    it is one, and was redeemed before
 ├── TooManyRequests           a cooldown, a limit of ours, Infobip's throttle
 ├── BudgetExhausted           the next SMS would cost more than what is left of a budget
-├── ServiceUnavailable        Infobip or Redis cannot be reached
+├── ServiceUnavailable        Infobip or Redis cannot be reached, or too many calls hang at Infobip
 │   ├── StoreUnavailable        Redis failed
 │   └── PinNotSaved             Redis failed after the SMS went out
 ├── ProviderRefused           Infobip said no

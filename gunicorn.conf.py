@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import socket
 import sys
 from contextlib import suppress
@@ -34,7 +35,12 @@ except SettingsError as e:
 wsgi_app = "app:create_app()"
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
-worker_connections = CONCURRENCY
+worker_connections = 2 * CONCURRENCY  # beside all that may wait for Infobip, there is room for what need not
+
+# A connection is an open file, and so is each call to Infobip: many systems allow 1024, unless one asks for more.
+files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, min(most, 4 * CONCURRENCY)), most))
+
 keepalive = 5  # seconds; also the time a client has for its headers
 
 # No handler may be killed after its SMS went out: a stopping worker waits longer than any call takes.

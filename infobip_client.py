@@ -10,6 +10,7 @@ import re
 
 from errors import OtpError, ProviderRefused, ProviderUnclear
 from infobip.answers import StrictAnswer, failure, message_id, read_answer
+from infobip.bulkhead import Bulkhead
 from infobip.transport import Answer, Transport
 from infobip.watch import Watch
 
@@ -39,23 +40,33 @@ class InfobipClient:
 
     Args:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
+        concurrency: calls in flight at once, half of them for sends and half for verifies; more are refused.
         watch: hears of every verdict, and of a refused API key.
     """
 
     def __init__(
-        self, transport: Transport, application_id: str, message_id: str, throttle_pause: float, watch: Watch
+        self,
+        transport: Transport,
+        application_id: str,
+        message_id: str,
+        *,
+        throttle_pause: float,
+        concurrency: int,
+        watch: Watch,
     ) -> None:
         self._transport = transport
         self._watch = watch
         self._template = {"applicationId": application_id, "messageId": message_id}
         self._throttle_pause = throttle_pause
+        self._sends, self._verifies = Bulkhead(concurrency // 2), Bulkhead(concurrency // 2)
 
     def send_pin(self, phone: str) -> str:
         """Have an SMS with a new PIN sent to `phone` (E.164, with its +); returns the PIN's id. Never repeated.
 
         Source: operation send-2fa-pin-code-over-sms.
         """
-        answer = self._transport.post("/2fa/2/pin", {**self._template, "to": phone})
+        with self._sends:
+            answer = self._transport.post("/2fa/2/pin", {**self._template, "to": phone})
         if answer.status != 200:
             raise self._failure(answer)
         sent = read_answer(SendAnswer, answer)
@@ -74,7 +85,8 @@ class InfobipClient:
         """
         if not PIN_ID.fullmatch(pin_id):
             raise ProviderRefused
-        answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
+        with self._verifies:
+            answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
             self._watch.judged(False)
             return False

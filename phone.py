@@ -65,7 +65,7 @@ class PhoneBook:
         except NumberParseException as e:
             raise InvalidPhoneNumber from e
         kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
-        if kind == PhoneNumberType.UNKNOWN:
+        if kind == PhoneNumberType.UNKNOWN or not _is_what_was_written(raw, number):
             raise InvalidPhoneNumber
         return number, kind
 
@@ -73,6 +73,15 @@ class PhoneBook:
 def region_of(phone: str) -> str:
     """The ISO 3166 region of `phone` (E.164), also where several share a calling code; "" if it has none."""
     return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
+
+
+def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:
+    """False where rules for national numbers have put digits into an international one: +261 2345678 is no number.
+
+    A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one.
+    """
+    digits = re.sub("[^0-9]", "", raw)
+    return "+" not in raw or digits.endswith(phonenumbers.national_significant_number(number))
 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:

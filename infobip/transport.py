@@ -16,6 +16,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from errors import ProviderTimeout, ServiceUnavailable
+from infobip.connections import PlainConnection, TlsConnection
 
 log = logging.getLogger("otp.infobip")
 
@@ -137,6 +138,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self, base_url: str, pool_size: int) -> None:
         super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=0, pool_block=True)
         self._pool: HTTPConnectionPool = self.poolmanager.connection_from_url(base_url)
+        self._pool.ConnectionCls = TlsConnection if self._pool.scheme == "https" else PlainConnection
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Read the trusted roots once: for each connection anew, it costs milliseconds."""

@@ -6,8 +6,8 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 PIN_ID = "0123456789ABCDEF0123456789ABCDEF"
 SENT = {"pinId": PIN_ID, "to": "4915110000000", "ncStatus": "NC_DESTINATION_REACHABLE", "smsStatus": "MESSAGE_SENT"}
@@ -15,13 +15,20 @@ RIGHT = {"pinId": PIN_ID, "msisdn": "4915110000000", "verified": True, "attempts
 WRONG = {**RIGHT, "verified": False, "attemptsRemaining": 4, "pinError": "WRONG_PIN"}
 
 Act = Callable[[socket.socket], None]
+Request = tuple[str, dict[str, str], dict[str, Any]]  # path, headers, body
+
+
+def spoken(body: Any, status: int = 200, headers: str = "") -> bytes:
+    """An answer with `body`: bytes as they are, anything else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+    return head.encode() + content
 
 
 def answer(body: Any, status: int = 200, headers: str = "") -> Act:
-    """Answer with `body`: bytes as they are, anything else as JSON."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
-    return lambda connection: connection.sendall(head.encode() + content)
+    """Answer so."""
+    content = spoken(body, status, headers)
+    return lambda connection: connection.sendall(content)
 
 
 def error(status: int, message_id: str, headers: str = "") -> Act:
@@ -73,11 +80,14 @@ class Upstream:
     """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right.
 
     Whoever looks at the account (GET) is answered by `look`: for usual, that the API key may only send.
+    A new connection is met by the next of the `greetings`, if there is one, before anything is read from it.
     """
 
-    def __enter__(self) -> "Upstream":
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.open: set[socket.socket] = set()
         self.reset()
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -86,10 +96,19 @@ class Upstream:
         self._listener.close()
 
     def reset(self) -> None:
+        self._turn = threading.Lock()  # acts are taken in the order of the requests
         self.script: deque[Act] = deque()
+        self.greetings: deque[Act] = deque()
         self.look = error(403, "FORBIDDEN")
         self.looks: list[str] = []
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.requests: list[Request] = []
+
+    def cut(self, hard: bool = False) -> None:
+        """End every connection that is open: orderly (FIN), or hard (RST)."""
+        for connection in self.open.copy():
+            if hard:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.shutdown(socket.SHUT_RDWR)  # wakes who reads from it, and that one closes it
 
     def _accept(self) -> None:
         while True:
@@ -100,32 +119,48 @@ class Upstream:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        received = b""
-        with connection:
-            try:
-                while True:
-                    while b"\r\n\r\n" not in received:
-                        received += _more(connection)
-                    head, _, received = received.partition(b"\r\n\r\n")
-                    first, *lines = head.decode().split("\r\n")
-                    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-                    path, length = first.split()[1], int(headers.get("content-length", 0))
-                    if first.startswith("GET"):
-                        self.looks.append(path)
-                        self.look(connection)
-                        continue
-                    while len(received) < length:
-                        received += _more(connection)
-                    self.requests.append((path, headers, json.loads(received[:length])))
-                    received = received[length:]
-                    act = self.script.popleft() if self.script else self._usual(path)
-                    act(connection)
-            except OSError:
-                return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said is said now
+        self.open.add(connection)
+        try:
+            with connection:
+                if self.greetings:
+                    self.greetings.popleft()(connection)
+                for path, headers, content in _requests(connection):
+                    self._respond(connection, path, headers, content)
+        except OSError:
+            pass
+        finally:
+            self.open.discard(connection)
 
-    @staticmethod
-    def _usual(path: str) -> Act:
+    def _respond(self, connection: socket.socket, path: str, headers: dict[str, str], content: bytes) -> None:
+        if not content:
+            self.looks.append(path)
+            self.look(connection)
+            return
+        payload = json.loads(content)
+        with self._turn:
+            self.requests.append((path, headers, payload))
+            act = self.script.popleft() if self.script else None
+        (act or self._usual(path, payload))(connection)
+
+    def _usual(self, path: str, payload: dict[str, Any]) -> Act:
         return answer(RIGHT if path.endswith("/verify") else SENT)
+
+
+def _requests(connection: socket.socket) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    """Path, headers and body of each request that comes; ends with the connection."""
+    received = b""
+    while True:
+        while b"\r\n\r\n" not in received:
+            received += _more(connection)
+        head, _, received = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        length = int(headers.get("content-length", 0))
+        while len(received) < length:
+            received += _more(connection)
+        content, received = received[:length], received[length:]
+        yield first.split()[1], headers, content
 
 
 def _more(connection: socket.socket) -> bytes:

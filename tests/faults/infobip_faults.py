@@ -1,0 +1,146 @@
+"""Every fault of Infobip, for a send and for a verify, and what must become of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests import upstream as up
+from tests.faults import acts
+from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Act, answer, error, raw
+
+Row = tuple[int, str]
+REFUSED: Row = (502, "provider_error")
+UNKNOWN: Row = (504, "provider_timeout")
+THROTTLED: Row = (429, "too_many_requests")
+NO: Row = (401, "invalid_otp")
+NOWHERE = "http://127.0.0.1:9"
+SEND_LIES: dict[str, Any] = {
+    "truncated json": b'{"pinId":"AB',
+    "a list": [SENT],
+    "no status": {"pinId": PIN_ID},
+    "no status, but verified": RIGHT,
+    "unknown status": {**SENT, "smsStatus": "MESSAGE_PERHAPS"},
+    "a status that is no string": {**SENT, "smsStatus": True},
+    "a pinId that is a path": {**SENT, "pinId": "../applications"},
+    "a pinId with a newline": {**SENT, "pinId": "ABC\n"},
+    "a pinId that is too long": {**SENT, "pinId": "A" * 65},
+    "a pinId that is a number": {**SENT, "pinId": 17},
+    "no pinId": {**SENT, "pinId": None},
+}
+VERIFY_LIES: dict[str, Any] = {
+    "truncated json": b'{"verified":tr',
+    "truthy": {**RIGHT, "verified": "true"},
+    "one": {**RIGHT, "verified": 1},
+    "null": {**RIGHT, "verified": None},
+    "missing": {"pinId": PIN_ID},
+    "a list": [RIGHT],
+    "true alone": True,
+    "somebody else's": {**RIGHT, "pinId": "F" * 32},
+}
+NOES = {
+    "wrong": answer(WRONG),
+    "verified with an error": answer({**RIGHT, "pinError": "WRONG_PIN"}),
+    "verified, but its time is over": answer({**RIGHT, "pinError": "TTL_EXPIRED"}),
+}
+NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violations": [], "resources": []}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An act, the status it has in the journal (0: no whole answer), and the row of the error table it ends in.
+
+    `given_back` where it is certain that nothing was sent, or judged.
+    """
+
+    act: Act
+    status: int
+    row: Row
+    given_back: bool = False
+
+
+def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
+    """By name; redirects lead to the URL `elsewhere`."""
+    return {
+        **_unfinished(),
+        **_of_servers(),
+        **_nothing_read(elsewhere),
+        **_refusals((400, "BAD_REQUEST"), (401, "UNAUTHORIZED"), (403, "FORBIDDEN"), (404, "NOT_FOUND")),
+        **{name: Fault(answer(said), 200, REFUSED) for name, said in SEND_LIES.items()},
+        "not sent": Fault(answer({**SENT, "smsStatus": "MESSAGE_NOT_SENT"}), 200, REFUSED, given_back=True),
+    }
+
+
+def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
+    """The same for a verify. After an answer of a server's fault, the service asks once more."""
+    return {
+        **_unfinished(),
+        **_of_servers(),
+        **_nothing_read(elsewhere),
+        **_refusals((401, "UNAUTHORIZED"), (403, "FORBIDDEN")),
+        **{name: Fault(answer(said), 200, REFUSED) for name, said in VERIFY_LIES.items()},
+        **{name: Fault(act, 200, NO) for name, act in NOES.items()},
+        "unknown pin": Fault(error(404, "NOT_FOUND"), 404, NO),
+        "unknown pin of v1": Fault(error(400, "BAD_REQUEST"), 400, NO),
+    }
+
+
+def _unfinished() -> dict[str, Fault]:
+    """It took the request, and no whole answer came of it."""
+    cut = {
+        "reset": up.reset,
+        "hang up": up.hang_up,
+        "silence": up.silence,
+        "drip of the head": up.drip,
+        "drip of the body": acts.drip_body,
+        "garbage": raw(b"SMTP 1.0 hello\r\n\r\n"),
+        "TLS instead of HTTP": raw(b"\x16\x03\x03\x00\x05hello"),
+        "cut off": raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"pinId":'),
+        "cut off in a chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"),
+        "a terabyte promised": acts.promised(10**12),
+        "a length of nonsense": acts.promised("soon"),
+        "10,000 headers": acts.many_headers,
+        "a header of 10 MB": acts.huge_header,
+        "endless 100 Continue": acts.endless_continue,
+        "endless headers": acts.endless_headers,
+        "an endless chunk line": acts.endless_chunk_line,
+        "endless trailers": acts.endless_trailers,
+    }
+    return {name: Fault(act, 0, UNKNOWN) for name, act in cut.items()}
+
+
+def _of_servers() -> dict[str, Fault]:
+    """Each 5xx with JSON, HTML or nothing."""
+    found = {}
+    for status in (500, 501, 502, 503, 504):
+        said = {"json": error(status, "GENERAL_ERROR"), "html": acts.html(status), "empty": answer(b"", status)}
+        found.update({f"{status} {kind}": Fault(act, status, UNKNOWN) for kind, act in said.items()})
+    return found
+
+
+def _nothing_read(elsewhere: str) -> dict[str, Fault]:
+    """A whole answer, neither a yes nor a no."""
+    odd = {
+        "empty": (200, answer(b"")),
+        "html": (200, acts.html(200)),
+        "204": (204, acts.status_alone(204)),
+        "304": (304, acts.status_alone(304)),
+        "compressed": (200, answer(b"\x1f\x8b", headers="Content-Encoding: gzip\r\n")),
+        "a gzip bomb of 200 MB": (200, acts.gzip_bomb),
+        "a small gzip bomb": (200, acts.small_gzip_bomb),
+        "endless": (200, up.endless),
+        "endless in tiny chunks": (200, acts.tiny_chunks),
+        "too large": (200, answer(b" " * 70_000 + b"{}")),
+        **{f"redirect {status}": (status, acts.redirect(status, elsewhere)) for status in (301, 302, 303, 307, 308)},
+    }
+    return {name: Fault(act, status, REFUSED) for name, (status, act) in odd.items()}
+
+
+def _refusals(*known: Row) -> dict[str, Fault]:
+    """A no to the request itself: nothing was sent and nothing was judged."""
+    return {
+        **{str(status): Fault(error(status, word), status, REFUSED, given_back=True) for status, word in known},
+        "404 html": Fault(acts.html(404), 404, REFUSED, given_back=True),
+        "429": Fault(error(429, "TOO_MANY_REQUESTS"), 429, THROTTLED, given_back=True),
+        "429 html": Fault(acts.html(429), 429, THROTTLED, given_back=True),
+        "throttled by its word": Fault(error(400, "TOO_MANY_REQUESTS"), 400, THROTTLED, given_back=True),
+        "throttled in the newer shape": Fault(answer(NEW_SHAPE, 400), 400, THROTTLED, given_back=True),
+    }

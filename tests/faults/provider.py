@@ -1,0 +1,85 @@
+"""An Infobip that sends and judges real PINs, allows everything, breaks as it is told, and keeps a journal.
+
+It takes any number of guesses, says yes to a PIN as often as it is asked, and to an older one as well: what is refused
+was refused by the service. Where the outcome of a send is unknown, the SMS has gone out.
+"""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tests.faults.infobip_faults import Fault
+from tests.faults.journal import Journal, Verb
+from tests.upstream import Act, Upstream, answer
+
+Chooser = Callable[[Verb], Fault | None]
+Hook = Callable[[], object]
+
+
+class Provider(Upstream):
+    """Each request is met by the next of the `faults`, or else by what `choose` says; None is the truth.
+
+    `hooks` run, one a request, once it is decided what is answered, and before it is; `delay` is in seconds.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self.pins: dict[str, list[tuple[str, str]]] = {}  # by phone: pinId and PIN of its SMS, oldest first
+        self.by_id: dict[str, str] = {}
+
+    def reset(self) -> None:
+        super().reset()
+        self.faults: deque[Fault | None] = deque()
+        self.hooks: deque[Hook] = deque()
+        self.choose: Chooser = lambda _: None
+        self.delay = 0.0
+
+    def pin(self, phone: str) -> str:
+        """The newest PIN that went out to `phone`."""
+        return self.pins[phone][-1][1]
+
+    def _usual(self, path: str, payload: dict[str, Any]) -> Act:
+        verb: Verb = "verify" if path.endswith("/verify") else "send"
+        with self._lock:
+            fault = self.faults.popleft() if self.faults else self.choose(verb)
+            hook = self.hooks.popleft() if self.hooks else None
+        act = (
+            self._judge(path.split("/")[-2], payload["pin"], fault) if verb == "verify" else self._send(payload, fault)
+        )
+        if hook:
+            hook()
+        time.sleep(self.delay)
+        return act
+
+    def _send(self, payload: dict[str, Any], fault: Fault | None) -> Act:
+        phone: str = payload["to"]
+        call = self._journal.received("send", phone=phone)
+        if fault and fault.given_back:
+            self._journal.replied(call, fault.status)
+            return fault.act
+        pin_id, pin = self._issue(phone)
+        self._journal.replied(call, fault.status if fault else 200, pin_id, pin)
+        return fault.act if fault else answer({"pinId": pin_id, "to": phone[1:], "smsStatus": "MESSAGE_SENT"})
+
+    def _issue(self, phone: str) -> tuple[str, str]:
+        """Any two PINs of one phone differ, and a PIN plus one is never another."""
+        with self._lock:
+            pin_id = f"{next(self._numbers):032X}"
+            issued = self.pins.setdefault(phone, [])
+            pin = f"{(len(issued) * 7 + 1) * 100 % 1_000_000:06}"
+            issued.append((pin_id, pin))
+            self.by_id[pin_id] = pin
+        return pin_id, pin
+
+    def _judge(self, pin_id: str, pin: str, fault: Fault | None) -> Act:
+        call = self._journal.received("verify", pin_id=pin_id, pin=pin)
+        self._journal.replied(call, fault.status if fault else 200)
+        if fault:
+            return fault.act
+        right = self.by_id.get(pin_id) == pin
+        return answer({"pinId": pin_id, "verified": right, **({} if right else {"pinError": "WRONG_PIN"})})

