@@ -216,3 +216,12 @@ def test_the_files_that_the_readme_names_are_there() -> None:
     named = re.findall(r"examples/[\w./-]*\w", README)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_tests_that_hold_the_promises_are_there() -> None:
+    table = (ROOT / "docs/reliability.md").read_text()
+    held = re.findall(r"\(\.\./(tests/[\w/]+\.py)\)((?:,? ?`test_\w+`)*)", table)
+    assert len(held) >= 12
+    for path, names in held:
+        text = (ROOT / path).read_text()
+        assert [name for name in re.findall(r"`(test_\w+)`", names) if f"def {name}(" not in text] == []
