@@ -8,7 +8,7 @@ ProviderUnclear (it may have been sent or judged).
 import logging
 import re
 
-from errors import OtpError, ProviderRefused, ProviderUnclear
+from errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear
 from infobip.answers import StrictAnswer, failure, message_id, read_answer
 from infobip.bulkhead import Bulkhead
 from infobip.transport import Answer, Transport
@@ -102,4 +102,6 @@ class InfobipClient:
     def _failure(self, answer: Answer) -> OtpError:
         if answer.status in (401, 403):
             self._watch.credentials_refused(answer.status)
-        return failure(answer, self._throttle_pause)
+        error = failure(answer, self._throttle_pause)
+        # A refusal says that nothing was done, but not of the 5xx before it.
+        return ProviderTimeout() if answer.unsettled else error

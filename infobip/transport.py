@@ -27,11 +27,15 @@ _FAILURES = (requests.RequestException, HTTPError, OSError)
 
 
 class Answer(NamedTuple):
-    """What came back, whatever its status. The body is empty where it was over 64 KiB."""
+    """What came back, whatever its status. The body is empty where it was over 64 KiB.
+
+    `unsettled` where a 5xx came before, of which nobody knows what it has done.
+    """
 
     status: int
     retry_after: str
     body: bytes
+    unsettled: bool = False
 
 
 class Transport:
@@ -77,15 +81,17 @@ class Transport:
             raise (ProviderTimeout() if call.left else ServiceUnavailable(retry_after=1)) from e
 
     def _try(self, call: "_Call", tries: int) -> Answer:
+        unsettled = False
         try:
             answer = self._exchange(call)
             if answer.status < 500 or tries == 1:
                 return answer
+            unsettled = True
         except _FAILURES:
             if call.left or tries == 1:
                 raise
         time.sleep(random.uniform(*PAUSE))
-        return self._try(call, tries - 1)
+        return self._try(call, tries - 1)._replace(unsettled=unsettled)
 
     def _exchange(self, call: "_Call") -> Answer:
         request = requests.PreparedRequest()

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.faults.client import Client
 from tests.faults.journal import Journal
 from tests.faults.provider import Provider
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Service, free_port
+from tests.parts import Service
 
 # No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
 SETTINGS = {
@@ -50,7 +51,7 @@ class Replicas:
         """Run `amount` of them. What Redis holds survives its end. With a proxy, they reach it through that."""
         journal = Journal()
         kept = {"persist": True, "appendonly": "yes", "appendfsync": "no"}  # written at once, which outlives a kill -9
-        server = ValkeyServer(free_port(), data_dir=directory / "redis", **kept)
+        server = ValkeyServer(_lasting_port(), data_dir=directory / "redis", **kept)
         with ExitStack() as stack:
             provider = stack.enter_context(Provider(journal))
             stack.enter_context(server)
@@ -101,6 +102,14 @@ class Replicas:
         with suppress(ProcessLookupError):
             os.kill(lost, signal.SIGKILL)
         eventually(lambda: lost not in (now := service.workers()) and len(now) >= len(before))
+
+
+def _lasting_port() -> int:
+    """A free one below those that systems hand out: no connection may take it while Redis is down."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _is_ready(service: Service) -> bool:

@@ -74,6 +74,17 @@ def test_a_server_fault_and_then_a_no_is_one_guess(
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
 
 
+@pytest.mark.parametrize("what", ["429", "throttled by its word", "401", "404 html"])
+def test_a_refusal_after_a_server_fault_settles_nothing(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str
+) -> None:
+    """The first try may have been judged: its guess is not given back."""
+    faulty.send(phone)
+    upstream.script.extend([acts.html(503), verifies()[what].act])
+    assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
+
+
 def test_a_bomb_is_never_unpacked(faulty: Service, upstream: Upstream, phone: str) -> None:
     faulty.send(phone)
     (worker,) = (psutil.Process(pid) for pid in faulty.workers())
