@@ -91,5 +91,5 @@ def test_what_is_looked_for_is_found() -> None:
     assert set(told.values()) == {"phone", "PIN", "Authorization"}
     seen = ("PIN: 918273.", "+491511111", "key=canary-client-key", f"/2fa/2/pin/{PIN_ID}/verify", "to 14155552671")
     for line in seen:
-        assert len(leaks.in_log(line)) == 1, line
+        assert leaks.in_log(line), line
     assert leaks.in_log("[918273] pid: 918273 request_id=0123456789abcdef0123456789abcdef 13:12:32,409") == []
