@@ -7,7 +7,7 @@ RUN python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary=:all: -r requirements.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
-COPY *.py .flaskenv ./
+COPY *.py openapi.yaml .flaskenv ./
 COPY alerts/ alerts/
 COPY commands/ commands/
 COPY infobip/ infobip/

@@ -15,6 +15,7 @@ from web import refusals
 from web.address_limits import address_limits
 from web.clients import Clients
 from web.cors import allow_origins
+from web.docs import add_docs
 from web.idempotency import Idempotency
 from web.inbound import Body, client_address, read_body
 from web.proofs import ProofApi
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _add_routes(app, api, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
+    add_docs(app, page=settings.docs == "on")
     allow_origins(app, settings.cors_origins)
     refusals.register(app)
     return app
@@ -138,7 +140,7 @@ def _identify(trusted_proxies: int) -> None:
 
 def _finish(response: Response) -> Response:
     response.headers.add("X-Request-ID", g.request_id)
-    response.headers.add("Cache-Control", "no-store")
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers.add("X-Content-Type-Options", "nosniff")
     if not response.calculate_content_length():  # OPTIONS: what is empty is no HTML
         response.headers.pop("Content-Type", None)

@@ -11,6 +11,7 @@ from connection import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.clients import ClientSettings
+from settings.docs import DocsSettings
 from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
@@ -38,6 +39,7 @@ class Settings(
     MoneySettings,
     ClientSettings,
     GuardSettings,
+    DocsSettings,
     AccountSettings,
 ):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""

@@ -92,6 +92,7 @@ BAD = {
     "ALLOWED_COUNTRIES": ["US,XX"],
     "TRUSTED_PROXIES": ["-1", "all"],
     "PORT": ["0", "65536", "http"],
+    "DOCS": ["true", "ON", "public"],
     "LOG_LEVEL": ["LOUD"],
     "WEB_CONCURRENCY": ["0"],
 }

@@ -1,0 +1,41 @@
+"""The published contract: `/openapi.json` for programs, and at `/docs` a page (Swagger UI) for people.
+
+`openapi.yaml` is the one source of both. The page asks no other host for anything, and none may be its frame.
+"""
+
+import json
+from pathlib import Path
+
+import flask_swagger_ui
+import yaml
+from flask import Flask, Response, abort, send_from_directory
+
+CONTRACT = Path(__file__).parent.parent / "openapi.yaml"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_OURS = Path(__file__).parent / "reference"
+_SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+_FILES = {
+    "page.js": _OURS,
+    "swagger-ui-bundle.js": _SWAGGER_UI,
+    "swagger-ui.css": _SWAGGER_UI,
+    "favicon-32x32.png": _SWAGGER_UI,
+}
+
+
+def add_docs(app: Flask, *, page: bool) -> None:
+    """Have `app` serve the contract, which is read now and not with each request, and the `page` if that is wanted."""
+    contract = json.dumps(yaml.safe_load(CONTRACT.read_text(encoding="utf-8")), separators=(",", ":"))
+    app.add_url_rule("/openapi.json", "contract", lambda: Response(contract, mimetype="application/json"))
+    if page:
+        app.add_url_rule("/docs", "docs", lambda: _file(_OURS, "page.html"))
+        app.add_url_rule("/docs/<file>", "docs_file", lambda file: _file(_FILES.get(file) or abort(404), file))
+
+
+def _file(directory: Path, name: str) -> Response:
+    response = send_from_directory(directory, name)
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
