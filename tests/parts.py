@@ -27,7 +27,7 @@ from sandbox.pins import Message
 from sandbox.relay import Relay
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
-from tests import contract, leaks
+from tests import contract, leaks, openapi
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {
@@ -220,6 +220,7 @@ class Service:
         told = leaks.tell_request(headers, json)
         response = requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
         assert path == "/proofs/redeem" or leaks.in_answer(response, told) == []
+        assert openapi.violations(response) == []
         return response
 
     def send(self, phone: str, **kwargs: Any) -> requests.Response:
