@@ -14,7 +14,7 @@ import requests
 import yaml
 from jsonschema import Draft202012Validator
 
-from web.docs import CONTRACT as FILE
+from web import docs
 
 Json = dict[str, Any]
 
@@ -32,7 +32,7 @@ def _resolved(node: Any, document: Json) -> Any:
     return {**_resolved(named, document), **members} if "$ref" in node else members
 
 
-WRITTEN: Json = yaml.safe_load(FILE.read_text())
+WRITTEN: Json = yaml.safe_load(docs.CONTRACT.read_text())
 CONTRACT: Json = _resolved(WRITTEN, WRITTEN)
 
 

@@ -60,9 +60,10 @@ class Stack:
 
     @classmethod
     @contextmanager
-    def started(cls, tmp_path: Path) -> Iterator["Stack"]:
+    def started(cls, tmp_path: Path, **environment: str) -> Iterator["Stack"]:
         stack = cls(free_port(), free_port())
-        with make_run(tmp_path, PORT=str(stack.port), SANDBOX_PORT=str(stack.inbox_port)) as process:
+        ports = {"PORT": str(stack.port), "SANDBOX_PORT": str(stack.inbox_port)}
+        with make_run(tmp_path, **ports, **environment) as process:
             until_ready(process)
             yield stack
             process.send_signal(signal.SIGINT)
@@ -73,7 +74,11 @@ class Stack:
         text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
         return re.sub(r"//(localhost|127\.0\.0\.1):3001\b", rf"//\1:{self.inbox_port}", text)
 
+    def pins(self, phone: str) -> list[str]:
+        """Those that arrived there, newest first."""
+        answer = requests.get(f"http://127.0.0.1:{self.inbox_port}/inbox", {"to": phone}, timeout=5)
+        return [message["pin"] for message in answer.json()["messages"]]
+
     def pin(self, phone: str) -> str:
-        """The newest one that arrived there."""
-        url = f"http://127.0.0.1:{self.inbox_port}/inbox"
-        return str(requests.get(url, {"to": phone}, timeout=5).json()["messages"][0]["pin"])
+        """The newest one."""
+        return self.pins(phone)[0]

@@ -1,0 +1,70 @@
+"""Verify a phone number:    python verify.py +14155552671
+
+Needs `pip install requests`. OTP_URL says where the service is, OTP_API_KEY is a key of it where it wants one.
+"""
+
+import os
+import sys
+import time
+import uuid
+from typing import Any
+
+import requests
+
+URL = os.environ.get("OTP_URL", "http://localhost:3000")
+KEY = os.environ.get("OTP_API_KEY")
+
+
+class Refused(Exception):  # noqa: N818
+    """The service said no: decide by `code`. Where waiting helps, `wait` says how many seconds."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")  # else a proxy said it
+        said = answer.json() if is_json else {"error": f"HTTP {answer.status_code}.", "code": "unknown"}
+        self.code, self.wait = said["code"], answer.headers.get("Retry-After")
+        wait = f" Wait {self.wait} seconds." if self.wait else ""
+        super().__init__(f"{said['error']}{wait} ({self.code}, request {answer.headers.get('X-Request-ID')})")
+
+
+def post(path: str, body: dict[str, str], headers: dict[str, str]) -> dict[str, Any]:
+    authorization = {"Authorization": f"Bearer {KEY}"} if KEY else {}
+    answer = requests.post(URL + path, json=body, headers={**headers, **authorization}, timeout=30)
+    if not answer.ok:
+        raise Refused(answer)
+    return dict(answer.json())
+
+
+def send(phone: str, tries: int = 3) -> dict[str, Any]:
+    """Send a PIN. Without an answer, ask again with the same key: the service then sends no second SMS."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    for left in reversed(range(tries)):
+        try:
+            return post("/send-otp", {"phoneNumber": phone}, headers)
+        except (requests.RequestException, Refused) as e:
+            if not left or (isinstance(e, Refused) and e.code != "request_in_progress"):
+                raise
+        time.sleep(1)
+    raise AssertionError
+
+
+def main(phone: str) -> None:
+    sent = send(phone)
+    print(f"A PIN is on its way. It lives {sent['expiresIn']} seconds.")
+    while True:
+        body = {"phoneNumber": phone, "pin": input("PIN: ").strip(), "verificationId": sent["verificationId"]}
+        try:
+            post("/verify-otp", body, {})
+            return print("Verified.")
+        except Refused as e:
+            if e.code not in ("invalid_otp", "invalid_pin_format"):
+                raise
+            print(e)  # the person mistyped, or all guesses are used up: Ctrl-C, and send again
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Refused as e:
+        sys.exit(str(e))
+    except requests.RequestException as e:
+        sys.exit(f"The service cannot be reached: {type(e).__name__}.")

@@ -1,0 +1,106 @@
+"""The clients in examples/, as people start them, against what `make run` starts."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from tests.conftest import OPEN
+from tests.cutting_proxy import CuttingProxy
+from tests.parts import ROOT, Sandbox, Service, free_port
+from tests.stack import Stack
+from tests.upstream import Upstream, raw
+
+KEY = "shop-key-0123456789"
+PIN, WRONG = "123456", "000000"
+CLIENTS = {"verify.py": sys.executable, "verify.mjs": "node", "verify.sh": "sh"}
+
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN) as stack:
+        yield stack
+
+
+@pytest.fixture
+def keyed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with an API key, in front of an Infobip that has one PIN for everybody."""
+    sandbox.reset(fixed_pin=PIN)
+    return start(sandbox.url, API_KEYS=f"shop:{KEY}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Run one with a phone and what is typed; it asks the service at `url`."""
+    name, program = request.param, CLIENTS[request.param]
+    if not shutil.which(program):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {program}; on Debian: apt install nodejs")
+
+    def run(url: str, phone: str, *typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        given = {"PATH": os.environ["PATH"], "OTP_URL": url, **environment}
+        command = [program, str(ROOT / "examples" / name), phone]
+        text = "".join(f"{line}\n" for line in typed)
+        return subprocess.run(command, input=text, env=given, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+def test_a_number_is_verified(client: Client, stack: Stack, phone: str) -> None:
+    ran = client(f"http://localhost:{stack.port}", phone, WRONG, "12", PIN)
+    assert ran.returncode == 0, ran.stderr
+    assert "A PIN is on its way." in ran.stdout
+    assert "Invalid or expired OTP. (invalid_otp, request " in ran.stdout
+    assert "Invalid PIN format. (invalid_pin_format, request " in ran.stdout
+    assert ran.stdout.endswith("Verified.\n")
+    assert stack.pins(phone) == [PIN]
+
+
+def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, stack: Stack, phone: str) -> None:
+    client(f"http://localhost:{stack.port}", phone)
+    again = client(f"http://localhost:{stack.port}", phone)
+    assert again.returncode == 1
+    said = re.search(r"Wait (\d+) seconds\. \(too_many_requests, request [0-9a-f]{32}\)", again.stderr)
+    assert said, again.stderr
+    assert 1 <= int(said[1]) <= 30
+    assert stack.pins(phone) == [PIN]
+
+
+def test_without_a_key_it_says_so(client: Client, keyed: Service, phone: str) -> None:
+    ran = client(keyed.url, phone)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("This needs a valid API key. (unauthorized, request ")
+
+
+def test_with_its_key_it_verifies(client: Client, keyed: Service, phone: str) -> None:
+    ran = client(keyed.url, phone, PIN, OTP_API_KEY=KEY)
+    assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(client: Client, stack: Stack, phone: str) -> None:
+    with CuttingProxy.before(f"http://localhost:{stack.port}") as proxy:
+        ran = client(proxy.url, phone, PIN)
+    assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
+    assert proxy.answers == [200, 200, 200]
+    assert stack.pins(phone) == [PIN], "one SMS"
+
+
+def test_nobody_there(client: Client, phone: str) -> None:
+    ran = client(f"http://127.0.0.1:{free_port()}", phone)
+    assert ran.returncode == 1
+    assert "The service cannot be reached" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_proxy_that_says_no_in_html(client: Client, upstream: Upstream, phone: str) -> None:
+    html = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+    upstream.script.append(raw(html))
+    ran = client(upstream.url, phone)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("HTTP 502. (")
