@@ -149,6 +149,7 @@ def _announce(environment: Mapping[str, str], *, real: bool, embedded: bool) -> 
     print(
         f"""
   service   {service}
+  API       {service}/docs (read it, try it)
   Infobip   {infobip}{phone_line}
   Redis     {redis}{limits_lines}
 

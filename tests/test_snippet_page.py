@@ -1,0 +1,157 @@
+"""examples/verify.html in a real browser, on a host of its own, against what `make run` starts."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.browser import PATIENCE
+from tests.parts import ROOT
+from tests.stack import Stack
+
+PIN = "123456"
+# Chromium reads SMS only on phones: the page is handed what it would get there.
+WEB_OTP = """
+window.OTPCredential ??= class {};
+navigator.credentials.get = (options) => new Promise((resolve, reject) => {
+  window.asked = options.otp;
+  window.arrive = (code) => resolve({ code });
+  options.signal.onabort = () => { window.aborted = true; reject(new DOMException("", "AbortError")); };
+});
+"""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def origin(folder: Path) -> Iterator[str]:
+    """Where the page is served, as `python -m http.server` does it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN, CORS_ORIGINS=origin) as stack:
+        (folder / "verify.html").write_text(stack.moved((ROOT / "examples/verify.html").read_text()))
+        yield stack
+
+
+@pytest.fixture
+def visit(browser: Browser, stack: Stack, origin: str) -> Iterator[Callable[..., Page]]:
+    """Open the page as a new visitor, with a script that runs before it. It has no errors of its own."""
+    pages, errors = [], list[str]()
+
+    def visit(script: str = "") -> Page:
+        context = browser.new_context()
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(script)
+        pages.append(context.new_page())
+        pages[-1].on("pageerror", lambda error: errors.append(str(error)))
+        pages[-1].clock.install()
+        pages[-1].goto(f"{origin}/verify.html")
+        return pages[-1]
+
+    yield visit
+    for page in pages:
+        page.context.close()
+    assert errors == []
+
+
+def send(page: Page, phone: str) -> None:
+    page.get_by_label("Phone number").fill(phone)
+    page.get_by_label("Phone number").press("Enter")
+
+
+def test_a_person_types_the_pin(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    pin = page.get_by_label("PIN", exact=True)
+    expect(pin).to_be_focused()
+    expect(pin).to_have_attribute("autocomplete", "one-time-code")
+    expect(pin).to_have_attribute("inputmode", "numeric")
+    pin.fill("000000")
+    pin.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Invalid or expired OTP.")
+    pin.fill(PIN)
+    pin.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    expect(page.locator("form:visible")).to_have_count(0)
+
+
+def test_the_sms_fills_it_in(visit: Callable[..., Page], phone: str) -> None:
+    page = visit(WEB_OTP)
+    send(page, phone)
+    page.wait_for_function("window.asked")
+    assert page.evaluate("window.asked") == {"transport": ["sms"]}
+    page.evaluate(f"window.arrive('{PIN}')")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+
+
+def test_who_types_it_needs_no_sms_any_more(visit: Callable[..., Page], phone: str) -> None:
+    page = visit(WEB_OTP)
+    send(page, phone)
+    page.get_by_label("PIN", exact=True).fill(PIN)
+    page.get_by_label("PIN", exact=True).press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    assert page.evaluate("window.aborted")
+
+
+def test_the_next_send_counts_down(visit: Callable[..., Page], phone: str) -> None:
+    """From the answer's resendIn; in another tab, from the Retry-After of the refusal."""
+    page = visit()
+    send(page, phone)
+    button = page.locator("#send-button")
+    expect(button).to_have_text(re.compile("^Send again in (30|2[0-9]) s$"))
+    expect(button).to_be_disabled()
+    other = visit()
+    send(other, phone)
+    expect(other.get_by_role("status")).to_have_text("Too many requests. Please try again later.")
+    expect(other.locator("#send-button")).to_have_text(re.compile("^Send again in (30|[12]?[0-9]) s$"))
+    page.clock.fast_forward(31_000)
+    expect(button).to_have_text("Send PIN")
+    expect(button).to_be_enabled()
+
+
+def test_another_number_need_not_wait(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    expect(page.locator("#send-button")).to_be_disabled()
+    page.get_by_label("Phone number").fill("+14155552671")
+    expect(page.locator("#send-button")).to_be_enabled()
+
+
+def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], stack: Stack, phone: str) -> None:
+    page = visit()
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
+    page.route("**/send-otp", lambda route: (route.fetch(), route.abort()), times=1)  # the answer is lost
+    send(page, phone)
+    expect(page.get_by_role("status")).to_have_text("The service cannot be reached. Please try again.")
+    page.locator("#send-button").click()
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    first, second = (request.headers["idempotency-key"] for request in asked)
+    assert first == second, "or the second would send another SMS"
+    assert stack.pins(phone) == [PIN], "one SMS"
+    page.get_by_label("Phone number").fill("+442071838750")
+    with page.expect_request("**/send-otp") as third:
+        page.locator("#send-button").click()
+    assert third.value.headers["idempotency-key"] != first
