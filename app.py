@@ -142,6 +142,6 @@ def _finish(response: Response) -> Response:
     response.headers.add("X-Request-ID", g.request_id)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.add("X-Content-Type-Options", "nosniff")
-    if not response.calculate_content_length():  # OPTIONS: what is empty is no HTML
+    if response.calculate_content_length() == 0:  # OPTIONS: what is empty is no HTML; of a file it is None
         response.headers.pop("Content-Type", None)
     return response
