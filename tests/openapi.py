@@ -72,7 +72,7 @@ def _header_violations(declared: Json, answer: requests.Response) -> Iterator[st
 
 
 def _body_violations(declared: Json, answer: requests.Response) -> Iterator[str]:
-    kind = answer.headers["Content-Type"].partition(";")[0]
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
     content = declared["content"].get(kind)
     if content is None:
         yield f"{kind} is not declared"
