@@ -1,47 +1,78 @@
-# make run    the service, a local Infobip and a Redis, all on this machine
-# make test   linters, types and tests
-# make soak   the tests under faults in their long form, under half an hour; SOAK=0.01 makes it a hundredth of that
-# make simulate   a launch day and an attack, and what the guard does: a table and a picture
+# `make help` says what there is, from the words behind ## here.
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install --require-hashes
 NEWMAN := 6.2.2
 
-.PHONY: run test soak simulate clean
+.PHONY: run test lint soak simulate lock upgrade audit sbom clean help
 
-run: .venv/run.stamp
+run: .venv/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: .venv/test.stamp .venv/newman-$(NEWMAN).stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint .venv/newman-$(NEWMAN).stamp ## linters, types and tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+lint: .venv/test.stamp ## linters and types alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
 soak: export SOAK ?= 1
-soak: .venv/test.stamp
+soak: .venv/test.stamp ## the tests under faults in their long form, under half an hour; SOAK=0.01 is a hundredth of it
 	$(BIN)/python -m tests.faults.soak
 	$(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_fuzz_border.py tests/faults/test_fuzz_phone.py
 
-simulate: .venv/test.stamp .venv/pictures.stamp
+simulate: .venv/test.stamp .venv/pictures.stamp ## a launch day and an attack, and what the guard does: a table and a picture
 	$(BIN)/python -m tests.simulate
 
-clean:
+lock: .venv/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
+	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o sandbox/requirements.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements-dev.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group docs -o docs/requirements.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group tools -o requirements-tools.txt
+
+upgrade: ## the same with the newest version of everything
+	$(MAKE) lock LOCK_OPTIONS=--upgrade
+
+audit: .venv/test.stamp .venv/tools.stamp ## known vulnerabilities in what the service runs with
+	@$(BIN)/python -m tests.audit
+
+sbom: .venv/tools.stamp ## sbom.json: what the service runs with, as CycloneDX
+	@$(BIN)/python -m venv --clear --without-pip .venv/shipped
+	@$(PIP) --python .venv/shipped/bin/python install --require-hashes -r requirements.txt
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file sbom.json .venv/shipped/bin/python
+
+clean: ## take away what was installed
 	rm -rf .venv
 
-.venv/run.stamp: requirements.txt sandbox/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r sandbox/requirements.txt
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --universal: one file for every system and every Python from 3.11 on.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" pyproject.toml
+
+.venv/run.stamp: sandbox/requirements.txt | .venv/bin/python
+	$(INSTALL) -r $<
 	@touch $@
 
-.venv/test.stamp: requirements.txt sandbox/requirements.txt requirements-dev.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/test.stamp: requirements-dev.txt | .venv/bin/python
+	$(INSTALL) -r $<
 	@touch $@
 
 .venv/pictures.stamp: docs/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	$(INSTALL) -r $<
+	@touch $@
+
+.venv/tools.stamp: requirements-tools.txt | .venv/bin/python
+	$(INSTALL) -r $<
 	@touch $@
 
 # It runs the Postman collection. Where there is no npm, the tests that need it are skipped and say so.
