@@ -172,30 +172,30 @@ def served(sandbox: Sandbox) -> Iterator[Sandbox]:
 class Service:
     """A gunicorn with the service in it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, host: str = "127.0.0.1") -> None:
         self.process = process
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{host}:{port}"
         self.port = port
         self._log = log
 
     @classmethod
     @contextmanager
-    def started(cls, directory: Path, settings: Mapping[str, str]) -> Iterator["Service"]:
-        """Run it in `directory`, where no `.env` of the developer's is."""
-        port, log = free_port(), directory / "log"
+    def started(cls, directory: Path, settings: Mapping[str, str], host: str = "127.0.0.1") -> Iterator["Service"]:
+        """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`."""
+        port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
         # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
         given = {**ACCOUNT, "PORT": str(port), "FRAUD_GUARD": "off", "LOG_LEVEL": "DEBUG", **settings}
         leaks.tell_settings(given)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
+                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "-b", f"{host}:{port}"],
                 cwd=directory,
                 env={**inherited, **given},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        service = cls(process, port, log)
+        service = cls(process, port, log, host)
         try:
             service.wait_until_up()
             yield service
