@@ -41,9 +41,11 @@ class Pending:
 
     def take(self, phone: str) -> list[Sending]:
         """The sends to `phone` that are now verified, once; the phone is known from now on."""
+        pipe = self._client.pipeline(transaction=False)
+        script(pipe, _TAKE, (_key(phone),))
+        pipe.execute_command("SET", known_key(phone), 1, "PX", self._known)
         with redis_answers():
-            written = self._client.eval(_TAKE, 1, _key(phone))
-            self._client.set(known_key(phone), 1, px=self._known)
+            written, _ = pipe.execute()
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
 
 
