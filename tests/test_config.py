@@ -93,6 +93,8 @@ BAD = {
     "TRUSTED_PROXIES": ["-1", "all"],
     "PORT": ["0", "65536", "http"],
     "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["text", "JSON"],
+    "METRICS_PORT": ["-1", "65536", "none"],
     "WEB_CONCURRENCY": ["0"],
 }
 
