@@ -178,6 +178,7 @@ class Service:
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
         self._log = log
+        self.directory = log.parent
 
     @classmethod
     @contextmanager
