@@ -26,6 +26,8 @@ def configure(settings: TelemetrySettings) -> None:
         processors=[_in_order, structlog.processors.format_exc_info, renderer],
         foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
     )
+    # Nobody reads these of a record; the thread's name is not cheap under gevent.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = _ToSink(Sink(_STDERR, notice))
     handler.setFormatter(formatter)
     root = logging.getLogger()
