@@ -2,12 +2,13 @@
 # make test   linters, types and tests
 # make soak   the tests under faults in their long form, under half an hour; SOAK=0.01 makes it a hundredth of that
 # make simulate   a launch day and an attack, and what the guard does: a table and a picture
+# make dashboard   three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
 
 PYTHON ?= python3
 BIN := .venv/bin
 NEWMAN := 6.2.2
 
-.PHONY: run test soak simulate clean
+.PHONY: run test soak simulate dashboard clean
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m sandbox
@@ -28,6 +29,9 @@ soak: .venv/test.stamp
 
 simulate: .venv/test.stamp .venv/pictures.stamp
 	$(BIN)/python -m tests.simulate
+
+dashboard: .venv/test.stamp .venv/pictures.stamp
+	$(BIN)/python -m tests.dashboard
 
 clean:
 	rm -rf .venv

@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from redis.exceptions import AuthenticationError, ResponseError
+from gevent import Timeout
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from errors import OtpError
 from telemetry import metrics, outcomes, tracing
 from telemetry.record import current
 
 log = logging.getLogger("otp.redis")
+
+_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, Timeout)
 
 
 class Connectivity:
@@ -33,7 +38,7 @@ class Connectivity:
     def failed(self, started: float, error: BaseException) -> None:
         """It did not, or with an error."""
         now, name = time.perf_counter(), type(error).__name__
-        if isinstance(error, ResponseError) and not isinstance(error, AuthenticationError):
+        if not isinstance(error, _UNREACHABLE):
             if now - self._refused > 60:
                 self._refused = now
                 log.error("redis_refused", extra={"error": name})
@@ -61,7 +66,7 @@ class RedisCall:
         metrics.REDIS_SECONDS.observe(taken)
         if error is None:
             _connectivity.answered(self._started)
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception | Timeout):
             _connectivity.failed(self._started, error)
             metrics.REDIS_ERRORS.labels(type(error).__name__).inc()
         tracing.end(self._span, kind.__name__ if kind else "")

@@ -50,6 +50,7 @@ class _Observer:
     def leave(self, _: BaseException | None) -> None:
         if g.pop("record", None):
             metrics.IN_FLIGHT.dec()
+            record.end()
 
     def end(self, response: Response) -> Response:
         known: Record = g.record

@@ -59,7 +59,7 @@ def _serve(listener: Any) -> None:
             with _Socket(fileno=accepted) as connection:
                 connection.settimeout(PATIENCE)
                 connection.sendall(_answer(connection.recv(4096)))
-        except OSError:  # who asks went away, or all files are taken
+        except Exception:  # who asks went away; or a worker was writing: the next look will be right
             _sleep(0.01)
 
 

@@ -33,8 +33,8 @@ def configure(settings: TelemetrySettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")
-    for name in ("otp", "gunicorn.error"):
-        logging.getLogger(name).setLevel(settings.log_level)
+    logging.getLogger("otp").setLevel(settings.log_level)
+    logging.getLogger("gunicorn.error").setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
     logging.getLogger("urllib3").setLevel("CRITICAL")  # its lines quote URLs, and with them pinIds
 
 
@@ -58,7 +58,11 @@ class _ToSink(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not self._sink.write(self.format(record)):
+        try:
+            line = self.format(record)
+        except Exception as e:  # a line that cannot be written is no reason to fail a request
+            line = json.dumps({"event": "log_line_failed", "logger": record.name, "error": type(e).__name__})
+        if not self._sink.write(line):
             metrics.LOG_LINES_DROPPED.inc()
 
 

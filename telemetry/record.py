@@ -34,6 +34,11 @@ def begin(request_id: str) -> Record:
     return record
 
 
+def end() -> None:
+    """It is over: what its greenlet does from here on, for another request of the connection, is not its work."""
+    _current.set(None)
+
+
 def current() -> Record:
     """The record of the request that runs here."""
     return _current.get() or Record()

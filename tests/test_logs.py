@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from telemetry.sink import Sink
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import ROOT, Sandbox, Service, free_port
 from tests.stack import make_run, until_ready
 from tests.test_border import spoken
 from tests.test_stories import wrong
@@ -146,7 +148,7 @@ def test_the_start_shows_the_settings_and_no_secret(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
 ) -> None:
     secrets = {
-        "LOG_SALT": "canary-salt",
+        "LOG_SALT": "canary-salt-of-the-tests",
         "INFOBIP_API_KEY": "canary-key",
         "API_KEYS": "shop:canary-0123456789",
         "ALERT_WEBHOOK_URL": "https://example.com/canary/path",
@@ -272,3 +274,14 @@ def test_a_fork_has_a_thread_of_its_own() -> None:
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         assert sorted(pipe.read().decode().splitlines()) == ["of the child", "of the parent"]
+
+
+def test_a_line_that_cannot_be_written_fails_nothing(tmp_path: Path) -> None:
+    code = (
+        "import logging; from settings.telemetry import TelemetrySettings; from telemetry import logs\n"
+        "logs.configure(TelemetrySettings())\n"
+        "logging.getLogger('otp').error('%d', 'not a number')"
+    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, timeout=20, check=True)
+    assert json.loads(ran.stderr) == {"event": "log_line_failed", "logger": "otp", "error": "TypeError"}
