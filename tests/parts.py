@@ -189,7 +189,14 @@ class Service:
         port, log = free_port(), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
         # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
-        given = {**ACCOUNT, "PORT": str(port), "FRAUD_GUARD": "off", "LOG_LEVEL": "DEBUG", "METRICS_PORT": "0", **settings}
+        given = {
+            **ACCOUNT,
+            "PORT": str(port),
+            "FRAUD_GUARD": "off",
+            "LOG_LEVEL": "DEBUG",
+            "METRICS_PORT": "0",
+            **settings,
+        }
         leaks.tell_settings(given)
         with log.open("wb") as output:
             process = subprocess.Popen(
