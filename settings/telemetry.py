@@ -20,7 +20,7 @@ class TelemetrySettings(Section):
 
     @field_validator("log_salt")
     @classmethod
-    def _long_enough(cls, salt: SecretStr) -> SecretStr:
+    def _hard_to_guess(cls, salt: SecretStr) -> SecretStr:
         if 0 < len(salt.get_secret_value()) < SHORTEST_SALT:
             raise ValueError(f"must have at least {SHORTEST_SALT} characters: who guesses it learns the numbers")
         return salt

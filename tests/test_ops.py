@@ -5,13 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from prometheus_client.metrics import MetricWrapperBase
 
+import errors
+from telemetry import metrics, outcomes
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
 from tests.parts import ROOT, Service, free_port
 from tests.prometheus import PANELS, Prometheus, program
 from tests.upstream import Upstream
+from web.refusals import STATUS
 
 PRICES = '{"currency": "EUR", "default": 0.1}'
 QUIET = {"Redis errors"}  # where nothing is wrong, it has nothing to say
@@ -21,6 +25,16 @@ def test_the_alerts_ring_when_they_must() -> None:
     for command in (["check", "rules", "ops/alerts.yml"], ["test", "rules", "tests/alerts_test.yml"]):
         ran = subprocess.run([program("promtool"), *command], cwd=ROOT, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_metric_and_outcome_stands_in_the_docs() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    exported = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    names = {family.name for metric in exported for family in metric.collect()}
+    assert len(names) == len(exported) == 14
+    assert {name for name in names if f"`{name}" not in text} == set()
+    words = {outcomes.failure(error()) for error in STATUS if error is not errors.InvalidOtp}
+    assert {word for word in words if f"`{word}`" not in text} == set()
 
 
 def test_every_panel_of_the_dashboard_has_an_answer(
