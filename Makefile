@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --require-hashes
 NEWMAN := 6.2.2
 
-.PHONY: run test lint soak simulate lock upgrade audit sbom clean help
+.PHONY: run test lint soak simulate dashboard lock upgrade audit sbom clean help
 
 run: .venv/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
@@ -30,8 +30,12 @@ soak: .venv/test.stamp ## the tests under faults in their long form, under half 
 simulate: .venv/test.stamp .venv/pictures.stamp ## a launch day and an attack, and what the guard does: a table and a picture
 	$(BIN)/python -m tests.simulate
 
+dashboard: .venv/test.stamp .venv/pictures.stamp ## three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
+	$(BIN)/python -m tests.dashboard
+
 lock: .venv/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group otel -o requirements-otel.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o sandbox/requirements.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements-dev.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group docs -o docs/requirements.txt

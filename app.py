@@ -11,6 +11,9 @@ import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
 from spending.admission import Sending
+from telemetry import record
+from telemetry.canonical import observe
+from version import VERSION
 from web import refusals
 from web.address_limits import address_limits
 from web.clients import Clients
@@ -56,14 +59,14 @@ class OtpApi:
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
         body = read_body(request, SendOtp)
-        phone = self._phones.read_sendable(body.phone_number)
+        phone = record.current().phone = self._phones.read_sendable(body.phone_number)
         verification_id = self._service.send(Sending(phone, g.address, client=g.client))
         return {**self._sent, "verificationId": verification_id}
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
-        phone = self._phones.read(body.phone_number)
+        phone = record.current().phone = self._phones.read(body.phone_number)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
         if self._needs_verification_id and body.verification_id is None:
@@ -83,7 +86,7 @@ class OtpApi:
     def readyz(self) -> dict[str, Any]:
         """Answer GET /readyz: Redis answers."""
         self._store.ping()
-        return {"status": "ready"}
+        return {"status": "ready", "version": VERSION}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -103,6 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(partial(_identify, settings.trusted_proxies))
+    observe(app, settings)
     app.after_request(_finish)
     _add_routes(app, api, clients, parts, settings)
     if proofs:

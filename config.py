@@ -1,7 +1,7 @@
 """Settings: read once from the environment and `.env`, typed, frozen, secrets hidden."""
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -15,6 +15,7 @@ from settings.docs import DocsSettings
 from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
+from settings.telemetry import TelemetrySettings
 from settings.types import Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
 
@@ -33,6 +34,7 @@ class SettingsError(ValueError):
 
 
 class Settings(
+    TelemetrySettings,
     VerifyingSettings,
     ProofSettings,
     AlertSettings,
@@ -57,7 +59,6 @@ class Settings(
     trusted_proxies: int = Field(0, ge=0, le=10)
 
     port: int = Field(3000, ge=1, le=65535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     web_concurrency: int = Field(2, ge=1, le=256)
 
     @property
@@ -74,11 +75,6 @@ class Settings(
     @classmethod
     def _by_commas(cls, regions: Any) -> Any:
         return [r for r in regions.split(",") if r.strip()] if isinstance(regions, str) else regions
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, level: Any) -> Any:
-        return str(level).upper()
 
 
 _S = TypeVar("_S", bound=AccountSettings)

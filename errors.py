@@ -28,22 +28,26 @@ OtpError
 
 from typing import ClassVar
 
+THROTTLED = "provider_throttle"  # the reason of a 429 that is Infobip's
+
 
 class OtpError(Exception):
     """A failure with a stable `code` for programs and a `sentence` for people.
 
     `nothing_done` tells that Infobip certainly neither sent nor judged anything, so that what was taken
     for the call (cooldown, quota, guess) may be given back. `retry_after` is in seconds; None where
-    waiting does not help.
+    waiting does not help. `reason` is for logs alone, never in an answer: which rule refused, which kind of no it
+    was, or Infobip's own word.
     """
 
     code: ClassVar[str] = "internal_error"
     sentence: ClassVar[str] = "Something went wrong on our side."
     nothing_done: ClassVar[bool] = True
 
-    def __init__(self, retry_after: float | None = None) -> None:
+    def __init__(self, retry_after: float | None = None, reason: str = "") -> None:
         super().__init__(self.code)
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class InvalidRequest(OtpError):

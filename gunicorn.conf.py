@@ -6,7 +6,6 @@ import resource
 import socket
 import sys
 from contextlib import suppress
-from logging.config import dictConfig
 from pathlib import Path
 
 import gevent
@@ -15,22 +14,29 @@ from gevent import monkey
 monkey.patch_all()  # before anything else takes the unpatched socket, ssl or threading
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Loaded here in the master: the workers share its memory.
-from gunicorn.http.errors import ParseException  # noqa: E402
-from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
-
-import app  # noqa: E402, F401
-from assembly import account  # noqa: E402
 from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
-from errors import InvalidRequest, OtpError  # noqa: E402
-from infobip.comparison import log_differences  # noqa: E402
-from web.refusals import raw_refusal  # noqa: E402
+from telemetry import exposition  # noqa: E402
 
 try:
     # Read here too: a bad setting ends the start. In a worker alone it would be restarted for ever.
     settings = load_settings()
 except SettingsError as e:
     sys.exit(str(e))
+if settings.metrics_port:
+    exposition.prepare()
+
+# Loaded here in the master: the workers share its memory.
+from gunicorn.http.errors import ParseException  # noqa: E402
+from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
+
+import app  # noqa: E402, F401
+from assembly import account  # noqa: E402
+from errors import InvalidRequest, OtpError  # noqa: E402
+from infobip.comparison import log_differences  # noqa: E402
+from telemetry import logs, tracing  # noqa: E402
+from telemetry.shown import shown  # noqa: E402
+from version import VERSION  # noqa: E402
+from web.refusals import raw_refusal  # noqa: E402
 
 wsgi_app = "app:create_app()"
 bind = f"0.0.0.0:{settings.port}"
@@ -49,20 +55,8 @@ timeout = graceful_timeout + 15
 
 control_socket_disable = True
 
-# Not gunicorn's `logconfig_dict`: with it, every request is formatted for an access log that nobody reads.
-dictConfig(
-    {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {
-            "otp": {"level": settings.log_level},
-            "urllib3": {"level": "CRITICAL"},  # its lines quote URLs, and with them pinIds
-        },
-    }
-)
+logs.configure(settings)
+logger_class = logs.GunicornLogger
 
 
 class JsonWorker(GeventWorker):
@@ -71,7 +65,7 @@ class JsonWorker(GeventWorker):
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
         """Answer, whatever it was, and close the connection."""
         if not isinstance(exc, ParseException):
-            logging.getLogger("otp").error("bug: %s outside the application", type(exc).__name__)
+            logging.getLogger("otp").error("bug", extra={"error": type(exc).__name__, "at": "outside the application"})
         error = InvalidRequest() if isinstance(exc, ParseException) else OtpError()
         with suppress(OSError):
             client.sendall(raw_refusal(error))
@@ -82,12 +76,26 @@ worker_class = JsonWorker
 
 def on_starting(_: object) -> None:
     """Once a start, in the master."""
+    logging.getLogger("otp").info("start", extra={"version": VERSION, "settings": shown(settings)})
     if not settings.named_keys():
         logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
 
 
+def when_ready(_: object) -> None:
+    """Once a start, in the master, when it listens."""
+    if settings.metrics_port:
+        exposition.serve(settings.metrics_port)
+
+
+def child_exit(_: object, worker: GeventWorker) -> None:
+    """In the master, after a worker has ended in whatever way."""
+    if settings.metrics_port:
+        exposition.forget(worker.pid)
+
+
 def post_worker_init(worker: GeventWorker) -> None:
     """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
+    tracing.begin()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

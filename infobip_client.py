@@ -13,6 +13,7 @@ from infobip.answers import StrictAnswer, failure, message_id, read_answer
 from infobip.bulkhead import Bulkhead
 from infobip.transport import Answer, Transport
 from infobip.watch import Watch
+from telemetry.calls import provider_call
 
 log = logging.getLogger("otp.infobip")
 
@@ -60,6 +61,7 @@ class InfobipClient:
         self._throttle_pause = throttle_pause
         self._sends, self._verifies = Bulkhead(concurrency // 2), Bulkhead(concurrency // 2)
 
+    @provider_call("send")
     def send_pin(self, phone: str) -> str:
         """Have an SMS with a new PIN sent to `phone` (E.164, with its +); returns the PIN's id. Never repeated.
 
@@ -71,12 +73,13 @@ class InfobipClient:
             raise self._failure(answer)
         sent = read_answer(SendAnswer, answer)
         if sent.sms_status == "MESSAGE_NOT_SENT":
-            log.warning("Infobip did not send: MESSAGE_NOT_SENT")
-            raise ProviderRefused
+            log.warning("provider_refused", extra={"status": 200, "message_id": sent.sms_status})
+            raise ProviderRefused(reason=sent.sms_status)
         if sent.sms_status != "MESSAGE_SENT" or not PIN_ID.fullmatch(sent.pin_id):
             raise ProviderUnclear
         return sent.pin_id
 
+    @provider_call("verify")
     def verify_pin(self, pin_id: str, pin: str) -> bool:
         """True if `pin` is right and Infobip takes it. Repeated once where that can do no harm.
 

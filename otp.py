@@ -96,7 +96,7 @@ class OtpService:
         pin_id = self._store.attempt(phone, self._rules.max_attempts, verification_id)
         if pin_id is None:
             self._usual_time.pause()
-            raise InvalidOtp
+            raise InvalidOtp(reason="no_pin")
         try:
             with self._usual_time.measured():
                 right = self._infobip.verify_pin(pin_id, pin)
@@ -104,6 +104,8 @@ class OtpService:
             if e.nothing_done:
                 self._store.give_back(phone, pin_id)
             raise
-        if not right or not self._store.consume(phone, pin_id):
-            raise InvalidOtp
+        if not right:
+            raise InvalidOtp(reason="wrong_pin")
+        if not self._store.consume(phone, pin_id):
+            raise InvalidOtp(reason="used_pin")
         self._on_verified(phone)

@@ -21,6 +21,7 @@ from redis.exceptions import RedisClusterException
 
 from connection import Client
 from errors import StoreUnavailable
+from telemetry.calls import RedisCall
 
 log = logging.getLogger("otp.redis")
 
@@ -55,10 +56,9 @@ return {redis.call('DEL', KEYS[1])}
 def redis_answers() -> Iterator[None]:
     """Turn whatever Redis fails with into StoreUnavailable, at the latest after 1.5 seconds."""
     try:
-        with Timeout(LONGEST):
+        with RedisCall(), Timeout(LONGEST):
             yield
     except (RedisError, RedisClusterException, OSError, UnicodeError, Timeout) as e:
-        log.error("Redis failed: %s", type(e).__name__)
         raise StoreUnavailable(retry_after=1) from e
 
 
@@ -70,7 +70,7 @@ def replied(reply: Any, *kinds: type) -> list[Any]:
     """
     if isinstance(reply, list) and [type(one) for one in reply] == [*kinds]:
         return reply
-    log.error("Redis failed: it gave an answer of another form")
+    log.error("redis_refused", extra={"error": "an answer of another form"})
     raise StoreUnavailable(retry_after=1)
 
 

@@ -7,14 +7,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, TooManyRequests
+from errors import THROTTLED, OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, TooManyRequests
 from infobip.transport import Answer
 
 log = logging.getLogger("otp.infobip")
 
 MAX_RETRY_AFTER = 3600
 MESSAGE_ID = re.compile(r"[A-Z0-9_]{1,64}")  # it becomes a part of a log line
-THROTTLED = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
+THROTTLES = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
 
 
 class StrictAnswer(BaseModel):
@@ -50,7 +50,7 @@ def read_answer(model: type[_M], answer: Answer) -> _M:
     try:
         return model.model_validate_json(answer.body)
     except ValidationError as e:
-        log.error("Infobip's answer is no %s: status=%d", model.__name__, answer.status)
+        log.error("provider_unclear", extra={"status": answer.status, "expected": model.__name__})
         raise ProviderUnclear from e
 
 
@@ -67,12 +67,12 @@ def message_id(answer: Answer) -> str:
 def failure(answer: Answer, throttle_pause: float) -> OtpError:
     """What an `answer` that is no success means. A throttle that names no pause takes `throttle_pause` seconds."""
     word = message_id(answer)
-    log.error("Infobip refused: status=%d messageId=%s", answer.status, word)
-    if answer.status == 429 or word in THROTTLED:
-        return TooManyRequests(_seconds(answer.retry_after) or throttle_pause)
+    log.error("provider_refused", extra={"status": answer.status, "message_id": word})
+    if answer.status == 429 or word in THROTTLES:
+        return TooManyRequests(_seconds(answer.retry_after) or throttle_pause, THROTTLED)
     if answer.status >= 500:
-        return ProviderTimeout()
-    return ProviderRefused() if answer.status >= 400 else ProviderUnclear()
+        return ProviderTimeout(reason=word)
+    return ProviderRefused(reason=word) if answer.status >= 400 else ProviderUnclear(reason=word)
 
 
 def _seconds(retry_after: str) -> int | None:

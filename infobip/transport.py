@@ -77,8 +77,9 @@ class Transport:
             with Timeout(self._timeout):
                 return self._try(call, tries)
         except (Timeout, *_FAILURES) as e:
-            log.error("no answer from Infobip: %s", type(e).__name__)
-            raise (ProviderTimeout() if call.left else ServiceUnavailable(retry_after=1)) from e
+            log.error("provider_silent", extra={"error": type(e).__name__})
+            reason = type(e).__name__
+            raise (ProviderTimeout(None, reason) if call.left else ServiceUnavailable(1, reason)) from e
 
     def _try(self, call: "_Call", tries: int) -> Answer:
         unsettled = False

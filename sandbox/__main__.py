@@ -32,7 +32,12 @@ ACCOUNT = {
 }
 # One person tries things out from one address, and does not always verify: the limits per address and the guard would
 # only be in the way, and what a .env says of them is most likely the example's.
-GENEROUS = {"SEND_OTP_LIMIT": "1000 per minute", "VERIFY_OTP_LIMIT": "1000 per minute", "FRAUD_GUARD": "monitor"}
+GENEROUS = {
+    "SEND_OTP_LIMIT": "1000 per minute",
+    "VERIFY_OTP_LIMIT": "1000 per minute",
+    "FRAUD_GUARD": "monitor",
+    "METRICS_PORT": "0",  # several may run on one machine
+}
 
 DURABLE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}  # as docker-compose.yml has it
 
@@ -59,6 +64,7 @@ def _run(running: ExitStack) -> None:
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
         environment["REDIS_URL"] = running.enter_context(_redis())
+    environment["LOG_FORMAT"] = given.get("LOG_FORMAT", "console")  # a person reads it
     os.environ.update(environment)
     port = _checked_port()
     environment |= {"PORT": str(port), "SERVICE_URL": f"http://127.0.0.1:{port}"}

@@ -6,7 +6,7 @@ otp:spent:2026-11      the same for the month
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from alerts.alert import Alert
 from errors import BudgetExhausted
@@ -39,6 +39,7 @@ redis.call('HINCRBY', KEYS[1], 'spent', '-' .. ARGV[1])
 class Period(NamedTuple):
     """A day (2026-11-23) or a month (2026-11), and when it is over (Unix seconds)."""
 
+    kind: Literal["day", "month"]
     name: str
     end: float
 
@@ -46,14 +47,14 @@ class Period(NamedTuple):
 def day(now: float) -> Period:
     """The day of `now`, in Unix seconds."""
     midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Period(f"{midnight:%Y-%m-%d}", (midnight + timedelta(days=1)).timestamp())
+    return Period("day", f"{midnight:%Y-%m-%d}", (midnight + timedelta(days=1)).timestamp())
 
 
 def month(now: float) -> Period:
     """The month of `now`, in Unix seconds."""
     today = datetime.fromtimestamp(now, UTC)
     first = datetime(today.year + today.month // 12, today.month % 12 + 1, 1, tzinfo=UTC)
-    return Period(f"{today:%Y-%m}", first.timestamp())
+    return Period("month", f"{today:%Y-%m}", first.timestamp())
 
 
 class Budget:
@@ -89,7 +90,7 @@ class Budget:
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
                 self._tell(self._alert(percent, period, sending.at))
-        return None if fits else BudgetExhausted(period.end - sending.at)
+        return None if fits else BudgetExhausted(period.end - sending.at, f"{period.kind}_budget")
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Give the price back to the period that it was taken from."""

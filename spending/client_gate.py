@@ -15,7 +15,9 @@ class ClientGate:
     """Lets so many sends of each client through: `quotas` by its name. Who has none passes."""
 
     def __init__(self, client: Client, quotas: Mapping[str, RateLimitItem]) -> None:
-        self._gates = {name: TotalGate(client, quota, f"client:{name}") for name, quota in quotas.items()}
+        self._gates = {
+            name: TotalGate(client, quota, f"client:{name}", "client_quota") for name, quota in quotas.items()
+        }
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Count."""

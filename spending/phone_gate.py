@@ -15,16 +15,16 @@ from store import milliseconds, replied
 
 # The braces put both keys into one slot of a Cluster, so that cooldown and limit are one decision: who comes
 # during the cooldown is never counted against the limit. Answers 0 to who may send, else the milliseconds that the
-# cooldown has left, or until the first entry leaves the full window.
+# cooldown has left, or until the first entry leaves the full window; and 1 where it was the window.
 _ENTER = f"""
 {NOW}
 local amount, period = tonumber(ARGV[1]), tonumber(ARGV[2])
 if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
-    return {{math.max(1, redis.call('PTTL', KEYS[1]))}}
+    return {{math.max(1, redis.call('PTTL', KEYS[1])), 0}}
 end
-if (function(KEYS, ARGV) {ACQUIRE} end)({{KEYS[2]}}, {{now, amount, period, 1}}) then return {{0}} end
+if (function(KEYS, ARGV) {ACQUIRE} end)({{KEYS[2]}}, {{now, amount, period, 1}}) then return {{0, 0}} end
 redis.call('DEL', KEYS[1])
-return {{math.max(1, (redis.call('LINDEX', KEYS[2], amount - 1) + period - now) * 1000)}}
+return {{math.max(1, (redis.call('LINDEX', KEYS[2], amount - 1) + period - now) * 1000), 1}}
 """
 _LEAVE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
@@ -51,8 +51,8 @@ class PhoneGate:
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown or the window has room."""
-        (wait,) = replied(replies[0], int)
-        return TooManyRequests(wait / 1000) if wait else None
+        wait, full = replied(replies[0], int, int)
+        return TooManyRequests(wait / 1000, "phone_limit" if full else "cooldown") if wait else None
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Give the cooldown back, and uncount, if it is still this sending's."""

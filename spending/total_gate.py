@@ -16,10 +16,11 @@ _UNCOUNT = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DE
 
 
 class TotalGate:
-    """Lets so many sends through, whoever asks for them; `name` tells its count from another's."""
+    """Lets so many sends through. `name` tells its count from another's, `reason` its refusal."""
 
-    def __init__(self, client: Client, limit: RateLimitItem, name: str = "total") -> None:
+    def __init__(self, client: Client, limit: RateLimitItem, name: str = "total", reason: str = "total_limit") -> None:
         self._limit, self._name = limit, name
+        self._reason = reason
         self._storage = WindowStorage(client=client)
         self._keys = self._storage.sliding_keys(limit.key_for(name))
 
@@ -32,7 +33,7 @@ class TotalGate:
         if replied(replies[0], int) == [1]:
             return None
         window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, self._name)
-        return TooManyRequests(window.reset_time - time.time())
+        return TooManyRequests(window.reset_time - time.time(), self._reason)
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Uncount."""

@@ -1,5 +1,6 @@
 """Handles on the running parts."""
 
+import json
 import os
 import queue
 import signal
@@ -177,15 +178,29 @@ class Service:
         self.url = f"http://{host}:{port}"
         self.port = port
         self._log = log
+        self.directory = log.parent
 
     @classmethod
     @contextmanager
-    def started(cls, directory: Path, settings: Mapping[str, str], host: str = "127.0.0.1") -> Iterator["Service"]:
+    def started(
+        cls,
+        directory: Path,
+        settings: Mapping[str, str],
+        host: str = "127.0.0.1",
+        stderr: int = subprocess.STDOUT,
+    ) -> Iterator["Service"]:
         """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`."""
         port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
         # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
-        given = {**ACCOUNT, "PORT": str(port), "FRAUD_GUARD": "off", "LOG_LEVEL": "DEBUG", **settings}
+        given = {
+            **ACCOUNT,
+            "PORT": str(port),
+            "FRAUD_GUARD": "off",
+            "LOG_LEVEL": "DEBUG",
+            "METRICS_PORT": "0",
+            **settings,
+        }
         leaks.tell_settings(given)
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -193,7 +208,7 @@ class Service:
                 cwd=directory,
                 env={**inherited, **given},
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=stderr,
             )
         service = cls(process, port, log, host)
         try:
@@ -210,6 +225,20 @@ class Service:
 
     def log(self) -> str:
         return self._log.read_text()
+
+    def lines(self, **having: Any) -> list[dict[str, Any]]:
+        """The lines of its log with these members."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return [line for line in lines if having.items() <= line.items()]
+
+    def log_with(self, *answers: requests.Response) -> str:
+        """Its log, once the line of each of these is in it. A worker's lines come in their order."""
+        ids = [answer.headers["X-Request-ID"] for answer in answers]
+        deadline = time.monotonic() + 15
+        while not all(each in self.log() for each in ids):
+            assert time.monotonic() < deadline, "a request has no line in the log"
+            time.sleep(0.01)
+        return self.log()
 
     def workers(self) -> list[int]:
         return [child.pid for child in psutil.Process(self.process.pid).children()]

@@ -127,7 +127,7 @@ def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstre
     upstream.script.append(error(401, "UNAUTHORIZED"))
     with Service.started(tmp_path, {**settings, **gone}) as service:
         assert service.send(next(numbers())).status_code == 502
-        until(lambda: "otp.alerts: provider.credentials_refused: Infobip refuses" in service.log())
+        until(lambda: "provider.credentials_refused: Infobip refuses" in service.log())
     assert "Traceback" not in service.log()
 
 

@@ -94,6 +94,9 @@ BAD = {
     "PORT": ["0", "65536", "http"],
     "DOCS": ["true", "ON", "public"],
     "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["text", "JSON"],
+    "LOG_SALT": ["the-secret-salt"],
+    "METRICS_PORT": ["-1", "65536", "none"],
     "WEB_CONCURRENCY": ["0"],
 }
 

@@ -34,7 +34,7 @@ def address_limits(app: Flask, client: Client) -> Limiter:
 
 def _exceeded(limiter: Limiter, _: RateLimitExceeded) -> Response:
     assert limiter.current_limit
-    return refusal(TooManyRequests(limiter.current_limit.window.reset_time - time.time()))
+    return refusal(TooManyRequests(limiter.current_limit.window.reset_time - time.time(), "address_limit"))
 
 
 def _show(limiter: Limiter, response: Response) -> Response:

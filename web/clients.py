@@ -57,7 +57,7 @@ class Clients:
             rate = getattr(self._limits.get(g.client), verb, None)
             if rate and not self._rates.hit(rate, "client", verb, g.client):
                 window = self._rates.get_window_stats(rate, "client", verb, g.client)
-                raise TooManyRequests(window.reset_time - time.time())
+                raise TooManyRequests(window.reset_time - time.time(), "client_rate")
             return view()
 
         return at_a_rate

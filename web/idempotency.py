@@ -32,6 +32,7 @@ from errors import (
     StoreUnavailable,
 )
 from store import milliseconds, redis_answers, replied
+from telemetry import record
 from web.inbound import content
 from web.refusals import refusal
 
@@ -153,7 +154,8 @@ def _kept(response: Response) -> str:
 
 def _replay(answer: str, age: float) -> Response:
     """The kept `answer`, given `age` seconds ago."""
-    kept = json.loads(answer)
+    kept, replayed = json.loads(answer), record.current()
+    replayed.replayed, replayed.code = True, json.loads(kept["body"]).get("code", "")
     response = Response(kept["body"], kept["status"], mimetype="application/json")
     if (wait := math.ceil(kept["retryAfter"] - age)) > 0:
         response.headers["Retry-After"] = str(wait)

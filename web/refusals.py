@@ -7,10 +7,11 @@ import random
 import traceback
 from http import HTTPStatus
 
-from flask import Flask, Response, g, jsonify
+from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 import errors
+from telemetry import canonical, record
 
 log = logging.getLogger("otp")
 
@@ -56,10 +57,8 @@ def new_request_id() -> str:
 
 def refusal(error: errors.OtpError) -> Response:
     """The JSON answer to `error`."""
-    status = STATUS[type(error)]
-    if status >= 500:
-        log.warning("answered %d %s: %s request_id=%s", status, error.code, type(error).__name__, g.request_id)
-    response = _json(error.code, error.sentence, status)
+    record.current().error = error
+    response = _json(error.code, error.sentence, STATUS[type(error)])
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, errors.Unauthorized):
@@ -69,9 +68,10 @@ def refusal(error: errors.OtpError) -> Response:
 
 def raw_refusal(error: errors.OtpError) -> bytes:
     """The whole HTTP answer to a request that the server in front of the application could not read."""
-    status = HTTPStatus(STATUS[type(error)])
+    status, request_id = HTTPStatus(STATUS[type(error)]), new_request_id()
+    canonical.unreadable(request_id, status.value, error.code)
     body = json.dumps({"error": error.sentence, "code": error.code})
-    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {new_request_id()}\r\n"
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {request_id}\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -86,11 +86,12 @@ def _http_refusal(error: HTTPException) -> Response:
 def _bug(error: Exception) -> Response:
     # The message of an unexpected error may quote a PIN or a URL with a pinId: only its type and place are logged.
     place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error("bug: %s at %s:%s request_id=%s", type(error).__name__, place.filename, place.lineno, g.request_id)
+    log.error("bug", extra={"error": type(error).__name__, "at": f"{place.filename}:{place.lineno}"})
     return refusal(errors.OtpError())
 
 
 def _json(code: str, sentence: str, status: int) -> Response:
+    record.current().code = code
     response: Response = jsonify(error=sentence, code=code)
     response.status_code = status
     return response

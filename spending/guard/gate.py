@@ -45,7 +45,7 @@ class GuardGate:
                 self._count_anyway(sending)
             return None
         self._suspects(sending, f"{self._scope.name}: {why}")
-        return None if counted else TooManyRequests(wait)
+        return None if counted else TooManyRequests(wait, f"guard_{self._scope.name}")
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Uncount."""

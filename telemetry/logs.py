@@ -1,0 +1,98 @@
+"""How log lines look: JSON for machines, or columns for a person at a terminal. One form for all that is logged."""
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+from gunicorn.glogging import Logger
+from structlog.typing import EventDict, Processor
+
+from settings.telemetry import TelemetrySettings
+from telemetry import metrics, tracing
+from telemetry.record import current
+from telemetry.sink import Sink
+
+_STDERR = 2
+_now = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+
+def configure(settings: TelemetrySettings) -> None:
+    """Have this process, and all that it forks, log in `settings.log_format` to standard error."""
+    renderer, notice = (_console(), _notice_shown) if settings.log_format == "console" else (_json(), _notice)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[_in_order, structlog.processors.format_exc_info, renderer],
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
+    )
+    # Nobody reads these of a record; the thread's name is not cheap under gevent.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    handler = _ToSink(Sink(_STDERR, notice))
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING")
+    logging.getLogger("otp").setLevel(settings.log_level)
+    logging.getLogger("gunicorn.error").setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
+    logging.getLogger("urllib3").setLevel("CRITICAL")  # its lines quote URLs, and with them pinIds
+
+
+class GunicornLogger(Logger):  # type: ignore[misc]
+    """gunicorn's own lines in the form of all others, and no access log: each request has its line already."""
+
+    def setup(self, cfg: Any) -> None:
+        """Called at the start, and when the configuration is read again."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.propagate = True
+
+
+class _ToSink(logging.Handler):
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def createLock(self) -> None:  # noqa: N802
+        """None: a sink takes lines from everywhere."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as e:  # a line that cannot be written is no reason to fail a request
+            line = json.dumps({"event": "log_line_failed", "logger": record.name, "error": type(e).__name__})
+        if not self._sink.write(line):
+            metrics.LOG_LINES_DROPPED.inc()
+
+
+def _in_order(_: Any, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event.pop("_record")
+    del event["_from_structlog"]
+    head = {"event": event.pop("event"), "level": record.levelname.lower(), "logger": record.name}
+    return {**_now(None, "", {}), **head, **_of_request(), **event}
+
+
+def _of_request() -> dict[str, str]:
+    record = current()
+    ids = {"request_id": record.request_id} if record.request_id else {}
+    return {**ids, "trace_id": tracing.trace_id(record.span)} if record.span else ids
+
+
+def _json() -> Processor:
+    return structlog.processors.JSONRenderer(serializer=json.dumps, default=str)
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _notice(dropped: int) -> str:
+    line = _now(None, "", {"event": "log_lines_dropped", "level": "error", "logger": "otp.log", "count": dropped})
+    return json.dumps(line)
+
+
+def _notice_shown(dropped: int) -> str:
+    return f"{dropped} log lines were dropped: nobody took them"

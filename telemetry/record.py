@@ -1,0 +1,44 @@
+"""What is known of the request that runs: written down where it happens, told when it ends."""
+
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from errors import OtpError
+
+
+class Record:
+    """One request. Greenlets that run for no request, and commands, get one that nobody reads."""
+
+    __slots__ = ("code", "error", "phone", "provider", "redis", "replayed", "request_id", "span", "started")
+
+    def __init__(self, request_id: str = "") -> None:
+        self.request_id = request_id
+        self.started = time.perf_counter()
+        self.phone = ""  # E.164, once it is known to be one; never leaves but masked
+        self.provider: float | None = None  # seconds that Infobip took; None if it was not asked
+        self.redis = 0.0  # seconds that Redis took
+        self.code = ""
+        self.error: OtpError | None = None
+        self.replayed = False  # whether the answer is that of an earlier request
+        self.span: Any = None  # of OpenTelemetry, where it is on
+
+
+_current: ContextVar[Record | None] = ContextVar("record", default=None)
+
+
+def begin(request_id: str) -> Record:
+    """The record of the request that begins here, in this greenlet."""
+    record = Record(request_id)
+    _current.set(record)
+    return record
+
+
+def end() -> None:
+    """It is over: what its greenlet does from here on, for another request of the connection, is not its work."""
+    _current.set(None)
+
+
+def current() -> Record:
+    """The record of the request that runs here."""
+    return _current.get() or Record()
