@@ -43,8 +43,8 @@ class _Observer:
 
     def begin(self) -> None:
         g.record = record.begin(g.request_id)
-        route = request.url_rule.rule if request.url_rule else OTHER
-        g.record.span = tracing.start_request(f"{request.method} {route}", request.headers)
+        name = f"{request.method} {request.url_rule.rule}" if request.url_rule else OTHER  # not any word for a method
+        g.record.span = tracing.start_request(name, request.headers)
         metrics.IN_FLIGHT.inc()
 
     def leave(self, _: BaseException | None) -> None:

