@@ -24,7 +24,7 @@ from tests.upstream import Upstream
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
-MOST_RUNNING = 6  # services at a time, more than any test needs
+MOST_RUNNING = 12  # services at a time, more than any test needs
 _numbers = itertools.count(10000000)
 
 

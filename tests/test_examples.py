@@ -27,7 +27,7 @@ COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_tex
 NEWMAN = ROOT / ".venv/npm/node_modules/.bin/newman"
 REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
 # Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
-CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "x", "kid"}
+CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}
 REFUSALS = {(status, error.code, error.sentence) for error, status in refusals.STATUS.items()} | {
     (404, "not_found", "Not Found."),
     (405, "method_not_allowed", "Method Not Allowed."),
