@@ -217,7 +217,7 @@ class Service:
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-            process.wait(30)
+            process.wait(60)
         assert leaks.in_log(service.log()) == []
 
     def wait_until_up(self) -> None:
