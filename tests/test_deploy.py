@@ -131,7 +131,9 @@ def test_what_is_tested_is_what_ships() -> None:
 
 
 def test_make_help_has_a_line_for_each_target() -> None:
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line.split()[1] for line in said.splitlines()] == targets.split()
     assert "the service, a local Infobip and a Redis" in said

@@ -100,7 +100,7 @@ def is_stable(answer: bytes) -> None:
 
 
 def test_any_body_and_any_headers(border: Service) -> None:
-    @examples(short=250, long=6000)
+    @examples(short=100, long=6000)
     @given(path=PATHS, given_headers=HEADERS, content=CONTENTS, with_type=st.booleans())
     def fuzz(path: str, given_headers: list[tuple[str, str]], content: bytes, with_type: bool) -> None:
         is_stable(ask(border, request("POST", path, [*(JSON if with_type else []), *given_headers], content)))
@@ -110,7 +110,7 @@ def test_any_body_and_any_headers(border: Service) -> None:
 
 
 def test_any_json(border: Service) -> None:
-    @examples(short=150, long=2000)
+    @examples(short=60, long=2000)
     @given(path=PATHS, content=st.one_of(BODIES, GOOD))
     def fuzz(path: str, content: bytes) -> None:
         is_stable(ask(border, request("POST", path, JSON, content)))
@@ -122,7 +122,7 @@ def test_any_json(border: Service) -> None:
 def test_any_method_and_any_bytes(border: Service) -> None:
     """Also what is no HTTP; who sends nothing, or half a request, is told nothing or 400."""
 
-    @examples(short=150, long=2000)
+    @examples(short=60, long=2000)
     @given(
         method=METHODS,
         path=PATHS | st.text("/sendverify-otp%?#.\\", max_size=12),

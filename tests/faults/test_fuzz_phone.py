@@ -55,7 +55,7 @@ def is_cut_from(part: str, whole: str) -> bool:
     return any(whole.startswith(part[:cut]) and whole.endswith(part[cut:]) for cut in cuts)
 
 
-@examples(short=1000, long=20_000)
+@examples(short=150, long=20_000)
 @given(raw=st.one_of(spellings(), st.text(max_size=30)), region=st.sampled_from([None, "US", "DE", "IT", "AR", "RU"]))
 @example(raw="+44 (0)20 7183 8750", region=None)
 @example(raw="(415) 555-2671", region="US")
@@ -75,7 +75,7 @@ def test_a_number_that_is_read_is_the_digits_that_were_typed(raw: str, region: s
             assert book.read_sendable(raw) == phone
 
 
-@examples(short=500, long=10_000)
+@examples(short=100, long=10_000)
 @given(number=st.sampled_from(NUMBERS), data=st.data())
 def test_a_whole_number_with_its_plus_is_itself_however_it_is_spaced(number: str, data: st.DataObject) -> None:
     """No national rule turns an international number into another one."""
