@@ -73,8 +73,8 @@ class CommandLine:
         return lines[IDS[0]], lines[IDS[1]]
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 15
+def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+    until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
