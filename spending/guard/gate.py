@@ -29,7 +29,8 @@ class GuardGate:
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Count, if there is room."""
         if self._scope.of(sending):
-            pipe.execute_command("EXISTS", known_key(sending.phone))
+            if self._scope.lets_known_pass:
+                pipe.execute_command("EXISTS", known_key(sending.phone))
             arguments = self._scope.judge_arguments(sending, anyway=not self._blocks)
             script(pipe, self._scripts.judge, self._keys(sending), *arguments)
 
@@ -37,10 +38,11 @@ class GuardGate:
         """A refusal has the seconds until there is room, if nothing else happens."""
         if not replies:
             return None
-        known, (counted, wait, why) = replies[0], replied(replies[1], int, int, str)
+        *known, judged = replies
+        counted, wait, why = replied(judged, int, int, str)
         if not why:
             return None
-        if known and self._scope.lets_known_pass:
+        if known == [1]:
             if not counted:
                 self._count_anyway(sending)
             return None

@@ -8,7 +8,7 @@ otp:guard:address:192.0.2.1   a day from the first
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,18 +42,18 @@ class Scope:
 
     Args:
         of: which one a sending falls into; "" for none.
-        allowance: how much may be unverified; the script's.
+        allowance: how much may be unverified, in JSON; the script's.
         lets_known_pass: whether a phone that was verified lately passes, whatever is used up.
     """
 
     name: str
     of: Callable[[Sending], str]
-    allowance: Mapping[str, float]
+    allowance: str
     lets_known_pass: bool = True
 
     def judge_arguments(self, sending: Sending, *, anyway: bool) -> tuple[str | float, ...]:
         """Of the `judge` script; `anyway` counts where there is no room, too."""
-        return sending.at, country(sending), json.dumps(dict(self.allowance)), int(anyway)
+        return sending.at, country(sending), self.allowance, int(anyway)
 
 
 def scopes(settings: GuardSettings) -> list[Scope]:
@@ -70,9 +70,9 @@ def scopes(settings: GuardSettings) -> list[Scope]:
     by_prefix = {"pending": few, "hour": few, "least": few, "ratio": settings.guard_prefix_ratio}
     by_address = {"countries": settings.guard_address_countries}
     return [
-        Scope("country", country, {**common, **by_country}),
-        Scope("prefix", lambda sending: sending.phone[:-4], {**common, **by_prefix}),
-        Scope("address", lambda sending: sending.address, by_address, lets_known_pass=False),
+        Scope("country", country, json.dumps({**common, **by_country})),
+        Scope("prefix", lambda sending: sending.phone[:-4], json.dumps({**common, **by_prefix})),
+        Scope("address", lambda sending: sending.address, json.dumps(by_address), lets_known_pass=False),
     ]
 
 
