@@ -63,19 +63,12 @@ help: ## this list
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml
 
-.venv/run.stamp: sandbox/requirements.txt | .venv/bin/python
-	$(INSTALL) -r $<
-	@touch $@
+.venv/run.stamp: sandbox/requirements.txt
+.venv/test.stamp: requirements-dev.txt
+.venv/pictures.stamp: docs/requirements.txt
+.venv/tools.stamp: requirements-tools.txt
 
-.venv/test.stamp: requirements-dev.txt | .venv/bin/python
-	$(INSTALL) -r $<
-	@touch $@
-
-.venv/pictures.stamp: docs/requirements.txt | .venv/bin/python
-	$(INSTALL) -r $<
-	@touch $@
-
-.venv/tools.stamp: requirements-tools.txt | .venv/bin/python
+.venv/run.stamp .venv/test.stamp .venv/pictures.stamp .venv/tools.stamp: | .venv/bin/python
 	$(INSTALL) -r $<
 	@touch $@
 

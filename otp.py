@@ -97,15 +97,17 @@ class OtpService:
         if pin_id is None:
             self._usual_time.pause()
             raise InvalidOtp(reason="no_pin")
-        try:
-            with self._usual_time.measured():
-                right = self._infobip.verify_pin(pin_id, pin)
-        except OtpError as e:
-            if e.nothing_done:
-                self._store.give_back(phone, pin_id)
-            raise
-        if not right:
+        if not self._is_right(phone, pin_id, pin):
             raise InvalidOtp(reason="wrong_pin")
         if not self._store.consume(phone, pin_id):
             raise InvalidOtp(reason="used_pin")
         self._on_verified(phone)
+
+    def _is_right(self, phone: str, pin_id: str, pin: str) -> bool:
+        try:
+            with self._usual_time.measured():
+                return self._infobip.verify_pin(pin_id, pin)
+        except OtpError as e:
+            if e.nothing_done:
+                self._store.give_back(phone, pin_id)
+            raise

@@ -39,6 +39,13 @@ GENEROUS = {
     "METRICS_PORT": "0",  # several may run on one machine
 }
 
+INFOBIP = "the real Infobip: SMS cost money"
+SANDBOX = f"""the sandbox, {SANDBOX_URL} (its SMS appear below)
+  phone     http://localhost:{SANDBOX_PORT} (see the SMS, try the service)"""
+LIMITS = """
+  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address
+  guard     FRAUD_GUARD={FRAUD_GUARD}"""
+
 DURABLE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}  # as docker-compose.yml has it
 
 
@@ -55,16 +62,12 @@ def main() -> None:
 
 
 def _run(running: ExitStack) -> None:
-    written, given = ({k: v for k, v in each.items() if v} for each in (dotenv_values(ENV_FILE), os.environ))
-    environment: dict[str, str] = {**written, **given}
-    real = not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE"))
+    environment, real = _environment()
     if not real:
-        environment = {**_proof_key(environment), **written, **GENEROUS, **given, **ACCOUNT}
         _must_be_free(SANDBOX_PORT, "the sandbox")
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
         environment["REDIS_URL"] = running.enter_context(_redis())
-    environment["LOG_FORMAT"] = given.get("LOG_FORMAT", "console")  # a person reads it
     os.environ.update(environment)
     port = _checked_port()
     environment |= {"PORT": str(port), "SERVICE_URL": f"http://127.0.0.1:{port}"}
@@ -81,6 +84,16 @@ def _run(running: ExitStack) -> None:
     while all(process.poll() is None for process in processes):
         time.sleep(0.2)
     sys.exit("A part of the service has ended by itself; see above.")
+
+
+def _environment() -> tuple[dict[str, str], bool]:
+    """That of the service, and whether it talks to the real Infobip."""
+    written, given = ({k: v for k, v in each.items() if v} for each in (dotenv_values(ENV_FILE), os.environ))
+    written["LOG_FORMAT"] = "console"  # a person reads it
+    environment: dict[str, str] = {**written, **given}
+    if not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE")):
+        return environment, True
+    return {**_proof_key(environment), **written, **GENEROUS, **given, **ACCOUNT}, False
 
 
 def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
@@ -150,21 +163,14 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 def _announce(environment: Mapping[str, str], *, real: bool, embedded: bool) -> None:
     json = "-H 'Content-Type: application/json'"
     service = f"http://localhost:{environment['PORT']}"
-    infobip = "the real Infobip: SMS cost money" if real else f"the sandbox, {SANDBOX_URL} (its SMS appear below)"
-    phone_line = "" if real else f"\n  phone     http://localhost:{SANDBOX_PORT} (see the SMS, try the service)"
     redis = f"embedded, empty at each start, {environment['REDIS_URL']}" if embedded else "yours, by REDIS_URL"
-    generous = (
-        "\n  limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address"
-        "\n  guard     FRAUD_GUARD={FRAUD_GUARD}"
-    )
-    limits_lines = "" if real else generous.format_map(environment)
     phone = "+14155552671"
     print(
         f"""
   service   {service}
   API       {service}/docs (read it, try it)
-  Infobip   {infobip}{phone_line}
-  Redis     {redis}{limits_lines}
+  Infobip   {INFOBIP if real else SANDBOX}
+  Redis     {redis}{"" if real else LIMITS.format_map(environment)}
 
 Send a PIN:
   curl {service}/send-otp {json} -d '{{"phoneNumber":"{phone}"}}'

@@ -114,19 +114,18 @@ class Idempotency:
         raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
 
     def _run(self, asked: _Asked, view: View) -> Response:
+        finish: Callable[..., object] = self._finish
         try:
             response = make_response(view())
         except OtpError as e:
+            if isinstance(e, _REDIS_FAILED):  # who has waited for Redis in vain does not wait for it again
+                finish = partial(gevent.spawn, self._finish)
             # A send that Redis fails was not sent yet: after the SMS, the error is PinNotSaved.
-            # Who has waited for Redis in vain does not wait for it again.
-            finish = partial(gevent.spawn, self._finish) if isinstance(e, _REDIS_FAILED) else self._finish
             if e.nothing_done or isinstance(e, StoreUnavailable):
                 finish(_RELEASE, asked)
                 raise
             response = refusal(e)
-            finish(_STORE, asked, _kept(response))
-            return response
-        self._finish(_STORE, asked, _kept(response))
+        finish(_STORE, asked, _kept(response))
         return response
 
     def _finish(self, script: str, asked: _Asked, *answer: str) -> None:
