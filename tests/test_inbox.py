@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from sandbox.model import Channel, EmailTemplateRequest, SendRequest
+from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import Sandbox, Service
 from tests.test_stories import wrong
 
 TO = "+4915112345678"

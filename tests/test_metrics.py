@@ -14,10 +14,11 @@ import redis
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import Sandbox, Service
 from tests.test_stories import wrong
 from tests.upstream import PIN_ID, Upstream
 

@@ -8,11 +8,12 @@ import redis
 from prometheus_client.metrics import MetricWrapperBase
 
 import errors
+from sandbox.ports import free_port
 from telemetry import metrics, outcomes
 from tests import upstream as up
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.parts import ROOT, Service, free_port
+from tests.parts import ROOT, Service
 from tests.prometheus import PANELS, Prometheus, program
 from tests.upstream import Upstream
 from web.refusals import STATUS

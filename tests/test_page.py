@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from sandbox.ports import free_port
 from tests.browser import Screen
-from tests.parts import LAX, Sandbox, Service, free_port
+from tests.parts import LAX, Sandbox, Service
 from tests.test_stories import wrong
 
 Visit = Callable[..., Screen]

@@ -17,8 +17,9 @@ import pytest
 import redis
 import requests
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.parts import ROOT, Sandbox, Service, free_port, refusal
+from tests.parts import ROOT, Sandbox, Service, refusal
 from tests.signing import BAD, KEY, OLD, OLDER, SETTINGS, Json, key_id, signed
 from tests.test_stories import wrong
 

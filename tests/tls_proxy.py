@@ -8,6 +8,8 @@ from pathlib import Path
 
 import trustme
 
+from tests.accepting import accepted
+
 
 class TlsProxy:
     """Passes bytes on to 127.0.0.1:`port`. `authority` is the file that a client must trust."""
@@ -31,11 +33,7 @@ class TlsProxy:
         self._listener.close()
 
     def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
+        for client in accepted(self._listener):
             with suppress(ssl.SSLError):
                 self._connect(self._context.wrap_socket(client, server_side=True))
 

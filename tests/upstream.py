@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from tests.accepting import accepted
+
 PIN_ID = "0123456789ABCDEF0123456789ABCDEF"
 SENT = {"pinId": PIN_ID, "to": "4915110000000", "ncStatus": "NC_DESTINATION_REACHABLE", "smsStatus": "MESSAGE_SENT"}
 RIGHT = {"pinId": PIN_ID, "msisdn": "4915110000000", "verified": True, "attemptsRemaining": 0}
@@ -111,11 +113,7 @@ class Upstream:
             connection.shutdown(socket.SHUT_RDWR)  # wakes who reads from it, and that one closes it
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
+        for connection in accepted(self._listener):
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

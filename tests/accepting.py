@@ -1,0 +1,14 @@
+"""The clients of a listener."""
+
+import socket
+from collections.abc import Iterator
+
+
+def accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """Each connection, until the listener is closed."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        yield connection
