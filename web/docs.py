@@ -16,6 +16,8 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# Read once, in gunicorn's master: the workers share it.
+_JSON = json.dumps(yaml.safe_load(CONTRACT.read_text(encoding="utf-8")), separators=(",", ":"))
 _OURS = Path(__file__).parent / "reference"
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _FILES = {
@@ -27,9 +29,8 @@ _FILES = {
 
 
 def add_docs(app: Flask, *, page: bool) -> None:
-    """Have `app` serve the contract, which is read now and not with each request, and the `page` if that is wanted."""
-    contract = json.dumps(yaml.safe_load(CONTRACT.read_text(encoding="utf-8")), separators=(",", ":"))
-    app.add_url_rule("/openapi.json", "contract", lambda: Response(contract, mimetype="application/json"))
+    """Have `app` serve the contract, and the `page` if that is wanted."""
+    app.add_url_rule("/openapi.json", "contract", lambda: Response(_JSON, mimetype="application/json"))
     if page:
         app.add_url_rule("/docs", "docs", lambda: _file(_OURS, "page.html"))
         app.add_url_rule("/docs/<file>", "docs_file", lambda file: _file(_FILES.get(file) or abort(404), file))
