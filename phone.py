@@ -71,7 +71,7 @@ class PhoneBook:
         return number, kind
 
 
-@lru_cache(maxsize=1024)  # a request asks more than once
+@lru_cache(maxsize=4096)  # a request asks more than once
 def region_of(phone: str) -> str:
     """The ISO 3166 region of `phone` (E.164), also where several share a calling code; "" if it has none."""
     return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""

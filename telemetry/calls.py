@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
 
 from gevent import Timeout
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from errors import OtpError
 from telemetry import metrics, outcomes, tracing
-from telemetry.record import current
+from telemetry.record import current, running
 
 log = logging.getLogger("otp.redis")
 
@@ -55,28 +54,30 @@ class RedisCall:
 
     __slots__ = ("_span", "_started")
 
-    def __enter__(self) -> Self:
-        self._span = tracing.start("redis", {"db.system.name": "redis"})
+    def __enter__(self) -> None:
+        self._span = tracing.start("redis", {"db.system.name": "redis"}) if tracing.on() else None
         self._started = time.perf_counter()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         taken = time.perf_counter() - self._started
-        current().redis += taken
-        metrics.REDIS_SECONDS.observe(taken)
+        if known := running():
+            known.redis.append(taken)
+        else:
+            metrics.REDIS_SECONDS.observe(taken)
         if error is None:
             _connectivity.answered(self._started)
         elif isinstance(error, Exception | Timeout):
             _connectivity.failed(self._started, error)
             metrics.REDIS_ERRORS.labels(type(error).__name__).inc()
-        tracing.end(self._span, kind.__name__ if kind else "")
+        if self._span:
+            tracing.end(self._span, kind.__name__ if kind else "")
 
 
 @contextmanager
 def provider_call(operation: str) -> Iterator[None]:
     """A call to Infobip, from the request to what its answer means."""
-    record, started, failed = current(), time.perf_counter(), ""
-    span = tracing.start(f"infobip {operation}", {"otp.operation": operation})
+    started, failed = time.perf_counter(), ""
+    span = tracing.start(f"infobip {operation}", {"otp.operation": operation}) if tracing.on() else None
     try:
         yield
     except OtpError as e:
@@ -84,6 +85,5 @@ def provider_call(operation: str) -> Iterator[None]:
         metrics.PROVIDER_ERRORS.labels(operation, failed).inc()
         raise
     finally:
-        record.provider = (record.provider or 0.0) + time.perf_counter() - started
-        metrics.PROVIDER_SECONDS.labels(operation).observe(time.perf_counter() - started)
+        current().provider.append((operation, time.perf_counter() - started))
         tracing.end(span, failed)

@@ -1,20 +1,24 @@
 """One line for each request, at its end, and the counts and the span of it."""
 
+import atexit
 import logging
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
+import gevent
 from flask import Flask, Response, g, request
 
 from config import Settings
 from spending.prices import MILLION
-from telemetry import metrics, record, tracing
+from telemetry import logs, metrics, record, tracing
 from telemetry.masking import Mask, MaskedPhone
+from telemetry.metrics import Tally
 from telemetry.outcomes import PAID, outcome
 from telemetry.record import Record
 
 log = logging.getLogger("otp.request")
 
+A_MOMENT = 0.05  # seconds; what a killed worker has not told is lost
 OTHER = "other"  # every path that is no route of ours
 
 
@@ -32,10 +36,27 @@ def unreadable(request_id: str, status: int, code: str) -> None:
     log.info("request", extra={"route": OTHER, "status": status, "code": code, "request_id": request_id})
 
 
+class _Ended(NamedTuple):
+    """A request that has ended, at `at` (Unix seconds), after `taken` seconds."""
+
+    record: Record
+    route: str
+    status: int
+    client: str
+    taken: float
+    at: float
+
+
 class _Observer:
+    """Tells of what has ended a moment later, many at a time: between two requests, it costs several times as much."""
+
     def __init__(self, settings: Settings) -> None:
         self._mask = Mask(settings.log_salt.get_secret_value())
         self._prices = settings.sms_prices
+        self._in_flight = 0
+        self._ended: list[_Ended] = []
+        self._telling: gevent.Greenlet | None = None
+        atexit.register(self.tell)
         metrics.built()
         for period, amount in zip(("day", "month"), settings.budgets, strict=True):
             if self._prices and amount:
@@ -43,55 +64,84 @@ class _Observer:
 
     def begin(self) -> None:
         g.record = record.begin(g.request_id)
-        name = f"{request.method} {request.url_rule.rule}" if request.url_rule else OTHER  # not any word for a method
-        g.record.span = tracing.start_request(name, request.headers)
-        metrics.IN_FLIGHT.inc()
-
-    def leave(self, _: BaseException | None) -> None:
-        if g.pop("record", None):
-            metrics.IN_FLIGHT.dec()
-            record.end()
+        if tracing.on():
+            name = f"{request.method} {request.url_rule.rule}" if request.url_rule else OTHER  # no word of the caller's
+            g.record.span = tracing.start_request(name, request.headers)
+        self._in_flight += 1
+        self._soon()
 
     def end(self, response: Response) -> Response:
         known: Record = g.record
-        route = request.url_rule.rule if request.url_rule else OTHER
-        phone, became = self._mask.of(known.phone), outcome(known, route)
+        route, status = request.url_rule.rule if request.url_rule else OTHER, response.status_code
         taken = time.perf_counter() - known.started
-        self._count(known, route, phone, became)
-        metrics.REQUESTS.labels(route, str(response.status_code), known.code or "ok").inc()
-        metrics.REQUEST_SECONDS.labels(route).observe(taken)
-        facts = _facts(known, route, response.status_code, phone, became)
-        log.log(
-            logging.WARNING if response.status_code >= 500 else logging.INFO,
-            "request",
-            extra={**facts, "duration_ms": _milliseconds(taken)},
-        )
-        spoken = {"http.route": route, "http.response.status_code": response.status_code, "otp.outcome": became}
-        tracing.end(known.span, known.code if response.status_code >= 500 else "", spoken)
+        self._ended.append(_Ended(known, route, status, g.client, taken, time.time()))
+        if known.span:
+            spoken = {"http.route": route, "http.response.status_code": status, "otp.outcome": outcome(known, route)}
+            tracing.end(known.span, known.code if status >= 500 else "", spoken)
         return response
 
-    def _count(self, known: Record, route: str, phone: MaskedPhone, became: str) -> None:
+    def leave(self, _: BaseException | None) -> None:
+        if g.pop("record", None):
+            self._in_flight -= 1
+            self._soon()
+            record.end()
+
+    def tell(self) -> None:
+        """Tell of all that has ended until now."""
+        self._telling = None
+        ended, self._ended = self._ended, []
+        metrics.IN_FLIGHT.set(self._in_flight)
+        tally = Tally()
+        for each in ended:
+            phone, became = self._mask.of(each.record.phone), outcome(each.record, each.route)
+            self._count(tally, each, phone, became)
+            level = logging.WARNING if each.status >= 500 else logging.INFO
+            if log.isEnabledFor(level):
+                logs.write(each.at, _facts(level, each, phone, became))
+        tally.tell()
+
+    def _soon(self) -> None:
+        if not self._telling:
+            self._telling = gevent.spawn_later(A_MOMENT, self.tell)
+
+    def _count(self, tally: Tally, ended: _Ended, phone: MaskedPhone, became: str) -> None:
+        known, route = ended.record, ended.route
+        for seconds in known.redis:
+            tally.observe(metrics.REDIS_SECONDS, seconds=seconds)
+        for operation, seconds in known.provider:
+            tally.observe(metrics.PROVIDER_SECONDS, operation, seconds=seconds)
+        tally.observe(metrics.REQUEST_SECONDS, route, seconds=ended.taken)
+        tally.count(metrics.REQUESTS, route, str(ended.status), known.code or "ok")
         if known.error is not None and became == "limited":
-            metrics.REFUSALS.labels(known.error.reason).inc()
-        if route == "/verify-otp" and phone.country:
-            metrics.VERIFIES.labels(phone.country, became).inc()
-        if route == "/send-otp" and phone.country:
-            metrics.SENDS.labels("sms", phone.country, became).inc()
-            if self._prices and became in PAID:
-                spent = self._prices.of(phone.country) / MILLION
-                metrics.SPEND.labels(self._prices.currency, phone.country).inc(spent)
+            tally.count(metrics.REFUSALS, known.error.reason)
+        if phone.country and route == "/verify-otp":
+            tally.count(metrics.VERIFIES, phone.country, became)
+        if phone.country and route == "/send-otp":
+            self._count_send(tally, phone.country, became)
+
+    def _count_send(self, tally: Tally, country: str, became: str) -> None:
+        tally.count(metrics.SENDS, "sms", country, became)
+        if self._prices and became in PAID:
+            price = self._prices.of(country) / MILLION
+            tally.count(metrics.SPEND, self._prices.currency, country, by=price)
 
 
-def _facts(known: Record, route: str, status: int, phone: MaskedPhone, became: str) -> dict[str, Any]:
+def _facts(level: int, ended: _Ended, phone: MaskedPhone, became: str) -> dict[str, Any]:
+    known = ended.record
     return {
-        "route": route,
-        "status": status,
+        "event": "request",
+        "level": logging.getLevelName(level).lower(),
+        "logger": log.name,
+        **known.ids(),
+        "route": ended.route,
+        "status": ended.status,
         "code": known.code or "ok",
         "outcome": became,
-        "reason": known.error.reason if known.error and known.error.reason else None,
-        "provider_ms": None if known.provider is None else _milliseconds(known.provider),
-        "redis_ms": _milliseconds(known.redis),
-        "client": g.client or None,
+        "reason": (known.error and known.error.reason) or None,
+        "duration_ms": _milliseconds(ended.taken),
+        "provider_ms": _milliseconds(sum(taken for _, taken in known.provider)) if known.provider else None,
+        "redis_ms": _milliseconds(sum(known.redis)),
+        "client": ended.client or None,
         "country": phone.country,
         "phone": phone.shown,
         "phone_fingerprint": phone.fingerprint,

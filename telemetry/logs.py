@@ -4,6 +4,9 @@ import json
 import logging
 import os
 import sys
+import time
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,16 +14,25 @@ from gunicorn.glogging import Logger
 from structlog.typing import EventDict, Processor
 
 from settings.telemetry import TelemetrySettings
-from telemetry import metrics, tracing
-from telemetry.record import current
+from telemetry import metrics
+from telemetry.record import running
 from telemetry.sink import Sink
 
 _STDERR = 2
-_now = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+
+_sink: Sink | None = None
+
+
+def write(at: float, event: dict[str, Any]) -> None:
+    """Write a line of `at` (Unix seconds) that is all facts: without a LogRecord, it costs a third."""
+    if _sink and not _sink.write((at, event)):
+        metrics.LOG_LINES_DROPPED.inc()
 
 
 def configure(settings: TelemetrySettings) -> None:
     """Have this process, and all that it forks, log in `settings.log_format` to standard error."""
+    global _sink  # noqa: PLW0603  one in a process, like the root logger's handler
     renderer, notice = (_console(), _notice_shown) if settings.log_format == "console" else (_json(), _notice)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[_in_order, structlog.processors.format_exc_info, renderer],
@@ -28,8 +40,8 @@ def configure(settings: TelemetrySettings) -> None:
     )
     # Nobody reads these of a record; the thread's name is not cheap under gevent.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = _ToSink(Sink(_STDERR, notice))
-    handler.setFormatter(formatter)
+    _sink = Sink(_STDERR, partial(_line, formatter, renderer), notice)
+    handler = _ToSink(_sink)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")
@@ -58,25 +70,30 @@ class _ToSink(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            line = self.format(record)
-        except Exception as e:  # a line that cannot be written is no reason to fail a request
-            line = json.dumps({"event": "log_line_failed", "logger": record.name, "error": type(e).__name__})
-        if not self._sink.write(line):
+        if known := running():
+            record.__dict__.update(known.ids())
+        if not self._sink.write(record):
             metrics.LOG_LINES_DROPPED.inc()
+
+
+def _line(formatter: logging.Formatter, renderer: Processor, told: Any) -> str:
+    try:
+        if isinstance(told, logging.LogRecord):
+            return formatter.format(told)
+        return str(renderer(None, "", {"timestamp": _at(told[0]), **told[1]}))
+    except Exception as e:
+        return json.dumps({"event": "log_line_failed", "error": type(e).__name__})
 
 
 def _in_order(_: Any, __: str, event: EventDict) -> EventDict:
     record: logging.LogRecord = event.pop("_record")
     del event["_from_structlog"]
     head = {"event": event.pop("event"), "level": record.levelname.lower(), "logger": record.name}
-    return {**_now(None, "", {}), **head, **_of_request(), **event}
+    return {"timestamp": _at(record.created), **head, **event}
 
 
-def _of_request() -> dict[str, str]:
-    record = current()
-    ids = {"request_id": record.request_id} if record.request_id else {}
-    return {**ids, "trace_id": tracing.trace_id(record.span)} if record.span else ids
+def _at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _json() -> Processor:
@@ -90,8 +107,8 @@ def _console() -> Processor:
 
 
 def _notice(dropped: int) -> str:
-    line = _now(None, "", {"event": "log_lines_dropped", "level": "error", "logger": "otp.log", "count": dropped})
-    return json.dumps(line)
+    line = {"event": "log_lines_dropped", "level": "error", "logger": "otp.log", "count": dropped}
+    return json.dumps({"timestamp": _at(time.time()), **line})
 
 
 def _notice_shown(dropped: int) -> str:

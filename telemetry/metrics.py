@@ -4,6 +4,10 @@ With PROMETHEUS_MULTIPROC_DIR in the environment when this is loaded, each proce
 """
 
 import platform
+from bisect import bisect_left
+from collections import Counter as Tallied
+from collections import defaultdict
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,6 +30,36 @@ REDIS_SECONDS = Histogram("otp_redis_seconds", "How long round trips to Redis to
 REDIS_ERRORS = Counter("otp_redis_errors", "Round trips to Redis that failed.", ["kind"])
 LOG_LINES_DROPPED = Counter("otp_log_lines_dropped", "Log lines that nobody took in time.")
 BUILD = Gauge("otp_build_info", "The version that runs.", ["version", "python"], multiprocess_mode="max")
+
+
+class Tally:
+    """Counts of many requests, put together before they are told: a file is written once for all of them."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[tuple[Any, ...], float] = defaultdict(float)
+        self._observed: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
+
+    def count(self, counter: Counter, *labels: str, by: float = 1) -> None:
+        """`counter.labels(*labels).inc(by)`."""
+        self._counts[counter, *labels] += by
+
+    def observe(self, histogram: Histogram, *labels: str, seconds: float) -> None:
+        """`histogram.labels(*labels).observe(seconds)`."""
+        self._observed[histogram, *labels].append(seconds)
+
+    def tell(self) -> None:
+        """Do so."""
+        for (counter, *labels), by in self._counts.items():
+            counter.labels(*labels).inc(by)
+        for (histogram, *labels), seconds in self._observed.items():
+            _observe_all(histogram.labels(*labels) if labels else histogram, seconds)
+
+
+def _observe_all(histogram: Any, seconds: list[float]) -> None:
+    """As often `histogram.observe`, which would add to the sum and to a bucket each time."""
+    histogram._sum.inc(sum(seconds))
+    for bucket, times in Tallied(bisect_left(histogram._upper_bounds, each) for each in seconds).items():
+        histogram._buckets[bucket].inc(times)
 
 
 def built() -> None:

@@ -16,12 +16,17 @@ class Record:
         self.request_id = request_id
         self.started = time.perf_counter()
         self.phone = ""  # E.164, once it is known to be one; never leaves but masked
-        self.provider: float | None = None  # seconds that Infobip took; None if it was not asked
-        self.redis = 0.0  # seconds that Redis took
+        self.provider: list[tuple[str, float]] = []  # what Infobip was asked for, and the seconds it took
+        self.redis: list[float] = []  # seconds, of each round trip
         self.code = ""
         self.error: OtpError | None = None
         self.replayed = False  # whether the answer is that of an earlier request
         self.span: Any = None  # of OpenTelemetry, where it is on
+
+    def ids(self) -> dict[str, str]:
+        """By what its lines can be found."""
+        ids = {"request_id": self.request_id} if self.request_id else {}
+        return {**ids, "trace_id": f"{self.span.get_span_context().trace_id:032x}"} if self.span else ids
 
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
@@ -40,5 +45,10 @@ def end() -> None:
 
 
 def current() -> Record:
-    """The record of the request that runs here."""
+    """The record of the request that runs here; else one that nobody reads."""
     return _current.get() or Record()
+
+
+def running() -> Record | None:
+    """The record of the request that runs here; None for none."""
+    return _current.get()

@@ -60,6 +60,11 @@ def use(provider: "TracerProvider | None") -> None:
     _tracer = provider.get_tracer("infobip-otp", VERSION) if provider else None
 
 
+def on() -> bool:
+    """Whether there is anything to do here."""
+    return _tracer is not None
+
+
 def start_request(name: str, headers: Headers) -> "Span | None":
     """The span of a request, which continues the trace that its headers name."""
     if _tracer is None:
@@ -89,8 +94,3 @@ def end(span: "Span | None", failed: str = "", attributes: Mapping[str, Any] | N
     if failed:
         span.set_status(StatusCode.ERROR)
     span.end()
-
-
-def trace_id(span: "Span") -> str:
-    """As the tools for traces show it: 32 hex digits."""
-    return f"{span.get_span_context().trace_id:032x}"

@@ -222,14 +222,14 @@ class Service:
 
     def lines(self, **having: Any) -> list[dict[str, Any]]:
         """The lines of its log with these members."""
-        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in self.log().splitlines() if line[:1] + line[-1:] == "{}"]
         return [line for line in lines if having.items() <= line.items()]
 
     def log_with(self, *answers: requests.Response) -> str:
         """Its log, once the line of each of these is in it. A worker's lines come in their order."""
-        ids = [answer.headers["X-Request-ID"] for answer in answers]
+        ids = {answer.headers["X-Request-ID"] for answer in answers}
         deadline = time.monotonic() + 15
-        while not all(each in self.log() for each in ids):
+        while ids - {line["request_id"] for line in self.lines(event="request")}:
             assert time.monotonic() < deadline, "a request has no line in the log"
             time.sleep(0.01)
         return self.log()
