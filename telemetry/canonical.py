@@ -18,7 +18,7 @@ from telemetry.record import Record
 
 log = logging.getLogger("otp.request")
 
-A_MOMENT = 0.05  # seconds; what a killed worker has not told is lost
+A_MOMENT = 0.1  # seconds; what a killed worker has not told is lost
 OTHER = "other"  # every path that is no route of ours
 
 
