@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
-from spending.admission import Sending
+from spending.sending import Sending
 from telemetry import record
 from telemetry.canonical import observe
 from version import VERSION

@@ -13,7 +13,8 @@ from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 if TYPE_CHECKING:
     from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient
-    from spending.admission import Admission, Sending
+    from spending.admission import Admission
+    from spending.sending import Sending
     from store import Store
 
 

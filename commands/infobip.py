@@ -19,7 +19,7 @@ from infobip.comparison import Finding, compare, read
 from infobip.notation import duration
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
-from spending.admission import Sending
+from spending.sending import Sending
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 EXIT = {"ok": 0, "warning": 1, "error": 2}

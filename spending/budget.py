@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 from alerts.alert import Alert
 from errors import BudgetExhausted
-from spending.admission import Sending, script
+from spending.admission import script
 from spending.prices import Prices, written
+from spending.sending import Sending
 from store import replied
 
 THRESHOLDS = (50, 80, 100)  # percent

@@ -7,7 +7,7 @@ from limits import RateLimitItem
 
 from connection import Client
 from errors import OtpError
-from spending.admission import Sending
+from spending.sending import Sending
 from spending.total_gate import TotalGate
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from limits import RateLimitItem
 
 from errors import TooManyRequests
-from spending.admission import Sending, script
+from spending.admission import script
+from spending.sending import Sending
 from spending.windows import ACQUIRE, NOW
 from store import milliseconds, replied
 

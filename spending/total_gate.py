@@ -8,7 +8,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from connection import Client
 from errors import TooManyRequests
-from spending.admission import Sending, script
+from spending.admission import script
+from spending.sending import Sending
 from spending.windows import ACQUIRE_SLIDING, WindowStorage
 from store import replied
 

@@ -9,8 +9,9 @@ from alerts.sender import Sender
 from connection import Client
 from errors import TooManyRequests
 from settings.guard import GuardSettings
-from spending.admission import Admission, Sending
+from spending.admission import Admission
 from spending.guard.guard import Guard
+from spending.sending import Sending
 
 NOON = 1_795_435_200.0  # 2026-11-23
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -10,7 +10,7 @@ import redis
 from assembly import Parts, assemble
 from config import load_settings
 from errors import TooManyRequests
-from spending.admission import Sending
+from spending.sending import Sending
 from tests.crowd import HOUR, Event
 from tests.parts import ACCOUNT, Sandbox
 

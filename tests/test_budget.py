@@ -15,9 +15,10 @@ from alerts.alert import Alert
 from config import load_settings
 from connection import Client, connect
 from errors import BudgetExhausted
-from spending.admission import Admission, Sending
+from spending.admission import Admission
 from spending.budget import AFTERWARDS, Budget, Period, day, month
 from spending.prices import MILLION, Prices, written
+from spending.sending import Sending
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.upstream import Upstream, error, silence

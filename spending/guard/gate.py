@@ -5,9 +5,10 @@ from typing import Any
 
 from connection import Client
 from errors import TooManyRequests
-from spending.admission import Sending, script
+from spending.admission import script
 from spending.guard.pending import known_key
 from spending.guard.scopes import SCRIPTS, Scope, country, key_of
+from spending.sending import Sending
 from store import redis_answers, replied
 
 

@@ -11,10 +11,11 @@ from alerts.rates import GUARD_REFUSAL
 from connection import Client
 from errors import StoreUnavailable
 from settings.guard import GuardSettings
-from spending.admission import Gate, Sending
+from spending.admission import Gate
 from spending.guard.gate import GuardGate
 from spending.guard.pending import Pending
 from spending.guard.scopes import country, scopes
+from spending.sending import Sending
 from store import redis_answers
 
 log = logging.getLogger("otp.guard")

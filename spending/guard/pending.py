@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 from connection import Client
-from spending.admission import Sending, script
+from spending.admission import script
+from spending.sending import Sending
 from store import milliseconds, redis_answers
 
 _WRITTEN = re.compile("[0-9]+[.][0-9]+ .*")  # nobody else should write there, and nonsense is no send

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from settings.guard import GuardSettings
-from spending.admission import Sending
+from spending.sending import Sending
 
 
 class Scripts(NamedTuple):
