@@ -1,4 +1,4 @@
-"""HTTP: the application, its routes and their request models."""
+"""HTTP: the application and its routes."""
 
 import math
 import re
@@ -10,8 +10,7 @@ from flask import Flask, Response, g, request
 import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
-from spending.sending import Sending
-from telemetry import record
+from otp import Sent
 from telemetry.canonical import observe
 from version import VERSION
 from web import refusals
@@ -20,24 +19,11 @@ from web.clients import Clients
 from web.cors import allow_origins
 from web.docs import add_docs
 from web.idempotency import Idempotency
-from web.inbound import Body, client_address, read_body
+from web.inbound import client_address, read_body
 from web.proofs import ProofApi
+from web.sendings import ResendOtp, Sendings, SendOtp, VerifyOtp
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
-
-
-class SendOtp(Body):
-    """Body of POST /send-otp."""
-
-    phone_number: str
-
-
-class VerifyOtp(Body):
-    """Body of POST /verify-otp. A PIN that is no string has the wrong format, like any other wrong one."""
-
-    phone_number: str
-    pin: Any
-    verification_id: str | None = None
 
 
 class OtpApi:
@@ -46,33 +32,31 @@ class OtpApi:
     def __init__(self, parts: Parts, settings: Settings, proofs: ProofApi | None) -> None:
         self._service = parts.otp
         self._store = parts.store
-        self._phones = parts.phones
+        self._sendings = Sendings(parts.phones, settings.templates, settings.allowed_placeholders)
         self._proofs = proofs
         self._pin = settings.pin_pattern
         self._needs_verification_id = settings.require_verification_id
-        self._sent = {
-            "message": "OTP sent successfully.",
-            "expiresIn": int(settings.pin_time_to_live),
-            "resendIn": math.ceil(settings.resend_cooldown),
-        }
 
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
-        body = read_body(request, SendOtp)
-        phone = record.current().phone = self._phones.read_sendable(body.phone_number)
-        verification_id = self._service.send(Sending(phone, g.address, client=g.client))
-        return {**self._sent, "verificationId": verification_id}
+        sending = self._sendings.read(read_body(request, SendOtp), g.address, g.client)
+        return _sent("OTP sent successfully.", self._service.send(sending))
+
+    def resend_otp(self) -> dict[str, Any]:
+        """Answer POST /resend-otp."""
+        sending = self._sendings.read(read_body(request, ResendOtp), g.address, g.client)
+        return _sent("OTP sent successfully.", self._service.resend(sending))
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
-        phone = record.current().phone = self._phones.read(body.phone_number)
+        to = self._sendings.read_recipient(body)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
         if self._needs_verification_id and body.verification_id is None:
             raise errors.InvalidRequest
-        self._service.verify(phone, body.pin, body.verification_id)
-        proof = {"proof": self._proofs.new(phone)} if self._proofs else {}
+        self._service.verify(to, body.pin, body.verification_id)
+        proof = {"proof": self._proofs.new(to)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
 
     def index(self) -> Response:
@@ -87,6 +71,12 @@ class OtpApi:
         """Answer GET /readyz: Redis answers."""
         self._store.ping()
         return {"status": "ready", "version": VERSION}
+
+
+def _sent(message: str, sent: Sent) -> dict[str, Any]:
+    verification = {"verificationId": sent.verification_id} if sent.verification_id else {}
+    times = {"expiresIn": int(sent.expires_in), "resendIn": math.ceil(sent.resend_in)}
+    return {"message": message, **times, **verification}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -124,9 +114,12 @@ def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, setting
     # From the outside in: who asks, how often its address may, how often the client may, was this asked before.
     limiter = address_limits(app, parts.client)
     idempotent = Idempotency(parts.client, settings.infobip_timeout).once
-    send_otp = limiter.limit(str(settings.send_otp_limit))(clients.limited("send", idempotent(api.send_otp)))
+    sends = limiter.shared_limit(str(settings.send_otp_limit), "send")
+    send_otp = sends(clients.limited("send", idempotent(api.send_otp)))
+    resend_otp = sends(clients.limited("send", idempotent(api.resend_otp)))
     verify_otp = limiter.limit(str(settings.verify_otp_limit))(clients.limited("verify", api.verify_otp))
     app.add_url_rule("/send-otp", view_func=clients.known(send_otp), methods=["POST"])
+    app.add_url_rule("/resend-otp", view_func=clients.known(resend_otp), methods=["POST"])
     app.add_url_rule("/verify-otp", view_func=clients.known(verify_otp), methods=["POST"])
 
 

@@ -43,15 +43,15 @@ def assemble(settings: Settings) -> Parts:
     store = Store(client)
     alerts = _alerts(settings, client)
     guard = Guard(client, settings, settings.pin_time_to_live, alerts)
+    rules = Rules(settings.pin_time_to_live, settings.waits, settings.pin_attempts, settings.send_again)
     admission = Admission(
         client,
-        PhoneGate(settings.resend_cooldown, settings.phone_send_limit),
+        PhoneGate(rules.wait, settings.phone_send_limit),
         TotalGate(client, settings.total_send_limit),
         *_budgets(settings, alerts),
         ClientGate(client, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,
     )
-    rules = Rules(settings.pin_time_to_live, settings.resend_cooldown, settings.pin_attempts)
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, guard.verified)
@@ -71,8 +71,8 @@ def _alerts(settings: AlertSettings, client: Client) -> Alerts:
 
 def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:
     """The month's before the day's: where both are used up, its Retry-After is the true one."""
-    prices, periods = settings.sms_prices, zip((day, month), settings.budgets, strict=True)
-    return [Budget(period, amount, prices, alerts.tell) for period, amount in reversed([*periods]) if prices and amount]
+    periods = reversed([*zip((day, month), settings.budgets, strict=True)])
+    return [Budget(period, amount, settings.prices, alerts.tell) for period, amount in periods if amount]
 
 
 def _proofs(settings: Settings) -> Proofs | None:
@@ -81,12 +81,10 @@ def _proofs(settings: Settings) -> Proofs | None:
 
 
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
-    application, message = settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id
     return InfobipClient(
         _transport(settings, CONCURRENCY),
-        application,
-        message,
-        throttle_pause=settings.resend_cooldown,
+        settings.infobip_2fa_app_id,
+        throttle_pause=settings.waits[0],
         concurrency=CONCURRENCY,
         watch=alerts,
     )

@@ -7,16 +7,18 @@ import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
+from channels import CHANNELS
 from connection import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
+from settings.channels import ChannelSettings
 from settings.clients import ClientSettings
 from settings.docs import DocsSettings
 from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.telemetry import TelemetrySettings
-from settings.types import Identifier, Limit, Region, Secret
+from settings.types import Identifier, Limit, Region, Secret, words
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 1000  # calls to Infobip in flight in one worker, half of them for sends and half for verifies
@@ -42,6 +44,7 @@ class Settings(
     ClientSettings,
     GuardSettings,
     DocsSettings,
+    ChannelSettings,
     AccountSettings,
 ):
     """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
@@ -74,7 +77,13 @@ class Settings(
     @field_validator("allowed_countries", mode="before")
     @classmethod
     def _by_commas(cls, regions: Any) -> Any:
-        return [r for r in regions.split(",") if r.strip()] if isinstance(regions, str) else regions
+        return words(regions)
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """The ids of the templates at Infobip, by the names of the channels that are available."""
+        given = {name: [getattr(self, setting) for setting in each.templates] for name, each in CHANNELS.items()}
+        return {name: next(filter(None, ids)) for name, ids in given.items() if any(ids)}
 
 
 _S = TypeVar("_S", bound=AccountSettings)

@@ -8,8 +8,14 @@ OtpError
 ├── Unauthorized              a client app without a valid key
 ├── RequestInProgress         the first request with this Idempotency-Key is not answered yet
 ├── IdempotencyKeyReused      the Idempotency-Key was used with another body
+├── InvalidChannel            there is no such channel
+├── ChannelNotAvailable       a channel that this service was not given a template for
+├── InvalidRecipient          a phone number and an e-mail address, or one that the channel does not reach
 ├── InvalidPhoneNumber        not a phone number
 ├── PhoneNumberNotAllowed     a phone number that is never sent to
+├── PhoneNumberNotCallable    a phone number that cannot be called from abroad
+├── InvalidEmail              not an e-mail address that PINs can be sent to
+├── InvalidPlaceholders       words for the message that it does not take
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
 ├── InvalidProof              signed by another, changed, or no proof at all
@@ -84,6 +90,21 @@ class IdempotencyKeyReused(OtpError):
     sentence = "This Idempotency-Key was used with another request."
 
 
+class InvalidChannel(OtpError):
+    code = "invalid_channel"
+    sentence = "There is no such channel."
+
+
+class ChannelNotAvailable(OtpError):
+    code = "channel_not_available"
+    sentence = "Codes cannot be sent over this channel."
+
+
+class InvalidRecipient(OtpError):
+    code = "invalid_recipient"
+    sentence = "Give either a phone number or an e-mail address that the channel reaches."
+
+
 class InvalidPhoneNumber(OtpError):
     code = "invalid_phone_number"
     sentence = "Invalid phone number."
@@ -92,6 +113,21 @@ class InvalidPhoneNumber(OtpError):
 class PhoneNumberNotAllowed(OtpError):
     code = "phone_number_not_allowed"
     sentence = "This phone number cannot receive a code from this service."
+
+
+class PhoneNumberNotCallable(OtpError):
+    code = "phone_number_not_callable"
+    sentence = "This phone number cannot be called."
+
+
+class InvalidEmail(OtpError):
+    code = "invalid_email"
+    sentence = "Invalid e-mail address."
+
+
+class InvalidPlaceholders(OtpError):
+    code = "invalid_placeholders"
+    sentence = "The message does not take these placeholders."
 
 
 class InvalidPinFormat(OtpError):

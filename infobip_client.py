@@ -7,25 +7,38 @@ ProviderUnclear (it may have been sent or judged).
 
 import logging
 import re
+from typing import Any
 
-from errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear
+from pydantic import ConfigDict
+
+from channels import Channel
+from errors import InvalidOtp, OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear
 from infobip.answers import StrictAnswer, failure, message_id, read_answer
 from infobip.bulkhead import Bulkhead
 from infobip.transport import Answer, Transport
 from infobip.watch import Watch
+from spending.sending import Sending
 from telemetry.calls import provider_call
 
 log = logging.getLogger("otp.infobip")
 
 PIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a part of a path
-UNKNOWN_PIN = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "BAD_REQUEST", "E400", "E404"}
+NOT_FOUND = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"}
+UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
 
 
 class SendAnswer(StrictAnswer):
-    """StartAuthenticationResponse. A 200 with MESSAGE_NOT_SENT is a refusal."""
+    """StartAuthenticationResponse, and that for e-mail. A 200 can be a refusal: see its status, by `Channel.status`."""
+
+    model_config = ConfigDict(extra="allow")
 
     pin_id: str
-    sms_status: str
+
+    def status(self, channel: Channel) -> str:
+        """The word for what became of the message; "" for none."""
+        status = (self.model_extra or {}).get(channel.status)
+        word = status.get("name") if isinstance(status, dict) else status
+        return word if isinstance(word, str) else ""
 
 
 class VerifyAnswer(StrictAnswer):
@@ -37,7 +50,7 @@ class VerifyAnswer(StrictAnswer):
 
 
 class InfobipClient:
-    """Sends and verifies PINs with one application and one message template.
+    """Sends and verifies PINs with one application.
 
     Args:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
@@ -49,7 +62,6 @@ class InfobipClient:
         self,
         transport: Transport,
         application_id: str,
-        message_id: str,
         *,
         throttle_pause: float,
         concurrency: int,
@@ -57,25 +69,47 @@ class InfobipClient:
     ) -> None:
         self._transport = transport
         self._watch = watch
-        self._template = {"applicationId": application_id, "messageId": message_id}
+        self._application_id = application_id
         self._throttle_pause = throttle_pause
         self._sends, self._verifies = Bulkhead(concurrency // 2), Bulkhead(concurrency // 2)
 
     @provider_call("send")
-    def send_pin(self, phone: str) -> str:
-        """Have an SMS with a new PIN sent to `phone` (E.164, with its +); returns the PIN's id. Never repeated.
+    def send_pin(self, sending: Sending) -> str:
+        """Have a message with a new PIN sent; returns the PIN's id. Never repeated.
 
-        Source: operation send-2fa-pin-code-over-sms.
+        Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
+        template = {"applicationId": self._application_id, "messageId": sending.template}
+        return self._send("/2fa/2/pin", sending, {**template, "to": sending.to})
+
+    @provider_call("resend")
+    def resend_pin(self, pin_id: str, sending: Sending) -> None:
+        """Have the same PIN sent again, perhaps over another channel. Never repeated.
+
+        Source: operations resend-2fa-pin-code-over-sms, -voice and -email.
+
+        Raises:
+            InvalidOtp: Infobip knows no such PIN, or none that lives.
+        """
+        _check(pin_id)
+        try:
+            self._send(f"/2fa/2/pin/{pin_id}/resend", sending, {})
+        except ProviderRefused as e:
+            raise InvalidOtp(reason="no_pin") if e.reason in NOT_FOUND else e from e
+
+    def _send(self, path: str, sending: Sending, payload: dict[str, Any]) -> str:
+        channel = sending.channel
+        filled = {"placeholders": dict(sending.placeholders)} if sending.placeholders else {}
         with self._sends:
-            answer = self._transport.post("/2fa/2/pin", {**self._template, "to": phone})
+            answer = self._transport.post(path + channel.path, {**payload, **filled})
         if answer.status != 200:
             raise self._failure(answer)
         sent = read_answer(SendAnswer, answer)
-        if sent.sms_status == "MESSAGE_NOT_SENT":
-            log.warning("provider_refused", extra={"status": 200, "message_id": sent.sms_status})
-            raise ProviderRefused(reason=sent.sms_status)
-        if sent.sms_status != "MESSAGE_SENT" or not PIN_ID.fullmatch(sent.pin_id):
+        status = sent.status(channel)
+        if channel.refused.fullmatch(status):
+            log.warning("provider_refused", extra={"status": 200, "message_id": status})
+            raise ProviderRefused(reason=status)
+        if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
             raise ProviderUnclear
         return sent.pin_id
 
@@ -86,8 +120,7 @@ class InfobipClient:
         Source: operation verify-2fa-phone-number. An unknown PIN is a 404 by the contract, and was a 400
         in real traffic: both are a plain no.
         """
-        if not PIN_ID.fullmatch(pin_id):
-            raise ProviderRefused
+        _check(pin_id)
         with self._verifies:
             answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
@@ -108,3 +141,8 @@ class InfobipClient:
         error = failure(answer, self._throttle_pause)
         # A refusal says that nothing was done, but not of the 5xx before it.
         return ProviderTimeout() if answer.unsettled else error
+
+
+def _check(pin_id: str) -> None:
+    if not PIN_ID.fullmatch(pin_id):
+        raise ProviderRefused

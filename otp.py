@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
@@ -15,24 +16,44 @@ if TYPE_CHECKING:
     from infobip_client import InfobipClient
     from spending.admission import Admission
     from spending.sending import Sending
-    from store import Store
+    from store import PendingPin, Store
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`pin_lifetime` and `cooldown` in seconds; `max_attempts` guesses a PIN."""
+    """`pin_lifetime` in seconds; `max_attempts` guesses a PIN.
+
+    `waits` are the seconds until the next message, after the first one with a PIN, the second, and so on; the last
+    holds for all that follow. `send_again`: whether a second send has the PIN that lives sent again, or a new one.
+    """
 
     pin_lifetime: float
-    cooldown: float
+    waits: tuple[float, ...]
     max_attempts: int
+    send_again: Literal["new", "same"] = "new"
+
+    def wait(self, again: int) -> float:
+        """The seconds until the next message, after a PIN was sent once more `again` times."""
+        return self.waits[min(again, len(self.waits) - 1)]
+
+
+class Sent(NamedTuple):
+    """A PIN is on its way: how long it lives and when it can be sent again, in seconds.
+
+    `verification_id` is 128 random bits that only who asked for the PIN knows; None where nobody learns a new one.
+    """
+
+    expires_in: float
+    resend_in: float
+    verification_id: str | None = None
 
 
 class OtpService:
-    """Sends a PIN to a phone and checks what the person typed.
+    """Sends a PIN to a phone or an e-mail address, and checks what the person typed.
 
     Args:
         usual_time: how long a verify takes where Infobip judges it.
-        on_verified: hears of each phone whose PIN was accepted; must not block.
+        on_verified: hears of each recipient whose PIN was accepted; must not block.
     """
 
     def __init__(
@@ -51,64 +72,93 @@ class OtpService:
         self._usual_time = usual_time
         self._on_verified = on_verified
 
-    def send(self, sending: Sending) -> str:
-        """Have Infobip send a new PIN to a phone; an older one stops working.
+    def send(self, sending: Sending) -> Sent:
+        """Have Infobip send a new PIN; an older one stops working. Or, by the rules, have the older one sent again.
 
-        Returns the verification id, 128 random bits, that only who asked for this PIN knows.
-
-        The phone's cooldown is taken first, and kept unless it is certain that nothing went out: so one
-        accepted request sends at most one SMS, however many race.
+        The recipient's cooldown is taken first, and kept unless it is certain that nothing went out: so one
+        accepted request sends at most one message, however many race.
 
         Raises:
-            TooManyRequests: the phone's cooldown, its limit, the day's limit or Infobip's throttle.
+            TooManyRequests: the cooldown, a limit, or Infobip's throttle.
+            BudgetExhausted: it would cost more than what is left.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        phone = sending.phone
+        if self._rules.send_again == "same" and (pin := self._store.pending(sending.to, self._rules.max_attempts)):
+            return self._send_again(sending, pin, secrets.token_urlsafe(16))
+        with self._admitted(sending):
+            started = time.monotonic()
+            pin_id = self._infobip.send_pin(sending)
+        # Infobip's clock runs since it made the PIN: ours must not outlive it.
+        verification_id = self._save(sending.to, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
+        return Sent(self._rules.pin_lifetime, self._rules.wait(0), verification_id)
+
+    def resend(self, sending: Sending) -> Sent:
+        """Have Infobip send the PIN that lives again: no other guesses, no longer life, and a longer wait.
+
+        Raises:
+            InvalidOtp: no PIN lives, or it has no guess left.
+            TooManyRequests and the others: as for `send`.
+        """
+        pin = self._store.pending(sending.to, self._rules.max_attempts)
+        if pin is None:
+            raise InvalidOtp(reason="no_pin")
+        return self._send_again(sending, pin)
+
+    def _send_again(self, sending: Sending, pin: PendingPin, verification_id: str | None = None) -> Sent:
+        sending, started = replace(sending, again=pin.again + 1), time.monotonic()
+        with self._admitted(sending):
+            # Before it goes out: what cannot be counted is not sent.
+            if not self._store.send_again(sending.to, pin.pin_id, verification_id):
+                raise InvalidOtp(reason="no_pin")
+            self._infobip.resend_pin(pin.pin_id, sending)
+        left = max(0.0, pin.lifetime - (time.monotonic() - started))
+        return Sent(left, self._rules.wait(sending.again), verification_id)
+
+    @contextmanager
+    def _admitted(self, sending: Sending) -> Iterator[None]:
+        """Pass the gates, and back through them where it is certain that nothing went out."""
         self._admission.enter(sending)
-        started = time.monotonic()
         try:
-            pin_id = self._infobip.send_pin(phone)
+            yield
         except OtpError as e:
             if e.nothing_done:
                 self._admission.leave(sending)
             raise
-        # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        return self._save(phone, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
 
-    def _save(self, phone: str, pin_id: str, lifetime: float) -> str:
+    def _save(self, to: str, pin_id: str, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
         try:
-            self._store.save(phone, pin_id, verification_id, lifetime)
+            self._store.save(to, pin_id, verification_id, lifetime)
         except StoreUnavailable as e:
-            raise PinNotSaved(self._rules.cooldown) from e
+            raise PinNotSaved(self._rules.wait(0)) from e
         return verification_id
 
-    def verify(self, phone: str, pin: str, verification_id: str | None = None) -> None:
-        """Accept `pin` for `phone` (E.164), once. Returns for a right PIN and raises for every other.
+    def verify(self, to: str, pin: str, verification_id: str | None = None) -> None:
+        """Accept `pin` for `to` (E.164 or an e-mail address), once. Returns for a right PIN, raises for every other.
 
         The guess is counted before Infobip judges it, and given back only if Infobip certainly did not. With a
-        `verification_id` that is not the one of this PIN, nothing is counted and Infobip is not asked.
+        `verification_id` that is not one of this PIN, nothing is counted and Infobip is not asked.
 
         Raises:
             InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request.
             TooManyRequests: Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        pin_id = self._store.attempt(phone, self._rules.max_attempts, verification_id)
+        pin_id = self._store.attempt(to, self._rules.max_attempts, verification_id)
         if pin_id is None:
             self._usual_time.pause()
             raise InvalidOtp(reason="no_pin")
-        if not self._is_right(phone, pin_id, pin):
+        if not self._is_right(to, pin_id, pin):
             raise InvalidOtp(reason="wrong_pin")
-        if not self._store.consume(phone, pin_id):
+        if not self._store.consume(to, pin_id):
             raise InvalidOtp(reason="used_pin")
-        self._on_verified(phone)
+        self._on_verified(to)
 
-    def _is_right(self, phone: str, pin_id: str, pin: str) -> bool:
+    def _is_right(self, to: str, pin_id: str, pin: str) -> bool:
         try:
             with self._usual_time.measured():
                 return self._infobip.verify_pin(pin_id, pin)
         except OtpError as e:
             if e.nothing_done:
-                self._store.give_back(phone, pin_id)
+                self._store.give_back(to, pin_id)
             raise

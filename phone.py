@@ -7,7 +7,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
-from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+from errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable
 
 # libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
 # accepted here cannot be a second spelling that slips past a limit.
@@ -45,17 +45,20 @@ class PhoneBook:
         """
         return _e164(self._parse(raw)[0])
 
-    def read_sendable(self, raw: str) -> str:
-        """Like `read`, for a number that is about to get an SMS.
+    def read_sendable(self, raw: str, *, by_call: bool = False) -> str:
+        """Like `read`, for a number that is about to get an SMS, or a call.
 
         Raises:
             PhoneNumberNotAllowed: its type or its country is never sent to.
+            PhoneNumberNotCallable: Infobip's calls, which come from anywhere, cannot reach it.
         """
         number, kind = self._parse(raw)
         if kind in REFUSED_TYPES:
             raise PhoneNumberNotAllowed
         if self.allowed_countries and phonenumbers.region_code_for_number(number) not in self.allowed_countries:
             raise PhoneNumberNotAllowed
+        if by_call and not phonenumbers.can_be_internationally_dialled(number):
+            raise PhoneNumberNotCallable
         return _e164(number)
 
     def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:

@@ -32,10 +32,10 @@ _PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----
 
 
 class Proven(NamedTuple):
-    """What a proof says. Times are in Unix seconds; `id` is the proof's own."""
+    """What a proof says: `to` is a phone (E.164) or an e-mail address. Times are in Unix seconds; `id` is its own."""
 
     id: str
-    phone: str
+    to: str
     verified_at: int
     expires_at: int
 
@@ -55,14 +55,14 @@ class Proofs:
         self._key_id = _key_id(self._key.public_key())
         self._issuer = issuer
 
-    def sign(self, phone: str, audience: str) -> str:
-        """A proof for `audience` that `phone` (E.164) was verified just now, by SMS."""
+    def sign(self, to: str, audience: str) -> str:
+        """A proof for `audience` that a PIN sent to `to` was verified just now; `amr` is that of RFC 8176."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "aud": audience,
-            "sub": phone,
-            "amr": ["sms"],
+            "sub": to,
+            "amr": ["otp" if "@" in to else "sms"],
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,

@@ -1,10 +1,11 @@
 """Which Infobip PIN belongs to which phone, and which proofs are used up, in Redis. Verbs, each one atomic step.
 
-    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification   lives as long as the PIN
-    otp:redeemed:<id of a proof>   that it was redeemed                    lives longer than the proof
+    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification, again   lives as long as the PIN
+    otp:email:jo@example.com       the same of an e-mail address
+    otp:redeemed:<id of a proof>   that it was redeemed                           lives longer than the proof
 
-`verification` is a hash of the verification id: who reads Redis learns no id, and how long two hashes take to be
-compared says nothing of one.
+`verification` has hashes of the verification ids: who reads Redis learns no id, and how long two hashes take to be
+compared says nothing of one. `again` is how often the same PIN was sent once more.
 
 Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
 """
@@ -13,7 +14,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from gevent import Timeout
 from redis import RedisError
@@ -39,9 +40,20 @@ return {redis.call('PEXPIRE', KEYS[1], ARGV[1])}
 ATTEMPT = """
 local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'verification')
 if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
-if ARGV[2] ~= '' and ARGV[2] ~= pin[3] then return false end
+if ARGV[2] ~= '' and not string.find(pin[3] or '', ARGV[2], 1, true) then return false end
 redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 return {pin[1]}
+"""
+PENDING = """
+local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'again')
+if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
+return {pin[1], tonumber(pin[3] or 0), redis.call('PTTL', KEYS[1])}
+"""
+AGAIN = """
+if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return {0} end
+local known = redis.call('HGET', KEYS[1], 'verification') or ''
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'verification', known .. ' ' .. ARGV[2]) end
+return {redis.call('HINCRBY', KEYS[1], 'again', 1)}
 """
 GIVE_BACK = """
 if redis.call('HGET', KEYS[1], 'pinId') == ARGV[1] then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
@@ -74,34 +86,61 @@ def replied(reply: Any, *kinds: type) -> list[Any]:
     raise StoreUnavailable(retry_after=1)
 
 
+class PendingPin(NamedTuple):
+    """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times."""
+
+    pin_id: str
+    again: int
+    lifetime: float
+
+
 class Store:
-    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
+    """The PINs that can be verified, and the proofs that cannot be redeemed again.
+
+    `to` is a phone (E.164) or an e-mail address; however it is capitalised, it is one mailbox.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def save(self, phone: str, pin_id: str, verification_id: str, lifetime: float) -> None:
-        """Make `pin_id` the one PIN of `phone` for `lifetime` seconds, with no guess used."""
+    def save(self, to: str, pin_id: str, verification_id: str, lifetime: float) -> None:
+        """Make `pin_id` the one PIN of `to` for `lifetime` seconds, with no guess used."""
         fields = ("pinId", pin_id, "verification", _hashed(verification_id))
-        replied(self._eval(SAVE, _pin_key(phone), milliseconds(lifetime), *fields), int)
+        replied(self._eval(SAVE, _pin_key(to), milliseconds(lifetime), *fields), int)
 
-    def attempt(self, phone: str, max_attempts: int, verification_id: str | None = None) -> str | None:
+    def pending(self, to: str, max_attempts: int) -> PendingPin | None:
+        """The PIN of `to` that lives and has a guess left; None without one."""
+        found = self._eval(PENDING, _pin_key(to), max_attempts)
+        if found is None:
+            return None
+        pin_id, again, left = replied(found, str, int, int)
+        return PendingPin(pin_id, again, max(0, left) / 1000)
+
+    def send_again(self, to: str, pin_id: str, verification_id: str | None = None) -> bool:
+        """Count that the PIN is sent once more. False, with nothing counted, if it is not the one of `to` any more.
+
+        A `verification_id` is then one of the PIN's, beside those that it has.
+        """
+        verification = "" if verification_id is None else _hashed(verification_id)
+        return replied(self._eval(AGAIN, _pin_key(to), pin_id, verification), int) != [0]
+
+    def attempt(self, to: str, max_attempts: int, verification_id: str | None = None) -> str | None:
         """Count one guess and return the PIN's id.
 
         None, with nothing counted, without a PIN, without a guess left, or if `verification_id` is given and
         not the PIN's.
         """
         verification = "" if verification_id is None else _hashed(verification_id)
-        counted = self._eval(ATTEMPT, _pin_key(phone), max_attempts, verification)
+        counted = self._eval(ATTEMPT, _pin_key(to), max_attempts, verification)
         return None if counted is None else str(replied(counted, str)[0])
 
-    def give_back(self, phone: str, pin_id: str) -> None:
-        """Uncount one guess, if `pin_id` is still the phone's PIN."""
-        self._eval(GIVE_BACK, _pin_key(phone), pin_id)
+    def give_back(self, to: str, pin_id: str) -> None:
+        """Uncount one guess, if `pin_id` is still the PIN of `to`."""
+        self._eval(GIVE_BACK, _pin_key(to), pin_id)
 
-    def consume(self, phone: str, pin_id: str) -> bool:
+    def consume(self, to: str, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
-        return replied(self._eval(CONSUME, _pin_key(phone), pin_id), int) == [1]
+        return replied(self._eval(CONSUME, _pin_key(to), pin_id), int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
@@ -118,8 +157,8 @@ class Store:
             return self._client.eval(script, 1, key, *arguments)
 
 
-def _pin_key(phone: str) -> str:
-    return f"otp:phoneNumber:{phone}"
+def _pin_key(to: str) -> str:
+    return f"otp:{'email' if '@' in to else 'phoneNumber'}:{to.lower()}"
 
 
 def _hashed(verification_id: str) -> str:

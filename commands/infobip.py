@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from assembly import account, assemble
+from assembly import Parts, account, assemble
 from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, TEXT, Wishes, plan
@@ -19,7 +19,7 @@ from infobip.comparison import Finding, compare, read
 from infobip.notation import duration
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
-from spending.sending import Sending
+from web.sendings import Sendings, SendOtp, VerifyOtp
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 EXIT = {"ok": 0, "warning": 1, "error": 2}
@@ -113,24 +113,35 @@ def _show(finding: Finding) -> None:
 
 
 @infobip.command()
-@click.argument("phone")
-def send(phone: str) -> None:
-    """Send a PIN to PHONE, like +14155552671, as the service does. It counts, and the SMS costs."""
+@click.argument("to")
+@click.option("--channel", help="sms, voice or email.  [default: sms, or email to an e-mail address]")
+@click.option("--again", is_flag=True, help="Send the PIN that lives once more.")
+def send(to: str, channel: str | None, again: bool) -> None:
+    """Send a PIN to TO, a phone like +14155552671 or an e-mail address, as the service does. It counts, and costs."""
     settings = load_settings()
     parts = assemble(settings)
-    parts.otp.send(Sending(parts.phones.read_sendable(phone)))
-    click.echo(f"OTP sent successfully. It lives {duration(settings.pin_time_to_live)}.")
+    sending = _sendings(parts, settings).read(SendOtp.model_validate({**_about(to), "channel": channel}))
+    sent = parts.otp.resend(sending) if again else parts.otp.send(sending)
+    click.echo(f"OTP sent {'again' if again else 'successfully'}. It lives {duration(sent.expires_in)}.")
 
 
 @infobip.command()
-@click.argument("phone")
+@click.argument("to")
 @click.argument("pin")
-def verify(phone: str, pin: str) -> None:
-    """Verify the PIN that PHONE got, as the service does. It costs a guess."""
+def verify(to: str, pin: str) -> None:
+    """Verify the PIN that TO got, as the service does. It costs a guess."""
     settings = load_settings()
     parts = assemble(settings)
-    number = parts.phones.read(phone)
+    recipient = _sendings(parts, settings).read_recipient(VerifyOtp.model_validate({**_about(to), "pin": pin}))
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat
-    parts.otp.verify(number, pin)
+    parts.otp.verify(recipient, pin)
     click.echo("OTP verified successfully.")
+
+
+def _sendings(parts: Parts, settings: Settings) -> Sendings:
+    return Sendings(parts.phones, settings.templates, settings.allowed_placeholders)
+
+
+def _about(to: str) -> dict[str, str]:
+    return {"email" if "@" in to else "phoneNumber": to}

@@ -131,7 +131,7 @@ def _find_template(
 
 def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Application) -> Application:
     limits = {name: _no_tighter(rate) for name, rate in our_limits(settings).items()}
-    verify = Rate(settings.pin_attempts, min(settings.resend_cooldown, BURST))
+    verify = Rate(settings.pin_attempts, min(settings.waits[0], BURST))
     configuration = Configuration(
         pin_attempts=settings.pin_attempts,
         allow_multiple_pin_verifications=False,

@@ -33,7 +33,7 @@ def our_limits(settings: AccountSettings) -> dict[str, Rate]:
     return {
         "send_pin_per_phone_number_limit": Rate(per_phone.amount, per_phone.get_expiry()),
         "send_pin_per_application_limit": Rate(total.amount, total.get_expiry()),
-        "verify_pin_limit": Rate(settings.pin_attempts, settings.resend_cooldown),
+        "verify_pin_limit": Rate(settings.pin_attempts, settings.waits[0]),
     }
 
 

@@ -1,13 +1,14 @@
 """What the account at Infobip and the service must agree on."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import limits
 from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from settings.section import Section
-from settings.types import Duration, Identifier, Limit, Secret, is_loopback
+from settings.types import Duration, Identifier, Limit, Secret, is_loopback, words
 
 
 class AccountSettings(Section):
@@ -25,6 +26,7 @@ class AccountSettings(Section):
     pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
     pin_attempts: int = Field(5, ge=1, le=100)
     resend_cooldown: Duration = Field(30.0, validate_default=True)
+    resend_backoff: Annotated[tuple[Duration, ...], NoDecode] = ()
 
     phone_send_limit: Limit = limits.parse("5 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
@@ -40,10 +42,21 @@ class AccountSettings(Section):
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
         return url
 
-    @field_validator("resend_cooldown")
+    @field_validator("resend_backoff", mode="before")
     @classmethod
-    def _longer_than_the_call(cls, cooldown: float, info: ValidationInfo) -> float:
+    def _by_commas(cls, waits: Any) -> Any:
+        return words(waits)
+
+    @field_validator("resend_cooldown", "resend_backoff")
+    @classmethod
+    def _longer_than_the_call(cls, given: Any, info: ValidationInfo) -> Any:
         # Else a second send could start while the first is still on its way, and save its PIN under the other's.
-        if cooldown <= info.data.get("infobip_timeout", 0):
+        waits = given if isinstance(given, tuple) else (given,)
+        if waits and min(waits) <= info.data.get("infobip_timeout", 0):
             raise ValueError("must be longer than INFOBIP_TIMEOUT")
-        return cooldown
+        return given
+
+    @property
+    def waits(self) -> tuple[float, ...]:
+        """The seconds until the next message, after the first one with a PIN, the second, and so on."""
+        return self.resend_backoff or tuple(self.resend_cooldown * times for times in (1, 2, 4))

@@ -1,4 +1,4 @@
-"""What an SMS costs, and how much may be spent."""
+"""What messages cost, and how much may be spent."""
 
 import json
 from decimal import Decimal
@@ -8,15 +8,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from channels import SMS, VOICE
 from settings.section import Section
 from settings.types import Region
-from spending.prices import MILLION, Prices
+from spending.prices import MILLION, PriceLists, Prices
 
 Amount = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=6)]
 
 
 class _PriceList(BaseModel):
-    """The JSON of SMS_PRICES, its regions apart."""
+    """The JSON of SMS_PRICES and VOICE_PRICES, its regions apart."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -65,8 +66,17 @@ class MoneySettings(Section):
     """Budgets are in the currency of the prices; 0 is none."""
 
     sms_prices: Annotated[Prices | None, NoDecode, BeforeValidator(_prices)] = None
+    voice_prices: Annotated[Prices | None, NoDecode, BeforeValidator(_prices)] = None
     daily_budget: Amount = Decimal(0)
     monthly_budget: Amount = Decimal(0)
+
+    @field_validator("voice_prices")
+    @classmethod
+    def _in_one_currency(cls, prices: Prices | None, info: ValidationInfo) -> Prices | None:
+        sms = info.data.get("sms_prices")
+        if prices and (sms is None or sms.currency != prices.currency):
+            raise ValueError("needs SMS_PRICES in the same currency")
+        return prices
 
     @field_validator("daily_budget", "monthly_budget")
     @classmethod
@@ -74,6 +84,13 @@ class MoneySettings(Section):
         if budget and info.data.get("sms_prices", "bad") is None:
             raise ValueError("needs SMS_PRICES")
         return budget
+
+    @property
+    def prices(self) -> PriceLists:
+        """Of every channel that has a price: a call costs what an SMS does, unless something else is known."""
+        if self.sms_prices is None:
+            return PriceLists({})
+        return PriceLists({SMS.name: self.sms_prices, VOICE.name: self.voice_prices or self.sms_prices})
 
     @property
     def budgets(self) -> tuple[int, int]:

@@ -50,6 +50,11 @@ Secret = Annotated[OptionalSecret, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it becomes a part of a path
 
 
+def words(text: Any) -> Any:
+    """What a text separates by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` is this machine, and nothing said to it goes over a wire."""
     try:

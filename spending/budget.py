@@ -1,4 +1,4 @@
-"""The gate of a budget in money: what the SMS of one day, or of one month, may cost. Days and months are those of UTC.
+"""The gate of a budget in money: what the messages of a day, or of a month, may cost. Days and months are UTC's.
 
 otp:spent:2026-11-23   hash of spent and peak, in millionths of the currency's unit   lives an hour longer than its day
 otp:spent:2026-11      the same for the month
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from alerts.alert import Alert
 from errors import BudgetExhausted
 from spending.admission import script
-from spending.prices import Prices, written
+from spending.prices import PriceLists, written
 from spending.sending import Sending
 from store import replied
 
@@ -59,7 +59,7 @@ def month(now: float) -> Period:
 
 
 class Budget:
-    """Lets an SMS through while its price fits into the budget of the period.
+    """Lets a message through while its price fits into the budget of the period.
 
     Args:
         period: the one that a time falls into.
@@ -71,7 +71,7 @@ class Budget:
         self,
         period: Callable[[float], Period],
         amount: int,
-        prices: Prices,
+        prices: PriceLists,
         tell: Callable[[Alert], None],
     ) -> None:
         self._period = period
@@ -81,7 +81,7 @@ class Budget:
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Add the price."""
-        period, price = self._period(sending.at), self._prices.of(sending.region)
+        period, price = self._period(sending.at), self._price(sending)
         script(pipe, _SPEND, (_key(period),), self._amount, price, int(period.end - sending.at) + AFTERWARDS)
 
     def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
@@ -95,7 +95,10 @@ class Budget:
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Give the price back to the period that it was taken from."""
-        script(pipe, _GIVE_BACK, (_key(self._period(sending.at)),), self._prices.of(sending.region))
+        script(pipe, _GIVE_BACK, (_key(self._period(sending.at)),), self._price(sending))
+
+    def _price(self, sending: Sending) -> int:
+        return self._prices.of(sending.channel.name, sending.region)
 
     def _alert(self, percent: int, period: Period, at: float) -> Alert:
         budget, currency = written(self._amount), self._prices.currency

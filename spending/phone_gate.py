@@ -1,9 +1,10 @@
-"""A phone's own gate: the cooldown between two sends to it, and how many it may get.
+"""A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together.
 
 otp:cooldown:+14155552671          the id of the send that holds it   lives as long as the cooldown
-{otp:cooldown:+14155552671}:sent   the times of its sends             lives as long as the phone's limit
+{otp:cooldown:+14155552671}:sent   the times of its sends             lives as long as the recipient's limit
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from limits import RateLimitItem
@@ -35,20 +36,21 @@ redis.call('LPOP', KEYS[2])
 
 
 class PhoneGate:
-    """Lets one send to a phone through at a time, and only so many of them.
+    """Lets one send to a phone, or to an e-mail address, through at a time, and only so many of them.
 
     Args:
-        cooldown: seconds between two sends to one phone.
-        limit: sends to one phone, exact in every window.
+        cooldown: seconds until the next one, after a PIN was sent once more for the nth time.
+        limit: sends to one recipient, exact in every window.
     """
 
-    def __init__(self, cooldown: float, limit: RateLimitItem) -> None:
-        self._cooldown = milliseconds(cooldown)
+    def __init__(self, cooldown: Callable[[int], float], limit: RateLimitItem) -> None:
+        self._cooldown = cooldown
         self._amount, self._period = limit.amount, limit.get_expiry()
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Take the cooldown, and count."""
-        script(pipe, _ENTER, _keys(sending), self._amount, self._period, sending.reservation, self._cooldown)
+        cooldown = milliseconds(self._cooldown(sending.again))
+        script(pipe, _ENTER, _keys(sending), self._amount, self._period, sending.reservation, cooldown)
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown or the window has room."""
@@ -61,4 +63,5 @@ class PhoneGate:
 
 
 def _keys(sending: Sending) -> tuple[str, str]:
-    return f"otp:cooldown:{sending.phone}", f"{{otp:cooldown:{sending.phone}}}:sent"
+    to = sending.to.lower()
+    return f"otp:cooldown:{to}", f"{{otp:cooldown:{to}}}:sent"

@@ -1,4 +1,4 @@
-"""What an SMS costs, by the region of its phone. Money is counted in millionths of the currency's unit, as integers."""
+"""What a message costs, by the region of its phone. Money is counted in millionths of the currency's unit: integers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,25 @@ class Prices:
     by_region: Mapping[str, int]
 
     def of(self, region: str) -> int:
-        """The price of an SMS to `region`."""
+        """The price of a message to `region`."""
         return self.by_region.get(region, self.default)
+
+
+@dataclass(frozen=True)
+class PriceLists:
+    """Prices in one currency, by the name of the channel; a channel that has none costs nothing."""
+
+    by_channel: Mapping[str, Prices]
+
+    @property
+    def currency(self) -> str:
+        """Of all of them; "" where nothing has a price."""
+        return next((prices.currency for prices in self.by_channel.values()), "")
+
+    def of(self, channel: str, region: str) -> int:
+        """The price of a message over `channel` to `region`, in millionths."""
+        prices = self.by_channel.get(channel)
+        return prices.of(region) if prices else 0
 
 
 def written(millionths: int) -> str:

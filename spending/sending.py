@@ -1,28 +1,41 @@
-"""What every gate judges: an SMS that somebody asks for."""
+"""What somebody asks for, and every gate judges: one message with a PIN."""
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from channels import SMS, Channel
 from phone import region_of
 
 
 @dataclass(frozen=True)
 class Sending:
-    """An SMS that somebody asks for. `phone` is E.164, `address` the client's (or its network); "" if unknown.
+    """A message that somebody asks for. `to` is a phone (E.164) or an e-mail address; `address` is the client's (or
+    its network), "" if unknown.
 
-    `client` is the name of the client app; "" for one without a key. `at` is in Unix seconds: what is undone later
-    is taken from the day, and the minute, that it was counted in.
+    `client` is the name of the client app; "" for one without a key. `again` says how often its PIN was sent before.
+    `template` is Infobip's, and `placeholders` what fills it beside the PIN. `at` is in Unix seconds: what is undone
+    later is taken from the day, and the minute, that it was counted in.
     """
 
-    phone: str
+    to: str
     address: str = ""
     client: str = field(default="", kw_only=True)
+    channel: Channel = field(default=SMS, kw_only=True)
+    template: str = field(default="", kw_only=True)
+    placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    again: int = field(default=0, kw_only=True)
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def phone(self) -> str:
+        """The phone; "" for an e-mail."""
+        return self.to if self.channel.member == "phoneNumber" else ""
 
     @cached_property
     def region(self) -> str:
         """The phone's ISO 3166 region; "" if it has none."""
-        return region_of(self.phone)
+        return region_of(self.phone) if self.phone else ""

@@ -11,9 +11,9 @@ from flask import Flask, Response, g, request
 from config import Settings
 from spending.prices import MILLION
 from telemetry import logs, metrics, record, tracing
-from telemetry.masking import Mask, MaskedPhone
+from telemetry.masking import Mask, Masked
 from telemetry.metrics import Tally
-from telemetry.outcomes import PAID, outcome
+from telemetry.outcomes import PAID, SENDS, outcome
 from telemetry.record import Record
 
 log = logging.getLogger("otp.request")
@@ -52,14 +52,14 @@ class _Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._mask = Mask(settings.log_salt.get_secret_value())
-        self._prices = settings.sms_prices
+        self._prices = settings.prices
         self._in_flight = 0
         self._ended: list[_Ended] = []
         self._telling: gevent.Greenlet | None = None
         atexit.register(self.tell)
         metrics.built()
         for period, amount in zip(("day", "month"), settings.budgets, strict=True):
-            if self._prices and amount:
+            if amount:
                 metrics.BUDGET.labels(period, self._prices.currency).set(amount / MILLION)
 
     def begin(self) -> None:
@@ -93,18 +93,18 @@ class _Observer:
         metrics.IN_FLIGHT.set(self._in_flight)
         tally = Tally()
         for each in ended:
-            phone, became = self._mask.of(each.record.phone), outcome(each.record, each.route)
-            self._count(tally, each, phone, became)
+            to, became = self._mask.of(each.record.to), outcome(each.record, each.route)
+            self._count(tally, each, to, became)
             level = logging.WARNING if each.status >= 500 else logging.INFO
             if log.isEnabledFor(level):
-                logs.write(each.at, _facts(level, each, phone, became))
+                logs.write(each.at, _facts(level, each, to, became))
         tally.tell()
 
     def _soon(self) -> None:
         if not self._telling:
             self._telling = gevent.spawn_later(A_MOMENT, self.tell)
 
-    def _count(self, tally: Tally, ended: _Ended, phone: MaskedPhone, became: str) -> None:
+    def _count(self, tally: Tally, ended: _Ended, to: Masked, became: str) -> None:
         known, route = ended.record, ended.route
         for seconds in known.redis:
             tally.observe(metrics.REDIS_SECONDS, seconds=seconds)
@@ -114,19 +114,18 @@ class _Observer:
         tally.count(metrics.REQUESTS, route, str(ended.status), known.code or "ok")
         if known.error is not None and became == "limited":
             tally.count(metrics.REFUSALS, known.error.reason)
-        if phone.country and route == "/verify-otp":
-            tally.count(metrics.VERIFIES, phone.country, became)
-        if phone.country and route == "/send-otp":
-            self._count_send(tally, phone.country, became)
+        if to.country and route == "/verify-otp":
+            tally.count(metrics.VERIFIES, to.country, became)
+        if to.country and route in SENDS:
+            self._count_send(tally, known.channel, to.country, became)
 
-    def _count_send(self, tally: Tally, country: str, became: str) -> None:
-        tally.count(metrics.SENDS, "sms", country, became)
-        if self._prices and became in PAID:
-            price = self._prices.of(country) / MILLION
-            tally.count(metrics.SPEND, self._prices.currency, country, by=price)
+    def _count_send(self, tally: Tally, channel: str, country: str, became: str) -> None:
+        tally.count(metrics.SENDS, channel, country, became)
+        if became in PAID and (price := self._prices.of(channel, country)):
+            tally.count(metrics.SPEND, self._prices.currency, country, by=price / MILLION)
 
 
-def _facts(level: int, ended: _Ended, phone: MaskedPhone, became: str) -> dict[str, Any]:
+def _facts(level: int, ended: _Ended, to: Masked, became: str) -> dict[str, Any]:
     known = ended.record
     return {
         "event": "request",
@@ -142,9 +141,10 @@ def _facts(level: int, ended: _Ended, phone: MaskedPhone, became: str) -> dict[s
         "provider_ms": _milliseconds(sum(taken for _, taken in known.provider)) if known.provider else None,
         "redis_ms": _milliseconds(sum(known.redis)),
         "client": ended.client or None,
-        "country": phone.country,
-        "phone": phone.shown,
-        "phone_fingerprint": phone.fingerprint,
+        "channel": known.channel or None,
+        "country": to.country,
+        to.kind: to.shown,
+        f"{to.kind}_fingerprint": to.fingerprint,
     }
 
 

@@ -1,8 +1,8 @@
-"""Phone numbers as they may stand in a log: who reads it can follow one, and cannot call it."""
+"""Recipients as they may stand in a log: who reads it can follow one, and cannot call or write to it."""
 
 import hmac
 import secrets
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
@@ -12,30 +12,36 @@ _OF_THIS_START = secrets.token_bytes(32)  # drawn before gunicorn forks: all wor
 FINGERPRINT = 16  # hex digits
 
 
-class MaskedPhone(NamedTuple):
-    """`shown` is +49***78; `fingerprint` is the same for one number under one salt; `country` is an ISO 3166 region."""
+class Masked(NamedTuple):
+    """`shown` is +49***78, or ***@example.com; `fingerprint` is the same for one recipient under one salt.
 
-    shown: str | None
-    fingerprint: str | None
-    country: str | None
+    `country` is an ISO 3166 region; "none" for what is of no country.
+    """
+
+    kind: Literal["phone", "email"] = "phone"
+    shown: str | None = None
+    fingerprint: str | None = None
+    country: str | None = None
 
 
 class Mask:
-    """Masks phones with `salt`; an empty one stands for a random one of this start."""
+    """Masks recipients with `salt`; an empty one stands for a random one of this start."""
 
     def __init__(self, salt: str) -> None:
         self._salt = salt.encode() or _OF_THIS_START
 
-    def of(self, phone: str) -> MaskedPhone:
-        """Mask `phone` (E.164); an empty one is none."""
-        if not phone:
-            return MaskedPhone(None, None, None)
-        shown = f"+{_calling_code(phone)}***{phone[-2:]}"
-        return MaskedPhone(shown, self.fingerprint(phone), region_of(phone) or "none")
+    def of(self, to: str) -> Masked:
+        """Mask a phone (E.164) or an e-mail address; an empty one is none."""
+        if not to:
+            return Masked()
+        local, _, domain = to.rpartition("@")
+        if local:
+            return Masked("email", f"***@{domain}", self.fingerprint(to.lower()), "none")
+        return Masked("phone", f"+{_calling_code(to)}***{to[-2:]}", self.fingerprint(to), region_of(to) or "none")
 
-    def fingerprint(self, phone: str) -> str:
-        """The first hex digits of HMAC-SHA256 of the number as E.164, with its +."""
-        return hmac.digest(self._salt, phone.encode(), "sha256").hex()[:FINGERPRINT]
+    def fingerprint(self, to: str) -> str:
+        """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
+        return hmac.digest(self._salt, to.encode(), "sha256").hex()[:FINGERPRINT]
 
 
 def _calling_code(phone: str) -> str:

@@ -14,8 +14,9 @@ _OUTCOMES: dict[type[errors.OtpError], str] = {
     errors.PinNotSaved: "pin_not_saved",
     errors.OtpError: "bug",
 }
-_DONE = {"/send-otp": "sent", "/verify-otp": "verified"}
-# Those after which an SMS may be on its way, and on the bill.
+SENDS = {"/send-otp", "/resend-otp"}
+_DONE = {**dict.fromkeys(SENDS, "sent"), "/verify-otp": "verified"}
+# Those after which a message may be on its way, and on the bill.
 PAID = {"sent", "provider_unclear", "provider_timeout", "pin_not_saved"}
 
 

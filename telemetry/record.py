@@ -10,18 +10,23 @@ from errors import OtpError
 class Record:
     """One request. Greenlets that run for no request, and commands, get one that nobody reads."""
 
-    __slots__ = ("code", "error", "phone", "provider", "redis", "replayed", "request_id", "span", "started")
+    __slots__ = ("channel", "code", "error", "provider", "redis", "replayed", "request_id", "span", "started", "to")
 
     def __init__(self, request_id: str = "") -> None:
         self.request_id = request_id
         self.started = time.perf_counter()
-        self.phone = ""  # E.164, once it is known to be one; never leaves but masked
+        self.to = ""  # a phone (E.164) or e-mail address, once it is known to be one; never leaves but masked
+        self.channel = ""
         self.provider: list[tuple[str, float]] = []  # what Infobip was asked for, and the seconds it took
         self.redis: list[float] = []  # seconds, of each round trip
         self.code = ""
         self.error: OtpError | None = None
         self.replayed = False  # whether the answer is that of an earlier request
         self.span: Any = None  # of OpenTelemetry, where it is on
+
+    def about(self, to: str, channel: str = "") -> None:
+        """It is about this recipient, who is to be reached over that channel."""
+        self.to, self.channel = to, channel
 
     def ids(self) -> dict[str, str]:
         """By what its lines can be found."""

@@ -17,7 +17,7 @@ from connection import Client, connect
 from errors import BudgetExhausted
 from spending.admission import Admission
 from spending.budget import AFTERWARDS, Budget, Period, day, month
-from spending.prices import MILLION, Prices, written
+from spending.prices import MILLION, PriceLists, Prices, written
 from spending.sending import Sending
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
@@ -175,7 +175,7 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[Client]:
 
 
 def admission(client: Client, amount: str, told: list[Alert], period: Callable[[float], Period] = day) -> Admission:
-    return Admission(client, Budget(period, int(Decimal(amount) * MILLION), TENTH, told.append))
+    return Admission(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
 
 
 def test_the_end_of_the_day_frees(client: Client) -> None:

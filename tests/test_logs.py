@@ -58,6 +58,7 @@ def test_a_request_is_one_line_with_all_that_matters(
         "outcome": "sent",
         "reason": None,
         "client": "shop",
+        "channel": "sms",
         "country": "DE",
         "phone": f"+49***{phone[-2:]}",
         "phone_fingerprint": hmac.digest(SALT.encode(), phone.encode(), "sha256").hex()[:16],

@@ -142,7 +142,7 @@ def _read(key: str) -> _Asked:
         raise InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.address}"
     name = sha256(f"{whose}\n{key}".encode()).hexdigest()
-    body = hmac.digest(key.encode(), content(request), "sha256").hex()
+    body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
     return _Asked(f"otp:idempotency:{name}", body, secrets.token_hex(8))
 
 

@@ -28,9 +28,9 @@ class ProofApi:
         self._store = store
         self._default_audience = audience
 
-    def new(self, phone: str) -> str:
-        """A proof that `phone` (E.164) was verified just now."""
-        return self._proofs.sign(phone, self._audience())
+    def new(self, to: str) -> str:
+        """A proof that a PIN sent to `to` was verified just now."""
+        return self._proofs.sign(to, self._audience())
 
     def jwks(self) -> dict[str, Any]:
         """Answer GET /.well-known/jwks.json."""
@@ -41,7 +41,7 @@ class ProofApi:
         proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
         if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        return {"phoneNumber": proven.phone, "verifiedAt": proven.verified_at}
+        return {"email" if "@" in proven.to else "phoneNumber": proven.to, "verifiedAt": proven.verified_at}
 
     def _audience(self) -> str:
         """Whom a proof of this request is for: the client that asks, or without keys whom the settings say."""

@@ -47,10 +47,10 @@ class Guard:
         """None where the guard is off."""
         return [*self._scopes, self._pending] if self._on else []
 
-    def verified(self, phone: str) -> None:
-        """The sends to `phone` were an honest person's. Takes back what they used up, in the background."""
-        if self._on:
-            self._settling.spawn(self._settle, phone)
+    def verified(self, to: str) -> None:
+        """The sends to `to` were an honest person's. Takes back what they used up, in the background."""
+        if self._on and "@" not in to:
+            self._settling.spawn(self._settle, to)
 
     def finish(self) -> None:
         """Wait until that is done."""

@@ -31,14 +31,16 @@ class Pending:
 
     def ask(self, pipe: Any, sending: Sending) -> None:
         """Remember."""
-        script(pipe, _ADD, (_key(sending.phone),), _written(sending), self._pin_lifetime)
+        if sending.phone:
+            script(pipe, _ADD, (_key(sending.phone),), _written(sending), self._pin_lifetime)
 
     def hear(self, replies: list[Any], sending: Sending) -> None:
         """It is never a reason to refuse."""
 
     def undo(self, pipe: Any, sending: Sending) -> None:
         """Forget."""
-        pipe.execute_command("LREM", _key(sending.phone), 1, _written(sending))
+        if sending.phone:
+            pipe.execute_command("LREM", _key(sending.phone), 1, _written(sending))
 
     def take(self, phone: str) -> list[Sending]:
         """The sends to `phone` that are now verified, once; the phone is known from now on."""

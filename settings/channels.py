@@ -1,0 +1,33 @@
+"""The channels beside SMS, what a message may say, and what sending again means."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import field_validator
+from pydantic_settings import NoDecode
+
+from settings.section import Section
+from settings.types import Identifier, words
+
+_PLACEHOLDER = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
+
+
+class ChannelSettings(Section):
+    """A channel without a template is not available; voice can use the one of SMS."""
+
+    infobip_2fa_voice_msg_id: Identifier | None = None
+    infobip_2fa_email_msg_id: Identifier | None = None
+    send_again: Literal["new", "same"] = "new"
+    allowed_placeholders: Annotated[frozenset[str], NoDecode] = frozenset()
+
+    @field_validator("allowed_placeholders", mode="before")
+    @classmethod
+    def _by_commas(cls, names: Any) -> Any:
+        return words(names)
+
+    @field_validator("allowed_placeholders")
+    @classmethod
+    def _are_names(cls, names: frozenset[str]) -> frozenset[str]:
+        if not all(_PLACEHOLDER.fullmatch(name) and name != "pin" for name in names):
+            raise ValueError("must be names like firstName, separated by commas; pin is Infobip's")
+        return names

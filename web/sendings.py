@@ -1,0 +1,101 @@
+"""Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import errors
+from channels import CHANNELS, USUAL, Channel
+from email_address import read_email
+from phone import PhoneBook
+from spending.sending import Sending
+from telemetry import record
+from web.inbound import Body
+from web.placeholders import read_placeholders
+
+
+class _About(Body):
+    """Whom: one of the two."""
+
+    phone_number: str | None = None
+    email: str | None = None
+
+    @property
+    def member(self) -> Literal["phoneNumber", "email"]:
+        """The one that is given."""
+        if self.phone_number is not None and self.email is not None:
+            raise errors.InvalidRecipient
+        if self.phone_number is None and self.email is None:
+            raise errors.InvalidRequest
+        return "email" if self.phone_number is None else "phoneNumber"
+
+
+class ResendOtp(_About):
+    """Body of POST /resend-otp."""
+
+    channel: str | None = None
+    placeholders: dict[str, str] | None = None
+
+
+class SendOtp(ResendOtp):
+    """Body of POST /send-otp."""
+
+
+class VerifyOtp(_About):
+    """Body of POST /verify-otp. A PIN that is no string has the wrong format, like any other wrong one."""
+
+    pin: Any
+    verification_id: str | None = None
+
+
+class Sendings:
+    """Reads them.
+
+    Args:
+        templates: the ids at Infobip, by the names of the channels that are available.
+        placeholders: the names that clients may fill.
+    """
+
+    def __init__(self, phones: PhoneBook, templates: Mapping[str, str], placeholders: frozenset[str]) -> None:
+        self._phones = phones
+        self._templates = templates
+        self._placeholders = placeholders
+
+    def read(self, body: ResendOtp, address: str = "", client: str = "") -> Sending:
+        """What `body` wants to have sent; `address` and `client` are those that ask.
+
+        Raises:
+            InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber, PhoneNumberNotAllowed,
+            PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders, InvalidRequest: see `errors`.
+        """
+        channel = self._channel(body)
+        if body.email is not None:
+            to = read_email(body.email)
+        else:
+            to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
+        record.current().about(to, channel.name)
+        return Sending(
+            to,
+            address,
+            client=client,
+            channel=channel,
+            template=self._templates[channel.name],
+            placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
+        )
+
+    def read_recipient(self, body: VerifyOtp) -> str:
+        """Whom it is about: a phone (E.164) or an e-mail address."""
+        by_email = body.member == "email"
+        to = read_email(body.email or "") if by_email else self._phones.read(body.phone_number or "")
+        record.current().about(to)
+        return to
+
+    def _channel(self, body: ResendOtp) -> Channel:
+        member = body.member
+        channel = USUAL[member] if body.channel is None else CHANNELS.get(body.channel)
+        if channel is None:
+            raise errors.InvalidChannel
+        if channel.member != member:
+            raise errors.InvalidRecipient
+        if channel.name not in self._templates:
+            raise errors.ChannelNotAvailable
+        return channel
