@@ -15,6 +15,7 @@ from sandbox import magic
 from sandbox.applications import Applications, new_id
 from sandbox.choices import Choices
 from sandbox.grammar import ALPHABETS, Limit, filled, seconds
+from sandbox.judging import judge
 from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, SendRequest, Template
 from sandbox.pins import Message, Pin, Sent, Verdict
 from sandbox.refusal import ApiError, bad_request, not_found
@@ -89,7 +90,8 @@ class TwoFactor:
             except ApiError:
                 pin.attempts_used += self.choices.throttled_costs
                 raise
-            verdict = self._judge(pin, value, multiple=configuration.allow_multiple_pin_verifications)
+            multiple = configuration.allow_multiple_pin_verifications
+            verdict = judge(pin, value, self.now(), self.choices, multiple=multiple)
             pin.changed = self._next_version()
             return verdict
 
@@ -111,20 +113,6 @@ class TwoFactor:
         """The version of everything, and the messages that are new or changed after version `since`, oldest first."""
         with self._lock:
             return self._version, [m for m in self._messages if max(m.serial, m.pin.changed) > since]
-
-    def _judge(self, pin: Pin, value: str, *, multiple: bool) -> Verdict:
-        if self.now() >= pin.expires_at:
-            return Verdict(pin, False, 0, "TTL_EXPIRED")
-        if pin.verified_at is not None and not multiple:
-            return Verdict(pin, False, 0, self.choices.used_pin_error)
-        if pin.attempts_used >= pin.attempts_allowed:
-            return Verdict(pin, False, 0, "NO_MORE_PIN_ATTEMPTS")
-        pin.attempts_used += 1
-        if not secrets.compare_digest(value.encode(), pin.value.encode()):
-            remaining = pin.attempts_allowed - pin.attempts_used
-            return Verdict(pin, False, remaining, "WRONG_PIN" if remaining else self.choices.last_attempt_error)
-        pin.verified_at = self.now()
-        return Verdict(pin, True, 0)
 
     def _may_send(
         self, application: Application, template: Template | EmailTemplate, to: str, channel: Channel
