@@ -1,6 +1,5 @@
 """What Infobip answers about a PIN, in the shapes of the published contract."""
 
-import uuid
 from typing import Any
 
 from sandbox.model import Channel
@@ -12,16 +11,16 @@ Json = dict[str, Any]
 def sent(sent: Sent, *, track: bool) -> Json:
     """StartAuthenticationResponse and StartEmailAuthenticationResponse."""
     answer: Json = {"pinId": sent.pin.pin_id, "to": sent.pin.to}
-    if sent.channel is Channel.EMAIL:
+    if sent.message.channel is Channel.EMAIL:
         status = {"name": "PENDING_ACCEPTED", "description": "Message accepted, pending for delivery."}
         return answer | {"emailStatus": status}
-    if sent.channel is Channel.VOICE:
-        answer["callStatus"] = "PENDING_ACCEPTED" if sent.delivered else "UNDELIVERABLE_NOT_DELIVERED"
+    if sent.message.channel is Channel.VOICE:
+        answer["callStatus"] = "PENDING_ACCEPTED" if sent.accepted else "UNDELIVERABLE_NOT_DELIVERED"
     else:
         if sent.looked_up:
-            answer["ncStatus"] = f"NC_DESTINATION_{'' if sent.delivered else 'NOT_'}REACHABLE"
-        answer["smsStatus"] = f"MESSAGE_{'' if sent.delivered else 'NOT_'}SENT"
-    return answer | ({"externalMessageId": str(uuid.uuid4())} if track and sent.delivered else {})
+            answer["ncStatus"] = f"NC_DESTINATION_{'' if sent.accepted else 'NOT_'}REACHABLE"
+        answer["smsStatus"] = f"MESSAGE_{'' if sent.accepted else 'NOT_'}SENT"
+    return answer | ({"externalMessageId": sent.message.message_id} if track and sent.accepted else {})
 
 
 def judged(verdict: Verdict) -> Json:

@@ -22,7 +22,9 @@ from sandbox.model import (
     VerifyRequest,
     Wire,
 )
+from sandbox.pins import Sent
 from sandbox.refusal import ApiError, bad_request, invalid
+from sandbox.reporter import Reporter
 from sandbox.two_factor import TwoFactor
 
 _W = TypeVar("_W", bound=Wire)
@@ -31,8 +33,9 @@ _W = TypeVar("_W", bound=Wire)
 class Api:
     """The views."""
 
-    def __init__(self, two_factor: TwoFactor) -> None:
+    def __init__(self, two_factor: TwoFactor, reporter: Reporter) -> None:
         self._two_factor = two_factor
+        self._reporter = reporter
         self._applications = two_factor.applications
         self._created = int(two_factor.choices.created_status)
         self._unit = 1 if two_factor.choices.timestamps == "seconds" else 1000
@@ -80,8 +83,7 @@ class Api:
         body, look_up = _read(SendRequest), _flag("ncNeeded") is not False
         fault = magic.fault(body.to.removeprefix("+"), "send")
         return faults.answered(
-            fault,
-            lambda: answers.sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery),
+            fault, lambda: self._sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
         )
 
     def resend(self, pin_id: str, channel: Channel) -> faults.Answer:
@@ -89,8 +91,14 @@ class Api:
         body = _read(ResendRequest, optional=True)
         fault = magic.fault(self._two_factor.pin(pin_id).to, "send")
         return faults.answered(
-            fault, lambda: answers.sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
+            fault, lambda: self._sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
         )
+
+    def _sent(self, sent: Sent, *, track: bool) -> Json:
+        answer = answers.sent(sent, track=track)
+        if "externalMessageId" in answer:
+            self._reporter.follow(sent.message)
+        return answer
 
     def verify_2fa_phone_number(self, pin_id: str) -> faults.Answer:
         body = _read(VerifyRequest)
@@ -98,9 +106,9 @@ class Api:
         return faults.answered(fault, lambda: answers.judged(self._two_factor.verify(pin_id, body.pin)))
 
 
-def create_api(two_factor: TwoFactor) -> Flask:
+def create_api(two_factor: TwoFactor, reporter: Reporter) -> Flask:
     """The API over `two_factor`."""
-    app, api = Flask(__name__, static_folder=None), Api(two_factor)
+    app, api = Flask(__name__, static_folder=None), Api(two_factor, reporter)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)

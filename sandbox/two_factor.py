@@ -129,16 +129,17 @@ class TwoFactor:
     def _send(
         self, pin: Pin, channel: Channel, filling: dict[str, str], *, sender: str | None = None, look_up: bool = True
     ) -> Sent:
-        pin.changed = self._next_version()
-        pin.reached = magic.fault(pin.to, "send") is not magic.Fault.UNREACHABLE
-        if pin.reached:
-            text = filled(pin.template.message_text, {**filling, "pin": pin.value})
-            sender = sender or pin.template.sender_id or "InfoSMS"
-            message = Message(pin.changed, channel, sender, text, self.now(), pin)
+        pin.changed, fault = self._next_version(), magic.fault(pin.to, "send")
+        pin.reached = fault is not magic.Fault.UNREACHABLE
+        lost = fault is magic.Fault.UNDELIVERABLE and channel is Channel.SMS
+        text = filled(pin.template.message_text, {**filling, "pin": pin.value})
+        sender = sender or pin.template.sender_id or "InfoSMS"
+        message = Message(pin.changed, channel, sender, text, self.now(), pin, arrived=pin.reached and not lost)
+        if message.arrived:
             self._messages.append(message)
             self._deliver(message)
         # Without the lookup Infobip does not know, and says that it has sent.
-        return Sent(pin, channel, looked_up=look_up, delivered=pin.reached or not look_up)
+        return Sent(message, looked_up=look_up, accepted=pin.reached or not look_up)
 
     def _new_pin(self, application: Application, template: Template | EmailTemplate, to: str) -> Pin:
         alphabet, length = ALPHABETS[template.pin_type], template.pin_length

@@ -27,6 +27,7 @@ from sandbox.model import Application, Configuration, Template
 from sandbox.pins import Message
 from sandbox.ports import free_port
 from sandbox.relay import Relay
+from sandbox.reporter import Reporter
 from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
 from tests import contract, leaks, openapi
@@ -74,6 +75,7 @@ class Sandbox:
 
     url = ""
     service_url = ""  # where the page's form goes; from the next reset on
+    reports_url: str | None = None  # where delivery reports go; from the next reset on
 
     def __init__(self) -> None:
         self._streams: list[socket.socket] = []
@@ -96,7 +98,8 @@ class Sandbox:
         """An account without an application."""
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
-        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url))
+        reporter = Reporter(self.reports_url, self.clock, minute=0.05)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), reporter)
         self._api.after_request(self._check)
         self.calls: list[str] = []
         self.violations: list[str] = []
