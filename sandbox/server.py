@@ -23,7 +23,7 @@ from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
 from sandbox.inbox import Inbox
 from sandbox.infobip import create_api
-from sandbox.model import Application, Configuration, Template
+from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.relay import Relay
 from sandbox.reporter import Reporter
@@ -31,6 +31,7 @@ from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"
 MESSAGE_ID = "sandbox-message"
+EMAIL_MESSAGE_ID = "sandbox-email-message"
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
@@ -57,8 +58,8 @@ def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer
     return server
 
 
-def account(environment: Mapping[str, str]) -> tuple[Application, Template]:
-    """The application and the template that are there at the start, as `flask infobip setup` would make them.
+def account(environment: Mapping[str, str]) -> tuple[Application, Template, EmailTemplate]:
+    """The application and the templates that are there at the start, as `flask infobip setup` would make them.
 
     The limits are wide: a person who tries things out meets the service's and not these.
     """
@@ -71,17 +72,12 @@ def account(environment: Mapping[str, str]) -> tuple[Application, Template]:
         send_pin_per_application_limit="1000000/1d",
         send_pin_per_phone_number_limit="1000/1d",
     )
+    pins = {"applicationId": APPLICATION_ID, "pinLength": given["PIN_LENGTH"], "pinType": given["PIN_TYPE"]}
+    text = "{{pin}} is your verification code."
     return (
         Application(application_id=APPLICATION_ID, name="Sandbox", configuration=configuration),
-        Template.model_validate(
-            {
-                "messageId": MESSAGE_ID,
-                "applicationId": APPLICATION_ID,
-                "messageText": "{{pin}} is your verification code.",
-                "pinLength": given["PIN_LENGTH"],
-                "pinType": given["PIN_TYPE"],
-            }
-        ),
+        Template.model_validate({**pins, "messageId": MESSAGE_ID, "messageText": text}),
+        EmailTemplate.model_validate({**pins, "messageId": EMAIL_MESSAGE_ID, "emailTemplateId": 1}),
     )
 
 

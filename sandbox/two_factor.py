@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from sandbox import magic
 from sandbox.applications import Applications, new_id
 from sandbox.choices import Choices
-from sandbox.grammar import ALPHABETS, Limit, filled, seconds
+from sandbox.grammar import ALPHABETS, Limit, filled, seconds, unsigned
 from sandbox.judging import judge
 from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, SendRequest, Template
 from sandbox.pins import Message, Pin, Sent, Verdict
@@ -105,7 +105,7 @@ class TwoFactor:
     def verifications(self, application_id: str, to: str) -> list[Pin]:
         """The PINs that an application sent to `to` (number or e-mail address), oldest first."""
         self.applications.get(application_id)
-        wanted = application_id, to.removeprefix("+")
+        wanted = application_id, unsigned(to)
         with self._lock:
             return [pin for pin in self._pins.values() if (pin.application_id, pin.to) == wanted]
 
@@ -133,7 +133,7 @@ class TwoFactor:
         pin.reached = fault is not magic.Fault.UNREACHABLE
         lost = fault is magic.Fault.UNDELIVERABLE and channel is Channel.SMS
         text = filled(pin.template.message_text, {**filling, "pin": pin.value})
-        sender = sender or pin.template.sender_id or "InfoSMS"
+        sender = sender or pin.template.sender
         message = Message(pin.changed, channel, sender, text, self.now(), pin, arrived=pin.reached and not lost)
         if message.arrived:
             self._messages.append(message)
@@ -178,7 +178,7 @@ def _destination(to: str, channel: Channel) -> str:
         if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", to):
             raise bad_request(to="must be an e-mail address")
         return to
-    digits = to.removeprefix("+")
+    digits = unsigned(to)
     if not re.fullmatch("[0-9]{4,15}", digits):
         raise bad_request(to="must be a phone number in international format")
     return digits
