@@ -1,4 +1,4 @@
-"""How Infobip writes durations, limits and placeholders, and what its PINs are made of."""
+"""How Infobip writes durations, limits, placeholders and numbers, and what its PINs are made of."""
 
 import re
 import string
@@ -53,3 +53,8 @@ class Limit:
 def filled(text: str, placeholders: dict[str, str]) -> str:
     """`text` with each `{{name}}` in it replaced; a name that is not given stays as it is written."""
     return re.sub(r"\{\{(\w+)\}\}", lambda found: placeholders.get(found[1], found[0]), text)
+
+
+def unsigned(to: str) -> str:
+    """A phone number without its +; an e-mail address, which may begin with one, as it is."""
+    return to if "@" in to else to.removeprefix("+")

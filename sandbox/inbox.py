@@ -12,12 +12,15 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from sandbox import magic
+from sandbox.grammar import unsigned
+from sandbox.model import Channel
 from sandbox.pins import Message
 from sandbox.relay import NoAnswerError, Relay
 from sandbox.two_factor import TwoFactor
 
 MAX_BODY = 64 * 1024  # over the service's own limit, so that its refusal can be seen
 POLL = 0.2  # seconds
+SUBJECT = "Your verification code"  # of every e-mail: its own is in a template that the sandbox does not have
 KEEP_ALIVE = 15.0  # seconds; a write is how the server notices that a client has gone
 
 HEADERS = {
@@ -47,8 +50,8 @@ class Inbox:
         app.register_blueprint(views)
 
     def inbox(self) -> dict[str, Any]:
-        """Answer GET /inbox: every message, newest first; `?to=+14155552671` for those of one number."""
-        to = request.args.get("to", "").replace(" ", "+").removeprefix("+")  # a + in a query string means a blank
+        """Answer GET /inbox: every message, newest first; `?to=+14155552671` for those of one number or address."""
+        to = unsigned(request.args.get("to", "").replace(" ", "+"))  # a + in a query string means a blank
         messages = self._two_factor.changes(0)[1]
         return {"messages": [self._shown(m) for m in reversed(messages) if to in ("", m.pin.to)]}
 
@@ -93,11 +96,13 @@ class Inbox:
 
     def _shown(self, message: Message) -> dict[str, Any]:
         pin, now = message.pin, self._two_factor.now()
+        subject = {"subject": SUBJECT} if message.channel is Channel.EMAIL else {}
         return {
             "id": message.serial,
             "channel": message.channel,
             "to": pin.to if "@" in pin.to else f"+{pin.to}",
             "from": message.sender,
+            **subject,
             "text": message.text,
             "pin": pin.value,
             "sentAt": message.sent_at,

@@ -1,14 +1,14 @@
 """The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract."""
 
-import uuid
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from sandbox import faults, magic
+from sandbox import answers, faults, magic
+from sandbox.answers import Json
 from sandbox.authorization import authorize
 from sandbox.model import (
     ApplicationRequest,
@@ -22,19 +22,20 @@ from sandbox.model import (
     VerifyRequest,
     Wire,
 )
-from sandbox.pins import Pin, Sent
+from sandbox.pins import Sent
 from sandbox.refusal import ApiError, bad_request, invalid
+from sandbox.reporter import Reporter
 from sandbox.two_factor import TwoFactor
 
 _W = TypeVar("_W", bound=Wire)
-Json = dict[str, Any]
 
 
 class Api:
     """The views."""
 
-    def __init__(self, two_factor: TwoFactor) -> None:
+    def __init__(self, two_factor: TwoFactor, reporter: Reporter) -> None:
         self._two_factor = two_factor
+        self._reporter = reporter
         self._applications = two_factor.applications
         self._created = int(two_factor.choices.created_status)
         self._unit = 1 if two_factor.choices.timestamps == "seconds" else 1000
@@ -75,14 +76,14 @@ class Api:
         verified, sent = _flag("verified"), _flag("sent")
         pins = self._two_factor.verifications(app_id, msisdn)
         chosen = (p for p in pins if verified in (None, p.verified_at is not None) and sent in (None, p.reached))
-        return {"verifications": [self._verification(pin) for pin in chosen]}
+        return {"verifications": [answers.verification(pin, self._unit) for pin in chosen]}
 
     def send(self, channel: Channel) -> faults.Answer:
         """Answer send-2fa-pin-code-over-sms, -voice and -email."""
         body, look_up = _read(SendRequest), _flag("ncNeeded") is not False
         fault = magic.fault(body.to.removeprefix("+"), "send")
         return faults.answered(
-            fault, lambda: _sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
+            fault, lambda: self._sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
         )
 
     def resend(self, pin_id: str, channel: Channel) -> faults.Answer:
@@ -90,30 +91,24 @@ class Api:
         body = _read(ResendRequest, optional=True)
         fault = magic.fault(self._two_factor.pin(pin_id).to, "send")
         return faults.answered(
-            fault, lambda: _sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
+            fault, lambda: self._sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
         )
+
+    def _sent(self, sent: Sent, *, track: bool) -> Json:
+        answer = answers.sent(sent, track=track)
+        if "externalMessageId" in answer:
+            self._reporter.follow(sent.message)
+        return answer
 
     def verify_2fa_phone_number(self, pin_id: str) -> faults.Answer:
         body = _read(VerifyRequest)
         fault = magic.fault(self._two_factor.pin(pin_id).to, "verify")
-        return faults.answered(fault, lambda: self._verdict(pin_id, body.pin))
-
-    def _verdict(self, pin_id: str, value: str) -> Json:
-        verdict = self._two_factor.verify(pin_id, value)
-        answer: Json = {"pinId": pin_id, "msisdn": verdict.pin.to, "verified": verdict.verified}
-        answer["attemptsRemaining"] = verdict.attempts_remaining
-        return answer | ({"pinError": verdict.pin_error} if verdict.pin_error else {})
-
-    def _verification(self, pin: Pin) -> Json:
-        shown: Json = {"msisdn": pin.to, "verified": pin.verified_at is not None}
-        if pin.verified_at is not None:
-            shown["verifiedAt"] = int(pin.verified_at * self._unit)
-        return shown | ({"sentAt": int(pin.sent_at * self._unit)} if pin.reached else {})
+        return faults.answered(fault, lambda: answers.judged(self._two_factor.verify(pin_id, body.pin)))
 
 
-def create_api(two_factor: TwoFactor) -> Flask:
+def create_api(two_factor: TwoFactor, reporter: Reporter) -> Flask:
     """The API over `two_factor`."""
-    app, api = Flask(__name__, static_folder=None), Api(two_factor)
+    app, api = Flask(__name__, static_folder=None), Api(two_factor, reporter)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)
@@ -158,20 +153,6 @@ def _flag(name: str) -> bool | None:
     if given not in (None, "true", "false"):
         raise bad_request()
     return None if given is None else given == "true"
-
-
-def _sent(sent: Sent, *, track: bool) -> Json:
-    answer: Json = {"pinId": sent.pin.pin_id, "to": sent.pin.to}
-    if sent.channel is Channel.EMAIL:
-        status = {"name": "PENDING_ACCEPTED", "description": "Message accepted, pending for delivery."}
-        return answer | {"emailStatus": status}
-    if sent.channel is Channel.VOICE:
-        answer["callStatus"] = "PENDING_ACCEPTED" if sent.delivered else "UNDELIVERABLE_NOT_DELIVERED"
-    else:
-        if sent.looked_up:
-            answer["ncStatus"] = f"NC_DESTINATION_{'' if sent.delivered else 'NOT_'}REACHABLE"
-        answer["smsStatus"] = f"MESSAGE_{'' if sent.delivered else 'NOT_'}SENT"
-    return answer | ({"externalMessageId": str(uuid.uuid4())} if track and sent.delivered else {})
 
 
 def _refusal(error: ApiError) -> Response:

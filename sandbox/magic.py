@@ -1,7 +1,8 @@
 """Numbers with a fixed outcome, so that an app can be seen to handle it: fictional ones, +1 415 555 01xx.
 
 Those that end in 010x meet theirs when a PIN is sent, those in 011x when it is verified. Where Infobip's answer gets
-lost on its way, the message arrives all the same: that is what makes such a failure hard.
+lost on its way, the message arrives all the same: that is what makes such a failure hard. The number that gets no SMS
+can be called.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ class Fault(Enum):
     REDIRECT = "a redirect to another host"
     HTML = "200 with HTML instead of JSON"
     DRIP = "an answer of one byte a second"
+    UNDELIVERABLE = "200, no SMS arrives, and its delivery report says UNDELIVERABLE; calls do arrive"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Outcome:
 
 
 _COMMON = (Fault.ERROR, Fault.THROTTLED, Fault.SILENCE, Fault.RESET, Fault.REDIRECT, Fault.HTML, Fault.DRIP)
-_AT_SEND = enumerate((Fault.UNREACHABLE, *_COMMON), 101)
+_AT_SEND = enumerate((Fault.UNREACHABLE, *_COMMON, Fault.UNDELIVERABLE), 101)
 _AT_VERIFY = enumerate((Fault.EXPIRED, *_COMMON), 111)
 TABLE: Sequence[Outcome] = (
     *(Outcome(f"14155550{n}", "send", fault) for n, fault in _AT_SEND),

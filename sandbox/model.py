@@ -154,15 +154,24 @@ class Template(TemplateRequest):
     pin_placeholder: str = "{{pin}}"
     channels: frozenset[Channel] = Field(frozenset({Channel.SMS, Channel.VOICE}), exclude=True)
 
+    @property
+    def sender(self) -> str:
+        """Who it comes from, where a request says nothing else."""
+        return self.sender_id or "InfoSMS"
+
 
 class EmailTemplate(EmailTemplateRequest):
-    """EmailMessage. The text itself is in a Broadcast template, which the sandbox does not have."""
+    """EmailMessage. Its subject and text are in a Broadcast template, which the sandbox does not have."""
 
     message_id: str
     application_id: str
     message_text: str = Field("Your PIN is {{pin}}", exclude=True)
-    sender_id: str | None = Field(None, exclude=True)
     channels: frozenset[Channel] = Field(frozenset({Channel.EMAIL}), exclude=True)
+
+    @property
+    def sender(self) -> str:
+        """Who it comes from, where a request says nothing else."""
+        return self.from_ or "no-reply@infobip.example"
 
 
 class ResendRequest(Wire):

@@ -1,6 +1,7 @@
 """PINs that were made, and the messages that brought them."""
 
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from sandbox.model import Channel, EmailTemplate, Template
 
@@ -36,7 +37,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Message:
-    """An SMS, a call or an e-mail as it arrives. `serial` numbers them; `sent_at` is in seconds of the clock."""
+    """An SMS, a call or an e-mail. `serial` numbers them; `sent_at` is in seconds of the clock.
+
+    `message_id` is Infobip's name for it in its delivery report; `arrived` is what that says.
+    """
 
     serial: int
     channel: Channel
@@ -44,16 +48,25 @@ class Message:
     text: str
     sent_at: float
     pin: Pin = field(repr=False)
+    arrived: bool = True
+    message_id: str = field(default_factory=lambda: str(uuid4()))
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What a send or a resend answers. `looked_up`: whether Number Lookup was asked for the number first."""
+    """What a send or a resend answers: whether Infobip says that `message` is on its way.
 
-    pin: Pin
-    channel: Channel
+    `looked_up`: whether Number Lookup was asked for the number first.
+    """
+
+    message: Message
     looked_up: bool
-    delivered: bool
+    accepted: bool
+
+    @property
+    def pin(self) -> Pin:
+        """The PIN that the message brings."""
+        return self.message.pin
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from gevent import socket  # waits without stopping the rest, whether or not the process is patched
+from sandbox import posting
 
 TIMEOUT = 60.0  # seconds; longer than the service takes with any sensible INFOBIP_TIMEOUT
-MAX_ANSWER = 64 * 1024
 
 
 class NoAnswerError(Exception):
@@ -56,12 +55,9 @@ class Relay:
         Raises:
             NoAnswerError: no answer within TIMEOUT seconds, or one that is no HTTP.
         """
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {urlsplit(self.shown).netloc}\r\nConnection: close\r\n"
-            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head = posting.head(path, urlsplit(self.shown).netloc, content_type, len(body))
         try:
-            response, content = self._exchange(head.encode("latin-1") + body)
+            response, content = posting.post(self.url, head.encode("latin-1") + body, TIMEOUT)
         except (OSError, HTTPException) as e:
             raise NoAnswerError(f"Nothing answers at {self.shown}: is `make run` running?") from e
         text = content.decode(errors="replace")
@@ -73,14 +69,6 @@ class Relay:
             retry_after=_seconds(response.getheader("Retry-After", "")),
             body=_json(text),
         )
-
-    def _exchange(self, request: bytes) -> tuple[HTTPResponse, bytes]:
-        address = urlsplit(self.url)
-        with socket.create_connection((address.hostname, address.port or 80), TIMEOUT) as connection:
-            connection.sendall(request)
-            with HTTPResponse(connection, method="POST") as response:
-                response.begin()
-                return response, response.read(MAX_ANSWER)
 
 
 def _text(head: str) -> str:

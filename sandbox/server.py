@@ -1,8 +1,8 @@
 """The process of the sandbox.
 
 python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_PIN (everybody's, for tests),
-                                the switches of sandbox/choices.py, and for the page SERVICE_URL
-                                (http://127.0.0.1:3000) and the service's own settings
+                                DELIVERY_REPORTS_URL (who gets them; nobody), the switches of sandbox/choices.py,
+                                and for the page SERVICE_URL (http://127.0.0.1:3000) and the service's own settings
 """
 
 if __name__ == "__main__":
@@ -18,19 +18,20 @@ from typing import Any
 
 from flask import Flask
 from gevent.pywsgi import WSGIHandler, WSGIServer
-from pydantic import ValidationError
 
 from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
 from sandbox.inbox import Inbox
 from sandbox.infobip import create_api
-from sandbox.model import Application, Configuration, Template
+from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.relay import Relay
+from sandbox.reporter import Reporter
 from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"
 MESSAGE_ID = "sandbox-message"
+EMAIL_MESSAGE_ID = "sandbox-email-message"
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
@@ -41,9 +42,9 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         return {**super().get_environ(), CONNECTION: self.socket}
 
 
-def create_app(two_factor: TwoFactor, relay: Relay) -> Flask:
+def create_app(two_factor: TwoFactor, relay: Relay, reporter: Reporter) -> Flask:
     """Everything the sandbox answers: Infobip's API and the phones."""
-    app = create_api(two_factor)
+    app = create_api(two_factor, reporter)
     Inbox(two_factor, relay).register(app)
     return app
 
@@ -57,8 +58,8 @@ def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer
     return server
 
 
-def account(environment: Mapping[str, str]) -> tuple[Application, Template]:
-    """The application and the template that are there at the start, as `flask infobip setup` would make them.
+def account(environment: Mapping[str, str]) -> tuple[Application, Template, EmailTemplate]:
+    """The application and the templates that are there at the start, as `flask infobip setup` would make them.
 
     The limits are wide: a person who tries things out meets the service's and not these.
     """
@@ -71,17 +72,12 @@ def account(environment: Mapping[str, str]) -> tuple[Application, Template]:
         send_pin_per_application_limit="1000000/1d",
         send_pin_per_phone_number_limit="1000/1d",
     )
+    pins = {"applicationId": APPLICATION_ID, "pinLength": given["PIN_LENGTH"], "pinType": given["PIN_TYPE"]}
+    text = "{{pin}} is your verification code."
     return (
         Application(application_id=APPLICATION_ID, name="Sandbox", configuration=configuration),
-        Template.model_validate(
-            {
-                "messageId": MESSAGE_ID,
-                "applicationId": APPLICATION_ID,
-                "messageText": "{{pin}} is your verification code.",
-                "pinLength": given["PIN_LENGTH"],
-                "pinType": given["PIN_TYPE"],
-            }
-        ),
+        Template.model_validate({**pins, "messageId": MESSAGE_ID, "messageText": text}),
+        EmailTemplate.model_validate({**pins, "messageId": EMAIL_MESSAGE_ID, "emailTemplateId": 1}),
     )
 
 
@@ -93,22 +89,22 @@ def _print(message: Message) -> None:
     print(f"{message.channel} to {to}: {message.text}", flush=True)
 
 
-def _two_factor() -> TwoFactor:
-    try:
-        two_factor = TwoFactor(deliver=_print, choices=Choices(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
-        two_factor.applications.add(*account(os.environ))
-    except ValidationError as e:
-        sys.exit(f"The sandbox's settings are not right:\n{e}")
-    return two_factor
+def _app() -> Flask:
+    """By the environment. Raises ValueError where it is not right."""
+    two_factor = TwoFactor(deliver=_print, choices=Choices(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
+    two_factor.applications.add(*account(os.environ))
+    return create_app(two_factor, Relay.of(os.environ), Reporter.of(os.environ, two_factor.now))
 
 
 def main() -> None:
     """Serve until told to stop."""
     address = os.environ.get("SANDBOX_HOST", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT", "3001"))
     try:
-        make_server(address, create_app(_two_factor(), Relay.of(os.environ))).serve_forever()
+        make_server(address, _app()).serve_forever()
     except KeyboardInterrupt:
         sys.exit(0)
+    except ValueError as e:
+        sys.exit(f"The sandbox's settings are not right:\n{e}")
     except OSError as e:
         sys.exit(f"The sandbox cannot listen on {address[0]}:{address[1]}: {e.strerror}.")
 

@@ -14,7 +14,8 @@ from itertools import cycle, islice
 from sandbox import magic
 from sandbox.applications import Applications, new_id
 from sandbox.choices import Choices
-from sandbox.grammar import ALPHABETS, Limit, filled, seconds
+from sandbox.grammar import ALPHABETS, Limit, filled, seconds, unsigned
+from sandbox.judging import judge
 from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, SendRequest, Template
 from sandbox.pins import Message, Pin, Sent, Verdict
 from sandbox.refusal import ApiError, bad_request, not_found
@@ -89,7 +90,8 @@ class TwoFactor:
             except ApiError:
                 pin.attempts_used += self.choices.throttled_costs
                 raise
-            verdict = self._judge(pin, value, multiple=configuration.allow_multiple_pin_verifications)
+            multiple = configuration.allow_multiple_pin_verifications
+            verdict = judge(pin, value, self.now(), self.choices, multiple=multiple)
             pin.changed = self._next_version()
             return verdict
 
@@ -103,7 +105,7 @@ class TwoFactor:
     def verifications(self, application_id: str, to: str) -> list[Pin]:
         """The PINs that an application sent to `to` (number or e-mail address), oldest first."""
         self.applications.get(application_id)
-        wanted = application_id, to.removeprefix("+")
+        wanted = application_id, unsigned(to)
         with self._lock:
             return [pin for pin in self._pins.values() if (pin.application_id, pin.to) == wanted]
 
@@ -111,20 +113,6 @@ class TwoFactor:
         """The version of everything, and the messages that are new or changed after version `since`, oldest first."""
         with self._lock:
             return self._version, [m for m in self._messages if max(m.serial, m.pin.changed) > since]
-
-    def _judge(self, pin: Pin, value: str, *, multiple: bool) -> Verdict:
-        if self.now() >= pin.expires_at:
-            return Verdict(pin, False, 0, "TTL_EXPIRED")
-        if pin.verified_at is not None and not multiple:
-            return Verdict(pin, False, 0, self.choices.used_pin_error)
-        if pin.attempts_used >= pin.attempts_allowed:
-            return Verdict(pin, False, 0, "NO_MORE_PIN_ATTEMPTS")
-        pin.attempts_used += 1
-        if not secrets.compare_digest(value.encode(), pin.value.encode()):
-            remaining = pin.attempts_allowed - pin.attempts_used
-            return Verdict(pin, False, remaining, "WRONG_PIN" if remaining else self.choices.last_attempt_error)
-        pin.verified_at = self.now()
-        return Verdict(pin, True, 0)
 
     def _may_send(
         self, application: Application, template: Template | EmailTemplate, to: str, channel: Channel
@@ -141,16 +129,17 @@ class TwoFactor:
     def _send(
         self, pin: Pin, channel: Channel, filling: dict[str, str], *, sender: str | None = None, look_up: bool = True
     ) -> Sent:
-        pin.changed = self._next_version()
-        pin.reached = magic.fault(pin.to, "send") is not magic.Fault.UNREACHABLE
-        if pin.reached:
-            text = filled(pin.template.message_text, {**filling, "pin": pin.value})
-            sender = sender or pin.template.sender_id or "InfoSMS"
-            message = Message(pin.changed, channel, sender, text, self.now(), pin)
+        pin.changed, fault = self._next_version(), magic.fault(pin.to, "send")
+        pin.reached = fault is not magic.Fault.UNREACHABLE
+        lost = fault is magic.Fault.UNDELIVERABLE and channel is Channel.SMS
+        text = filled(pin.template.message_text, {**filling, "pin": pin.value})
+        sender = sender or pin.template.sender
+        message = Message(pin.changed, channel, sender, text, self.now(), pin, arrived=pin.reached and not lost)
+        if message.arrived:
             self._messages.append(message)
             self._deliver(message)
         # Without the lookup Infobip does not know, and says that it has sent.
-        return Sent(pin, channel, looked_up=look_up, delivered=pin.reached or not look_up)
+        return Sent(message, looked_up=look_up, accepted=pin.reached or not look_up)
 
     def _new_pin(self, application: Application, template: Template | EmailTemplate, to: str) -> Pin:
         alphabet, length = ALPHABETS[template.pin_type], template.pin_length
@@ -189,7 +178,7 @@ def _destination(to: str, channel: Channel) -> str:
         if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", to):
             raise bad_request(to="must be an e-mail address")
         return to
-    digits = to.removeprefix("+")
+    digits = unsigned(to)
     if not re.fullmatch("[0-9]{4,15}", digits):
         raise bad_request(to="must be a phone number in international format")
     return digits

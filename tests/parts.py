@@ -23,11 +23,13 @@ from flask import Flask, Response
 from sandbox.authorization import API_KEY
 from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
-from sandbox.model import Application, Configuration, Template
+from sandbox.grammar import unsigned
+from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.ports import free_port
 from sandbox.relay import Relay
-from sandbox.server import APPLICATION_ID, MESSAGE_ID, create_app, make_server
+from sandbox.reporter import Reporter
+from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
 from tests import contract, leaks, openapi
 
@@ -74,6 +76,7 @@ class Sandbox:
 
     url = ""
     service_url = ""  # where the page's form goes; from the next reset on
+    reports_url: str | None = None  # where delivery reports go; from the next reset on
 
     def __init__(self) -> None:
         self._streams: list[socket.socket] = []
@@ -90,13 +93,17 @@ class Sandbox:
         application = Application(application_id=APPLICATION_ID, name="Tests", configuration=configuration)
         ids = {"message_id": MESSAGE_ID, "application_id": APPLICATION_ID}
         text = {"message_text": "Your code is {{pin}}", "pin_length": 6, "pin_type": "NUMERIC"}
-        self.two_factor.applications.add(application, Template(**{**ids, **text, **template}))
+        email = EmailTemplate(
+            message_id=EMAIL_MESSAGE_ID, application_id=APPLICATION_ID, email_template_id=1, pin_length=6
+        )
+        self.two_factor.applications.add(application, Template(**{**ids, **text, **template}), email)
 
     def empty(self, choices: Choices | None = None, fixed_pin: str | None = None) -> None:
         """An account without an application."""
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
-        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url))
+        reporter = Reporter(self.reports_url, self.clock, minute=0.05)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), reporter)
         self._api.after_request(self._check)
         self.calls: list[str] = []
         self.violations: list[str] = []
@@ -127,8 +134,8 @@ class Sandbox:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def pins(self, phone: str) -> list[str]:
-        """The PINs that arrived on `phone`, oldest first."""
-        return [m.pin.value for m in self.messages if f"+{m.pin.to}" == phone]
+        """The PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
+        return [m.pin.value for m in self.messages if m.pin.to == unsigned(phone)]
 
     def pin(self, phone: str) -> str:
         """The newest one."""

@@ -83,6 +83,9 @@ def impatient(start: Callable[..., Service], database: redis.Redis, url: str) ->
 def test_an_app_sees_what_it_would_see(impatient: Service, url: str, outcome: Any) -> None:
     phone = f"+{outcome.number}"
     sent = impatient.send(phone)
+    if outcome.fault is Fault.UNDELIVERABLE:
+        assert (sent.status_code, messages(url, phone)) == (200, [])
+        return
     if outcome.step == "send":
         expected, arrived = AT_SEND[outcome.fault]
         assert refusal(sent) == expected
@@ -96,7 +99,7 @@ def test_an_app_sees_what_it_would_see(impatient: Service, url: str, outcome: An
 
 
 def test_the_numbers_are_fictional_valid_and_each_has_one_outcome() -> None:
-    assert len({outcome.number for outcome in TABLE}) == len(TABLE) == 16
+    assert len({outcome.number for outcome in TABLE}) == len(TABLE) == 17
     for outcome in TABLE:
         assert outcome.number.startswith("141555501"), "never given to anybody"
         assert phonenumbers.is_valid_number(phonenumbers.parse(f"+{outcome.number}"))

@@ -34,10 +34,10 @@ def command(sandbox: Sandbox, tmp_path: Path) -> CommandLine:
 
 
 def there(sandbox: Sandbox) -> tuple[Application, Template]:
-    """The only application that there is, and its only template."""
+    """The only application that there is, and its only template for SMS."""
     (application,) = sandbox.two_factor.applications.all()
-    (template,) = sandbox.two_factor.applications.templates(application.application_id)
-    assert isinstance(template, Template)
+    templates = sandbox.two_factor.applications.templates(application.application_id)
+    (template,) = (each for each in templates if isinstance(each, Template))
     return application, template
 
 

@@ -1,0 +1,75 @@
+"""Posts delivery reports to DELIVERY_REPORTS_URL, which at Infobip is a subscription's."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.pool import Pool
+
+from sandbox import posting
+from sandbox.pins import Message
+from sandbox.report import report
+
+DELAY = 0.5  # seconds from the send to its report
+DEADLINE = 5.0  # seconds for the receiver
+RETRIES = 5
+UNDER_WAY = 1000  # reports at a time; one more is not made
+
+
+class Reporter:
+    """Tells `url` what became of messages, in the background of the server that it is used in.
+
+    Args:
+        url: an http one; its path may hold a secret. None posts nothing.
+        clock: seconds.
+        minute: how many seconds one of Infobip's minutes takes here. It asks again after 1, 2, 5, 10 and 17 of them.
+    """
+
+    def __init__(self, url: str | None, clock: Callable[[], float], minute: float = 1.0) -> None:
+        self._url = url
+        self._clock = clock
+        self._pauses = [minute + minute * n * n for n in range(RETRIES)]
+        self._under_way = Pool(UNDER_WAY)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], clock: Callable[[], float]) -> "Reporter":
+        """By DELIVERY_REPORTS_URL.
+
+        Raises:
+            ValueError: it is no http URL.
+        """
+        url = environment.get("DELIVERY_REPORTS_URL") or None
+        if url and not (urlsplit(url).scheme == "http" and urlsplit(url).hostname):
+            raise ValueError("DELIVERY_REPORTS_URL: must be an http URL")
+        return cls(url, clock)
+
+    def follow(self, message: Message) -> None:
+        """Report on `message` a moment later. Returns at once."""
+        if self._url and not self._under_way.full():
+            self._under_way.spawn(self._report, self._url, message)
+
+    def _report(self, url: str, message: Message) -> None:
+        gevent.sleep(DELAY)
+        body = json.dumps(report(message, self._clock())).encode()
+        for pause in self._pauses:
+            if _taken(url, body):
+                return
+            gevent.sleep(pause)
+        if not _taken(url, body):
+            where = f"http://{urlsplit(url).netloc.rpartition('@')[2]}"  # the rest may be secret
+            print(f"{where} did not take the delivery report of {message.message_id}.", file=sys.stderr, flush=True)
+
+
+def _taken(url: str, body: bytes) -> bool:
+    """Whether the receiver says so, with any 2xx."""
+    address = urlsplit(url)
+    path = (address.path or "/") + (f"?{address.query}" if address.query else "")
+    head = posting.head(path, address.netloc.rpartition("@")[2], "application/json", len(body))
+    try:
+        with gevent.Timeout(DEADLINE):
+            return posting.post(url, head.encode("latin-1") + body, DEADLINE)[0].status // 100 == 2
+    except (gevent.Timeout, OSError, HTTPException):
+        return False
