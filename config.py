@@ -18,7 +18,7 @@ from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.telemetry import TelemetrySettings
-from settings.types import Identifier, Limit, Region, Secret, words
+from settings.types import ByCommas, Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 1000  # calls to Infobip in flight in one worker, half of them for sends and half for verifies
@@ -58,7 +58,7 @@ class Settings(
     verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
 
     default_region: Region | None = None
-    allowed_countries: Annotated[frozenset[Region], NoDecode] = frozenset()
+    allowed_countries: Annotated[frozenset[Region], NoDecode, ByCommas] = frozenset()
     trusted_proxies: int = Field(0, ge=0, le=10)
 
     port: int = Field(3000, ge=1, le=65535)
@@ -73,11 +73,6 @@ class Settings(
     @classmethod
     def _names_a_redis(cls, url: SecretStr) -> SecretStr:
         return SecretStr(check(url.get_secret_value()))
-
-    @field_validator("allowed_countries", mode="before")
-    @classmethod
-    def _by_commas(cls, regions: Any) -> Any:
-        return words(regions)
 
     @property
     def templates(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ from config import SettingsError, load_settings
 from proofs import new_signing_key
 from sandbox.authorization import API_KEY
 from sandbox.ports import free_port
-from sandbox.server import APPLICATION_ID, MESSAGE_ID
+from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 from settings.section import ENV_FILE
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +30,7 @@ ACCOUNT = {
     "INFOBIP_API_KEY": API_KEY,
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
     "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
+    "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID,
 }
 # One person tries things out from one address, and does not always verify: the limits per address and the guard would
 # only be in the way, and what a .env says of them is most likely the example's.

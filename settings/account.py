@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from settings.section import Section
-from settings.types import Duration, Identifier, Limit, Secret, is_loopback, words
+from settings.types import ByCommas, Duration, Identifier, Limit, Secret, is_loopback
 
 
 class AccountSettings(Section):
@@ -26,7 +26,7 @@ class AccountSettings(Section):
     pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
     pin_attempts: int = Field(5, ge=1, le=100)
     resend_cooldown: Duration = Field(30.0, validate_default=True)
-    resend_backoff: Annotated[tuple[Duration, ...], NoDecode] = ()
+    resend_backoff: Annotated[tuple[Duration, ...], NoDecode, ByCommas] = ()
 
     phone_send_limit: Limit = limits.parse("5 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
@@ -41,11 +41,6 @@ class AccountSettings(Section):
         if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not is_loopback(parts.hostname):
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
         return url
-
-    @field_validator("resend_backoff", mode="before")
-    @classmethod
-    def _by_commas(cls, waits: Any) -> Any:
-        return words(waits)
 
     @field_validator("resend_cooldown", "resend_backoff")
     @classmethod

@@ -1,13 +1,13 @@
 """The channels beside SMS, what a message may say, and what sending again means."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import field_validator
 from pydantic_settings import NoDecode
 
 from settings.section import Section
-from settings.types import Identifier, words
+from settings.types import ByCommas, Identifier
 
 _PLACEHOLDER = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
 
@@ -18,12 +18,7 @@ class ChannelSettings(Section):
     infobip_2fa_voice_msg_id: Identifier | None = None
     infobip_2fa_email_msg_id: Identifier | None = None
     send_again: Literal["new", "same"] = "new"
-    allowed_placeholders: Annotated[frozenset[str], NoDecode] = frozenset()
-
-    @field_validator("allowed_placeholders", mode="before")
-    @classmethod
-    def _by_commas(cls, names: Any) -> Any:
-        return words(names)
+    allowed_placeholders: Annotated[frozenset[str], NoDecode, ByCommas] = frozenset()
 
     @field_validator("allowed_placeholders")
     @classmethod

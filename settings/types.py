@@ -42,17 +42,17 @@ def _secret(value: Any) -> Any:
         raise ValueError(f"cannot be read from the file {value}") from e
 
 
+def _words(text: Any) -> Any:
+    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
+
+
+ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
 Duration = Annotated[float, BeforeValidator(_duration)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Region = Annotated[str, BeforeValidator(_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
 Secret = Annotated[OptionalSecret, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it becomes a part of a path
-
-
-def words(text: Any) -> Any:
-    """What a text separates by commas."""
-    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
 
 
 def is_loopback(host: str) -> bool:

