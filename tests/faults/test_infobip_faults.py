@@ -12,7 +12,7 @@ import requests
 
 from tests import upstream as up
 from tests.faults import acts
-from tests.faults.infobip_faults import sends, verifies
+from tests.faults.infobip_faults import NO, sends, verifies
 from tests.parts import Service, refusal
 from tests.upstream import WRONG, Upstream, answer
 
@@ -47,6 +47,23 @@ def test_a_send(
     assert database.get(day) == str(int(kept))
     database.delete(f"otp:cooldown:{phone}")
     assert faulty.send(phone).status_code == 200, "the next honest request works"
+
+
+@pytest.mark.parametrize("what", sends())
+def test_a_resend(
+    faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
+) -> None:
+    assert faulty.send(phone).status_code == 200
+    database.delete(f"otp:cooldown:{phone}")
+    fault = sends(elsewhere)[what]
+    upstream.script.append(fault.act)
+    started = time.monotonic()
+    expected = NO if what == "404" else fault.row  # Infobip knows the PIN no more: so nobody can verify it
+    assert refusal(faulty.post("/resend-otp", {"phoneNumber": phone})) == expected
+    assert time.monotonic() - started < IN_TIME
+    assert len(upstream.requests) == 2, "never repeated"
+    assert database.exists(f"otp:cooldown:{phone}") == (not fault.given_back)
+    assert faulty.verify(phone, "123456").status_code == 200, "the PIN in flight is still good"
 
 
 @pytest.mark.parametrize("what", verifies())

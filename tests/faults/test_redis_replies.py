@@ -1,11 +1,12 @@
 """Redis takes a command and something else than its answer comes back: at every command of every request."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
-from store import ATTEMPT, CONSUME, SAVE
+from store import AGAIN, ATTEMPT, CONSUME, PENDING, SAVE
 from tests.faults import redis_proxy as rp
 from tests.faults.promises import TOO_MANY, UNAVAILABLE, not_saved, quickly_refused, whole_flow, within_two_seconds
 from tests.faults.redis_proxy import Act, RedisProxy
@@ -65,6 +66,36 @@ def test_a_send_that_cannot_be_counted_sends_nothing(
     assert sandbox.asked() == 0
     forget_cooldown(proxy, phone)
     whole_flow(proxied, sandbox, phone)
+
+
+@pytest.mark.parametrize("command", [PENDING, AGAIN, "otp:cooldown:"])
+@given(FAULTS)
+def test_a_resend_that_cannot_be_counted_sends_nothing(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, command: str, act: Act
+) -> None:
+    assert proxied.send(phone).status_code == 200
+    forget_cooldown(proxy, phone)
+    proxy.fault(act, command, times=1)
+    assert within_two_seconds(proxied, "/resend-otp", phoneNumber=phone) == UNAVAILABLE
+    assert proxy.met == 1
+    assert sandbox.asked() == 1
+    assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200, "the PIN in flight is still good"
+
+
+def test_a_pin_that_is_verified_meanwhile_is_not_sent_again(
+    proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str
+) -> None:
+    assert proxied.send(phone).status_code == 200
+    forget_cooldown(proxy, phone)
+    proxy.fault(rp.delay(0.4), "otp:cooldown:", times=1)
+    with ThreadPoolExecutor() as other:
+        resend = other.submit(proxied.post, "/resend-otp", {"phoneNumber": phone})
+        while not proxy.met:
+            time.sleep(0.01)
+        assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200
+        assert refusal(resend.result()) == (401, "invalid_otp")
+    assert len(sandbox.messages) == 1
+    assert proxied.send(phone).status_code == 200, "and no wait was left"
 
 
 @given(FAULTS)
