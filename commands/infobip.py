@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -17,8 +17,10 @@ from config import Settings, SettingsError, load, load_settings
 from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
 from infobip.comparison import Finding, compare, read
 from infobip.notation import duration
+from otp import OtpService, Sent
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
+from spending.sending import Sending
 from web.sendings import Sendings, SendOtp, VerifyOtp
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
@@ -112,17 +114,31 @@ def _show(finding: Finding) -> None:
     click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
 
 
+_CHANNEL = click.option("--channel", help="sms, voice or email.  [default: sms, or email to an e-mail address]")
+
+
 @infobip.command()
 @click.argument("to")
-@click.option("--channel", help="sms, voice or email.  [default: sms, or email to an e-mail address]")
-@click.option("--again", is_flag=True, help="Send the PIN that lives once more.")
-def send(to: str, channel: str | None, again: bool) -> None:
+@_CHANNEL
+def send(to: str, channel: str | None) -> None:
     """Send a PIN to TO, a phone like +14155552671 or an e-mail address, as the service does. It counts, and costs."""
+    _send(to, channel, OtpService.send)
+
+
+@infobip.command()
+@click.argument("to")
+@_CHANNEL
+def resend(to: str, channel: str | None) -> None:
+    """Send the PIN that lives again, as the service does."""
+    _send(to, channel, OtpService.resend)
+
+
+def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
     settings = load_settings()
     parts = assemble(settings)
     sending = _sendings(parts, settings).read(SendOtp.model_validate({**_about(to), "channel": channel}))
-    sent = parts.otp.resend(sending) if again else parts.otp.send(sending)
-    click.echo(f"OTP sent {'again' if again else 'successfully'}. It lives {duration(sent.expires_in)}.")
+    lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
+    click.echo(f"OTP sent successfully. It lives {lifetime}.")
 
 
 @infobip.command()

@@ -9,6 +9,7 @@ from signal import SIGINT
 import pytest
 import redis
 
+from sandbox.server import EMAIL_MESSAGE_ID
 from tests import upstream as up
 from tests.command import CommandLine, eventually
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service
@@ -27,6 +28,24 @@ def test_a_pin_that_was_sent_verifies_once(command: CommandLine, sandbox: Sandbo
     assert command.run("verify", phone, wrong(pin)) == (1, "Invalid or expired OTP.\n")
     assert command.run("verify", phone, pin) == (0, "OTP verified successfully.\n")
     assert command.run("verify", phone, pin) == (1, "Invalid or expired OTP.\n")
+
+
+def test_the_same_pin_again_and_other_channels(
+    command: CommandLine, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    assert command.run("resend", phone) == (1, "Invalid or expired OTP.\n")
+    assert command.run("send", phone)[0] == 0
+    assert command.run("resend", phone, "--channel", "voice")[1].startswith("Too many requests.")
+    database.delete(f"otp:cooldown:{phone}")
+    status, said = command.run("resend", phone, "--channel", "voice")
+    assert (status, bool(re.fullmatch("OTP sent successfully. It lives (59[0-9]s|10m).\n", said))) == (0, True)
+    assert len(set(sandbox.pins(phone))) == 1
+    email = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    assert command.run("send", "jo@example.com", **email)[0] == 0
+    assert [message.channel.value for message in sandbox.messages] == ["SMS", "VOICE", "EMAIL"]
+    pin = sandbox.messages[-1].pin.value
+    assert command.run("verify", "jo@example.com", pin, **email) == (0, "OTP verified successfully.\n")
+    assert command.run("send", phone, "--channel", "pigeon") == (1, "There is no such channel.\n")
 
 
 def test_it_is_the_same_way_as_the_services(
@@ -60,6 +79,7 @@ def test_the_limits_of_the_phone_and_of_the_day(
     [
         (("send", "12"), "Invalid phone number."),
         (("send", "+499001234567"), "This phone number cannot receive a code from this service."),
+        (("send", "jo@example.com"), "Codes cannot be sent over this channel."),
         (("verify", "12", "123456"), "Invalid phone number."),
         (("verify", "+14155552671", "12345"), "Invalid PIN format."),
     ],
@@ -133,7 +153,7 @@ def test_flask_finds_the_commands_by_itself(command: CommandLine) -> None:
         text=True,
         check=True,
     ).stdout
-    assert all(f"\n  {name} " in shown for name in ("setup", "check", "send", "verify"))
+    assert all(f"\n  {name} " in shown for name in ("setup", "check", "send", "resend", "verify"))
 
 
 def test_the_id_of_a_pin_is_never_shown(command: CommandLine, upstream: Upstream, phone: str) -> None:
