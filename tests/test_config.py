@@ -204,3 +204,20 @@ def test_every_setting_stands_in_the_example_and_in_the_readme() -> None:
     for name in Settings.model_fields:
         assert f"{name.upper()}=" in (root / ".env.example").read_text()
         assert f"`{name.upper()}`" in (root / "README.md").read_text()
+
+
+def test_no_section_takes_anothers_validator_away() -> None:
+    """One of the same name, in another section, would."""
+    validators = Settings.__pydantic_decorators__.field_validators
+    names = [name for section in Settings.__mro__ for name in vars(section) if name in validators]
+    assert len(names) == len(set(names)) > 10
+
+
+def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"RESEND_BACKOFF": "20s, 5m", "ALLOWED_PLACEHOLDERS": "firstName, shop", "ALLOWED_COUNTRIES": "DE,AT"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.waits == (20, 300)
+    assert settings.allowed_placeholders == {"firstName", "shop"}
+    assert settings.allowed_countries == {"DE", "AT"}
