@@ -33,7 +33,7 @@ def test_messages_appear_by_themselves_in_a_thread_per_number(visit: Visit, sand
     expect(screen.messages).to_have_count(1)
     expect(screen.messages).to_contain_text(["Call from"])
     expect(screen.page.get_by_role("tab")).to_contain_text([OTHER, phone])
-    expect(screen.page.locator("#announcer")).to_have_text(f"New message to {OTHER}: Your code is {sandbox.pin(OTHER)}")
+    expect(screen.page.locator("#announcer")).to_have_text(f"New call to {OTHER}: Your code is {sandbox.pin(OTHER)}")
     screen.thread(phone).click()
     expect(screen.messages).to_contain_text([sandbox.pin(phone)])
 

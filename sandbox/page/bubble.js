@@ -1,11 +1,16 @@
-// One message on the phone: its text with the PIN to copy, and what became of that PIN.
+// One message on the phone: an SMS, a call or an e-mail with the PIN to copy, and what became of that PIN.
 
 import { copy } from "./copy.js";
 import { element, write } from "./dom.js";
 import { duration, inSeconds, secondsUntil, timeOfDay } from "./time.js";
 
 const STATES = { pending: "Pending", verified: "Verified", expired: "Expired", used_up: "Attempts used up" };
-const CHANNELS = { SMS: "SMS", VOICE: "Call", EMAIL: "E-mail" };
+/** How each channel's message looks: what the line above it says, its class, and its content. */
+const KINDS = {
+  SMS: { title: ({ from }) => `SMS from ${from}`, shape: "sms", content: (message) => [words(message)] },
+  VOICE: { title: ({ from }) => `Call from ${from}`, shape: "call", content: transcript },
+  EMAIL: { title: () => "E-mail", shape: "mail", content: letter },
+};
 
 export class Bubble {
   constructor(message) {
@@ -14,10 +19,10 @@ export class Bubble {
     this.attempts = element("span", {});
     this.life = element("span", { className: "life" });
     this.replaced = element("p", { className: "replaced", hidden: true }, "A newer PIN was sent: the service takes only that one.");
-    const channel = CHANNELS[message.channel] ?? message.channel;
+    const { title, shape, content } = KINDS[message.channel] ?? KINDS.SMS;
     this.node = element("li", { className: "bubble" },
-      element("p", { className: "from" }, `${channel} from ${message.from}, ${timeOfDay(message.sentAt)}`),
-      element("p", { className: "text" }, ...textWithPin(message)),
+      element("p", { className: "from" }, `${title(message)}, ${timeOfDay(message.sentAt)}`),
+      element("div", { className: `body ${shape}` }, ...content(message)),
       element("p", { className: "fate" }, this.state, this.left, this.attempts),
       element("span", { className: "lifeline", "aria-hidden": "true" }, this.life),
       this.replaced);
@@ -50,6 +55,21 @@ export class Bubble {
     this.life.style.inlineSize = pending ? `${Math.min(100, (100 * (this.until - Date.now())) / this.lifetime)}%` : "0";
     this.replaced.hidden = !(pending && this.outdated);
   }
+}
+
+const words = (message) => element("p", { className: "text" }, ...textWithPin(message));
+
+function transcript(message) {
+  const answered = element("p", { className: "heading" }, element("span", { className: "icon", "aria-hidden": "true" }), "Answered call");
+  return [answered, element("p", { className: "label" }, "Transcript"), words(message)];
+}
+
+function letter(message) {
+  const { from, to, subject } = message;
+  const lines = Object.entries({ From: from, To: to, Subject: subject }).flatMap(([name, value]) => [
+    element("dt", {}, name), element("dd", {}, value ?? ""),
+  ]);
+  return [element("dl", { className: "heading" }, ...lines), words(message)];
 }
 
 /** The text in parts; the PIN in it, or after it if the text does not show it, is a button that copies it. */

@@ -1,10 +1,11 @@
-// The phone: a thread for each number, newest first, and its messages.
+// The phone: a thread for each number or e-mail address, newest first, and its messages.
 
 import { announce, byId, element } from "./dom.js";
 import { Bubble } from "./bubble.js";
 import { timeOfDay } from "./time.js";
 
 const KEPT = 1000; // messages; the sandbox keeps no more either
+const NAMES = { SMS: "message", VOICE: "call", EMAIL: "e-mail" };
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 class Thread {
@@ -34,7 +35,7 @@ class Thread {
     const bubble = new Bubble(message);
     this.bubbles.set(message.id, bubble);
     this.list.append(bubble.node);
-    this.preview.textContent = message.text;
+    this.preview.textContent = message.channel === "VOICE" ? `Call: ${message.text}` : message.text;
     this.time.textContent = timeOfDay(message.sentAt, "short");
     return true;
   }
@@ -87,7 +88,7 @@ export class Phone {
     if (!busy) this.tabs.prepend(thread.tab); // what has the focus must not move
     if (thread === this.current) thread.scrollToEnd();
     else thread.count(thread.unread + 1);
-    if (!quiet) announce(`New message to ${message.to}: ${message.text}`);
+    if (!quiet) announce(`New ${NAMES[message.channel]} to ${message.to}: ${message.text}`);
   }
 
   drop(thread, id) {
