@@ -45,7 +45,7 @@ class Inbox:
         views.get("/inbox")(self.inbox)
         views.get("/events")(self.events)
         views.get("/try")(self.offer)
-        views.post("/try/<any('send-otp', 'verify-otp'):operation>")(self.attempt)
+        views.post("/try/<any('send-otp', 'resend-otp', 'verify-otp'):operation>")(self.attempt)
         views.after_request(_finish)
         app.register_blueprint(views)
 
@@ -65,7 +65,7 @@ class Inbox:
         return {"service": self._relay.shown, "limits": self._relay.limits, "numbers": numbers}
 
     def attempt(self, operation: str) -> tuple[dict[str, Any], int]:
-        """Answer POST /try/send-otp and /try/verify-otp: what the service answers to this body."""
+        """Answer POST /try/send-otp, /try/resend-otp and /try/verify-otp: what the service answers to this body."""
         body = request.stream.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise RequestEntityTooLarge

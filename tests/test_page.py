@@ -61,9 +61,9 @@ def test_a_wrong_pin_is_told_at_its_field(visit: Visit, sandbox: Sandbox, phone:
 def test_what_is_no_number_is_told_at_its_field(visit: Visit) -> None:
     screen = visit()
     screen.send("12")
-    expect(screen.number).to_have_attribute("aria-invalid", "true")
-    expect(screen.number).to_have_accessible_description(re.compile("^Invalid phone number."))
-    expect(screen.number).to_be_focused()
+    expect(screen.recipient).to_have_attribute("aria-invalid", "true")
+    expect(screen.recipient).to_have_accessible_description(re.compile("^Invalid phone number."))
+    expect(screen.recipient).to_be_focused()
 
 
 def test_the_last_attempt(visit: Visit, sandbox: Sandbox, phone: str) -> None:
@@ -86,14 +86,14 @@ def test_the_cooldown_counts_down(visit: Visit, sandbox: Sandbox, phone: str) ->
     screen.send(phone)
     expect(screen.send_button).to_have_text(re.compile(r"Send again in 0:(30|2\d)"))
     first = seconds_left(screen)
-    screen.number.press("Enter")
+    screen.recipient.press("Enter")
     screen.page.clock.fast_forward(10_000)
     expect(screen.send_button).to_have_text(re.compile("Send again in 0:(20|1.)"))
     assert 0 < seconds_left(screen) <= first - 10
     expect(screen.wire.locator("summary")).to_have_count(1)  # Enter does not get around it
-    screen.number.fill("+14155552671")
+    screen.recipient.fill("+14155552671")
     expect(screen.send_button).to_have_text("Send PIN")
-    screen.number.fill(phone)
+    screen.recipient.fill(phone)
     expect(screen.send_button).to_have_text(re.compile("Send again in"))
 
 
@@ -114,7 +114,7 @@ def test_a_pin_expires_before_ones_eyes(visit: Visit, sandbox: Sandbox, phone: s
     screen.page.clock.fast_forward(600_000)
     expect(screen.messages).to_contain_text(["Expired"])
     expect(screen.page.locator("#pin-hint")).to_have_text("The PIN has expired. Send a new one.")
-    expect(screen.send_button).to_have_text("Send again")
+    expect(screen.send_button).to_have_text("Send a new PIN")
     screen.verify(screen.read_pin())
     expect(screen.pin).to_have_accessible_description(re.compile("^Invalid or expired OTP."))
 
@@ -133,8 +133,8 @@ def test_a_number_with_a_fixed_outcome(visit: Visit, sandbox: Sandbox) -> None:
     screen = visit()
     screen.page.get_by_text("Numbers to try").click()
     screen.page.get_by_role("button", name="+14155550101").click()
-    expect(screen.number).to_have_value("+14155550101")
-    expect(screen.number).to_be_focused()
-    screen.number.press("Enter")
+    expect(screen.recipient).to_have_value("+14155550101")
+    expect(screen.recipient).to_be_focused()
+    screen.recipient.press("Enter")
     expect(screen.page.locator("#send-result")).to_have_text("The code could not be sent or checked.")
     expect(screen.wire.locator("summary")).to_have_text(["POST /send-otp → 502 BAD GATEWAY"])

@@ -88,7 +88,7 @@ def test_two_tabs_show_the_same(visit: Visit, sandbox: Sandbox, phone: str) -> N
     first, second = visit(), visit()
     first.send(phone)
     expect(second.messages).to_contain_text(["Pending"])
-    second.number.fill(phone)
+    second.recipient.fill(phone)
     second.verify(second.read_pin())
     for screen in (first, second):
         expect(screen.messages).to_contain_text(["Verified"])
@@ -135,7 +135,7 @@ def test_where_copying_is_not_allowed_the_pin_is_selected(visit: Visit, sandbox:
 def test_keys_alone_do_everything(visit: Visit, phone: str) -> None:
     keys = (screen := visit()).page.keyboard
     keys.press("Tab")
-    expect(screen.number).to_be_focused()
+    expect(screen.recipient).to_be_focused()
     keys.type(phone)
     keys.press("Enter")
     expect(screen.pin).to_be_focused()
@@ -170,7 +170,7 @@ def test_everybody_can_use_it(visit: Visit, sandbox: Sandbox, phone: str) -> Non
     screen.verify(sandbox.pin(phone))
     expect(screen.messages).to_contain_text(["Verified"])
     screen.send("12")
-    expect(screen.number).to_have_attribute("aria-invalid", "true")
+    expect(screen.recipient).to_have_attribute("aria-invalid", "true")
     everybody_can_use(screen)
 
 
@@ -190,7 +190,7 @@ def violations(screen: Screen) -> list[Any]:
 def test_axe_finds_what_is_wrong(visit: Visit) -> None:
     screen = visit()
     screen.page.evaluate("document.querySelector('label').remove()")
-    assert ("label", [["#number"]]) in violations(screen)
+    assert ("label", [["#recipient"]]) in violations(screen)
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(visit: Visit, sandbox: Sandbox, phone: str) -> None:

@@ -1,42 +1,50 @@
 // The client app: what any app that uses the service does, and how it shows what the service says.
 
+import { Again } from "./again.js";
 import { announce, byId } from "./dom.js";
 import { Step } from "./step.js";
 import { duration, inSeconds, secondsUntil } from "./time.js";
 import { showExchange } from "./wire.js";
 
-const FIELD_OF = {
-  invalid_phone_number: "send",
-  phone_number_not_allowed: "send",
-  invalid_pin_format: "verify",
-  invalid_otp: "verify",
-};
+const OF_RECIPIENT = new Set([
+  "invalid_phone_number", "phone_number_not_allowed", "phone_number_not_callable", "invalid_email", "invalid_recipient",
+]);
+const OF_PIN = new Set(["invalid_pin_format", "invalid_otp"]);
 const LONG = 3600; // seconds
 
 export class Client {
   constructor() {
-    this.send = new Step("send", "number", { idle: "Send PIN", again: "Send again", busy: "Sending…" });
-    this.verify = new Step("verify", "pin", { idle: "Verify", again: "Verify again", busy: "Verifying…" });
-    this.lives = new Map(); // until when the PIN of a number is good
-    this.ids = new Map(); // the verification id of a number's PIN
+    this.send = new Step("send", "recipient", { idle: "Send PIN", wait: "Send again", over: "Send a new PIN", busy: "Sending…" });
+    this.verify = new Step("verify", "pin", { idle: "Verify", wait: "Verify again", over: "Verify again", busy: "Verifying…" });
+    this.again = new Again((channel) => this.resendPin(channel));
+    this.pins = new Map(); // by recipient: until when its PIN is good, the PIN's id, the channel it last went out on
     this.send.onSubmit(() => this.sendPin());
     this.verify.onSubmit(() => this.verifyPin());
     this.send.input.addEventListener("input", () => this.tick());
   }
 
-  get number() {
+  get recipient() {
     return this.send.input.value.trim();
   }
 
-  /** The number as the service sees it: cooldowns are kept by it. */
+  /** The recipient as the service sees it: cooldowns are kept by it. */
   get key() {
-    return this.number.replace(/[^+\d]/g, "");
+    return this.byEmail ? this.recipient.toLowerCase() : this.recipient.replace(/[^+\d]/g, "");
   }
 
-  /** Put `number` into the form. */
-  choose(number) {
+  get byEmail() {
+    return this.recipient.includes("@");
+  }
+
+  /** What every request says of the recipient. */
+  get named() {
+    return this.byEmail ? { email: this.recipient } : { phoneNumber: this.recipient };
+  }
+
+  /** Put `recipient` into the form. */
+  choose(recipient) {
     this.send.clear();
-    this.send.input.value = number;
+    this.send.input.value = recipient;
     this.send.input.focus();
     this.tick();
   }
@@ -44,20 +52,35 @@ export class Client {
   tick() {
     this.send.tick(this.key);
     this.verify.tick(this.key);
-    const until = this.lives.get(this.key);
-    const left = until && secondsUntil(until);
+    const pin = this.pins.get(this.key);
+    const left = pin && secondsUntil(pin.until);
     const hint = left ? `The PIN can be verified for another ${duration(left)}.` : "The PIN has expired. Send a new one.";
-    byId("pin-hint").textContent = until ? hint : "";
+    byId("pin-hint").textContent = pin ? hint : "";
+    this.again.offer(left && !this.send.wait(this.key) ? pin.channel : null);
   }
 
   async sendPin() {
-    const { number, key } = this;
-    const reply = await this.ask(this.send, "send-otp", { phoneNumber: number });
+    const { key, recipient } = this;
+    const channel = this.byEmail ? "email" : "sms";
+    const reply = await this.ask(this.send, "send-otp", this.named);
     if (reply?.status !== 200) return;
-    this.lives.set(key, inSeconds(reply.body.expiresIn));
-    this.ids.set(key, reply.body.verificationId);
-    this.send.waitFor(key, reply.body.resendIn);
-    this.send.succeed(`A PIN is on its way to ${number}.`);
+    this.sent(key, reply.body, { channel, id: reply.body.verificationId });
+    this.send.succeed(`A PIN is on its way to ${recipient}.`);
+  }
+
+  async resendPin(channel) {
+    const { key, recipient } = this;
+    const reply = await this.ask(this.send, "resend-otp", { ...this.named, channel });
+    if (reply?.body?.code === "invalid_otp") this.pins.delete(key); // there is none any more
+    if (reply?.status !== 200) return this.tick();
+    this.sent(key, reply.body, { ...this.pins.get(key), channel });
+    this.send.succeed(channel === "voice" ? `A call with the same PIN is on its way to ${recipient}.` : `The same PIN is on its way to ${recipient}.`);
+  }
+
+  /** A message is out: wait for the next, and for the PIN. */
+  sent(key, { expiresIn, resendIn }, pin) {
+    this.pins.set(key, { ...pin, until: inSeconds(expiresIn) });
+    this.send.waitFor(key, resendIn);
     this.verify.clear();
     this.verify.input.value = "";
     this.verify.input.focus();
@@ -65,18 +88,19 @@ export class Client {
   }
 
   async verifyPin() {
-    const { number, key } = this;
-    const guess = { phoneNumber: number, pin: this.verify.input.value.trim(), verificationId: this.ids.get(key) };
+    const { key, recipient } = this;
+    const guess = { ...this.named, pin: this.verify.input.value.trim(), verificationId: this.pins.get(key)?.id };
     const reply = await this.ask(this.verify, "verify-otp", guess);
     if (reply?.status !== 200) return;
-    this.lives.delete(key);
+    this.pins.delete(key);
     this.send.clear();
-    this.verify.succeed(`${number} is verified.`);
+    this.verify.succeed(`${recipient} is verified.`);
     this.tick();
   }
 
   /** Ask the service, show what went over the wire, and show a refusal where it belongs. */
   async ask(step, operation, body) {
+    if (step.busy) return null;
     const { key } = this;
     this.send.clear();
     this.verify.clear();
@@ -91,8 +115,8 @@ export class Client {
   refuse(step, reply) {
     const sentence = reply.error ?? reply.body?.error ?? "The service answered something that the app does not understand.";
     const hint = reply.retryAfter > LONG ? " That was this number's share of today: another number works at once." : "";
-    const field = FIELD_OF[reply.body?.code];
-    if (field) this[field].refuseField(sentence);
+    if (OF_RECIPIENT.has(reply.body?.code)) this.send.refuseField(sentence);
+    else if (step === this.verify && OF_PIN.has(reply.body?.code)) step.refuseField(sentence);
     else step.refuse(sentence + hint);
     announce(sentence + hint);
   }

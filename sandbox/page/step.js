@@ -4,7 +4,7 @@ import { announce, byId, write } from "./dom.js";
 import { duration, inSeconds, secondsUntil } from "./time.js";
 
 export class Step {
-  /** `labels` of the button: idle, again (while it waits), busy. */
+  /** `labels` of the button: idle, wait (with the time that is left), over (after that), busy. */
   constructor(form, field, labels) {
     this.form = byId(form);
     this.input = byId(field);
@@ -13,7 +13,7 @@ export class Step {
     this.button = byId(`${form}-button`);
     this.labels = labels;
     this.busy = false;
-    this.waits = new Map(); // until when, by number
+    this.waits = new Map(); // until when, by recipient
     this.input.addEventListener("input", () => this.clearField());
   }
 
@@ -29,6 +29,12 @@ export class Step {
     this.waits.set(key, inSeconds(seconds));
   }
 
+  /** Seconds until it can be asked again; undefined where it was not asked yet. */
+  wait(key) {
+    const until = this.waits.get(key);
+    return until && secondsUntil(until);
+  }
+
   async whileBusy(ask) {
     this.busy = true;
     this.label(this.labels.busy, true);
@@ -41,10 +47,9 @@ export class Step {
 
   tick(key) {
     if (this.busy) return;
-    const until = this.waits.get(key);
-    const left = until ? secondsUntil(until) : 0;
-    if (left) this.label(`${this.labels.again} in ${duration(left)}`, true);
-    else this.label(until ? this.labels.again : this.labels.idle, false);
+    const left = this.wait(key);
+    if (left) this.label(`${this.labels.wait} in ${duration(left)}`, true);
+    else this.label(left === 0 ? this.labels.over : this.labels.idle, false);
   }
 
   label(text, off) {

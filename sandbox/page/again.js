@@ -1,0 +1,36 @@
+// What a person is offered to whom nothing came: the same PIN again, the same way or another.
+
+import { announce, byId, element } from "./dom.js";
+
+/** By the channel that it went out on last; the first brings it the same way. */
+const WAYS = {
+  sms: { sms: "Send it again", voice: "Call me instead" },
+  voice: { voice: "Call me again", sms: "Send an SMS instead" },
+  email: { email: "Send it again" },
+};
+
+export class Again {
+  /** `act` is called with the channel that was chosen. */
+  constructor(act) {
+    this.act = act;
+    this.node = byId("again");
+    this.ways = byId("again-ways");
+    this.after = null;
+  }
+
+  /** Offer what can be done after a message over `channel`; null takes the offer back. */
+  offer(channel) {
+    if (channel === this.after) return;
+    this.after = channel;
+    if (this.node.contains(document.activeElement)) byId("send-button").focus(); // what goes must not take the focus along
+    this.ways.replaceChildren(...Object.entries(WAYS[channel] ?? {}).map(([way, label]) => this.button(way, label)));
+    this.node.hidden = !channel;
+    if (channel) announce(byId("again-title").textContent);
+  }
+
+  button(channel, label) {
+    const button = element("button", { type: "button", className: "secondary" }, label);
+    button.addEventListener("click", () => this.act(channel));
+    return button;
+  }
+}
