@@ -31,7 +31,8 @@ Always so:
     e-mails                one subject and one text for every emailTemplateId; from no-reply@infobip.example if not said
     verifications          one a PIN, oldest first; none is an empty list; `sent` false is what was not reachable
     delivery reports       of an SMS or a call with trackDelivery that was accepted, to DELIVERY_REPORTS_URL in place of
-                           a subscription, half a second after it; one a request, in no order, final ones alone
+                           a subscription, half a second after it; one a request, in no order, final ones alone,
+                           at most 1000 under way
     who does not take one  with a 2xx within 5 seconds is asked again by Infobip's cycle, 1 min + 1 min * n * n, counted
                            from 0 to 4 and with a second for a minute: after 1, 2, 5, 10 and 17 s, then no more
     JSON only              whatever Content-Type says; no XML

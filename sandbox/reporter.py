@@ -1,6 +1,7 @@
 """Posts delivery reports to DELIVERY_REPORTS_URL, which at Infobip is a subscription's."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
@@ -42,8 +43,8 @@ class Reporter:
             ValueError: it is no http URL.
         """
         url = environment.get("DELIVERY_REPORTS_URL") or None
-        if url and not (urlsplit(url).scheme == "http" and urlsplit(url).hostname):
-            raise ValueError("DELIVERY_REPORTS_URL: must be an http URL")
+        if url and not _is_http(url):
+            raise ValueError("DELIVERY_REPORTS_URL: must be an http URL, without a user")
         return cls(url, clock)
 
     def follow(self, message: Message) -> None:
@@ -59,17 +60,27 @@ class Reporter:
                 return
             gevent.sleep(pause)
         if not _taken(url, body):
-            where = f"http://{urlsplit(url).netloc.rpartition('@')[2]}"  # the rest may be secret
-            print(f"{where} did not take the delivery report of {message.message_id}.", file=sys.stderr, flush=True)
+            where = urlsplit(url).netloc  # the rest may be secret
+            print(
+                f"http://{where} did not take the delivery report of {message.message_id}.", file=sys.stderr, flush=True
+            )
+
+
+def _is_http(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        return bool(re.fullmatch("http://[!-~]+", url) and address.hostname and address.port != 0) and "@" not in url
+    except ValueError:
+        return False
 
 
 def _taken(url: str, body: bytes) -> bool:
     """Whether the receiver says so, with any 2xx."""
     address = urlsplit(url)
     path = (address.path or "/") + (f"?{address.query}" if address.query else "")
-    head = posting.head(path, address.netloc.rpartition("@")[2], "application/json", len(body))
+    head = posting.head(path, address.netloc, "application/json", len(body))
     try:
         with gevent.Timeout(DEADLINE):
-            return posting.post(url, head.encode("latin-1") + body, DEADLINE)[0].status // 100 == 2
+            return posting.post(url, head.encode() + body, DEADLINE)[0].status // 100 == 2
     except (gevent.Timeout, OSError, HTTPException):
         return False

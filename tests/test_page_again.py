@@ -92,9 +92,7 @@ def test_the_number_that_gets_no_sms_can_be_called(visit: Visit) -> None:
     expect(screen.messages).to_contain_text(["Call from"])
 
 
-def test_a_pin_that_is_gone_is_not_offered_any_longer(
-    visit: Visit, database: redis.Redis, sandbox: Sandbox, phone: str
-) -> None:
+def test_a_pin_that_is_gone_is_not_offered_any_longer(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     """Where another tab verified it, the service says no, and the person can have a new one."""
     first, second = visit(), visit()
     first.send(phone)
