@@ -15,7 +15,8 @@ from commands.setup import NAME, TEXT, Wishes, plan
 from commands.terminal import Sentences, fail
 from config import Settings, SettingsError, load, load_settings
 from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
-from infobip.comparison import Finding, compare, read
+from infobip.comparison import compare, read
+from infobip.findings import Finding
 from infobip.notation import duration
 from otp import OtpService, Sent
 from settings.account import AccountSettings

@@ -11,7 +11,7 @@ from redis import ResponseError
 from config import Settings
 from connection import Client
 from errors import StoreUnavailable
-from infobip.comparison import Finding
+from infobip.findings import Finding
 from store import redis_answers
 
 SAMPLE = 10_000  # keys looked at, of however many there are

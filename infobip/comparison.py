@@ -1,30 +1,18 @@
 """The account at Infobip against the service's settings: what does not fit, and what to do about it."""
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Literal, NamedTuple
 
 from config import Settings
 from errors import AccountError, ApiKeyNotAllowed
 from infobip.account import Account, Application, Configuration, Template
+from infobip.findings import SETUP, Finding, unknown
 from infobip.notation import Rate, duration, seconds
-from infobip.segments import measure
+from infobip.template_comparison import compare_template
 from settings.account import AccountSettings
 
 log = logging.getLogger("otp.infobip")
-
-SETUP = "run flask infobip setup"
-
-
-class Finding(NamedTuple):
-    """What was found about one thing; an operator's `remedy` where it is not ok."""
-
-    status: Literal["ok", "warning", "error"]
-    name: str
-    sentence: str
-    remedy: str = ""
 
 
 def our_limits(settings: AccountSettings) -> dict[str, Rate]:
@@ -53,12 +41,10 @@ def compare(settings: AccountSettings, application: Application, template: Templ
     return [
         _enabled(application),
         _time_to_live(settings, configuration),
-        _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH"),
-        _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE"),
         _attempts(settings, configuration),
         _multiple_verifications(configuration),
         *_limits(settings, configuration),
-        *_text(settings, template),
+        *compare_template(settings, template),
     ]
 
 
@@ -83,7 +69,7 @@ def _enabled(application: Application) -> Finding:
     if application.enabled is False:
         return Finding("error", "application", "It is not enabled: Infobip sends nothing for it.", SETUP)
     if application.enabled is None:
-        return _unknown("application")
+        return unknown("application")
     return Finding("ok", "application", "It is enabled.")
 
 
@@ -93,7 +79,7 @@ def _time_to_live(settings: AccountSettings, configuration: Configuration) -> Fi
     with suppress(ValueError):
         theirs = seconds(configuration.pin_time_to_live or "")
     if theirs is None:
-        return _unknown(name)
+        return unknown(name)
     if theirs == ours:
         return Finding("ok", name, f"It is {duration(ours)} on both sides.")
     remedy = f"{SETUP}, or set PIN_TIME_TO_LIVE={duration(theirs)}"
@@ -103,19 +89,10 @@ def _time_to_live(settings: AccountSettings, configuration: Configuration) -> Fi
     return Finding("warning", name, f"PINs live {duration(theirs)} at Infobip, and {duration(ours)} here.", remedy)
 
 
-def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) -> Finding:
-    if theirs is None:
-        return _unknown(name)
-    if theirs != ours:
-        said = f"The template makes {_shown(theirs)}, and the service takes only {ours}: no PIN can be verified."
-        return Finding("error", name, said, f"{SETUP}, or set {setting}={_shown(theirs)}")
-    return Finding("ok", name, f"It is {ours} on both sides.")
-
-
 def _attempts(settings: AccountSettings, configuration: Configuration) -> Finding:
     name, ours, theirs = "PIN attempts", settings.pin_attempts, configuration.pin_attempts
     if theirs is None:
-        return _unknown(name)
+        return unknown(name)
     if theirs == ours:
         return Finding("ok", name, f"There are {ours} on both sides.")
     said = f"There are {theirs} at Infobip, and {ours} here; the fewer count."
@@ -125,7 +102,7 @@ def _attempts(settings: AccountSettings, configuration: Configuration) -> Findin
 def _multiple_verifications(configuration: Configuration) -> Finding:
     name, allowed = "PIN reuse", configuration.allow_multiple_pin_verifications
     if allowed is None:
-        return _unknown(name)
+        return unknown(name)
     if allowed:
         return Finding("warning", name, "Infobip accepts a PIN more than once; only the service does not.", SETUP)
     return Finding("ok", name, "Infobip accepts a PIN once.")
@@ -145,35 +122,8 @@ def _limit(name: str, setting: str, ours: Rate, written: str | None) -> Finding:
     try:
         theirs = Rate.parse(written or "")
     except ValueError:
-        return _unknown(name)
+        return unknown(name)
     if theirs.is_tighter_than(ours):
         said = f"Infobip takes {theirs} and refuses what the service lets through ({ours})."
         return Finding("warning", name, said, f"{SETUP}, or lower {setting}")
     return Finding("ok", name, f"Infobip takes {theirs}, the service {ours}.")
-
-
-def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
-    pin, text = template.pin_placeholder or "{{pin}}", template.message_text or ""
-    if pin not in text:
-        said = f"There is no {{{{pin}}}} in {'it' if text else 'the template: is it one for email?'}."
-        yield Finding("error", "message text", said, f"{SETUP} --text '{{{{pin}}}} is your verification code.'")
-        return
-    rest = text.replace(pin, "0" * settings.pin_length)
-    length = measure(re.sub(r"\{\{[^{}]*\}\}", "", rest))
-    if others := re.findall(r"\{\{([^{}]*)\}\}", rest):
-        said = f"The service fills no {', '.join(map(_shown, others))}, so its length is unknown."
-        yield Finding("warning", "message text", said, "leave only {{pin}} in the text")
-    said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}."
-    if length.segments > 1:
-        yield Finding("warning", "message length", f"{said} Each is paid for.", "make the text shorter or plainer")
-    elif not others:
-        yield Finding("ok", "message length", said)
-
-
-def _unknown(name: str) -> Finding:
-    return Finding("warning", name, "Infobip does not say.", "look at portal.infobip.com")
-
-
-def _shown(theirs: str | int) -> str:
-    """A word of Infobip's, where it is one."""
-    return str(theirs) if re.fullmatch("[A-Za-z0-9_ ]{1,32}", str(theirs)) else "something else"

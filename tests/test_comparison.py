@@ -6,7 +6,8 @@ import pytest
 
 from config import Settings, load_settings
 from infobip.account import Application, Template
-from infobip.comparison import Finding, compare
+from infobip.comparison import compare
+from infobip.findings import Finding
 from tests.parts import ACCOUNT
 
 CONFIGURATION = {
