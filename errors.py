@@ -16,6 +16,7 @@ OtpError
 ├── PhoneNumberNotCallable    a phone number that cannot be called from abroad
 ├── InvalidEmail              not an e-mail address that PINs can be sent to
 ├── InvalidPlaceholders       words for the message that it does not take
+├── InvalidLocale             not a language tag of BCP 47
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
 ├── InvalidProof              signed by another, changed, or no proof at all
@@ -128,6 +129,11 @@ class InvalidEmail(OtpError):
 class InvalidPlaceholders(OtpError):
     code = "invalid_placeholders"
     sentence = "The message does not take these placeholders."
+
+
+class InvalidLocale(OtpError):
+    code = "invalid_locale"
+    sentence = "Invalid locale."
 
 
 class InvalidPinFormat(OtpError):

@@ -7,11 +7,11 @@ import limits
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from settings.section import Section
+from settings.templates import TemplateSettings
 from settings.types import ByCommas, Duration, Identifier, Limit, Secret, is_loopback
 
 
-class AccountSettings(Section):
+class AccountSettings(TemplateSettings):
     """The settings that the account at Infobip depends on; its application and template may not be known yet."""
 
     infobip_allow_http: bool = False

@@ -1,8 +1,6 @@
 """What messages cost, and how much may be spent."""
 
-import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -10,7 +8,7 @@ from pydantic_settings import NoDecode
 
 from channels import SMS, VOICE
 from settings.section import Section
-from settings.types import Region
+from settings.types import Region, json_or_file
 from spending.prices import MILLION, PriceLists, Prices
 
 Amount = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=6)]
@@ -30,31 +28,20 @@ def _prices(given: Any) -> Any:
     """A JSON text, or the path of a file with one."""
     if not isinstance(given, str):
         return given
-    text = given.strip() if given.strip().startswith("{") else _content(Path(given))
+    members = json_or_file(given, '{"currency": "EUR", "default": 0.08, "US": 0.0075}', parse_float=Decimal)
     try:
-        listed = _PriceList.model_validate(_grouped(json.loads(text, parse_float=Decimal)))
+        listed = _PriceList.model_validate(_grouped(members))
     except ValidationError as e:
         error = e.errors()[0]
         where, why = error["loc"][-1], error["msg"].removeprefix("Value error, ")
         raise ValueError(f"{where}: {why}") from e
-    except ValueError as e:
-        raise ValueError('must be JSON like {"currency": "EUR", "default": 0.08, "US": 0.0075}, or a file of it') from e
     by_region = {region: _millionths(price) for region, price in listed.regions.items()}
     return Prices(listed.currency, _millionths(listed.default), by_region)
 
 
-def _content(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as e:
-        raise ValueError(f"cannot be read from the file {file}") from e
-
-
-def _grouped(members: Any) -> dict[str, Any]:
+def _grouped(members: dict[str, Any]) -> dict[str, Any]:
     """Regions stand beside the rest; what begins with _ is a comment."""
-    if not isinstance(members, dict):
-        raise ValueError("not an object")
-    named = {name: members[name] for name in ("currency", "default") if name in members}
+    named: dict[str, Any] = {name: members[name] for name in ("currency", "default") if name in members}
     return {**named, "regions": {k: v for k, v in members.items() if k not in named and not k.startswith("_")}}
 
 

@@ -1,5 +1,6 @@
 """The types of the settings: how a text becomes a value, or one sentence about what is wrong with it."""
 
+import json
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,12 +35,29 @@ def _region(code: Any) -> str:
 
 def _secret(value: Any) -> Any:
     """A secret may come as the file that holds it."""
-    if not isinstance(value, Path):
-        return value
+    return _content(value).strip() if isinstance(value, Path) else value
+
+
+def _content(file: Path) -> str:
     try:
-        return value.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as e:
-        raise ValueError(f"cannot be read from the file {value}") from e
+        raise ValueError(f"cannot be read from the file {file}") from e
+
+
+def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
+    """Read a JSON object, or the file of that path with one in it; `options` are those of `json.loads`.
+
+    Raises:
+        ValueError: there is none; the sentence shows what it is to be `like`.
+    """
+    text = given.strip() if given.strip().startswith("{") else _content(Path(given))
+    try:
+        if isinstance(members := json.loads(text, **options), dict):
+            return members
+    except (ValueError, RecursionError) as e:
+        raise ValueError(f"must be JSON like {like}, or a file of it") from e
+    raise ValueError(f"must be JSON like {like}, or a file of it")
 
 
 def _words(text: Any) -> Any:
@@ -52,7 +70,8 @@ Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Region = Annotated[str, BeforeValidator(_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
 Secret = Annotated[OptionalSecret, Field(min_length=1)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # it becomes a part of a path
+IDENTIFIER = "^[A-Za-z0-9_-]{1,64}$"  # it becomes a part of a path
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 
 
 def is_loopback(host: str) -> bool:

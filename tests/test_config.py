@@ -1,5 +1,6 @@
 """Settings: one message names everything that is wrong, and no secret shows."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ BAD = {
         '{"currency": "EUR", "default": 0.0000001}',
         '{"currency": "EUR", "default": 1, "XX": 1}',
     ],
+    "INFOBIP_TEMPLATES": [
+        "{",
+        "[]",
+        "no/such/file",
+        '{"sms": "MSG"}',
+        '{"sms": {"de": 1}}',
+        '{"sms": {"de": "a/b"}}',
+        '{"fax": {"de": "MSG"}}',
+        '{"sms": {"de_DE": "MSG"}}',
+        '{"voice": {"german": "MSG"}}',
+        '{"email": {"": "MSG"}}',
+    ],
+    "WEBOTP_DOMAIN": ["https://example.com", "example", "example.com/", "exa mple.com", "a..b", "-a.com", "1.2.3.4"],
+    "ANDROID_APP_HASH": ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS="],
     "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
     "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
     "ALERT_WEBHOOK_SECRET": [
@@ -116,6 +131,27 @@ def test_all_bad_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert all(f"  {name}: " in str(raised.value) for name in BAD if name != "RESEND_COOLDOWN")
+
+
+def test_templates_of_other_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = {"sms": {"de": "A-1", "pt-BR": "B_2"}, "email": {}}
+    Path("templates.json").write_text(json.dumps(templates))
+    for given in (json.dumps(templates), "templates.json"):
+        monkeypatch.setenv("INFOBIP_TEMPLATES", given)
+        assert load_settings().infobip_templates == templates
+    monkeypatch.setenv("INFOBIP_TEMPLATES", '{"sms": {"de_DE": "A"}}')
+    with pytest.raises(SettingsError, match="INFOBIP_TEMPLATES: 'de_DE' is no language tag of BCP 47 like de or pt-BR"):
+        load_settings()
+
+
+def test_an_sms_has_one_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBOTP_DOMAIN", "App.Example.COM")
+    assert load_settings().webotp_domain == "app.example.com"
+    monkeypatch.setenv("ANDROID_APP_HASH", "FA+9qCX9VSu")
+    with pytest.raises(SettingsError, match="ANDROID_APP_HASH: cannot stand beside WEBOTP_DOMAIN"):
+        load_settings()
+    monkeypatch.delenv("WEBOTP_DOMAIN")
+    assert load_settings().android_app_hash == "FA+9qCX9VSu"
 
 
 def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> None:

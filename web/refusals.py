@@ -31,6 +31,7 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.PhoneNumberNotCallable: 400,
     errors.InvalidEmail: 400,
     errors.InvalidPlaceholders: 400,
+    errors.InvalidLocale: 400,
     errors.InvalidPinFormat: 400,
     errors.InvalidOtp: 401,
     errors.InvalidProof: 401,
