@@ -1,13 +1,12 @@
 """What `flask infobip setup` wants the account to be, and what has to change for it."""
 
-import json
 from collections.abc import Iterator
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from errors import AccountError
+from commands.steps import Step, id_of
 from infobip.account import Account, Application, Configuration, Template
 from infobip.comparison import our_limits
-from infobip.notation import Rate, duration, seconds
+from infobip.notation import Rate, duration
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
 
@@ -23,39 +22,6 @@ class Wishes(NamedTuple):
     name: str | None = None
     text: str | None = None
     sender: str | None = None
-
-
-_P = TypeVar("_P", bound=Application | Template)
-
-
-class Step(NamedTuple, Generic[_P]):
-    """One thing that Infobip keeps: what it is now (None: there is none), and what it is to be."""
-
-    noun: str
-    now: _P | None
-    wanted: _P
-
-    @property
-    def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What differs, by field: what is, and what is to be."""
-        now = _flat(self.now) if self.now else {}
-        wanted = _flat(self.wanted)
-        return {
-            field: (now.get(field), value)
-            for field, value in wanted.items()
-            if _meaning(field, now.get(field)) != _meaning(field, value)
-        }
-
-    def lines(self) -> Iterator[str]:
-        """For the operator: everything that will be sent."""
-        changes = self.changes
-        if not changes:
-            yield f"The {self.noun} is as it should be."
-            return
-        yield f"{'Change' if self.now else 'Create'} the {self.noun}:"
-        for field, value in _flat(self.wanted).items():
-            before = f"{_shown(changes[field][0])} -> " if self.now and field in changes else ""
-            yield f"  {field:<30} {before}{_shown(value)}"
 
 
 class Plan(NamedTuple):
@@ -84,9 +50,9 @@ class Plan(NamedTuple):
         """
         application, template = self.application, self.template
         made = account.save_application(application.wanted) if application.changes else None
-        application_id = _id(application.now or made)
+        application_id = id_of(application.now or made)
         written = account.save_template(application_id, template.wanted) if template.changes else None
-        return application_id, _id(template.now or written)
+        return application_id, id_of(template.now or written)
 
 
 def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:
@@ -101,7 +67,7 @@ def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:
         Step("application", application, _wanted_application(settings, wishes, application or Application())),
         Step("message template", template, _wanted_template(settings, wishes, template or Template())),
         ids_are_set=bool(application and template)
-        and (settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id) == (_id(application), _id(template)),
+        and (settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id) == (id_of(application), id_of(template)),
     )
 
 
@@ -122,7 +88,7 @@ def _find_template(
     """The configured one, if it is of this application; else one with the same text. Never one for email."""
     if application is None:
         return None
-    configured, templates = settings.infobip_2fa_msg_id, account.templates(_id(application))
+    configured, templates = settings.infobip_2fa_msg_id, account.templates(id_of(application))
     usable = [each for each in templates if each.message_id and each.message_text is not None]
     usable.sort(key=lambda each: each.message_id != configured)
     fits = (each for each in usable if each.message_id == configured or each.message_text == (wishes.text or TEXT))
@@ -160,31 +126,3 @@ def _wanted_template(settings: AccountSettings, wishes: Wishes, now: Template) -
 
 def _no_tighter(ours: Rate) -> str:
     return str(Rate(ours.attempts, min(ours.period, YEAR)))
-
-
-def _flat(part: Application | Template) -> dict[str, Any]:
-    payload = part.payload()
-    configuration = payload.pop("configuration", {})
-    return {**payload, **configuration}
-
-
-def _meaning(field: str, value: Any) -> Any:
-    """`60m` is `1h`: what Infobip writes in another way is no difference."""
-    try:
-        if field == "pinTimeToLive":
-            return seconds(value or "")
-        return Rate.parse(value) if field.endswith("Limit") and value else value
-    except ValueError:
-        return value
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-
-
-def _id(part: Application | Template | None) -> str:
-    its_id = part.application_id if isinstance(part, Application) else part and part.message_id
-    if not its_id:
-        raise AccountError  # what was made has no id that could be used
-    return its_id
