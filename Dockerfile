@@ -10,7 +10,7 @@ RUN python -m venv --without-pip /venv \
     && cd /venv/lib/python3.*/site-packages/phonenumbers && rm -r geodata carrierdata tzdata \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
-COPY *.py openapi.yaml .flaskenv ./
+COPY *.py openapi.yaml templates.toml .flaskenv ./
 COPY alerts/ alerts/
 COPY commands/ commands/
 COPY infobip/ infobip/

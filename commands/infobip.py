@@ -11,8 +11,10 @@ from dotenv import dotenv_values
 from assembly import Parts, account, assemble
 from commands import env_file
 from commands.redis_checks import examine_redis
-from commands.setup import NAME, TEXT, Wishes, plan
+from commands.setup import NAME, plan
+from commands.setup_templates import TEXT, Wishes
 from commands.terminal import Sentences, fail
+from commands.texts import FILE, read_texts
 from config import Settings, SettingsError, load, load_settings
 from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
 from infobip.comparison import compare, read
@@ -24,7 +26,6 @@ from settings.section import ENV_FILE
 from spending.sending import Sending
 from web.sendings import Sendings, SendOtp, VerifyOtp
 
-IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 EXIT = {"ok": 0, "warning": 1, "error": 2}
 
 
@@ -39,25 +40,44 @@ def _with_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | 
     return text
 
 
+def _known(_: click.Context, __: click.Parameter, given: str) -> Wishes:
+    """The languages that are asked for, and all texts."""
+    try:
+        texts = read_texts()
+    except ValueError as e:
+        fail(f"{e}.")
+    asked = [*texts] if given == "all" else [each.strip() for each in given.split(",") if each.strip()]
+    if unknown := [each for each in asked if each not in texts]:
+        raise click.BadParameter(f"{FILE.name} has no {', '.join(unknown)}; it has {', '.join(texts)}")
+    return Wishes(languages=asked, texts=texts)
+
+
 @infobip.command()
 @click.option("--name", help=f"The application's name.  [default: as it is, or {NAME!r}]")
 @click.option("--text", callback=_with_pin, help=f"The message.  [default: as it is, or {TEXT!r}]")
 @click.option("--sender", help="Whom the message comes from.  [default: as it is, or what Infobip chooses]")
+@click.option(
+    "--languages",
+    "wishes",
+    default="",
+    callback=_known,
+    help=f"Languages of {FILE.name}, like de,fr, or all.  [default: those in INFOBIP_TEMPLATES, as they are]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
-def setup(name: str | None, text: str | None, sender: str | None, yes: bool, dry_run: bool) -> None:
-    """Create or update the application and its message template, and write their ids into .env."""
+def setup(name: str | None, text: str | None, sender: str | None, wishes: Wishes, yes: bool, dry_run: bool) -> None:
+    """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
     there = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
-    todo = plan(settings, there, Wishes(name, text, sender))
+    todo = plan(settings, there, wishes._replace(name=name, text=text, sender=sender))
     click.echo("\n".join(todo.lines()))
     if todo.is_empty:
         click.echo("\nThere is nothing to do.")
     elif dry_run:
         click.echo("\nNothing was changed (--dry-run).")
     elif yes or click.confirm("\nDo this?"):
-        _write(dict(zip(IDS, todo.carry_out(there), strict=True)))
+        _write(todo.carry_out(there))
     else:
         fail("Nothing was changed.")
 

@@ -1,8 +1,10 @@
 """What `flask infobip setup` wants the account to be, and what has to change for it."""
 
+import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from commands.setup_templates import Templates, Wishes
 from commands.steps import Step, id_of
 from infobip.account import Account, Application, Configuration, Template
 from infobip.comparison import our_limits
@@ -10,49 +12,66 @@ from infobip.notation import Rate, duration
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
 
+IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 NAME = "OTP service"
-TEXT = "{{pin}} is your verification code."
 YEAR = 365 * 86400.0  # no limit's period may be longer
 BURST = 3.0  # seconds; nobody types so fast that another PIN's guesses could be refused
 
 
-class Wishes(NamedTuple):
-    """What the operator asked for; None leaves it as it is, or as it is usual."""
-
-    name: str | None = None
-    text: str | None = None
-    sender: str | None = None
-
-
 class Plan(NamedTuple):
-    """What has to be done."""
+    """What has to be done; the templates of other languages are by BCP 47 tag."""
 
+    settings: AccountSettings
     application: Step[Application]
     template: Step[Template]
-    ids_are_set: bool
+    languages: dict[str, Step[Template]]
+
+    @property
+    def templates(self) -> list[Step[Template]]:
+        """All of them."""
+        return [self.template, *self.languages.values()]
+
+    @property
+    def ids_are_set(self) -> bool:
+        """Whether the settings have all ids."""
+        if not self.application.now or not all(step.now for step in self.templates):
+            return False
+        ids = self._with_ids([id_of(self.application.now), *(id_of(step.now) for step in self.templates)])
+        return ids == dict(zip(IDS, (self.settings.infobip_2fa_app_id, self.settings.infobip_2fa_msg_id), strict=True))
 
     @property
     def is_empty(self) -> bool:
         """Whether Infobip and the settings have everything."""
-        return self.ids_are_set and not (self.application.changes or self.template.changes)
+        return self.ids_are_set and not (self.application.changes or any(step.changes for step in self.templates))
 
     def lines(self) -> Iterator[str]:
         """For the operator."""
         yield from self.application.lines()
-        yield from self.template.lines()
+        for step in self.templates:
+            yield from step.lines()
         yield f"Their ids are {'in the settings.' if self.ids_are_set else f'to be written into {ENV_FILE}.'}"
 
-    def carry_out(self, account: Account) -> tuple[str, str]:
-        """Change what differs; returns the ids of the application and the template.
+    def carry_out(self, account: Account) -> dict[str, str]:
+        """Change what differs; returns the settings that have the ids.
 
         Raises:
             AccountError: Infobip did not do it. What was done before is found by the next plan.
         """
-        application, template = self.application, self.template
+        application = self.application
         made = account.save_application(application.wanted) if application.changes else None
-        application_id = id_of(application.now or made)
-        written = account.save_template(application_id, template.wanted) if template.changes else None
-        return application_id, id_of(template.now or written)
+        ids = [id_of(application.now or made)]
+        for step in self.templates:
+            written = account.save_template(ids[0], step.wanted) if step.changes else None
+            ids.append(id_of(step.now or written))
+        return self._with_ids(ids)
+
+    def _with_ids(self, ids: list[str]) -> dict[str, str]:
+        """The settings with the ids of the application and the templates; INFOBIP_TEMPLATES only where it changes."""
+        before = self.settings.infobip_templates
+        after = {**before, "sms": {**before.get("sms", {}), **dict(zip(self.languages, ids[2:], strict=True))}}
+        written = json.dumps(after, separators=(",", ":"))
+        changed = {"INFOBIP_TEMPLATES": written} if self.languages and after != before else {}
+        return {**dict(zip(IDS, ids, strict=False)), **changed}
 
 
 def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:
@@ -62,13 +81,10 @@ def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:
         AccountError: Infobip does not show it.
     """
     application = _find_application(settings, account, wishes)
-    template = _find_template(settings, account, wishes, application)
-    return Plan(
-        Step("application", application, _wanted_application(settings, wishes, application or Application())),
-        Step("message template", template, _wanted_template(settings, wishes, template or Template())),
-        ids_are_set=bool(application and template)
-        and (settings.infobip_2fa_app_id, settings.infobip_2fa_msg_id) == (id_of(application), id_of(template)),
-    )
+    templates = Templates(settings, wishes, account.templates(id_of(application)) if application else ())
+    wanted = _wanted_application(settings, wishes, application or Application())
+    default = templates.default()
+    return Plan(settings, Step("application", application, wanted), default, dict(templates.languages(default)))
 
 
 def _find_application(settings: AccountSettings, account: Account, wishes: Wishes) -> Application | None:
@@ -80,19 +96,6 @@ def _find_application(settings: AccountSettings, account: Account, wishes: Wishe
     if wishes.name is None and applications and applications[0].application_id == configured:
         return applications[0]
     return next(named, None)
-
-
-def _find_template(
-    settings: AccountSettings, account: Account, wishes: Wishes, application: Application | None
-) -> Template | None:
-    """The configured one, if it is of this application; else one with the same text. Never one for email."""
-    if application is None:
-        return None
-    configured, templates = settings.infobip_2fa_msg_id, account.templates(id_of(application))
-    usable = [each for each in templates if each.message_id and each.message_text is not None]
-    usable.sort(key=lambda each: each.message_id != configured)
-    fits = (each for each in usable if each.message_id == configured or each.message_text == (wishes.text or TEXT))
-    return next(fits, None)
 
 
 def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Application) -> Application:
@@ -109,18 +112,6 @@ def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Applicat
         name=wishes.name or now.name or NAME,
         enabled=True,
         configuration=configuration,
-    )
-
-
-def _wanted_template(settings: AccountSettings, wishes: Wishes, now: Template) -> Template:
-    kept = now.message_text if "{{pin}}" in (now.message_text or "") else None
-    return now.model_copy(
-        update={
-            "message_text": wishes.text or kept or TEXT,
-            "pin_length": settings.pin_length,
-            "pin_type": settings.pin_type,
-            "sender_id": wishes.sender or now.sender_id,
-        }
     )
 
 

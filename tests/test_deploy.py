@@ -107,7 +107,7 @@ def test_the_image_has_every_package_of_the_service() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert set(re.findall(r"^COPY (\w+)/ \1/$", dockerfile, re.MULTILINE)) == packages
     let_in = set((ROOT / ".dockerignore").read_text().splitlines())
-    files = {"*", "!requirements.txt", "!*.py", "!.flaskenv", "!openapi.yaml"}
+    files = {"*", "!requirements.txt", "!*.py", "!.flaskenv", "!openapi.yaml", "!templates.toml"}
     assert files | {f"!{package}" for package in packages} <= let_in
 
 
