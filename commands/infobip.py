@@ -121,12 +121,12 @@ def _findings() -> Iterator[Finding]:
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:
     try:
-        application, template = read(account(settings), settings)
+        application, templates = read(account(settings), settings)
     except AccountError as e:
         yield Finding("warning" if isinstance(e, ApiKeyNotAllowed) else "error", "account", e.sentence, e.remedy)
         return
-    yield Finding("ok", "account", "The API key is valid, and shows the application and the template.")
-    yield from compare(settings, application, template)
+    yield Finding("ok", "account", "The API key is valid, and shows the application and its templates.")
+    yield from compare(settings, application, templates)
 
 
 def _show(finding: Finding) -> None:

@@ -114,10 +114,6 @@ class Account:
         """All those of an application (get-2fa-message-templates)."""
         return self._ask(_Templates, "GET", _templates(application_id)).root
 
-    def template(self, application_id: str, message_id: str) -> Template:
-        """One of them (get-2fa-message-template)."""
-        return self._ask(Template, "GET", f"{_templates(application_id)}/{message_id}")
-
     def save_template(self, application_id: str, wanted: Template) -> Template:
         """Make it, or change the one that has its id (create-, update-2fa-message-template)."""
         return self._save(wanted, _templates(application_id), wanted.message_id)

@@ -26,5 +26,5 @@ def ended(text: str, settings: TemplateSettings) -> str:
 
 def is_malformed(text: str) -> bool:
     """Whether it ends with what looks like a line of WebOTP, and is none."""
-    line = text.rpartition("\n")[2]
-    return line.startswith("@") and not re.fullmatch(_WEBOTP, line)
+    _, before, line = text.rpartition("\n")
+    return bool(before) and line.startswith("@") and not re.fullmatch(_WEBOTP, line)

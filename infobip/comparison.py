@@ -1,13 +1,14 @@
 """The account at Infobip against the service's settings: what does not fit, and what to do about it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from config import Settings
-from errors import AccountError, ApiKeyNotAllowed
+from errors import AccountError, ApiKeyNotAllowed, NotInAccount
 from infobip.account import Account, Application, Configuration, Template
 from infobip.findings import SETUP, Finding, unknown
+from infobip.language_comparison import compare_languages
 from infobip.notation import Rate, duration, seconds
 from infobip.template_comparison import compare_template
 from settings.account import AccountSettings
@@ -25,17 +26,21 @@ def our_limits(settings: AccountSettings) -> dict[str, Rate]:
     }
 
 
-def read(account: Account, settings: Settings) -> tuple[Application, Template]:
-    """The application and the template that the service uses. Two GETs.
+def read(account: Account, settings: Settings) -> tuple[Application, dict[str, Template]]:
+    """The application that the service uses, and its templates by their ids. Two GETs.
 
     Raises:
-        AccountError: they cannot be had.
+        AccountError: they cannot be had, or the default template is not among them.
     """
-    application = settings.infobip_2fa_app_id
-    return account.application(application), account.template(application, settings.infobip_2fa_msg_id)
+    application = account.application(settings.infobip_2fa_app_id)
+    templates = account.templates(settings.infobip_2fa_app_id)
+    by_id = {each.message_id: each for each in templates if each.message_id}
+    if settings.infobip_2fa_msg_id not in by_id:
+        raise NotInAccount
+    return application, by_id
 
 
-def compare(settings: AccountSettings, application: Application, template: Template) -> list[Finding]:
+def compare(settings: Settings, application: Application, templates: Mapping[str, Template]) -> list[Finding]:
     """What is to be said of them, the good too."""
     configuration = application.configuration
     return [
@@ -44,7 +49,8 @@ def compare(settings: AccountSettings, application: Application, template: Templ
         _attempts(settings, configuration),
         _multiple_verifications(configuration),
         *_limits(settings, configuration),
-        *compare_template(settings, template),
+        *compare_template(settings, templates[settings.infobip_2fa_msg_id]),
+        *compare_languages(settings, templates),
     ]
 
 

@@ -4,16 +4,27 @@ import re
 from collections.abc import Iterator
 
 from infobip.account import Template
+from infobip.autofill import LONGEST, PIN, is_malformed, last_line
 from infobip.findings import SETUP, Finding, shown, unknown
 from infobip.segments import measure
 from settings.account import AccountSettings
 
+_OTHER = re.compile(r"\{\{([^{}]*)\}\}")
 
-def compare_template(settings: AccountSettings, template: Template) -> Iterator[Finding]:
-    """What is to be said of it, the good too."""
+
+def compare_template(settings: AccountSettings, template: Template, channel: str = "sms") -> Iterator[Finding]:
+    """What is to be said of it, the good too. What an e-mail says is not in its template."""
     yield _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH")
     yield _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE")
-    yield from _text(settings, template)
+    if channel != "email":
+        yield from _text(settings, template)
+    if channel == "sms":
+        yield from _autofill(settings, text_of(template))
+
+
+def text_of(template: Template) -> str:
+    """What it says, with {{pin}} where the PIN comes."""
+    return (template.message_text or "").replace(template.pin_placeholder or PIN, PIN)
 
 
 def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) -> Finding:
@@ -26,14 +37,13 @@ def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) ->
 
 
 def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
-    pin, text = template.pin_placeholder or "{{pin}}", template.message_text or ""
-    if pin not in text:
-        said = f"There is no {{{{pin}}}} in {'it' if text else 'the template: is it one for email?'}."
-        yield Finding("error", "message text", said, f"{SETUP} --text '{{{{pin}}}} is your verification code.'")
+    if PIN not in (text := text_of(template)):
+        said = f"There is no {PIN} in {'it' if text else 'the template: is it one for email?'}."
+        yield Finding("error", "message text", said, SETUP)
         return
-    rest = text.replace(pin, "0" * settings.pin_length)
-    length = measure(re.sub(r"\{\{[^{}]*\}\}", "", rest))
-    if others := re.findall(r"\{\{([^{}]*)\}\}", rest):
+    filled = text.replace(PIN, "0" * settings.pin_length)
+    length = measure(_OTHER.sub("", filled))
+    if others := _OTHER.findall(filled):
         said = f"The service fills no {', '.join(map(shown, others))}, so its length is unknown."
         yield Finding("warning", "message text", said, "leave only {{pin}} in the text")
     said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}."
@@ -41,3 +51,18 @@ def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
         yield Finding("warning", "message length", f"{said} Each is paid for.", "make the text shorter or plainer")
     elif not others:
         yield Finding("ok", "message length", said)
+
+
+def _autofill(settings: AccountSettings, text: str) -> Iterator[Finding]:
+    name, line = "autofill", last_line(settings)
+    size = len(text.replace(PIN, "0" * settings.pin_length).encode())
+    if line and not text.endswith(f"\n{line}"):
+        yield Finding("warning", name, f"The last line is not {line}: no phone fills the PIN in.", SETUP)
+    elif settings.android_app_hash and size > LONGEST:
+        said = f"It has {size} bytes, and Android reads the PIN from at most {LONGEST}."
+        yield Finding("warning", name, said, "make the text shorter")
+    elif line:
+        yield Finding("ok", name, f"The last line is {line}.")
+    elif is_malformed(text):
+        said = f"The last line begins as that of WebOTP does, and is not @host #{PIN}."
+        yield Finding("warning", name, said, "see examples/autofill.md")

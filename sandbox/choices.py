@@ -19,7 +19,7 @@ Always so:
     pinAttempts            at least 1; they are the PIN's, shared by all its resends
     pinLength              1 to 16, 4 if not given
     PINs                   upper case, compared as they are; right: attemptsRemaining 0; expired: TTL_EXPIRED
-    messageText            without {{pin}}: 400; a placeholder that is not filled stays as it is written
+    messageText            without {{pin}}: 400; each {{pin}} is filled; a placeholder that is not filled stays as it is
     an application that is not enabled            400, also for a resend; verify goes on
     unknown application, template of another one  404; template of the wrong channel 400
     resend                 the same PIN and pinId; counts as a send; SMS and voice also instead of each other;

@@ -55,6 +55,37 @@ def test_from_an_empty_account_to_all_well(sandbox: Sandbox, command: CommandLin
     assert "ok       client addresses     None was counted yet." in said
 
 
+def test_templates_of_other_languages(sandbox: Sandbox, command: CommandLine) -> None:
+    """All in one look."""
+    sandbox.empty()
+    command.environment = {k: v for k, v in command.environment.items() if k not in IDS}
+    command.run("setup", "--yes", "--languages", "all")
+    sandbox.calls.clear()
+    status, said = command.run("check")
+    assert (status, unwell(said), len(sandbox.calls)) == (0, [], 2)
+    assert "ok       sms de               It fits the settings." in said
+    status, said = command.run("check", PIN_LENGTH="4")
+    assert (status, len(unwell(said))) == (2, 11)
+    assert "error    sms de               The template makes 6, and the service takes only 4" in said
+
+
+def test_the_last_line_for_phones(sandbox: Sandbox, command: CommandLine) -> None:
+    sandbox.empty()
+    command.environment = {k: v for k, v in command.environment.items() if k not in IDS}
+    command.run("setup", "--yes", "--languages", "de")
+    status, said = command.run("check", WEBOTP_DOMAIN="example.com")
+    assert (status, [line[9:20].strip() for line in unwell(said)]) == (1, ["autofill", "sms de"])
+    assert "The last line is not @example.com #{{pin}}: no phone fills the PIN in." in said
+    command.run("setup", "--yes", WEBOTP_DOMAIN="example.com")
+    status, said = command.run("check", WEBOTP_DOMAIN="example.com")
+    assert "ok       message length       It takes 1 SMS: 55 septets in GSM-7." in said
+    assert unwell(said) == [
+        "warning  PIN twice            The text of the default, sms de has {{pin}} twice; Infobip does not document "
+        "whether it fills both. Remedy: send one to yourself, and look."
+    ]
+    assert status == 1
+
+
 @pytest.mark.parametrize(("lifetime", "status", "word"), [("9m", 2, "error"), ("11m", 1, "warning")])
 def test_a_life_that_differs(sandbox: Sandbox, command: CommandLine, lifetime: str, status: int, word: str) -> None:
     sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": lifetime}))

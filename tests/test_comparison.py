@@ -30,8 +30,9 @@ def found(
     ours: Settings, configuration: dict[str, Any] | None = None, enabled: Any = True, **template: Any
 ) -> dict[str, Finding]:
     application = {"enabled": enabled, "configuration": {**CONFIGURATION, **(configuration or {})}}
-    there = Application.model_validate(application), Template.model_validate({**TEMPLATE, **template})
-    return {finding.name: finding for finding in compare(ours, *there) if finding.status != "ok"}
+    templates = {ours.infobip_2fa_msg_id: Template.model_validate({**TEMPLATE, **template})}
+    findings = compare(ours, Application.model_validate(application), templates)
+    return {finding.name: finding for finding in findings if finding.status != "ok"}
 
 
 def test_nothing_to_say() -> None:
@@ -113,3 +114,66 @@ def test_our_settings_count_too() -> None:
     assert "sends to a phone" in found(settings(phone_send_limit="5 per hour"))
     assert "sends to a phone" not in found(settings(phone_send_limit="1 per 5 hours"))
     assert "verifies of a phone" in found(settings(pin_attempts=6), {"pinAttempts": 6})
+
+
+HASH = "FA+9qCX9VSu"
+WEBOTP, ANDROID = {"webotp_domain": "example.com"}, {"android_app_hash": HASH}
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "said"),
+    [
+        ({}, "{{pin}}\n\n@example.com", "begins as that of WebOTP does, and is not @host #{{pin}}"),
+        ({}, "{{pin}}\n@https://example.com #{{pin}}", "begins as that of WebOTP does"),
+        ({}, "{{pin}}\n@example.com #{{pin}}.", "begins as that of WebOTP does"),
+        ({}, "@Shop: {{pin}}", None),
+        ({}, "{{pin}}\n@example.com #{{pin}} @pay.example", None),
+        (WEBOTP, "{{pin}}\n\n@example.com #{{pin}}", None),
+        (WEBOTP, "@example.com #{{pin}}", "The last line is not @example.com #{{pin}}"),
+        (WEBOTP, "{{pin}}\n\n@example.com #{{pin}} ", "The last line is not @example.com #{{pin}}"),
+        (WEBOTP, "{{pin}}\n\n@example.org #{{pin}}", "The last line is not @example.com #{{pin}}"),
+        (ANDROID, f"{{{{pin}}}}\n\n{HASH}", None),
+        (ANDROID, f"{{{{pin}}}} {HASH}", f"The last line is not {HASH}"),
+        (ANDROID, "{{pin}}" + "a" * 122 + f"\n{HASH}", None),
+        (ANDROID, "{{pin}}" + "a" * 123 + f"\n{HASH}", "It has 141 bytes, and Android reads the PIN from at most 140"),
+        (ANDROID, "{{pin}}" + "ä" * 61 + f"\n{HASH}", None),
+        (ANDROID, "{{pin}}" + "ä" * 61 + f"a\n{HASH}", "It has 141 bytes"),
+    ],
+)
+def test_what_phones_look_for(given: dict[str, str], text: str, said: str | None) -> None:
+    findings = found(settings(**given), messageText=text)
+    findings.pop("PIN twice", None)
+    assert [finding.name for finding in findings.values()] == (["autofill"] if said else [])
+    assert (said or "") in "".join(finding.sentence for finding in findings.values())
+
+
+@pytest.mark.parametrize(("text", "twice"), [("{{pin}} is it.", False), ("{{pin}}, {{pin}}", True)])
+def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
+    assert ("PIN twice" in found(settings(), messageText=text)) is twice
+
+
+@pytest.mark.parametrize(
+    ("channel", "template", "said"),
+    [
+        ("sms", TEMPLATE, ""),
+        ("sms", None, "error: Infobip knows no such template of this application"),
+        ("sms", {**TEMPLATE, "pinLength": 4}, "error: The template makes 4"),
+        ("sms", {**TEMPLATE, "pinType": "HEX"}, "error: The template makes HEX"),
+        ("sms", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
+        ("sms", {**TEMPLATE, "messageText": None}, "error: There is no {{pin}} in the template: is it one for email?"),
+        ("sms", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, "warning: It takes 2 SMS"),
+        ("sms", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, "warning: The last line begins as that of WebOTP does"),
+        ("voice", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, ""),
+        ("voice", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
+        ("email", {**TEMPLATE, "messageText": None}, ""),
+        ("email", {"pinLength": 4, "pinType": "NUMERIC"}, "error: The template makes 4"),
+        ("email", None, "error: Infobip knows no such template of this application"),
+    ],
+)
+def test_a_template_of_another_language(channel: str, template: dict[str, Any] | None, said: str) -> None:
+    ours = settings(infobip_templates={channel: {"pt-BR": "OTHER"}})
+    there = {ours.infobip_2fa_msg_id: TEMPLATE, **({"OTHER": template} if template else {})}
+    by_id = {its_id: Template.model_validate(each) for its_id, each in there.items()}
+    application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
+    named = [each for each in compare(ours, application, by_id) if each.name == f"{channel} pt-BR"]
+    assert [f"{each.status}: {each.sentence}".startswith(said or "ok: It fits") for each in named] == [True]

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from sandbox.authorization import SEND_ONLY_KEY
-from sandbox.server import APPLICATION_ID, MESSAGE_ID
+from sandbox.server import APPLICATION_ID
 from tests import upstream as up
 from tests.command import eventually
 from tests.parts import Sandbox, Service
@@ -52,7 +52,7 @@ def test_a_worker_that_replaces_another_does_not_look_again(
         os.kill(lost, SIGKILL)
         eventually(lambda: service.workers() not in ([], [lost]))
         assert service.send(phone).status_code == 200
-    assert [path.rpartition("/")[2] for path in sandbox.calls] == [APPLICATION_ID, MESSAGE_ID, "pin"]
+    assert [path.rpartition("/")[2] for path in sandbox.calls] == [APPLICATION_ID, "messages", "pin"]
 
 
 def test_no_warning_where_all_is_well(run: Run, sandbox: Sandbox) -> None:
