@@ -36,7 +36,8 @@ class Templates:
         self._there = {each.message_id: each for each in there if each.message_id and each.message_text is not None}
         self._ids = settings.infobip_templates.get("sms", {})
         self._taken = {its_id for ids in settings.infobip_templates.values() for its_id in ids.values()}
-        self._taken |= {settings.infobip_2fa_msg_id or ""}
+        defaults = settings.infobip_2fa_msg_id, settings.infobip_2fa_voice_msg_id, settings.infobip_2fa_email_msg_id
+        self._taken |= {its_id for its_id in defaults if its_id}
 
     def default(self) -> Step[Template]:
         """The one for whoever's language is not known."""

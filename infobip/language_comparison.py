@@ -1,37 +1,54 @@
-"""The templates of other languages against the service's settings, one line for each that is as it should be."""
+"""The templates beside the default one against the service's settings: one line for each that fits them."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
+from config import Settings
 from infobip.account import Template
 from infobip.autofill import PIN
 from infobip.findings import SETUP, Finding
 from infobip.template_comparison import compare_template, text_of
-from settings.account import AccountSettings
 
 
-def compare_languages(settings: AccountSettings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
-    """What is to be said of those that INFOBIP_TEMPLATES names; and of the texts of all."""
-    named = {"the default": by_id.get(settings.infobip_2fa_msg_id or "")}
-    for channel, ids in settings.infobip_templates.items():
-        for locale, its_id in ids.items():
-            name = f"{channel} {locale}"
-            template = named[name] = by_id.get(its_id)
-            yield from _compare(settings, name, channel, template) if template else [_absent(name, channel, locale)]
-    twice = [name for name, template in named.items() if template and text_of(template).count(PIN) > 1]
-    if twice:
+class _Named(NamedTuple):
+    """A template that a setting names."""
+
+    name: str
+    channel: str
+    its_id: str
+    remedy: str
+
+
+def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
+    """What is to be said of every template that the settings name beside the default one; and of the texts of all."""
+    others = [*_others(settings)]
+    for other in others:
+        template = by_id.get(other.its_id)
+        yield from _compare(settings, other, template) if template else [_absent(other)]
+    named = {"the default": settings.infobip_2fa_msg_id, **{other.name: other.its_id for other in others}}
+    if twice := [name for name, its_id in named.items() if its_id in by_id and text_of(by_id[its_id]).count(PIN) > 1]:
         yield _pin_twice(twice)
 
 
-def _absent(name: str, channel: str, locale: str) -> Finding:
+def _others(settings: Settings) -> Iterator[_Named]:
+    for channel, its_id in settings.templates.items():
+        if its_id != settings.infobip_2fa_msg_id:
+            yield _Named(channel, channel, its_id, f"mend INFOBIP_2FA_{channel.upper()}_MSG_ID")
+    for channel, ids in settings.infobip_templates.items():
+        for locale, its_id in ids.items():
+            made = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
+            yield _Named(f"{channel} {locale}", channel, its_id, f"{made}mend INFOBIP_TEMPLATES")
+
+
+def _absent(of: _Named) -> Finding:
     said = "Infobip knows no such template of this application: nothing can be sent with it."
-    made = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
-    return Finding("error", name, said, f"{made}mend INFOBIP_TEMPLATES")
+    return Finding("error", of.name, said, of.remedy)
 
 
-def _compare(settings: AccountSettings, name: str, channel: str, template: Template) -> list[Finding]:
-    findings = compare_template(settings, template, channel)
-    unfit = [finding._replace(name=name) for finding in findings if finding.status != "ok"]
-    return unfit or [Finding("ok", name, "It fits the settings.")]
+def _compare(settings: Settings, of: _Named, template: Template) -> list[Finding]:
+    findings = compare_template(settings, template, of.channel)
+    unfit = [finding._replace(name=of.name) for finding in findings if finding.status != "ok"]
+    return unfit or [Finding("ok", of.name, "It fits the settings.")]
 
 
 def _pin_twice(names: list[str]) -> Finding:

@@ -18,7 +18,6 @@ class AccountSettings(TemplateSettings):
     infobip_base_url: str
     infobip_api_key: Secret
     infobip_2fa_app_id: Identifier | None = None
-    infobip_2fa_msg_id: Identifier | None = None
     infobip_timeout: Duration = Field(10.0, le=60)
 
     pin_time_to_live: Duration = Field(10 * 60.0, ge=1)

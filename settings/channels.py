@@ -1,4 +1,4 @@
-"""The channels beside SMS, what a message may say, and what sending again means."""
+"""What a message may say, and what sending again means."""
 
 import re
 from typing import Annotated, Literal
@@ -7,16 +7,14 @@ from pydantic import field_validator
 from pydantic_settings import NoDecode
 
 from settings.section import Section
-from settings.types import ByCommas, Identifier
+from settings.types import ByCommas
 
 _PLACEHOLDER = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
 
 
 class ChannelSettings(Section):
-    """A channel without a template is not available; voice can use the one of SMS."""
+    """The names are of placeholders in templates."""
 
-    infobip_2fa_voice_msg_id: Identifier | None = None
-    infobip_2fa_email_msg_id: Identifier | None = None
     send_again: Literal["new", "same"] = "new"
     allowed_placeholders: Annotated[frozenset[str], NoDecode, ByCommas] = frozenset()
 

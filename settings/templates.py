@@ -1,4 +1,4 @@
-"""The message templates of other languages, and what phones need to fill the PIN in by themselves."""
+"""The message templates, and what phones need to fill the PIN in by themselves."""
 
 import re
 from typing import Annotated, Any
@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from channels import CHANNELS
 from languages import is_locale
 from settings.section import Section
-from settings.types import IDENTIFIER, json_or_file
+from settings.types import IDENTIFIER, Identifier, json_or_file
 
-CHANNELS = ("sms", "voice", "email")
 _LIKE = '{"sms": {"de": "<template id>", "pt": "<template id>"}}'
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -21,7 +21,7 @@ def _read(given: Any) -> Any:
 
 def _channel(name: str) -> str:
     if name not in CHANNELS:
-        raise ValueError(f"knows no channel {name!r}; there are sms, voice and email")
+        raise ValueError(f"knows no channel {name!r}; there are {', '.join(CHANNELS)}")
     return name
 
 
@@ -44,8 +44,13 @@ TemplateIds = dict[Annotated[str, AfterValidator(_channel)], Annotated[dict[Loca
 
 
 class TemplateSettings(Section):
-    """Ids by channel and locale, beside each channel's default template; and the last line of SMS."""
+    """The default templates of channels, where a call can use that of SMS; those of other languages, by channel and
+    BCP 47 tag; and the last line of SMS.
+    """
 
+    infobip_2fa_msg_id: Identifier | None = None
+    infobip_2fa_voice_msg_id: Identifier | None = None
+    infobip_2fa_email_msg_id: Identifier | None = None
     infobip_templates: Annotated[TemplateIds, NoDecode, BeforeValidator(_read)] = Field(default_factory=dict)
     webotp_domain: str | None = None
     android_app_hash: str | None = Field(None, validate_default=False)

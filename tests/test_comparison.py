@@ -177,3 +177,15 @@ def test_a_template_of_another_language(channel: str, template: dict[str, Any] |
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
     named = [each for each in compare(ours, application, by_id) if each.name == f"{channel} pt-BR"]
     assert [f"{each.status}: {each.sentence}".startswith(said or "ok: It fits") for each in named] == [True]
+
+
+def test_the_templates_of_other_channels() -> None:
+    ours = settings(infobip_2fa_voice_msg_id="CALL", infobip_2fa_email_msg_id="MAIL")
+    there = {ours.infobip_2fa_msg_id: TEMPLATE, "CALL": {**TEMPLATE, "messageText": "{{pin}}. {{pin}}"}}
+    by_id = {its_id: Template.model_validate(each) for its_id, each in there.items()}
+    application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
+    findings = {each.name: each for each in compare(ours, application, by_id)}
+    assert findings["voice"].status == "ok"
+    assert (findings["email"].status, findings["email"].remedy) == ("error", "mend INFOBIP_2FA_EMAIL_MSG_ID")
+    assert "The text of voice has {{pin}} twice" in findings["PIN twice"].sentence
+    assert "voice" not in {each.name for each in compare(settings(), application, by_id)}

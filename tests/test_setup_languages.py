@@ -146,6 +146,17 @@ def test_another_application_gets_templates_of_its_own(empty: Sandbox, command: 
     assert ids(command) == {"sms": {"de": german.message_id}} != first
 
 
+def test_the_template_of_calls_is_not_taken_for_an_sms(empty: Sandbox, command: CommandLine) -> None:
+    """It says the same, and shall not get a last line that nobody can listen to."""
+    command.run("setup", "--yes", "--text", "Hallo! {{pin}}")
+    command.run("setup", "--yes", "--languages", "de")
+    _, call = templates(empty)
+    command.env_file.write_text(f"INFOBIP_2FA_VOICE_MSG_ID={call.message_id}\nWEBOTP_DOMAIN=example.com\n")
+    assert command.run("setup", "--yes", "--languages", "de", "--text", "Hallo! {{pin}}")[0] == 0
+    assert [each.message_text for each in templates(empty) if each.message_id == call.message_id] == [DE]
+    assert f"{DE}\n\n@example.com #{{{{pin}}}}" in texts(empty)
+
+
 def test_an_email_template_is_never_taken(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes")
     (application,) = empty.two_factor.applications.all()
