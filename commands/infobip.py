@@ -16,7 +16,8 @@ from commands.setup_templates import TEXT, Wishes
 from commands.terminal import Sentences, fail
 from commands.texts import FILE, read_texts
 from config import Settings, SettingsError, load, load_settings
-from errors import AccountError, ApiKeyNotAllowed, InvalidPinFormat
+from errors import InvalidPinFormat
+from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
 from infobip.findings import Finding
 from infobip.notation import duration

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from errors import AccountError
 from infobip.account import Application, Template
+from infobip.account_errors import AccountError
 from infobip.notation import Rate, seconds
 
 _P = TypeVar("_P", bound=Application | Template)

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 import click
 
 from config import SettingsError
-from errors import AccountError, OtpError
+from errors import OtpError
+from infobip.account_errors import AccountError
 
 INTERRUPTED = 130  # as a shell calls what Ctrl-C ended
 

@@ -15,6 +15,7 @@ from pydantic import ValidatorFunctionWrapHandler as Validator
 from pydantic.alias_generators import to_camel
 
 import errors
+from infobip import account_errors
 from infobip.answers import failure, message_id, read_answer
 from infobip.transport import Answer, Transport
 from settings.types import Identifier
@@ -138,11 +139,11 @@ def _templates(application_id: str) -> str:
 
 def _refusal(answer: Answer) -> Exception:
     if answer.status == 401:
-        return errors.ApiKeyRefused()
+        return account_errors.ApiKeyRefused()
     if answer.status == 403:
-        return errors.ApiKeyNotAllowed()
+        return account_errors.ApiKeyNotAllowed()
     if answer.status == 404 and message_id(answer) in UNKNOWN:
-        return errors.NotInAccount()
+        return account_errors.NotInAccount()
     if reasons := _reasons(answer):
         log.error("Infobip's reasons: %s", reasons)
     return failure(answer, PAUSE)
@@ -163,8 +164,8 @@ def _account_errors() -> Iterator[None]:
     try:
         yield
     except errors.TooManyRequests as e:
-        raise errors.AccountThrottled from e
+        raise account_errors.AccountThrottled from e
     except (errors.ServiceUnavailable, errors.ProviderTimeout) as e:
-        raise errors.AccountUnreachable from e
+        raise account_errors.AccountUnreachable from e
     except errors.OtpError as e:
-        raise errors.AccountError from e
+        raise account_errors.AccountError from e

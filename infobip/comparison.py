@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from config import Settings
-from errors import AccountError, ApiKeyNotAllowed, NotInAccount
 from infobip.account import Account, Application, Configuration, Template
+from infobip.account_errors import AccountError, ApiKeyNotAllowed, NotInAccount
 from infobip.findings import SETUP, Finding, unknown
 from infobip.language_comparison import compare_languages
 from infobip.notation import Rate, duration, seconds
