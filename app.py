@@ -21,7 +21,7 @@ from web.docs import add_docs
 from web.idempotency import Idempotency
 from web.inbound import client_address, read_body
 from web.proofs import ProofApi
-from web.sendings import ResendOtp, Sendings, SendOtp, VerifyOtp
+from web.sendings import Caller, ResendOtp, Sendings, SendOtp, VerifyOtp
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
@@ -32,19 +32,19 @@ class OtpApi:
     def __init__(self, parts: Parts, settings: Settings, proofs: ProofApi | None) -> None:
         self._service = parts.otp
         self._store = parts.store
-        self._sendings = Sendings(parts.phones, settings.templates, settings.allowed_placeholders)
+        self._sendings = Sendings(parts.phones, settings)
         self._proofs = proofs
         self._pin = settings.pin_pattern
         self._needs_verification_id = settings.require_verification_id
 
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
-        sending = self._sendings.read(read_body(request, SendOtp), g.address, g.client)
+        sending = self._sendings.read(read_body(request, SendOtp), _caller())
         return _sent("OTP sent successfully.", self._service.send(sending))
 
     def resend_otp(self) -> dict[str, Any]:
         """Answer POST /resend-otp."""
-        sending = self._sendings.read(read_body(request, ResendOtp), g.address, g.client)
+        sending = self._sendings.read(read_body(request, ResendOtp), _caller())
         return _sent("OTP sent successfully.", self._service.resend(sending))
 
     def verify_otp(self) -> dict[str, Any]:
@@ -71,6 +71,10 @@ class OtpApi:
         """Answer GET /readyz: Redis answers."""
         self._store.ping()
         return {"status": "ready", "version": VERSION}
+
+
+def _caller() -> Caller:
+    return Caller(g.address, g.client, request.headers.get("Accept-Language"))
 
 
 def _sent(message: str, sent: Sent) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from assembly import Parts, account, assemble
+from assembly import account, assemble
 from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, plan
@@ -158,7 +158,7 @@ def resend(to: str, channel: str | None) -> None:
 def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
     settings = load_settings()
     parts = assemble(settings)
-    sending = _sendings(parts, settings).read(SendOtp.model_validate({**_about(to), "channel": channel}))
+    sending = Sendings(parts.phones, settings).read(SendOtp.model_validate({**_about(to), "channel": channel}))
     lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
     click.echo(f"OTP sent successfully. It lives {lifetime}.")
 
@@ -170,15 +170,11 @@ def verify(to: str, pin: str) -> None:
     """Verify the PIN that TO got, as the service does. It costs a guess."""
     settings = load_settings()
     parts = assemble(settings)
-    recipient = _sendings(parts, settings).read_recipient(VerifyOtp.model_validate({**_about(to), "pin": pin}))
+    recipient = Sendings(parts.phones, settings).read_recipient(VerifyOtp.model_validate({**_about(to), "pin": pin}))
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat
     parts.otp.verify(recipient, pin)
     click.echo("OTP verified successfully.")
-
-
-def _sendings(parts: Parts, settings: Settings) -> Sendings:
-    return Sendings(parts.phones, settings.templates, settings.allowed_placeholders)
 
 
 def _about(to: str) -> dict[str, str]:

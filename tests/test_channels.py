@@ -1,5 +1,6 @@
 """PINs by SMS, by a call and by e-mail, and what cannot be reached."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import redis
 
 from proofs import new_signing_key
-from sandbox.server import EMAIL_MESSAGE_ID, MESSAGE_ID
+from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
 from tests.upstream import Upstream, answer
@@ -82,7 +83,7 @@ def test_what_makes_no_sense_is_not_sent(
 ) -> None:
     for path in ("/send-otp", "/resend-otp"):
         assert refusal(every_channel.post(path, body)) == (400, code)
-    assert sandbox.calls == []
+    assert sandbox.asked() == 0
 
 
 def test_a_verify_is_about_one_recipient_too(service: Service, phone: str) -> None:
@@ -94,7 +95,7 @@ def test_a_verify_is_about_one_recipient_too(service: Service, phone: str) -> No
 
 def test_without_a_template_there_is_no_channel(service: Service, sandbox: Sandbox) -> None:
     assert refusal(service.post("/send-otp", {"email": "person@example.com"})) == (400, "channel_not_available")
-    assert sandbox.calls == []
+    assert sandbox.asked() == 0
 
 
 def test_a_call_has_a_template_of_its_own_if_that_is_set(start: Start, sandbox: Sandbox, phone: str) -> None:
@@ -110,7 +111,7 @@ def test_a_number_that_nobody_abroad_can_dial_gets_no_call(service: Service, san
         400,
         "phone_number_not_callable",
     )
-    assert sandbox.calls == []
+    assert sandbox.asked() == 0
     assert service.send(number).status_code == 200
 
 
@@ -209,6 +210,37 @@ def test_a_proof_says_which_address_it_is_about(start: Start, sandbox: Sandbox, 
     assert "phoneNumber" not in redeemed
 
 
+@pytest.mark.parametrize(
+    ("locale", "header", "text"),
+    [
+        ("pt-BR", None, "portuguese"),
+        ("de-AT", "pt", "german"),
+        (None, "fr;q=0.9, pt;q=0.5, de;q=0.8", "german"),
+        (None, "nonsense;;", "default"),
+        (None, None, "default"),
+        ("ja", "de", "default"),
+    ],
+)
+def test_the_language_picks_the_template(
+    start: Start, sandbox: Sandbox, phone: str, locale: str | None, header: str | None, text: str
+) -> None:
+    of = {"sms": {"pt": "portuguese", "de": "german"}}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, INFOBIP_TEMPLATES=json.dumps(of))
+    default = sandbox.two_factor.applications.template(APPLICATION_ID, MESSAGE_ID)
+    texts = {MESSAGE_ID: "default {{pin}}", "portuguese": "portuguese {{pin}}", "german": "german {{pin}}"}
+    templates = [default.changed({"message_id": each, "message_text": its}) for each, its in texts.items()]
+    sandbox.two_factor.applications.add(sandbox.two_factor.applications.get(APPLICATION_ID), *templates)
+    body = {"phoneNumber": phone, **({"locale": locale} if locale else {})}
+    assert service.post("/send-otp", body, headers={"Accept-Language": header} if header else {}).status_code == 200
+    assert sandbox.messages[-1].text == f"{text} {sandbox.pin(phone)}"
+
+
+@pytest.mark.parametrize("locale", ["de_DE", "german", "", "x", "de-" + "a" * 40, "*"])
+def test_what_is_no_language_is_refused(service: Service, sandbox: Sandbox, phone: str, locale: str) -> None:
+    assert refusal(service.post("/send-otp", {"phoneNumber": phone, "locale": locale})) == (400, "invalid_locale")
+    assert sandbox.asked() == 0
+
+
 def test_words_fill_the_template(every_channel: Service, sandbox: Sandbox, phone: str) -> None:
     sandbox.reset(message_text="{{firstName}}, your code is {{pin}}")
     body = {"phoneNumber": phone, "placeholders": {"firstName": "Zoë Ümit-Öz O'Neil"}}
@@ -241,7 +273,7 @@ def test_words_that_could_be_phishing_are_not_sent(
 ) -> None:
     body = {"phoneNumber": phone, "placeholders": placeholders}
     assert refusal(every_channel.post("/send-otp", body)) == (400, "invalid_placeholders")
-    assert sandbox.calls == []
+    assert sandbox.asked() == 0
 
 
 def test_no_words_are_taken_unless_they_are_allowed(service: Service, phone: str) -> None:

@@ -31,7 +31,7 @@ def cors(response: requests.Response) -> dict[str, str]:
     return {name: value for name, value in response.headers.items() if name.startswith("Access-Control-")}
 
 
-@pytest.mark.parametrize("path", ["/send-otp", "/verify-otp"])
+@pytest.mark.parametrize("path", ["/send-otp", "/resend-otp", "/verify-otp"])
 @pytest.mark.parametrize("origin", [APP, OTHER])
 def test_a_preflight_is_answered_without_a_key(browsed: Service, database: redis.Redis, path: str, origin: str) -> None:
     response = preflight(browsed, path, origin)

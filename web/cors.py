@@ -5,7 +5,7 @@ from collections.abc import Collection
 from flask import Flask
 from flask_cors import CORS
 
-ROUTES = ("/send-otp", "/verify-otp")
+ROUTES = ("/send-otp", "/resend-otp", "/verify-otp")
 ASKED = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"]
 ANSWERED = ["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-ID"]
 

@@ -1,11 +1,12 @@
 """Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import errors
 from channels import CHANNELS, USUAL, Channel
+from config import Settings
 from email_address import read_email
+from languages import Templates
 from phone import PhoneBook
 from spending.sending import Sending
 from telemetry import record
@@ -39,6 +40,8 @@ class ResendOtp(_About):
 class SendOtp(ResendOtp):
     """Body of POST /send-otp."""
 
+    locale: str | None = None
+
 
 class VerifyOtp(_About):
     """Body of POST /verify-otp. A PIN that is no string has the wrong format, like any other wrong one."""
@@ -47,25 +50,33 @@ class VerifyOtp(_About):
     verification_id: str | None = None
 
 
+class Caller(NamedTuple):
+    """Who asks: see `Sending`; and in which language, by the header of this name."""
+
+    address: str = ""
+    client: str = ""
+    accept_language: str | None = None
+
+
+NOBODY = Caller()
+
+
 class Sendings:
-    """Reads them.
+    """Reads them."""
 
-    Args:
-        templates: the ids at Infobip, by the names of the channels that are available.
-        placeholders: the names that clients may fill.
-    """
-
-    def __init__(self, phones: PhoneBook, templates: Mapping[str, str], placeholders: frozenset[str]) -> None:
+    def __init__(self, phones: PhoneBook, settings: Settings) -> None:
         self._phones = phones
-        self._templates = templates
-        self._placeholders = placeholders
+        self._templates = settings.templates
+        self._of_languages = Templates(settings.infobip_templates)
+        self._placeholders = settings.allowed_placeholders
 
-    def read(self, body: ResendOtp, address: str = "", client: str = "") -> Sending:
-        """What `body` wants to have sent; `address` and `client` are those that ask.
+    def read(self, body: ResendOtp, caller: Caller = NOBODY) -> Sending:
+        """What `body` wants to have sent.
 
         Raises:
-            InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber, PhoneNumberNotAllowed,
-            PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders, InvalidRequest: see `errors`.
+            InvalidLocale, InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber,
+            PhoneNumberNotAllowed, PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders, InvalidRequest: see
+            `errors`.
         """
         channel = self._channel(body)
         if body.email is not None:
@@ -75,12 +86,18 @@ class Sendings:
         record.current().about(to, channel.name)
         return Sending(
             to,
-            address,
-            client=client,
+            caller.address,
+            client=caller.client,
             channel=channel,
-            template=self._templates[channel.name],
+            template=self._template(body, channel, caller),
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
         )
+
+    def _template(self, body: ResendOtp, channel: Channel, caller: Caller) -> str:
+        """Of a new PIN: one that is sent again keeps its own."""
+        locale = body.locale if isinstance(body, SendOtp) else None
+        of_language = self._of_languages.of(channel.name, locale, caller.accept_language)
+        return of_language or self._templates[channel.name]
 
     def read_recipient(self, body: VerifyOtp) -> str:
         """Whom it is about: a phone (E.164) or an e-mail address."""

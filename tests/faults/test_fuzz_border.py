@@ -16,7 +16,20 @@ from tests.parts import Sandbox, Service
 
 CODES = {
     200: {""},
-    400: {"invalid_request", "invalid_phone_number", "phone_number_not_allowed", "invalid_pin_format", "bad_request"},
+    400: {
+        "invalid_request",
+        "invalid_channel",
+        "channel_not_available",
+        "invalid_recipient",
+        "invalid_phone_number",
+        "phone_number_not_allowed",
+        "phone_number_not_callable",
+        "invalid_email",
+        "invalid_locale",
+        "invalid_placeholders",
+        "invalid_pin_format",
+        "bad_request",
+    },
     401: {"invalid_otp"},
     404: {"not_found"},
     405: {"method_not_allowed"},
@@ -26,7 +39,7 @@ CODES = {
     422: {"idempotency_key_reused"},
     429: {"too_many_requests"},
 }
-NAMES = st.sampled_from(["phoneNumber", "pin", "verificationId", "x"])
+NAMES = st.sampled_from(["phoneNumber", "email", "channel", "locale", "placeholders", "pin", "verificationId", "x"])
 PHONES = st.sampled_from(["+14155552671", "+442071838750", "+4915112345678"]) | st.text(max_size=20)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | PHONES,
@@ -35,13 +48,22 @@ VALUES = st.recursive(
 )
 BODIES = st.dictionaries(NAMES, VALUES, max_size=4).map(lambda body: json.dumps(body).encode())
 GOOD = st.fixed_dictionaries(
-    {"phoneNumber": PHONES, "pin": VALUES}, optional={"verificationId": st.none() | st.text(max_size=30)}
+    {"pin": VALUES},
+    optional={
+        "phoneNumber": PHONES,
+        "email": st.emails() | st.text(max_size=20),
+        "channel": st.sampled_from(["sms", "voice", "email"]) | st.text(max_size=5),
+        "locale": st.sampled_from(["de", "pt-BR"]) | st.text(max_size=10),
+        "placeholders": st.dictionaries(st.sampled_from(["firstName", "x"]), st.text(max_size=60), max_size=2),
+        "verificationId": st.none() | st.text(max_size=30),
+    },
 ).map(lambda body: json.dumps(body).encode())
 CONTENTS = st.one_of(st.binary(max_size=200), VALUES.map(lambda value: json.dumps(value).encode()), BODIES, GOOD)
 HEADER_NAMES = st.sampled_from(
     [
         "Content-Type",
         "Content-Encoding",
+        "Accept-Language",
         "Idempotency-Key",
         "X-Request-ID",
         "X-Forwarded-For",
@@ -55,7 +77,7 @@ HEADERS = st.lists(
 )
 JSON = [("Content-Type", "application/json")]
 METHODS = st.sampled_from(["POST"] * 8 + ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "FOO"])
-PATHS = st.sampled_from(["/send-otp", "/verify-otp"])
+PATHS = st.sampled_from(["/send-otp", "/resend-otp", "/verify-otp"])
 
 
 @pytest.fixture
