@@ -9,6 +9,9 @@ _GOES = re.compile("(PENDING|DELIVERED)_[A-Z_]+")
 _REFUSED = re.compile("(REJECTED|UNDELIVERABLE)_[A-Z_]+")
 
 
+Member = Literal["phoneNumber", "email"]  # of a request's body: whom it is about
+
+
 @dataclass(frozen=True)
 class Channel:
     """One of them.
@@ -26,7 +29,7 @@ class Channel:
     """
 
     name: str
-    member: Literal["phoneNumber", "email"]
+    member: Member
     path: str
     templates: tuple[str, ...]
     status: str
@@ -66,3 +69,8 @@ EMAIL = Channel(
 
 CHANNELS = {channel.name: channel for channel in (SMS, VOICE, EMAIL)}
 USUAL = {channel.member: channel for channel in (SMS, EMAIL)}  # where a request names none
+
+
+def member_of(to: str) -> Member:
+    """Which member has this recipient: a phone (E.164) or an e-mail address."""
+    return "email" if "@" in to else "phoneNumber"

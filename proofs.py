@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import OKPAlgorithm
 from jwt.utils import base64url_encode
 
+from channels import member_of
 from errors import InvalidProof, ProofExpired, ProofForAnother
 
 LIFETIME = 5 * 60  # seconds
@@ -62,7 +63,7 @@ class Proofs:
             "iss": self._issuer,
             "aud": audience,
             "sub": to,
-            "amr": ["otp" if "@" in to else "sms"],
+            "amr": ["otp" if member_of(to) == "email" else "sms"],
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,

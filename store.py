@@ -20,6 +20,7 @@ from gevent import Timeout
 from redis import RedisError
 from redis.exceptions import RedisClusterException
 
+from channels import member_of
 from connection import Client
 from errors import StoreUnavailable
 from telemetry.calls import RedisCall
@@ -158,7 +159,7 @@ class Store:
 
 
 def _pin_key(to: str) -> str:
-    return f"otp:{'email' if '@' in to else 'phoneNumber'}:{to.lower()}"
+    return f"otp:{member_of(to)}:{to.lower()}"
 
 
 def _hashed(verification_id: str) -> str:

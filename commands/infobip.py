@@ -9,6 +9,7 @@ import click
 from dotenv import dotenv_values
 
 from assembly import account, assemble
+from channels import member_of
 from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, plan
@@ -158,7 +159,7 @@ def resend(to: str, channel: str | None) -> None:
 def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
     settings = load_settings()
     parts = assemble(settings)
-    sending = Sendings(parts.phones, settings).read(SendOtp.model_validate({**_about(to), "channel": channel}))
+    sending = Sendings(parts.phones, settings).read(SendOtp.model_validate({member_of(to): to, "channel": channel}))
     lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
     click.echo(f"OTP sent successfully. It lives {lifetime}.")
 
@@ -170,12 +171,10 @@ def verify(to: str, pin: str) -> None:
     """Verify the PIN that TO got, as the service does. It costs a guess."""
     settings = load_settings()
     parts = assemble(settings)
-    recipient = Sendings(parts.phones, settings).read_recipient(VerifyOtp.model_validate({**_about(to), "pin": pin}))
+    recipient = Sendings(parts.phones, settings).read_recipient(
+        VerifyOtp.model_validate({member_of(to): to, "pin": pin})
+    )
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat
     parts.otp.verify(recipient, pin)
     click.echo("OTP verified successfully.")
-
-
-def _about(to: str) -> dict[str, str]:
-    return {"email" if "@" in to else "phoneNumber": to}

@@ -1,9 +1,9 @@
 """Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import errors
-from channels import CHANNELS, USUAL, Channel
+from channels import CHANNELS, USUAL, Channel, Member
 from config import Settings
 from email_address import read_email
 from languages import Templates
@@ -21,7 +21,7 @@ class _About(Body):
     email: str | None = None
 
     @property
-    def member(self) -> Literal["phoneNumber", "email"]:
+    def member(self) -> Member:
         """The one that is given."""
         if self.phone_number is not None and self.email is not None:
             raise errors.InvalidRecipient

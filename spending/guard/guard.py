@@ -8,6 +8,7 @@ from gevent.pool import Group
 
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL
+from channels import member_of
 from connection import Client
 from errors import StoreUnavailable
 from settings.guard import GuardSettings
@@ -49,7 +50,7 @@ class Guard:
 
     def verified(self, to: str) -> None:
         """The sends to `to` were an honest person's. Takes back what they used up, in the background."""
-        if self._on and "@" not in to:
+        if self._on and member_of(to) == "phoneNumber":
             self._settling.spawn(self._settle, to)
 
     def finish(self) -> None:
