@@ -101,9 +101,10 @@ def _json() -> Processor:
 
 
 def _console() -> Processor:
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
-    )
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    render = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    # A program wants each member in each line; a person wants to read.
+    return lambda logger, name, event: render(logger, name, {k: v for k, v in event.items() if v is not None})
 
 
 def _notice(dropped: int) -> str:

@@ -10,8 +10,12 @@ from spending.prices import Prices
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Every setting by its name in the environment; of a secret, only whether it is set."""
-    return {name.upper(): _shown(value) for name, value in settings}
+    """Every setting by its name in the environment; of a secret, only whether it is set.
+
+    A person at a terminal sees those that somebody has set: the others are in `.env.example`.
+    """
+    names = settings.model_fields_set if settings.log_format == "console" else dict(settings)
+    return {name.upper(): _shown(value) for name, value in settings if name in names}
 
 
 def _shown(value: Any) -> Any:

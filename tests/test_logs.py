@@ -210,5 +210,9 @@ def test_make_run_logs_for_people(tmp_path: Path) -> None:
         assert process.stdout
         said += process.stdout.read()
     assert re.search(r"^\S+Z \[info +\] start +\[otp\]", said, re.MULTILINE), said
+    (start,) = re.findall(r".* start .*", said)
+    assert "'FRAUD_GUARD': 'monitor'" in start
+    assert "GUARD_KNOWN" not in start, "what nobody has set says nothing"
+    assert " client=None" not in said
     assert '{"timestamp"' not in said
     assert "\x1b[" not in said, "no terminal, no colours"
