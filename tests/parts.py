@@ -130,7 +130,8 @@ class Sandbox:
 
     def pins(self, phone: str) -> list[str]:
         """The PINs that arrived on `phone`, oldest first."""
-        return [m.pin.value for m in self.messages if f"+{m.pin.to}" == phone]
+        to = phone.removeprefix("+")
+        return [m.pin.value for m in self.messages if m.pin.to == to]
 
     def pin(self, phone: str) -> str:
         """The newest one."""
