@@ -27,7 +27,38 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
 MOST_RUNNING = 12  # services at a time, more than any test needs
+# In seconds of work, most first: what begins late and is long would be waited for at the end.
+LONGEST = [
+    "guard_simulation",
+    "alerts",
+    "redis_sets",
+    "redis_replies",
+    "try_out",
+    "processes",
+    "page_phone",
+    "redis_down",
+    "races",
+    "metrics",
+    "run",
+    "server",
+    "start",
+    "limits",
+    "check",
+    "redis_planted",
+    "proxy",
+    "snippets",
+    "model",
+    "resources",
+    "replicas",
+    "logs",
+]
 _numbers = itertools.count(10000000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: workers take them in this order."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import flask
 import gevent
@@ -32,8 +32,10 @@ from sandbox.reporter import Reporter
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
 from tests import contract, leaks, openapi
+from tests.warm import READ_AT_THE_START, Forked, warm
 
 ROOT = Path(__file__).parent.parent
+Process = subprocess.Popen[bytes] | Forked
 ACCOUNT = {
     "INFOBIP_API_KEY": API_KEY,
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
@@ -50,7 +52,7 @@ LAX = Configuration(
 )
 
 
-def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+def answers(url: str, process: Process) -> bool:
     """Wait until `url` is answered; False if `process` ends before, or in 15 seconds."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline and process.poll() is None:
@@ -135,7 +137,8 @@ class Sandbox:
 
     def pins(self, phone: str) -> list[str]:
         """The PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
-        return [m.pin.value for m in self.messages if m.pin.to == unsigned(phone)]
+        to = unsigned(phone)
+        return [m.pin.value for m in self.messages if m.pin.to == to]
 
     def pin(self, phone: str) -> str:
         """The newest one."""
@@ -171,10 +174,20 @@ def served(sandbox: Sandbox) -> Iterator[Sandbox]:
     assert not thread.is_alive()
 
 
+def _gunicorn(
+    address: str, directory: Path, env: dict[str, str], output: IO[bytes], stderr: int, cold: bool
+) -> Process:
+    command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "-b", address]
+    if cold or any(name.startswith(READ_AT_THE_START) for name in env):
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=directory, env=env, stdout=output, stderr=stderr)
+    outputs = [output.fileno(), output.fileno() if stderr == subprocess.STDOUT else stderr]
+    return warm().start(command, directory, env, outputs)
+
+
 class Service:
     """A gunicorn with the service in it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, process: Process, port: int, log: Path, host: str = "127.0.0.1") -> None:
         self.process = process
         self.url = f"http://{host}:{port}"
         self.port = port
@@ -189,8 +202,12 @@ class Service:
         settings: Mapping[str, str],
         host: str = "127.0.0.1",
         stderr: int = subprocess.STDOUT,
+        cold: bool = False,
     ) -> Iterator["Service"]:
-        """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`."""
+        """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`.
+
+        A `cold` one is a new Python, as people start it; others begin where it has loaded what is not ours.
+        """
         port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
         # Most tests send to many numbers of one prefix and verify none, as SMS pumping does.
@@ -204,16 +221,10 @@ class Service:
         }
         leaks.tell_settings(given)
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "-b", f"{host}:{port}"],
-                cwd=directory,
-                env={**inherited, **given},
-                stdout=output,
-                stderr=stderr,
-            )
+            process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold)
         service = cls(process, port, log, host)
         try:
-            service.wait_until_up()
+            service.wait_until_up(int(given.get("WEB_CONCURRENCY", 2)))
             yield service
         finally:
             process.send_signal(signal.SIGCONT)
@@ -221,8 +232,12 @@ class Service:
             process.wait(60)
         assert leaks.in_log(service.log()) == []
 
-    def wait_until_up(self) -> None:
+    def wait_until_up(self, workers: int = 1) -> None:
+        """Until one answers, and the others are there."""
         assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
+        while len(self.workers()) < workers:
+            assert self.process.poll() is None, self.log()
+            time.sleep(0.01)
 
     def log(self) -> str:
         return self._log.read_text()

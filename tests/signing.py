@@ -55,31 +55,35 @@ def nested(depth: int) -> str:
 
 
 PAST: Json = {"iat": int(time.time()) - 600, "exp": int(time.time()) - 1}
-BAD: dict[str, tuple[Any, int, str]] = {
-    "tampered": (tampered(signed()), *INVALID),
-    "another signature": (resigned(signed()), *INVALID),
-    "alg none": (signed(None, "none"), *INVALID),
-    "alg none with our signature": (signed(None, "none") + signed().rpartition(".")[2], *INVALID),
-    "the public key as a shared secret": (signed(public_pem(KEY).encode().hex(), "HS256"), *INVALID),
-    "an unknown key": (signed(FOREIGN, kid=key_id(FOREIGN)), *INVALID),
-    "an unknown key under the name of ours": (signed(FOREIGN), *INVALID),
-    "an old key under the name of ours": (signed(OLD), *INVALID),
-    "no name of a key": (jwt.encode({"sub": "+14155552671"}, KEY, "EdDSA"), *INVALID),
-    "another issuer": (signed(iss="somebody"), *INVALID),
-    "no expiry": (signed(exp=None), *INVALID),
-    "no id": (signed(jti=None), *INVALID),
-    "no audience": (signed(aud=None), *INVALID),
-    "expired": (signed(**PAST), 401, "proof_expired"),
-    "expired, and tampered": (tampered(signed(**PAST)), *INVALID),
-    "for another": (signed(aud="somebody"), 401, "proof_wrong_audience"),
-    "for another, and by another": (signed(FOREIGN, aud="somebody"), *INVALID),
-    "nothing": ("", *INVALID),
-    "words": ("no proof", *INVALID),
-    "dots": ("..", *INVALID),
-    "not ASCII": ("é.é.é", *INVALID),
-    "bytes that are no text": ("_w.e30.AA", *INVALID),
-    "deep": (nested(11_000), *INVALID),
-    "a number": (1, 400, "invalid_request"),
-    "a list": ([], 400, "invalid_request"),
-    "null": (None, 400, "invalid_request"),
-}
+
+
+def bad() -> dict[str, tuple[Any, int, str]]:
+    """What is refused, with status and code. Made when it is wanted: proofs are good for five minutes."""
+    return {
+        "tampered": (tampered(signed()), *INVALID),
+        "another signature": (resigned(signed()), *INVALID),
+        "alg none": (signed(None, "none"), *INVALID),
+        "alg none with our signature": (signed(None, "none") + signed().rpartition(".")[2], *INVALID),
+        "the public key as a shared secret": (signed(public_pem(KEY).encode().hex(), "HS256"), *INVALID),
+        "an unknown key": (signed(FOREIGN, kid=key_id(FOREIGN)), *INVALID),
+        "an unknown key under the name of ours": (signed(FOREIGN), *INVALID),
+        "an old key under the name of ours": (signed(OLD), *INVALID),
+        "no name of a key": (jwt.encode({"sub": "+14155552671"}, KEY, "EdDSA"), *INVALID),
+        "another issuer": (signed(iss="somebody"), *INVALID),
+        "no expiry": (signed(exp=None), *INVALID),
+        "no id": (signed(jti=None), *INVALID),
+        "no audience": (signed(aud=None), *INVALID),
+        "expired": (signed(**PAST), 401, "proof_expired"),
+        "expired, and tampered": (tampered(signed(**PAST)), *INVALID),
+        "for another": (signed(aud="somebody"), 401, "proof_wrong_audience"),
+        "for another, and by another": (signed(FOREIGN, aud="somebody"), *INVALID),
+        "nothing": ("", *INVALID),
+        "words": ("no proof", *INVALID),
+        "dots": ("..", *INVALID),
+        "not ASCII": ("é.é.é", *INVALID),
+        "bytes that are no text": ("_w.e30.AA", *INVALID),
+        "deep": (nested(11_000), *INVALID),
+        "a number": (1, 400, "invalid_request"),
+        "a list": ([], 400, "invalid_request"),
+        "null": (None, 400, "invalid_request"),
+    }

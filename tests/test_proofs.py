@@ -20,7 +20,7 @@ import requests
 from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.parts import ROOT, Sandbox, Service, refusal
-from tests.signing import BAD, KEY, OLD, OLDER, SETTINGS, Json, key_id, signed
+from tests.signing import KEY, OLD, OLDER, SETTINGS, Json, bad, key_id, signed
 from tests.test_stories import wrong
 
 Start = Callable[..., Service]
@@ -110,15 +110,15 @@ def test_old_keys_are_published_and_believed(service: Service) -> None:
         assert redeem(service, signed(private, kid=key_id(private))).status_code == 200
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", bad())
 def test_every_bad_proof_has_one_code(service: Service, database: redis.Redis, name: str) -> None:
-    bad, status, code = BAD[name]
-    assert refusal(redeem(service, bad)) == (status, code)
+    proof, status, code = bad()[name]
+    assert refusal(redeem(service, proof)) == (status, code)
     assert list(database.scan_iter("otp:redeemed:*")) == []
 
 
 def test_a_proof_is_never_logged(service: Service, proof: str) -> None:
-    answers = [redeem(service, proof), *(redeem(service, bad) for bad, _, _ in BAD.values())]
+    answers = [redeem(service, proof), *(redeem(service, refused) for refused, _, _ in bad().values())]
     assert "eyJ" not in service.log_with(*answers)
     assert proof not in service.log()
 
@@ -156,5 +156,5 @@ def test_the_readme_checks_a_proof_offline(
         ran = run_snippet(language, suffix, program, service, tmp_path, good)
         assert (ran.returncode, ran.stdout.strip()) == (0, says), ran.stderr
     for name in REFUSED:
-        ran = run_snippet(language, suffix, program, service, tmp_path, BAD[name][0])
+        ran = run_snippet(language, suffix, program, service, tmp_path, bad()[name][0])
         assert (ran.returncode != 0, ran.stdout) == (True, ""), name

@@ -58,7 +58,7 @@ def test_a_stop_waits_for_the_sends_in_flight(
 
     upstream.script.append(slow)
     answers: list[requests.Response] = []
-    with Service.started(tmp_path, {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}) as service:
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}, cold=True) as service:
         client = threading.Thread(target=lambda: answers.append(service.send(phone)))
         client.start()
         while not upstream.requests:
@@ -74,9 +74,9 @@ def test_a_restart_keeps_the_pins(
     database: redis.Redis, sandbox: Sandbox, tmp_path: Path, redis_url: str, phone: str
 ) -> None:
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
-    with Service.started(tmp_path, settings) as before:
+    with Service.started(tmp_path, settings, cold=True) as before:
         assert before.send(phone).status_code == 200
-    with Service.started(tmp_path, settings) as after:
+    with Service.started(tmp_path, settings, cold=True) as after:
         assert refusal(after.send(phone)) == (429, "too_many_requests")
         assert after.verify(phone, sandbox.pin(phone)).status_code == 200
 
@@ -101,7 +101,7 @@ def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.Lo
 def test_a_worker_that_ends_is_replaced(
     database: redis.Redis, sandbox: Sandbox, tmp_path: Path, redis_url: str, phone: str, signal_number: int
 ) -> None:
-    with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}) as service:
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}, cold=True) as service:
         (lost, _) = service.workers()
         os.kill(lost, signal_number)
         until = time.monotonic() + 10

@@ -26,7 +26,7 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
 
     def run(base_url: str, until: str, **settings: str) -> str:
         given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
-        with Service.started(tmp_path, given) as service:
+        with Service.started(tmp_path, given, cold=True) as service:
             eventually(lambda: until in service.log())
         return service.log()
 
@@ -46,7 +46,7 @@ def test_a_worker_that_replaces_another_does_not_look_again(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
-    with Service.started(tmp_path, settings) as service:
+    with Service.started(tmp_path, settings, cold=True) as service:
         eventually(lambda: "otp.infobip" in service.log())
         (lost,) = service.workers()
         os.kill(lost, SIGKILL)
@@ -90,6 +90,6 @@ def test_a_silent_infobip_holds_nothing_up(
 ) -> None:
     upstream.look = up.silence
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
-    with Service.started(tmp_path, settings) as service:
+    with Service.started(tmp_path, settings, cold=True) as service:
         assert service.send(phone).status_code == 200
         assert "not compared" not in service.log(), "it still waits"
