@@ -6,12 +6,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --require-hashes
 NEWMAN := 6.2.2
 
-.PHONY: run test lint soak simulate dashboard lock upgrade audit sbom clean help
+.PHONY: run test test-all lint soak simulate dashboard lock upgrade audit sbom clean help
 
 run: .venv/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: lint .venv/newman-$(NEWMAN).stamp ## linters, types and tests
+test: lint .venv/newman-$(NEWMAN).stamp ## linters, types and tests: three minutes
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: lint .venv/newman-$(NEWMAN).stamp ## the same, with faults, races and coverage, as in CI: ten minutes
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
@@ -57,7 +60,7 @@ clean: ## take away what was installed
 	rm -rf .venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --universal: one file for every system and every Python from 3.11 on.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
