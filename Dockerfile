@@ -18,6 +18,7 @@ COPY sandbox/ sandbox/
 COPY settings/ settings/
 COPY spending/ spending/
 COPY telemetry/ telemetry/
+COPY tracking/ tracking/
 COPY web/ web/
 # The bytecode is made here: the container has no right to write it, and by hash no file date can make it stale.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .

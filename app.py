@@ -17,11 +17,13 @@ from web import refusals
 from web.address_limits import address_limits
 from web.clients import Clients
 from web.cors import allow_origins
+from web.deliveries import DeliveryApi
 from web.docs import add_docs
 from web.idempotency import Idempotency
 from web.inbound import client_address, read_body
 from web.proofs import ProofApi
 from web.sendings import Caller, ResendOtp, Sendings, SendOtp, VerifyOtp
+from web.verifications import VerificationApi
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
@@ -105,6 +107,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _add_routes(app, api, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
+    _add_tracking_routes(app, clients, parts, settings)
     add_docs(app, page=settings.docs == "on")
     allow_origins(app, settings.cors_origins)
     refusals.register(app)
@@ -130,6 +133,16 @@ def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, setting
 def _add_proof_routes(app: Flask, proofs: ProofApi, clients: Clients) -> None:
     app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
     app.add_url_rule("/proofs/redeem", view_func=clients.known(proofs.redeem), methods=["POST"])
+
+
+def _add_tracking_routes(app: Flask, clients: Clients, parts: Parts, settings: Settings) -> None:
+    if settings.named_keys():
+        verification = clients.known(VerificationApi(parts.verifications).show)
+        app.add_url_rule("/verifications/<verificationId>", view_func=verification)
+    if settings.track_delivery:
+        take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value()).take
+        for rule in ("/infobip/delivery-reports", "/infobip/delivery-reports/<secret>"):
+            app.add_url_rule(rule, view_func=take, methods=["POST"])
 
 
 def _identify(trusted_proxies: int) -> None:

@@ -25,6 +25,9 @@ from spending.guard.guard import Guard
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
 from store import Store
+from tracking.messages import Messages
+from tracking.tracker import Tracker
+from tracking.verifications import Verifications
 
 
 class Parts(NamedTuple):
@@ -34,6 +37,8 @@ class Parts(NamedTuple):
     store: Store
     otp: OtpService
     phones: PhoneBook
+    tracker: Tracker
+    verifications: Verifications
     proofs: Proofs | None
 
 
@@ -54,8 +59,10 @@ def assemble(settings: Settings) -> Parts:
     )
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
-    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, guard.verified)
-    return Parts(client, store, otp, phones, _proofs(settings))
+    verifications = Verifications(client, keyed=bool(settings.named_keys()))
+    tracker = Tracker(client, Messages(client, settings.pin_time_to_live), verifications, guard.verified)
+    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, tracker)
+    return Parts(client, store, otp, phones, tracker, verifications, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
@@ -87,6 +94,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
         throttle_pause=settings.waits[0],
         concurrency=CONCURRENCY,
         watch=alerts,
+        track_delivery=settings.track_delivery,
     )
 
 

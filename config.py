@@ -13,6 +13,7 @@ from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.channels import ChannelSettings
 from settings.clients import ClientSettings
+from settings.delivery import DeliverySettings
 from settings.docs import DocsSettings
 from settings.guard import GuardSettings
 from settings.money import MoneySettings
@@ -44,6 +45,7 @@ class Settings(
     ClientSettings,
     GuardSettings,
     DocsSettings,
+    DeliverySettings,
     ChannelSettings,
     AccountSettings,
 ):

@@ -7,7 +7,7 @@ ProviderUnclear (it may have been sent or judged).
 
 import logging
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
@@ -23,6 +23,7 @@ from telemetry.calls import provider_call
 log = logging.getLogger("otp.infobip")
 
 PIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a part of a path
+MESSAGE_ID = PIN_ID  # it becomes a part of a key
 NOT_FOUND = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"}
 UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
 
@@ -40,6 +41,12 @@ class SendAnswer(StrictAnswer):
         word = status.get("name") if isinstance(status, dict) else status
         return word if isinstance(word, str) else ""
 
+    @property
+    def message_id(self) -> str | None:
+        """By what the message's delivery will be reported; None without one that can be taken."""
+        given = (self.model_extra or {}).get("externalMessageId")
+        return given if isinstance(given, str) and MESSAGE_ID.fullmatch(given) else None
+
 
 class VerifyAnswer(StrictAnswer):
     """VerifyPinResponse. A wrong, expired or used-up PIN is a 200 with `verified` false."""
@@ -49,6 +56,13 @@ class VerifyAnswer(StrictAnswer):
     pin_error: str | None = None
 
 
+class SentPin(NamedTuple):
+    """What Infobip has taken; `message_id` where it will report the delivery of that message."""
+
+    pin_id: str
+    message_id: str | None = None
+
+
 class InfobipClient:
     """Sends and verifies PINs with one application.
 
@@ -56,6 +70,7 @@ class InfobipClient:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
         concurrency: calls in flight at once, half of them for sends and half for verifies; more are refused.
         watch: hears of every verdict, and of a refused API key.
+        track_delivery: whether Infobip is asked to report the delivery of messages, where it can.
     """
 
     def __init__(
@@ -66,16 +81,18 @@ class InfobipClient:
         throttle_pause: float,
         concurrency: int,
         watch: Watch,
+        track_delivery: bool,
     ) -> None:
         self._transport = transport
         self._watch = watch
         self._application_id = application_id
         self._throttle_pause = throttle_pause
+        self._track_delivery = track_delivery
         self._sends, self._verifies = Bulkhead(concurrency // 2), Bulkhead(concurrency // 2)
 
     @provider_call("send")
-    def send_pin(self, sending: Sending) -> str:
-        """Have a message with a new PIN sent; returns the PIN's id. Never repeated.
+    def send_pin(self, sending: Sending) -> SentPin:
+        """Have a message with a new PIN sent. Never repeated.
 
         Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
@@ -83,7 +100,7 @@ class InfobipClient:
         return self._send("/2fa/2/pin", sending, {**template, "to": sending.to})
 
     @provider_call("resend")
-    def resend_pin(self, pin_id: str, sending: Sending) -> None:
+    def resend_pin(self, pin_id: str, sending: Sending) -> SentPin:
         """Have the same PIN sent again, perhaps over another channel. Never repeated.
 
         Source: operations resend-2fa-pin-code-over-sms, -voice and -email.
@@ -93,25 +110,23 @@ class InfobipClient:
         """
         _check(pin_id)
         try:
-            self._send(f"/2fa/2/pin/{pin_id}/resend", sending, {})
+            return self._send(f"/2fa/2/pin/{pin_id}/resend", sending, {})
         except ProviderRefused as e:
             raise InvalidOtp(reason="no_pin") if e.reason in NOT_FOUND else e from e
 
-    def _send(self, path: str, sending: Sending, payload: dict[str, Any]) -> str:
+    def _send(self, path: str, sending: Sending, payload: dict[str, Any]) -> SentPin:
         channel = sending.channel
         filled = {"placeholders": dict(sending.placeholders)} if sending.placeholders else {}
+        tracked = {"trackDelivery": True} if self._track_delivery and channel.is_tracked else {}
         with self._sends:
-            answer = self._transport.post(path + channel.path, {**payload, **filled})
+            answer = self._transport.post(path + channel.path, {**payload, **filled, **tracked})
         if answer.status != 200:
             raise self._failure(answer)
         sent = read_answer(SendAnswer, answer)
-        status = sent.status(channel)
-        if channel.refused.fullmatch(status):
-            log.warning("provider_refused", extra={"status": 200, "message_id": status})
-            raise ProviderRefused(reason=status)
-        if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
-            raise ProviderUnclear
-        return sent.pin_id
+        _check_sent(sent, channel)
+        if tracked and sent.message_id is None:
+            log.warning("no_message_id", extra={"channel": channel.name})
+        return SentPin(sent.pin_id, sent.message_id if tracked else None)
 
     @provider_call("verify")
     def verify_pin(self, pin_id: str, pin: str) -> bool:
@@ -146,3 +161,12 @@ class InfobipClient:
 def _check(pin_id: str) -> None:
     if not PIN_ID.fullmatch(pin_id):
         raise ProviderRefused
+
+
+def _check_sent(sent: SendAnswer, channel: Channel) -> None:
+    status = sent.status(channel)
+    if channel.refused.fullmatch(status):
+        log.warning("provider_refused", extra={"status": 200, "message_id": status})
+        raise ProviderRefused(reason=status)
+    if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
+        raise ProviderUnclear

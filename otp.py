@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,10 +13,11 @@ from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
     from infobip.usual_time import UsualTime
-    from infobip_client import InfobipClient
+    from infobip_client import InfobipClient, SentPin
     from spending.admission import Admission
     from spending.sending import Sending
     from store import PendingPin, Store
+    from tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class OtpService:
 
     Args:
         usual_time: how long a verify takes where Infobip judges it.
-        on_verified: hears of each recipient whose PIN was accepted; must not block.
+        tracker: hears what becomes of every PIN.
     """
 
     def __init__(
@@ -63,14 +64,14 @@ class OtpService:
         infobip: InfobipClient,
         rules: Rules,
         usual_time: UsualTime,
-        on_verified: Callable[[str], None],
+        tracker: Tracker,
     ) -> None:
         self._admission = admission
         self._store = store
         self._infobip = infobip
         self._rules = rules
         self._usual_time = usual_time
-        self._on_verified = on_verified
+        self._tracker = tracker
 
     def send(self, sending: Sending) -> Sent:
         """Have Infobip send a new PIN; an older one stops working. Or, by the rules, have the older one sent again.
@@ -87,9 +88,9 @@ class OtpService:
             return self._send_again(sending, pin, secrets.token_urlsafe(16))
         with self._admitted(sending):
             started = time.monotonic()
-            pin_id = self._infobip.send_pin(sending)
+            sent = self._infobip.send_pin(sending)
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        verification_id = self._save(sending.to, pin_id, self._rules.pin_lifetime - (time.monotonic() - started))
+        verification_id = self._save(sending, sent, self._rules.pin_lifetime - (time.monotonic() - started))
         return Sent(self._rules.pin_lifetime, self._rules.wait(0), verification_id)
 
     def resend(self, sending: Sending) -> Sent:
@@ -106,11 +107,13 @@ class OtpService:
 
     def _send_again(self, sending: Sending, pin: PendingPin, verification_id: str | None = None) -> Sent:
         sending, started = replace(sending, again=pin.again + 1), time.monotonic()
+        noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
         with self._admitted(sending):
             # Before it goes out: what cannot be counted is not sent.
-            if not self._store.send_again(sending.to, pin.pin_id, verification_id):
+            if not self._store.send_again(sending.to, pin.pin_id, verification_id, noted):
                 raise InvalidOtp(reason="no_pin")
-            self._infobip.resend_pin(pin.pin_id, sending)
+            sent = self._infobip.resend_pin(pin.pin_id, sending)
+        self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
         return Sent(left, self._rules.wait(sending.again), verification_id)
 
@@ -125,12 +128,15 @@ class OtpService:
                 self._admission.leave(sending)
             raise
 
-    def _save(self, to: str, pin_id: str, lifetime: float) -> str:
+    def _save(self, sending: Sending, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
+        noted = self._tracker.begin(sending, verification_id, lifetime)
         try:
-            self._store.save(to, pin_id, verification_id, lifetime)
+            replaced = self._store.save(sending.to, sent.pin_id, verification_id, lifetime, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
+        self._tracker.ended(replaced)
+        self._tracker.sent(sending, sent.message_id, verification_id)
         return verification_id
 
     def verify(self, to: str, pin: str, verification_id: str | None = None) -> None:
@@ -144,15 +150,17 @@ class OtpService:
             TooManyRequests: Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        pin_id = self._store.attempt(to, self._rules.max_attempts, verification_id)
-        if pin_id is None:
+        guess = self._store.attempt(to, self._rules.max_attempts, verification_id)
+        if guess is None:
             self._usual_time.pause()
             raise InvalidOtp(reason="no_pin")
-        if not self._is_right(to, pin_id, pin):
+        if not self._is_right(to, guess.pin_id, pin):
+            if guess.number >= self._rules.max_attempts:
+                self._tracker.ended(guess.verifications)
             raise InvalidOtp(reason="wrong_pin")
-        if not self._store.consume(to, pin_id):
+        if not self._store.consume(to, guess.pin_id):
             raise InvalidOtp(reason="used_pin")
-        self._on_verified(to)
+        self._tracker.verified(to, guess.verifications)
 
     def _is_right(self, to: str, pin_id: str, pin: str) -> bool:
         try:

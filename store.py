@@ -12,7 +12,7 @@ Every verb raises StoreUnavailable when Redis does not answer in time, or answer
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ from telemetry.calls import RedisCall
 
 log = logging.getLogger("otp.redis")
 
+Commands = Sequence[tuple[str | int, ...]]  # to Redis, each of one key
+
 # Beyond the timeouts of a socket, for several of them may add up: to get a connection, to have it opened, to find the
 # primary of a Sentinel set or the node of a Cluster.
 LONGEST = 1.5  # seconds
@@ -34,21 +36,21 @@ LONGEST = 1.5  # seconds
 # Scripts go out whole (EVAL): Redis keeps them compiled by their hash, and neither a restart, a failover
 # nor SCRIPT FLUSH can take them away.
 SAVE = """
+local replaced = redis.pcall('HGET', KEYS[1], 'verification')
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'attempts', 0, unpack(ARGV, 2))
-return {redis.call('PEXPIRE', KEYS[1], ARGV[1])}
+return {redis.call('PEXPIRE', KEYS[1], ARGV[1]), type(replaced) == 'string' and replaced or ''}
 """
 ATTEMPT = """
 local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'verification')
 if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
 if ARGV[2] ~= '' and not string.find(pin[3] or '', ARGV[2], 1, true) then return false end
-redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-return {pin[1]}
+return {pin[1], redis.call('HINCRBY', KEYS[1], 'attempts', 1), pin[3] or ''}
 """
 PENDING = """
-local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'again')
+local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'again', 'verification')
 if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
-return {pin[1], tonumber(pin[3] or 0), redis.call('PTTL', KEYS[1])}
+return {pin[1], tonumber(pin[3] or 0), redis.call('PTTL', KEYS[1]), pin[4] or ''}
 """
 AGAIN = """
 if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return {0} end
@@ -88,11 +90,23 @@ def replied(reply: Any, *kinds: type) -> list[Any]:
 
 
 class PendingPin(NamedTuple):
-    """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times."""
+    """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times.
+
+    `verifications` are its hashed verification ids.
+    """
 
     pin_id: str
     again: int
     lifetime: float
+    verifications: list[str]
+
+
+class Guess(NamedTuple):
+    """One guess at a PIN, the first or a later one."""
+
+    pin_id: str
+    number: int
+    verifications: list[str]
 
 
 class Store:
@@ -104,36 +118,44 @@ class Store:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def save(self, to: str, pin_id: str, verification_id: str, lifetime: float) -> None:
-        """Make `pin_id` the one PIN of `to` for `lifetime` seconds, with no guess used."""
-        fields = ("pinId", pin_id, "verification", _hashed(verification_id))
-        replied(self._eval(SAVE, _pin_key(to), milliseconds(lifetime), *fields), int)
+    def save(self, to: str, pin_id: str, verification_id: str, lifetime: float, beside: Commands = ()) -> list[str]:
+        """Make `pin_id` the one PIN of `to` for `lifetime` seconds, with no guess used. `beside` goes out with it.
+
+        Returns the hashed verification ids of the PIN that it replaced.
+        """
+        fields = ("pinId", pin_id, "verification", hashed(verification_id))
+        reply = self._eval(SAVE, _pin_key(to), milliseconds(lifetime), *fields, beside=beside)
+        replaced: str = replied(reply, int, str)[1]
+        return replaced.split()
 
     def pending(self, to: str, max_attempts: int) -> PendingPin | None:
         """The PIN of `to` that lives and has a guess left; None without one."""
         found = self._eval(PENDING, _pin_key(to), max_attempts)
         if found is None:
             return None
-        pin_id, again, left = replied(found, str, int, int)
-        return PendingPin(pin_id, again, max(0, left) / 1000)
+        pin_id, again, left, verifications = replied(found, str, int, int, str)
+        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
 
-    def send_again(self, to: str, pin_id: str, verification_id: str | None = None) -> bool:
+    def send_again(self, to: str, pin_id: str, verification_id: str | None = None, beside: Commands = ()) -> bool:
         """Count that the PIN is sent once more. False, with nothing counted, if it is not the one of `to` any more.
 
-        A `verification_id` is then one of the PIN's, beside those that it has.
+        A `verification_id` is then one of the PIN's, beside those that it has. `beside` goes out with it.
         """
-        verification = "" if verification_id is None else _hashed(verification_id)
-        return replied(self._eval(AGAIN, _pin_key(to), pin_id, verification), int) != [0]
+        verification = "" if verification_id is None else hashed(verification_id)
+        return replied(self._eval(AGAIN, _pin_key(to), pin_id, verification, beside=beside), int) != [0]
 
-    def attempt(self, to: str, max_attempts: int, verification_id: str | None = None) -> str | None:
-        """Count one guess and return the PIN's id.
+    def attempt(self, to: str, max_attempts: int, verification_id: str | None = None) -> Guess | None:
+        """Count one guess.
 
         None, with nothing counted, without a PIN, without a guess left, or if `verification_id` is given and
         not the PIN's.
         """
-        verification = "" if verification_id is None else _hashed(verification_id)
+        verification = "" if verification_id is None else hashed(verification_id)
         counted = self._eval(ATTEMPT, _pin_key(to), max_attempts, verification)
-        return None if counted is None else str(replied(counted, str)[0])
+        if counted is None:
+            return None
+        pin_id, number, verifications = replied(counted, str, int, str)
+        return Guess(pin_id, number, verifications.split())
 
     def give_back(self, to: str, pin_id: str) -> None:
         """Uncount one guess, if `pin_id` is still the PIN of `to`."""
@@ -153,16 +175,22 @@ class Store:
         with redis_answers():
             self._client.ping()
 
-    def _eval(self, script: str, key: str, *arguments: str | int) -> Any:
+    def _eval(self, script: str, key: str, *arguments: str | int, beside: Commands = ()) -> Any:
         with redis_answers():
-            return self._client.eval(script, 1, key, *arguments)
+            if not beside:
+                return self._client.eval(script, 1, key, *arguments)
+            pipe = self._client.pipeline(transaction=False)
+            for command in (("EVAL", script, 1, key, *arguments), *beside):
+                pipe.execute_command(*command)
+            return pipe.execute()[0]
 
 
 def _pin_key(to: str) -> str:
     return f"otp:{member_of(to)}:{to.lower()}"
 
 
-def _hashed(verification_id: str) -> str:
+def hashed(verification_id: str) -> str:
+    """What of it is kept."""
     return hashlib.sha256(verification_id.encode()).hexdigest()[:32]
 
 

@@ -33,6 +33,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
 redis.call('DEL', KEYS[1])
 redis.call('LPOP', KEYS[2])
 """
+_FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class PhoneGate:
@@ -62,6 +63,18 @@ class PhoneGate:
         script(pipe, _LEAVE, _keys(sending), sending.reservation)
 
 
+def free_cooldown(pipe: Any, to: str, reservation: str) -> None:
+    """Put into `pipe` what ends the cooldown of `to`, if it is still that of the sending with this reservation.
+
+    It stays counted: it went out, and cost money.
+    """
+    script(pipe, _FREE, (_cooldown(to),), reservation)
+
+
 def _keys(sending: Sending) -> tuple[str, str]:
-    to = sending.to.lower()
-    return f"otp:cooldown:{to}", f"{{otp:cooldown:{to}}}:sent"
+    key = _cooldown(sending.to)
+    return key, f"{{{key}}}:sent"
+
+
+def _cooldown(to: str) -> str:
+    return f"otp:cooldown:{to.lower()}"

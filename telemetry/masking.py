@@ -37,11 +37,16 @@ class Mask:
         local, _, domain = to.rpartition("@")
         if local:
             return Masked("email", f"***@{domain}", self.fingerprint(to.lower()), "none")
-        return Masked("phone", f"+{_calling_code(to)}***{to[-2:]}", self.fingerprint(to), region_of(to) or "none")
+        return Masked("phone", f"+{_calling_code(to)}***{to[-2:]}", self.fingerprint(to), country(to))
 
     def fingerprint(self, to: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
         return hmac.digest(self._salt, to.encode(), "sha256").hex()[:FINGERPRINT]
+
+
+def country(to: str) -> str:
+    """The ISO 3166 region of a phone (E.164), for a label; "none" for what is of no country."""
+    return region_of(to) or "none"
 
 
 def _calling_code(phone: str) -> str:

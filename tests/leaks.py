@@ -7,7 +7,15 @@ from typing import Any
 import redis
 import requests
 
-SETTINGS = ("INFOBIP_API_KEY", "API_KEYS", "PROOF_SIGNING_KEY", "PROOF_OLD_KEYS", "ALERT_WEBHOOK_SECRET", "REDIS_URL")
+SETTINGS = (
+    "INFOBIP_API_KEY",
+    "API_KEYS",
+    "PROOF_SIGNING_KEY",
+    "PROOF_OLD_KEYS",
+    "ALERT_WEBHOOK_SECRET",
+    "DELIVERY_REPORTS_SECRET",
+    "REDIS_URL",
+)
 HEADERS = ("Authorization", "Idempotency-Key")
 
 _WORD = re.compile("[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+)*")  # a time with its microseconds is one

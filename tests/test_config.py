@@ -103,6 +103,8 @@ BAD = {
         "d2hpdGhvdXQgaXRzIHByZWZpeCBpdCBpcyBub25l",
     ],
     "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
+    "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
+    "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX"],
     "TRUSTED_PROXIES": ["-1", "all"],
@@ -209,6 +211,19 @@ def test_secrets_are_hidden_and_settings_frozen() -> None:
     )
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_who_reports_deliveries_has_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACK_DELIVERY", "true")
+    with pytest.raises(SettingsError, match="TRACK_DELIVERY: needs DELIVERY_REPORTS_SECRET"):
+        load_settings()
+    Path("secret").write_text("0123456789abcde")
+    monkeypatch.setenv("DELIVERY_REPORTS_SECRET_FILE", "secret")
+    with pytest.raises(SettingsError, match="DELIVERY_REPORTS_SECRET: must be 16 to 256 letters"):
+        load_settings()
+    Path("secret").write_text("0123456789abcdef\n")
+    assert load_settings().track_delivery
+    assert "0123456789abcdef" not in repr(load_settings())
 
 
 def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from app import create_app
 from config import load_settings
-from proofs import new_signing_key
 from tests import openapi
 from tests.openapi import CONTRACT, Json
-from tests.parts import ACCOUNT, Service
-from tests.test_examples import REFUSALS
+from tests.parts import Service
+from tests.test_examples import EVERYTHING, REFUSALS
 from web.cors import ANSWERED, ASKED
+from web.deliveries import DeliveryReports
 from web.proofs import RedeemProof
 from web.sendings import ResendOtp, SendOtp, VerifyOtp
 
@@ -53,9 +53,7 @@ def test_every_refusal_is_in_it_and_no_other() -> None:
 
 
 def test_every_route_is_in_it_and_no_other() -> None:
-    given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
-    given["proof_signing_key"] = new_signing_key()
-    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    app = create_app(load_settings(**EVERYTHING))
     routes = {
         (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -84,7 +82,7 @@ def test_the_examples_of_schemas_too(name: str) -> None:
             assert openapi.errors(each, example) == []
 
 
-@pytest.mark.parametrize("model", [SendOtp, ResendOtp, VerifyOtp, RedeemProof])
+@pytest.mark.parametrize("model", [SendOtp, ResendOtp, VerifyOtp, RedeemProof, DeliveryReports])
 def test_the_fields_of_a_request_are_those_that_are_read(model: type[BaseModel]) -> None:
     read, declared = model.model_json_schema(), CONTRACT["components"]["schemas"][model.__name__]
     assert read["properties"].keys() == declared["properties"].keys()

@@ -28,6 +28,15 @@ NEWMAN = ROOT / ".venv/npm/node_modules/.bin/newman"
 REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
 # Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
 CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}
+EVERYTHING: Json = {  # that can be switched on
+    "infobip_base_url": "https://127.0.0.1:1",
+    "redis_url": "redis://127.0.0.1:1/0",
+    "proof_signing_key": new_signing_key(),
+    "api_keys": "shop:shop-key-0123456789",
+    "delivery_reports_secret": "reports-secret-0123456789",
+    "track_delivery": True,
+    **{name.lower(): value for name, value in ACCOUNT.items()},
+}
 REFUSALS = {(status, error.code, error.sentence) for error, status in refusals.STATUS.items()} | {
     (404, "not_found", "Not Found."),
     (405, "method_not_allowed", "Method Not Allowed."),
@@ -139,9 +148,7 @@ def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
 
 
 def test_every_endpoint_is_shown_everywhere() -> None:
-    given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
-    given["proof_signing_key"] = new_signing_key()
-    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    app = create_app(load_settings(**EVERYTHING))
     endpoints = {
         (method, rule.rule) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) & {"GET", "POST"}
     }

@@ -17,14 +17,14 @@ from settings.clients import ClientSettings
 from spending.windows import WindowStorage
 from web.inbound import counted_as, read_address
 
-View = Callable[[], ResponseReturnValue]
+View = Callable[..., ResponseReturnValue]
 
 
 class Clients:
     """The client apps that have a key. Where no key is set, whoever asks is let in, as a client without a name."""
 
     def __init__(self, settings: ClientSettings, client: Client) -> None:
-        self._digests = [(name, _digest(key)) for name, key in settings.named_keys()]
+        self._digests = [(name, digested(key)) for name, key in settings.named_keys()]
         self._limits = settings.client_limits
         self._rates = MovingWindowRateLimiter(WindowStorage(client=client))
 
@@ -37,11 +37,11 @@ class Clients:
         """
 
         @wraps(view)
-        def for_clients() -> ResponseReturnValue:
+        def for_clients(**path: str) -> ResponseReturnValue:
             if self._digests:
                 g.client = self._name(request)
                 g.address = _end_user(request) or g.address
-            return view()
+            return view(**path)
 
         return for_clients
 
@@ -63,16 +63,22 @@ class Clients:
         return at_a_rate
 
     def _name(self, request: Request) -> str:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        given, found = _digest(key.strip(" ")), ""
+        given, found = digested(bearer(request)), ""
         for name, digest in self._digests:  # to the end: the time it takes tells nothing about the keys
             found = name if compare_digest(digest, given) else found
-        if not found or scheme.lower() != "bearer":
+        if not found:
             raise Unauthorized
         return found
 
 
-def _digest(key: str) -> bytes:
+def bearer(request: Request) -> str:
+    """What stands in `Authorization: Bearer ...`; "" where nothing does."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip(" ") if scheme.lower() == "bearer" else ""
+
+
+def digested(key: str) -> bytes:
+    """For `compare_digest`: all of one length."""
     return sha256(key.encode()).digest()
 
 

@@ -25,8 +25,8 @@ class Body(BaseModel):
 _B = TypeVar("_B", bound=Body)
 
 
-def read_body(request: Request, model: type[_B]) -> _B:
-    """Parse the JSON body of `request`, at most 16 KiB of UTF-8, into `model`.
+def read_body(request: Request, model: type[_B], longest: int = MAX_BODY) -> _B:
+    """Parse the JSON body of `request`, UTF-8 of at most `longest` bytes, into `model`.
 
     Raises:
         UnsupportedMediaType: not JSON by its Content-Type, or compressed.
@@ -36,28 +36,28 @@ def read_body(request: Request, model: type[_B]) -> _B:
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType
     try:
-        return model.model_validate(_strict_json(content(request)))
+        return model.model_validate(_strict_json(content(request, longest)))
     except (ValueError, RecursionError, ValidationError) as e:
         raise InvalidRequest from e
 
 
-def content(request: Request) -> bytes:
+def content(request: Request, longest: int = MAX_BODY) -> bytes:
     """The body of `request`, read once. Raises RequestTooLarge and InvalidRequest like `read_body`."""
     if "content" not in g:
-        g.content = _read(request)
+        g.content = _read(request, longest)
     return bytes(g.content)
 
 
-def _read(request: Request) -> bytes:
+def _read(request: Request, longest: int) -> bytes:
     # Flask's MAX_CONTENT_LENGTH would cut a chunked body off instead of refusing it.
-    if (request.content_length or 0) > MAX_BODY:
+    if (request.content_length or 0) > longest:
         raise RequestTooLarge
     try:
         with Timeout(PATIENCE):
-            received = request.stream.read(MAX_BODY + 1)
+            received = request.stream.read(longest + 1)
     except (Timeout, Exception) as e:  # broken chunks, a client that went away: every server has its own words
         raise InvalidRequest from e
-    if len(received) > MAX_BODY:
+    if len(received) > longest:
         raise RequestTooLarge
     return received
 

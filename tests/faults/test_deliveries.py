@@ -1,0 +1,155 @@
+"""Redis breaks while a message is remembered or its report taken; and a Cluster, where any two keys may be apart."""
+
+from collections.abc import Callable, Iterator
+from signal import SIGCONT, SIGSTOP
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from sandbox.ports import free_port
+from tests.faults import redis_proxy as rp
+from tests.faults.promises import UNAVAILABLE
+from tests.faults.redis_proxy import Act, RedisProxy
+from tests.faults.test_redis_replies import FAULTS
+from tests.parts import Sandbox, Service, refusal
+from tests.receiver import until
+from tests.redis_servers import Servers, node
+from tests.test_deliveries import REPORTS, SECRET, TRACKED, result
+from tests.test_metrics import Measured
+from tests.test_stories import wrong
+from tests.test_verifications import KEYS, OURS, Shop
+
+Start = Callable[..., Service]
+PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics
+SOME = FAULTS[:5]
+# What only each of the scripts contains.
+REMEMBER, DECIDE, FREE, MARK = (
+    "reservation",
+    "HSETNX', KEYS[1], 'outcome'",
+    "== ARGV[1] then redis.call('DEL'",
+    "EXISTS",
+)
+
+
+@pytest.fixture
+def broken(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Measured:
+    """The service behind that proxy, with clients and reports; the sandbox posts none."""
+    scheme = request.node.callspec.params["proxy"]
+    settings = {"REDIS_URL": f"{scheme}://127.0.0.1:{proxy.port}", "METRICS_PORT": str(PORTS[scheme])}
+    return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), PORTS[scheme])
+
+
+def told(broken: Measured, *results: Any) -> requests.Response:
+    return broken.service.post(REPORTS, {"results": [*results]}, headers={"Authorization": f"Bearer {SECRET}"})
+
+
+def message_of(data: redis.Redis) -> str:
+    until(lambda: list(data.scan_iter("otp:message:*")))
+    (key,) = data.scan_iter("otp:message:*")
+    return str(key.removeprefix("otp:message:"))
+
+
+@pytest.mark.parametrize("act", [act for _, act in SOME], ids=[name for name, _ in SOME])
+def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
+    broken: Measured, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
+) -> None:
+    shop = Shop(broken.service)
+    proxy.fault(act, REMEMBER, times=1)
+    sent = shop.send(phone)
+    until(lambda: proxy.met == 1)
+    proxy.heal()
+    assert shop.verify(phone, sandbox.pin(phone)) == 200
+    shop.becomes(sent, "verified")
+
+
+@pytest.mark.parametrize("script", [DECIDE, FREE])
+@pytest.mark.parametrize("act", [act for _, act in SOME], ids=[name for name, _ in SOME])
+def test_a_report_that_is_not_taken_for_certain_is_told_again(
+    broken: Measured, proxy: RedisProxy, phone: str, act: Act, script: str
+) -> None:
+    with redis.Redis(port=proxy.server_port, decode_responses=True) as data:
+        before = broken.value("otp_deliveries_total")
+        Shop(broken.service).send(phone)
+        failed = result(message_of(data), phone)
+        proxy.fault(act, script, times=1)
+        refused = told(broken, failed)
+        assert refusal(refused) == UNAVAILABLE
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert proxy.met == 1
+        assert told(broken, failed).status_code == 200
+        assert not data.exists(f"otp:cooldown:{phone}")
+        assert broken.value("otp_deliveries_total") - before in ((0, 1) if script == DECIDE else (1,)), "at most once"
+
+
+def test_a_delivery_that_is_not_noted_for_certain_is_told_again(
+    broken: Measured, proxy: RedisProxy, phone: str
+) -> None:
+    shop = Shop(broken.service)
+    with redis.Redis(port=proxy.server_port, decode_responses=True) as data:
+        sent = shop.send(phone)
+        delivered = result(message_of(data), phone, "DELIVERED")
+        proxy.fault(rp.cut, MARK, times=1)
+        assert refusal(told(broken, delivered)) == UNAVAILABLE
+        assert shop.look(sent)["status"] == "pending"
+        assert told(broken, delivered).status_code == 200
+        assert shop.look(sent)["status"] == "delivered"
+
+
+def test_a_verify_that_cannot_be_noted_is_a_verify_all_the_same(
+    broken: Measured, proxy: RedisProxy, sandbox: Sandbox, phone: str
+) -> None:
+    shop = Shop(broken.service)
+    sent = shop.send(phone)
+    proxy.fault(rp.cut, MARK, times=1)
+    assert shop.verify(phone, sandbox.pin(phone)) == 200
+    until(lambda: proxy.met == 1)
+    assert shop.look(sent)["status"] == "pending"
+
+
+@pytest.mark.parametrize("path", ["/verifications/q4nB0tW7xkR2yV9cE1sLuA", REPORTS])
+def test_without_redis_both_routes_say_so(broken: Measured, proxy: RedisProxy, path: str) -> None:
+    proxy.fault(rp.cut)
+    asked = told(broken, result("a", "+4915110000000")) if path == REPORTS else broken.service.get(path, **OURS)
+    assert refusal(asked) == UNAVAILABLE
+    assert int(asked.headers["Retry-After"]) >= 1
+
+
+@pytest.fixture
+def cluster(servers: Servers) -> Iterator[list[int]]:
+    """Three servers that share the slots; no key that is left there lives for ever."""
+    ports = servers.cluster(3)
+    yield ports
+    for port in ports:
+        assert [key for key in node(port).scan_iter() if node(port).ttl(key) == -1] == []
+
+
+def signal_all(servers: Servers, number: int) -> None:
+    for process in servers.processes.values():
+        process.send_signal(number)
+
+
+def test_on_a_cluster_of_three(servers: Servers, cluster: list[int], start: Start, sandbox: Sandbox) -> None:
+    """Told by the sandbox itself, also while all of Redis hangs: then it asks again."""
+    url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in cluster)
+    shop = Shop(start(sandbox.url, REDIS_URL=url, API_KEYS=KEYS, **TRACKED))
+    sandbox.reports_url = f"{shop.service.url}{REPORTS}/{SECRET}"
+    sandbox.reset()
+    phones = [f"+49155{number}" for number in range(50000000, 50000008)]
+    sent = [shop.send(phone) for phone in phones]
+    lost = shop.send(unreachable := "+14155550109")
+    signal_all(servers, SIGSTOP)
+    until(lambda: shop.service.lines(route=f"{REPORTS}/<secret>", status=503))
+    signal_all(servers, SIGCONT)
+    sandbox.reports_url = None
+    for each in sent:
+        shop.becomes(each, "delivered")
+    until(lambda: not any(node(port).keys(f"*cooldown:{unreachable}") for port in cluster))
+    assert shop.look(lost)["status"] == "pending"
+    for phone, each in zip(phones[:4], sent[:4], strict=True):
+        assert shop.verify(phone, sandbox.pin(phone)) == 200
+        shop.becomes(each, "verified")
+    for _ in range(5):
+        shop.verify(phones[4], wrong(sandbox.pin(phones[4])))
+    shop.becomes(sent[4], "expired")

@@ -1,0 +1,89 @@
+"""Messages whose delivery Infobip reports.
+
+    otp:message:<its id at Infobip>   hash of reservation, channel, country, verifications, request; and of outcome,
+                                      once it was reported
+
+Lives an hour longer than the PIN. `reservation` is the value of the cooldown that the message's send took, `request`
+the id of the request that asked for it. Nothing in it says to whom the message went: its report does.
+"""
+
+from typing import NamedTuple
+
+from connection import Client
+from spending.sending import Sending
+from store import milliseconds, redis_answers, replied
+from telemetry.masking import country
+from tracking.verifications import AFTERWARDS
+
+DELIVERED = "DELIVERED"
+FINAL = {DELIVERED, "UNDELIVERABLE", "EXPIRED", "REJECTED"}  # of Infobip's status groups; PENDING is the other one
+
+_REMEMBER = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+"""
+# The first report of a message decides; whoever comes later hears what the first one said.
+_DECIDE = """
+local known = redis.call('HMGET', KEYS[1], 'reservation', 'channel', 'country', 'verifications', 'request')
+if not known[1] then return false end
+local first = redis.call('HSETNX', KEYS[1], 'outcome', ARGV[1])
+return {first, redis.call('HGET', KEYS[1], 'outcome'), unpack(known)}
+"""
+
+
+class Report(NamedTuple):
+    """What Infobip says of a message: one of FINAL, and when that was so (Unix seconds).
+
+    `to` is the number in digits, `error` Infobip's word for what went wrong; each "" where it gives none.
+    """
+
+    message_id: str
+    outcome: str
+    at: float
+    to: str = ""
+    error: str = ""
+
+
+class Reported(NamedTuple):
+    """A message of ours, and what the first report of it said; `is_first` where that is the one just read."""
+
+    is_first: bool
+    outcome: str
+    reservation: str
+    channel: str
+    country: str
+    verifications: list[str]
+    request: str
+
+
+class Messages:
+    """Remembers them.
+
+    Args:
+        pin_lifetime: seconds.
+    """
+
+    def __init__(self, client: Client, pin_lifetime: float) -> None:
+        self._client = client
+        self._lifetime = milliseconds(pin_lifetime + AFTERWARDS)
+
+    def remember(self, message_id: str, sending: Sending, verifications: list[str], request: str) -> None:
+        """The message `message_id` carries the PIN of these hashed verification ids."""
+        about = ("channel", sending.channel.name, "country", country(sending.to), "verifications")
+        fields = ("reservation", sending.reservation, *about, " ".join(verifications), "request", request)
+        with redis_answers():
+            self._client.eval(_REMEMBER, 1, _key(message_id), self._lifetime, *fields)
+
+    def decide(self, report: Report) -> Reported | None:
+        """What the first report of this message said; None for a message that is not ours, or too old."""
+        with redis_answers():
+            reply = self._client.eval(_DECIDE, 1, _key(report.message_id), report.outcome)
+        if reply is None:
+            return None
+        first, outcome, reservation, channel, of, verifications, request = replied(reply, int, *[str] * 6)
+        return Reported(bool(first), outcome, reservation, channel, of, verifications.split(), request)
+
+
+def _key(message_id: str) -> str:
+    return f"otp:message:{message_id}"
