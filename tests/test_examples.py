@@ -16,6 +16,7 @@ from app import create_app
 from config import load_settings
 from proofs import new_signing_key
 from tests.parts import ACCOUNT, ROOT
+from tests.receiver import until
 from tests.stack import Stack
 from web import refusals
 
@@ -123,8 +124,10 @@ def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], stack: Stack
     phone = "+385911234567"
     given = ["--env-var", f"service=http://localhost:{stack.port}", "--env-var", f"phoneNumber={phone}"]
     needs_pin = ["The PIN", "The same PIN again"]
+    posted_by_infobip = ["A delivery report of Infobip", "The same, with the secret in the path"]
     needs_proof = ["Redeem the proof", "Redeem it again", "A changed proof"]
     skipped = ["By e-mail", "Read the PIN in the sandbox's inbox", *needs_pin, *needs_proof]
+    skipped += posted_by_infobip
     report = newman("live", *given)
     ran = names(report)
     assert [request["name"] for request in REQUESTS if request["name"] not in ran] == skipped
@@ -159,7 +162,14 @@ def test_every_endpoint_is_shown_everywhere() -> None:
     collection = {(r["request"]["method"], r["request"]["url"].removeprefix("{{service}}")) for r in REQUESTS}
     http_file = set(re.findall(r"^([A-Z]+) {{service}}(\S+)$", HTTP_FILE, re.MULTILINE))
     readme = {("POST" if "-d" in line else "GET", path) for line, path in re.findall(r"(curl .*:3000(/\S*).*)", README)}
-    assert [endpoints - shown for shown in (collection, http_file, readme)] == [set(), set(), set()]
+    missing = [[each for each in endpoints if not is_shown(each, shown)] for shown in (collection, http_file, readme)]
+    assert missing == [[], [], []]
+
+
+def is_shown(endpoint: tuple[str, str], shown: set[tuple[str, str]]) -> bool:
+    method, rule = endpoint
+    path = re.compile(re.sub("<.*?>", "[^/]+", rule))
+    return any(method == each and path.fullmatch(where) for each, where in shown)
 
 
 def test_the_http_file_answers_as_its_titles_say(stack: Stack) -> None:
@@ -199,6 +209,19 @@ def test_the_curl_lines_of_the_readme_answer_as_it_says(stack: Stack) -> None:
             reached += 1
     local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1)\b", README)
     assert len(local) == reached >= 5
+
+
+def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
+    """As the README says: Infobip's reports are switched on."""
+    service, phone = f"http://localhost:{stack.port}", {"phoneNumber": "+14155550109"}
+
+    def post(path: str, **more: str) -> int:
+        headers = {"Connection": "close"}
+        return requests.post(service + path, json={**phone, **more}, headers=headers, timeout=5).status_code
+
+    assert post("/send-otp") == 200
+    until(lambda: post("/resend-otp", channel="voice") == 200)
+    assert stack.pins(phone["phoneNumber"]), "calls do arrive"
 
 
 def stand_ins(shown: str, said: str) -> dict[str, str]:
