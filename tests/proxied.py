@@ -30,11 +30,16 @@ class From(HTTPAdapter):
 class Proxied:
     """The proxy's port, the replicas behind it, and clients in front, each with an address of its own."""
 
-    def __init__(self, port: int, shared: int, names: NameServer) -> None:
+    def __init__(self, port: int, shared: int, names: NameServer, log: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
         self.shared = shared
         self.names = names
+        self._log = log
+
+    def log(self) -> str:
+        """What the proxy itself has to say."""
+        return self._log.read_text()
 
     def send(self, client: str, phone: str, **headers: str) -> requests.Response:
         with requests.Session() as session:
@@ -52,7 +57,7 @@ class Proxied:
             process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
             try:
                 assert answers(f"http://127.0.0.1:{port}/healthz", process)
-                yield cls(port, shared, names)
+                yield cls(port, shared, names, directory / "log")
             finally:
                 process.terminate()
                 process.wait(10)

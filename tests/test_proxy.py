@@ -16,9 +16,12 @@ import errors
 from sandbox.ports import free_port
 from tests.parts import Sandbox, Service, refusal
 from tests.proxied import Proxied
+from tests.receiver import until
 
 REPLICAS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 GONE, DYING = "127.0.0.5", ("127.0.0.6", "127.0.0.7")
+SECRET = "reports-secret-of-the-proxy"
+REPORTS = "/infobip/delivery-reports"
 LIMIT = 24  # sends: that each replica gets one of them by chance is as good as certain
 
 
@@ -36,6 +39,7 @@ def _proxied(
 ) -> Iterator[Proxied]:
     common = {"INFOBIP_BASE_URL": _sandbox.url, "REDIS_URL": redis_url, "TRUSTED_PROXIES": "1", "WEB_CONCURRENCY": "1"}
     common |= {"PORT": str(free_port()), "SEND_OTP_LIMIT": f"{LIMIT} per 15 minutes"}
+    common |= {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
     with ExitStack() as stack:
         replicas = []
         for number, host in enumerate(REPLICAS):  # which of them has answered, its expiresIn tells
@@ -150,3 +154,21 @@ def test_what_nginx_itself_refuses_reads_like_the_service(
 
 def test_a_method_that_nginx_refuses(proxied: Proxied) -> None:
     assert refusal(requests.request("TRACE", proxied.url, timeout=5)) == (405, "method_not_allowed")
+
+
+def test_the_secret_of_delivery_reports_is_in_no_log_line(proxied: Proxied) -> None:
+    proxied.stand_behind(GONE)
+    answer = requests.post(f"{proxied.url}{REPORTS}/{SECRET}", json={"results": []}, timeout=10)
+    assert refusal(answer) == (503, errors.ServiceUnavailable.code), "Infobip asks again"
+    requests.get(f"{proxied.url}/seen-in-the-log", timeout=10)
+    until(lambda: "seen-in-the-log" in proxied.log())
+    assert SECRET not in proxied.log()
+
+
+@pytest.mark.parametrize(("size", "status"), [(200, 200), (256, 413)])
+def test_many_delivery_reports_at_once(proxied: Proxied, size: int, status: int) -> None:
+    """The service's own limit."""
+    body, headers = {"results": ["x" * size * 1024]}, {"Authorization": f"Bearer {SECRET}"}
+    answer = requests.post(f"{proxied.url}{REPORTS}", json=body, headers=headers, timeout=10)
+    assert answer.status_code == status
+    assert status == 200 or refusal(answer) == (413, errors.RequestTooLarge.code)
