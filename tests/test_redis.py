@@ -29,6 +29,14 @@ def test_a_planted_pin_id_becomes_no_path(
     assert sandbox.verifies() == 0
 
 
+def test_a_send_takes_the_place_of_whatever_is_planted(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    database.set(f"otp:phoneNumber:{phone}", "junk", ex=60)
+    assert service.send(phone).status_code == 200
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+
+
 def test_scripts_survive_a_flush(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
     database.script_flush()

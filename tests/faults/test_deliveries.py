@@ -62,6 +62,7 @@ def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
     proxy.heal()
     assert shop.verify(phone, sandbox.pin(phone)) == 200
     shop.becomes(sent, "verified")
+    assert "Traceback" not in broken.service.log()
 
 
 @pytest.mark.parametrize("script", [DECIDE, FREE])
