@@ -48,6 +48,14 @@ def test_the_same_pin_again_and_other_channels(
     assert command.run("send", phone, "--channel", "pigeon") == (1, "There is no such channel.\n")
 
 
+def test_the_delivery_is_tracked_too(command: CommandLine, database: redis.Redis, phone: str) -> None:
+    """The command ends, and what is noted behind the answer is noted all the same."""
+    tracked = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "reports-secret-0123456789"}
+    assert command.run_process("send", phone, **tracked)[0] == 0
+    (key,) = database.scan_iter("otp:message:*")
+    assert database.hget(key, "reservation") == database.get(f"otp:cooldown:{phone}")
+
+
 def test_it_is_the_same_way_as_the_services(
     command: CommandLine, service: Service, sandbox: Sandbox, phone: str
 ) -> None:
