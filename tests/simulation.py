@@ -10,6 +10,7 @@ import redis
 from assembly import Parts, assemble
 from config import load_settings
 from errors import TooManyRequests
+from sandbox.server import MESSAGE_ID
 from spending.sending import Sending
 from tests.crowd import HOUR, Event
 from tests.parts import ACCOUNT, Sandbox
@@ -44,7 +45,8 @@ class Day:
     def _send(self, event: Event) -> str:
         self._database.delete(f"otp:cooldown:{event.phone}")  # it is over by then: nobody asks again within it
         try:
-            self._parts.otp.send(Sending(event.phone, event.address, at=START + event.at))
+            sending = Sending(event.phone, event.address, at=START + event.at, template=MESSAGE_ID)
+            self._parts.otp.send(sending)
         except TooManyRequests:
             return "refused"
         return "sent"
