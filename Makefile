@@ -14,9 +14,9 @@ run: .venv/run.stamp ## the service, a local Infobip and a Redis, all on this ma
 test: lint .venv/newman-$(NEWMAN).stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint .venv/newman-$(NEWMAN).stamp ## the same, with faults, races and coverage, as in CI: ten minutes
+test-all: lint .venv/newman-$(NEWMAN).stamp ## the same, with faults, races, a browser and coverage, as in CI: ten minutes
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n 3  # with less beside them, for some promise something within two seconds
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

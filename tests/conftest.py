@@ -27,6 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
 MOST_RUNNING = 12  # services at a time, more than any test needs
+LONG = {"test_enumeration", "test_guard_simulation", "test_ops", "test_races", "test_schemathesis"}
 # In seconds of work, most first: what begins late and is long would be waited for at the end.
 LONGEST = [
     "guard_simulation",
@@ -58,7 +59,8 @@ _numbers = itertools.count(10000000)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves to CI; and the longest files first: workers take them in this order."""
     for item in items:
-        if item.path.parent.name == "faults" or item.path.stem in ("test_guard_simulation", "test_races"):
+        is_long = item.path.parent.name == "faults" or item.path.stem in LONG
+        if is_long or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("long")
     order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
