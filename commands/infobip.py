@@ -9,7 +9,7 @@ import click
 from dotenv import dotenv_values
 
 from assembly import account, assemble
-from channels import member_of
+from channels import CHANNELS, member_of
 from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, plan
@@ -137,7 +137,7 @@ def _show(finding: Finding) -> None:
     click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
 
 
-_CHANNEL = click.option("--channel", help="sms, voice or email.  [default: sms, or email to an e-mail address]")
+_CHANNEL = click.option("--channel", help=f"{', '.join(CHANNELS)}.  [default: sms, or email to an e-mail address]")
 
 
 @infobip.command()

@@ -34,7 +34,7 @@ class Verification(BaseModel, alias_generator=to_camel, frozen=True):
     """One PIN, from its send on."""
 
     client: str
-    channel: Literal["sms", "voice", "email"]
+    channel: str
     sent_at: int
     expires_at: int
     delivered_at: int | None = None
