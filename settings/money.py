@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from channels import SMS, VOICE
+from channels import CHANNELS
 from settings.section import Section
 from settings.types import Region, json_or_file
 from spending.prices import MILLION, PriceLists, Prices
@@ -74,10 +74,10 @@ class MoneySettings(Section):
 
     @property
     def prices(self) -> PriceLists:
-        """Of every channel that has a price: a call costs what an SMS does, unless something else is known."""
-        if self.sms_prices is None:
-            return PriceLists({})
-        return PriceLists({SMS.name: self.sms_prices, VOICE.name: self.voice_prices or self.sms_prices})
+        """Of every channel that reaches phones: it costs what an SMS does, unless something else is known."""
+        reach_phones = (name for name, channel in CHANNELS.items() if channel.member == "phoneNumber")
+        prices = {name: getattr(self, f"{name}_prices", None) or self.sms_prices for name in reach_phones}
+        return PriceLists({name: each for name, each in prices.items() if each})
 
     @property
     def budgets(self) -> tuple[int, int]:
