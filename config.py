@@ -79,7 +79,8 @@ class Settings(
     @property
     def templates(self) -> dict[str, str]:
         """The ids of the templates at Infobip, by the names of the channels that are available."""
-        given = {name: [getattr(self, setting) for setting in each.templates] for name, each in CHANNELS.items()}
+        allowed = {name: CHANNELS[name] for name in self.allowed_channels or CHANNELS}
+        given = {name: [getattr(self, setting) for setting in each.templates] for name, each in allowed.items()}
         return {name: next(filter(None, ids)) for name, ids in given.items() if any(ids)}
 
 

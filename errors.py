@@ -9,7 +9,7 @@ OtpError
 ├── RequestInProgress         the first request with this Idempotency-Key is not answered yet
 ├── IdempotencyKeyReused      the Idempotency-Key was used with another body
 ├── InvalidChannel            there is no such channel
-├── ChannelNotAvailable       a channel that this service was not given a template for
+├── ChannelNotAvailable       a channel that this service does not offer
 ├── InvalidRecipient          a phone number and an e-mail address, or one that the channel does not reach
 ├── InvalidPhoneNumber        not a phone number
 ├── PhoneNumberNotAllowed     a phone number that is never sent to

@@ -1,4 +1,4 @@
-"""What a message may say, and what sending again means."""
+"""How messages may go, what they may say, and what sending again means."""
 
 import re
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import field_validator
 from pydantic_settings import NoDecode
 
+from channels import CHANNELS
 from settings.section import Section
 from settings.types import ByCommas
 
@@ -13,10 +14,18 @@ _PLACEHOLDER = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
 
 
 class ChannelSettings(Section):
-    """The names are of placeholders in templates."""
+    """Of channels, an empty set allows every one that has a template; of placeholders, none."""
 
+    allowed_channels: Annotated[frozenset[str], NoDecode, ByCommas] = frozenset()
     send_again: Literal["new", "same"] = "new"
     allowed_placeholders: Annotated[frozenset[str], NoDecode, ByCommas] = frozenset()
+
+    @field_validator("allowed_channels")
+    @classmethod
+    def _are_channels(cls, names: frozenset[str]) -> frozenset[str]:
+        if not names <= CHANNELS.keys():
+            raise ValueError(f"must be of {', '.join(CHANNELS)}, separated by commas")
+        return names
 
     @field_validator("allowed_placeholders")
     @classmethod

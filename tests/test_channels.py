@@ -98,6 +98,17 @@ def test_without_a_template_there_is_no_channel(service: Service, sandbox: Sandb
     assert sandbox.asked() == 0
 
 
+def test_a_channel_that_is_not_allowed_is_not_used(start: Start, sandbox: Sandbox, phone: str, email: str) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, ALLOWED_CHANNELS="sms", **E_MAILS)
+    call = {"phoneNumber": phone, "channel": "voice"}
+    not_available = (400, "channel_not_available")
+    assert refusal(service.post("/send-otp", call)) == not_available
+    assert refusal(service.post("/send-otp", {"email": email})) == not_available
+    assert service.send(phone).status_code == 200
+    assert refusal(service.post("/resend-otp", call)) == not_available
+    assert [message.channel.value for message in sandbox.messages] == ["SMS"]
+
+
 def test_a_call_has_a_template_of_its_own_if_that_is_set(start: Start, sandbox: Sandbox, phone: str) -> None:
     settings = {"INFOBIP_2FA_VOICE_MSG_ID": MESSAGE_ID, "INFOBIP_2FA_MSG_ID": "not-there"}
     service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **settings)

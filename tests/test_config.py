@@ -107,6 +107,9 @@ BAD = {
     "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX"],
+    "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
+    "ALLOWED_PLACEHOLDERS": ["pin", "first name", "{x}"],
+    "SEND_AGAIN": ["old"],
     "TRUSTED_PROXIES": ["-1", "all"],
     "PORT": ["0", "65536", "http"],
     "DOCS": ["true", "ON", "public"],
