@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 
 from connection import Client
+from spending.background import Background
 from spending.phone_gate import free_cooldown
 from spending.sending import Sending
 from store import Commands, hashed, redis_answers
 from telemetry import metrics, record
-from tracking.background import Background
 from tracking.messages import DELIVERED, Messages, Report, Reported
 from tracking.verifications import Moment, Verifications
 

@@ -1,18 +1,14 @@
 """The guard as a whole: its gates for sends, and what it learns from a verify."""
 
-import atexit
 import logging
-from contextlib import suppress
-
-from gevent.pool import Group
 
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL
 from channels import member_of
 from connection import Client
-from errors import StoreUnavailable
 from settings.guard import GuardSettings
 from spending.admission import Gate
+from spending.background import Background
 from spending.guard.gate import GuardGate
 from spending.guard.pending import Pending
 from spending.guard.scopes import country, scopes
@@ -20,8 +16,6 @@ from spending.sending import Sending
 from store import redis_answers
 
 log = logging.getLogger("otp.guard")
-
-AT_THE_END = 2.0  # seconds that a stopping worker has for what was verified last
 
 
 class Guard:
@@ -40,8 +34,7 @@ class Guard:
         self._scopes = [
             GuardGate(client, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
         ]
-        self._settling = Group()
-        atexit.register(self.finish)
+        self._background = Background()
 
     @property
     def gates(self) -> list[Gate]:
@@ -49,23 +42,25 @@ class Guard:
         return [*self._scopes, self._pending] if self._on else []
 
     def verified(self, to: str) -> None:
-        """The sends to `to` were an honest person's. Takes back what they used up, in the background."""
+        """The sends to `to` were an honest person's. Takes back what they used up, in the background.
+
+        Where Redis fails, the guard is then stricter than it has to be.
+        """
         if self._on and member_of(to) == "phoneNumber":
-            self._settling.spawn(self._settle, to)
+            self._background.run(self._settle, to)
 
     def finish(self) -> None:
         """Wait until that is done."""
-        self._settling.join(AT_THE_END)
+        self._background.finish()
 
     def _settle(self, phone: str) -> None:
-        with suppress(StoreUnavailable):  # logged; the guard is then stricter than it has to be
-            pipe = self._client.pipeline(transaction=False)
-            for sending in self._pending.take(phone):
-                for scope in self._scopes:
-                    scope.settle(pipe, sending, "verified")
-            if len(pipe):
-                with redis_answers():
-                    pipe.execute()
+        pipe = self._client.pipeline(transaction=False)
+        for sending in self._pending.take(phone):
+            for scope in self._scopes:
+                scope.settle(pipe, sending, "verified")
+        if len(pipe):
+            with redis_answers():
+                pipe.execute()
 
     def _suspects(self, sending: Sending, why: str) -> None:
         self._alerts.count(GUARD_REFUSAL)
