@@ -129,6 +129,13 @@ def sandbox(_sandbox: Sandbox) -> Iterator[Sandbox]:
     assert _sandbox.violations == []
 
 
+@pytest.fixture
+def empty(sandbox: Sandbox) -> Sandbox:
+    """The same with nothing in its account."""
+    sandbox.empty()
+    return sandbox
+
+
 @pytest.fixture(scope="session")
 def _upstream() -> Iterator[Upstream]:
     with Upstream() as upstream:

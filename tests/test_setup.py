@@ -22,13 +22,6 @@ SAFE = Configuration(
 
 
 @pytest.fixture
-def empty(sandbox: Sandbox) -> Sandbox:
-    """An account with nothing in it."""
-    sandbox.empty()
-    return sandbox
-
-
-@pytest.fixture
 def command(sandbox: Sandbox, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url)
 

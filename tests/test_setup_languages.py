@@ -18,12 +18,6 @@ DE, FR = read_texts()["de"], read_texts()["fr"]
 
 
 @pytest.fixture
-def empty(sandbox: Sandbox) -> Sandbox:
-    sandbox.empty()
-    return sandbox
-
-
-@pytest.fixture
 def command(empty: Sandbox, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, INFOBIP_BASE_URL=empty.url)
 
