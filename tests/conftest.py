@@ -27,7 +27,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPEN = "1000000 per minute"
 MOST_RUNNING = 12  # services at a time, more than any test needs
-LONG = {"test_enumeration", "test_guard_simulation", "test_ops", "test_races", "test_schemathesis"}
+LONG = {
+    "test_alerts",  # they wait for what is told in five seconds
+    "test_enumeration",
+    "test_guard_simulation",
+    "test_ops",
+    "test_races",
+    "test_schemathesis",
+    "test_snippets",
+    "test_tracing",
+}
 # In seconds of work, most first: what begins late and is long would be waited for at the end.
 LONGEST = [
     "guard_simulation",
