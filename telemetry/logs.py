@@ -65,9 +65,11 @@ class _ToSink(logging.Handler):
         super().__init__()
         self._sink = sink
 
-    def createLock(self) -> None:  # noqa: N802
-        """None: a sink takes lines from everywhere."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the handler's lock: the sink takes lines from every thread, and from the event loop itself."""
+        if wanted := bool(self.filter(record)):
+            self.emit(record)
+        return wanted
 
     def emit(self, record: logging.LogRecord) -> None:
         if known := running():
