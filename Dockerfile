@@ -14,6 +14,7 @@ COPY *.py openapi.yaml templates.toml .flaskenv ./
 COPY alerts/ alerts/
 COPY commands/ commands/
 COPY infobip/ infobip/
+COPY otp/ otp/
 COPY sandbox/ sandbox/
 COPY settings/ settings/
 COPY spending/ spending/

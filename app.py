@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
-from otp import Sent
+from otp.service import Sent
 from telemetry.canonical import observe
 from version import VERSION
 from web import refusals

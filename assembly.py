@@ -12,7 +12,7 @@ from infobip.account import Account
 from infobip.transport import Transport
 from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
-from otp import OtpService, Rules
+from otp.service import OtpService, Rules
 from phone import PhoneBook
 from proofs import Proofs
 from settings.account import AccountSettings

@@ -3,9 +3,7 @@
 import gc
 import logging
 import resource
-import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -26,17 +24,13 @@ if settings.metrics_port:
     exposition.prepare()
 
 # Loaded here in the master: the workers share its memory.
-from gunicorn.http.errors import ParseException  # noqa: E402
-from gunicorn.workers.ggevent import GeventWorker  # noqa: E402
-
 import app  # noqa: E402, F401
 from assembly import account  # noqa: E402
-from errors import InvalidRequest, OtpError  # noqa: E402
 from infobip.comparison import log_differences  # noqa: E402
+from otp.server.worker import Worker  # noqa: E402
 from telemetry import logs, tracing  # noqa: E402
 from telemetry.shown import shown  # noqa: E402
 from version import VERSION  # noqa: E402
-from web.refusals import raw_refusal  # noqa: E402
 
 wsgi_app = "app:create_app()"
 bind = f"0.0.0.0:{settings.port}"
@@ -59,19 +53,7 @@ logs.configure(settings)
 logger_class = logs.GunicornLogger
 
 
-class JsonWorker(GeventWorker):
-    """Refuses in JSON what never reaches the application (it is no HTTP), where gunicorn would answer HTML."""
-
-    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
-        """Answer, whatever it was, and close the connection."""
-        if not isinstance(exc, ParseException):
-            logging.getLogger("otp").error("bug", extra={"error": type(exc).__name__, "at": "outside the application"})
-        error = InvalidRequest() if isinstance(exc, ParseException) else OtpError()
-        with suppress(OSError):
-            client.sendall(raw_refusal(error))
-
-
-worker_class = JsonWorker
+worker_class = Worker
 
 
 def on_starting(_: object) -> None:
@@ -87,13 +69,13 @@ def when_ready(_: object) -> None:
         exposition.serve(settings.metrics_port)
 
 
-def child_exit(_: object, worker: GeventWorker) -> None:
+def child_exit(_: object, worker: Worker) -> None:
     """In the master, after a worker has ended in whatever way."""
     if settings.metrics_port:
         exposition.forget(worker.pid)
 
 
-def post_worker_init(worker: GeventWorker) -> None:
+def post_worker_init(worker: Worker) -> None:
     """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
     tracing.begin()
     gc.collect()

@@ -22,7 +22,7 @@ from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
 from infobip.findings import Finding
 from infobip.notation import duration
-from otp import OtpService, Sent
+from otp.service import OtpService, Sent
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
 from spending.sending import Sending
