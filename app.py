@@ -97,7 +97,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     parts = assemble(settings)
     proofs = ProofApi(parts.proofs, parts.store, settings.proof_audience) if parts.proofs else None
     api = OtpApi(parts, settings, proofs)
-    clients = Clients(settings, parts.client)
+    clients = Clients(settings, parts.redis)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -119,8 +119,8 @@ def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, setting
     app.add_url_rule("/healthz", view_func=api.healthz)
     app.add_url_rule("/readyz", view_func=api.readyz)
     # From the outside in: who asks, how often its address may, how often the client may, was this asked before.
-    limiter = address_limits(app, parts.client)
-    idempotent = Idempotency(parts.client, settings.infobip_timeout).once
+    limiter = address_limits(app, parts.redis)
+    idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
     sends = limiter.shared_limit(str(settings.send_otp_limit), "send")
     send_otp = sends(clients.limited("send", idempotent(api.send_otp)))
     resend_otp = sends(clients.limited("send", idempotent(api.resend_otp)))

@@ -7,11 +7,11 @@ from alerts.rates import Rates
 from alerts.sender import Sender
 from alerts.webhook import Webhook
 from config import CONCURRENCY, Settings
-from connection import Client, connect
 from infobip.account import Account
 from infobip.transport import Transport
 from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
+from otp.redis.client import RedisClient, connect
 from otp.service import OtpService, Rules
 from phone import PhoneBook
 from proofs import Proofs
@@ -33,7 +33,7 @@ from tracking.verifications import Verifications
 class Parts(NamedTuple):
     """What the service is made of. None of it has opened a connection yet."""
 
-    client: Client
+    redis: RedisClient
     store: Store
     otp: OtpService
     phones: PhoneBook
@@ -44,25 +44,25 @@ class Parts(NamedTuple):
 
 def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
-    client = connect(settings.redis_url.get_secret_value())
-    store = Store(client)
-    alerts = _alerts(settings, client)
-    guard = Guard(client, settings, settings.pin_time_to_live, alerts)
+    redis = connect(settings.redis_url.get_secret_value())
+    store = Store(redis)
+    alerts = _alerts(settings, redis)
+    guard = Guard(redis, settings, settings.pin_time_to_live, alerts)
     rules = Rules(settings.pin_time_to_live, settings.waits, settings.pin_attempts, settings.send_again)
     admission = Admission(
-        client,
+        redis,
         PhoneGate(rules.wait, settings.phone_send_limit),
-        TotalGate(client, settings.total_send_limit),
+        TotalGate(redis, settings.total_send_limit),
         *_budgets(settings, alerts),
-        ClientGate(client, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
+        ClientGate(redis, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,
     )
     phones = PhoneBook(settings.default_region, settings.allowed_countries)
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
-    verifications = Verifications(client, keyed=bool(settings.named_keys()))
-    tracker = Tracker(client, Messages(client, settings.pin_time_to_live), verifications, guard.verified)
+    verifications = Verifications(redis, keyed=bool(settings.named_keys()))
+    tracker = Tracker(redis, Messages(redis, settings.pin_time_to_live), verifications, guard.verified)
     otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, tracker)
-    return Parts(client, store, otp, phones, tracker, verifications, _proofs(settings))
+    return Parts(redis, store, otp, phones, tracker, verifications, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
@@ -70,10 +70,10 @@ def account(settings: AccountSettings) -> Account:
     return Account(_transport(settings, pool_size=1))
 
 
-def _alerts(settings: AlertSettings, client: Client) -> Alerts:
+def _alerts(settings: AlertSettings, redis: RedisClient) -> Alerts:
     url, secret = settings.alert_webhook_url, settings.alert_webhook_secret.get_secret_value()
     webhook = Webhook(url, signing_key(secret)) if url else None
-    return Alerts(Sender(client, webhook), Rates(client))
+    return Alerts(Sender(redis, webhook), Rates(redis))
 
 
 def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:

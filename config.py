@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
 from channels import CHANNELS
-from connection import check
+from otp.redis.url import check
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.channels import ChannelSettings

@@ -1,92 +1,32 @@
 """Which Infobip PIN belongs to which phone, and which proofs are used up, in Redis. Verbs, each one atomic step.
 
-    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification, again   lives as long as the PIN
+    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification, order, again   lives as long as the PIN
     otp:email:jo@example.com       the same of an e-mail address
-    otp:redeemed:<id of a proof>   that it was redeemed                           lives longer than the proof
+    otp:redeemed:<id of a proof>   that it was redeemed                                  lives longer than the proof
 
 `verification` has hashes of the verification ids: who reads Redis learns no id, and how long two hashes take to be
-compared says nothing of one. `again` is how often the same PIN was sent once more.
+compared says nothing of one. `again` is how often the same PIN was sent once more. `order` says which of two sends was
+the later one; it stays for some seconds after a PIN was used.
 
 Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
 """
 
 import hashlib
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gevent import Timeout
-from redis import RedisError
-from redis.exceptions import RedisClusterException
-
 from channels import member_of
-from connection import Client
-from errors import StoreUnavailable
-from telemetry.calls import RedisCall
+from otp.redis.client import RedisClient
+from otp.redis.replies import members, milliseconds
+from otp.redis.scripts import Command, Script
 
-log = logging.getLogger("otp.redis")
-
-Commands = Sequence[tuple[str | int, ...]]  # to Redis, each of one key
-
-# Beyond the timeouts of a socket, for several of them may add up: to get a connection, to have it opened, to find the
-# primary of a Sentinel set or the node of a Cluster.
-LONGEST = 1.5  # seconds
-
-# Scripts go out whole (EVAL): Redis keeps them compiled by their hash, and neither a restart, a failover
-# nor SCRIPT FLUSH can take them away.
-SAVE = """
-local replaced = redis.pcall('HGET', KEYS[1], 'verification')
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'attempts', 0, unpack(ARGV, 2))
-return {redis.call('PEXPIRE', KEYS[1], ARGV[1]), type(replaced) == 'string' and replaced or ''}
-"""
-ATTEMPT = """
-local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'verification')
-if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
-if ARGV[2] ~= '' and not string.find(pin[3] or '', ARGV[2], 1, true) then return false end
-return {pin[1], redis.call('HINCRBY', KEYS[1], 'attempts', 1), pin[3] or ''}
-"""
-PENDING = """
-local pin = redis.call('HMGET', KEYS[1], 'pinId', 'attempts', 'again', 'verification')
-if not pin[1] or tonumber(pin[2]) >= tonumber(ARGV[1]) then return false end
-return {pin[1], tonumber(pin[3] or 0), redis.call('PTTL', KEYS[1]), pin[4] or ''}
-"""
-AGAIN = """
-if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return {0} end
-local known = redis.call('HGET', KEYS[1], 'verification') or ''
-if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'verification', known .. ' ' .. ARGV[2]) end
-return {redis.call('HINCRBY', KEYS[1], 'again', 1)}
-"""
-GIVE_BACK = """
-if redis.call('HGET', KEYS[1], 'pinId') == ARGV[1] then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
-"""
-CONSUME = """
-if redis.call('HGET', KEYS[1], 'pinId') ~= ARGV[1] then return {0} end
-return {redis.call('DEL', KEYS[1])}
-"""
-
-
-@contextmanager
-def redis_answers() -> Iterator[None]:
-    """Turn whatever Redis fails with into StoreUnavailable, at the latest after 1.5 seconds."""
-    try:
-        with RedisCall(), Timeout(LONGEST):
-            yield
-    except (RedisError, RedisClusterException, OSError, UnicodeError, Timeout) as e:
-        raise StoreUnavailable(retry_after=1) from e
-
-
-def replied(reply: Any, *kinds: type) -> list[Any]:
-    """`reply`, if it is a list of these kinds, as our scripts answer. Who says something else did not run them.
-
-    Raises:
-        StoreUnavailable: it is not.
-    """
-    if isinstance(reply, list) and [type(one) for one in reply] == [*kinds]:
-        return reply
-    log.error("redis_refused", extra={"error": "an answer of another form"})
-    raise StoreUnavailable(retry_after=1)
+SAVE = Script("pin_save")
+PENDING = Script("pin_pending")
+COUNT_RESEND = Script("pin_count_resend")
+ATTEMPT = Script("pin_attempt")
+REFUND_ATTEMPT = Script("pin_refund_attempt")
+CONSUME = Script("pin_consume")
+USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
 
 class PendingPin(NamedTuple):
@@ -115,34 +55,42 @@ class Store:
     `to` is a phone (E.164) or an e-mail address; however it is capitalised, it is one mailbox.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
 
-    def save(self, to: str, pin_id: str, verification_id: str, lifetime: float, beside: Commands = ()) -> list[str]:
+    def save(
+        self, to: str, pin_id: str, verification_id: str, lifetime: float, order: int, beside: Sequence[Command] = ()
+    ) -> list[str]:
         """Make `pin_id` the one PIN of `to` for `lifetime` seconds, with no guess used. `beside` goes out with it.
+
+        Where the reply was lost it is asked again: it never replaces the PIN of a later send, which has a higher
+        `order`, and never revives one that was used.
 
         Returns the hashed verification ids of the PIN that it replaced.
         """
         fields = ("pinId", pin_id, "verification", hashed(verification_id))
-        reply = self._eval(SAVE, _pin_key(to), milliseconds(lifetime), *fields, beside=beside)
-        replaced: str = replied(reply, int, str)[1]
+        save = SAVE([_pin_key(to)], milliseconds(lifetime), order, *fields)
+        replaced: str = members(self._redis.run_surely(save, *beside)[0], int, str)[1]
         return replaced.split()
 
     def pending(self, to: str, max_attempts: int) -> PendingPin | None:
         """The PIN of `to` that lives and has a guess left; None without one."""
-        found = self._eval(PENDING, _pin_key(to), max_attempts)
+        found = self._run(PENDING, to, max_attempts)
         if found is None:
             return None
-        pin_id, again, left, verifications = replied(found, str, int, int, str)
+        pin_id, again, left, verifications = members(found, str, int, int, str)
         return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
 
-    def send_again(self, to: str, pin_id: str, verification_id: str | None = None, beside: Commands = ()) -> bool:
+    def count_resend(
+        self, to: str, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()
+    ) -> bool:
         """Count that the PIN is sent once more. False, with nothing counted, if it is not the one of `to` any more.
 
         A `verification_id` is then one of the PIN's, beside those that it has. `beside` goes out with it.
         """
         verification = "" if verification_id is None else hashed(verification_id)
-        return replied(self._eval(AGAIN, _pin_key(to), pin_id, verification, beside=beside), int) != [0]
+        counted = COUNT_RESEND([_pin_key(to)], pin_id, verification)
+        return members(self._redis.run(counted, *beside)[0], int) != [0]
 
     def attempt(self, to: str, max_attempts: int, verification_id: str | None = None) -> Guess | None:
         """Count one guess.
@@ -151,38 +99,31 @@ class Store:
         not the PIN's.
         """
         verification = "" if verification_id is None else hashed(verification_id)
-        counted = self._eval(ATTEMPT, _pin_key(to), max_attempts, verification)
+        counted = self._run(ATTEMPT, to, max_attempts, verification)
         if counted is None:
             return None
-        pin_id, number, verifications = replied(counted, str, int, str)
+        pin_id, number, verifications = members(counted, str, int, str)
         return Guess(pin_id, number, verifications.split())
 
-    def give_back(self, to: str, pin_id: str) -> None:
+    def refund_attempt(self, to: str, pin_id: str) -> None:
         """Uncount one guess, if `pin_id` is still the PIN of `to`."""
-        self._eval(GIVE_BACK, _pin_key(to), pin_id)
+        self._run(REFUND_ATTEMPT, to, pin_id)
 
     def consume(self, to: str, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
-        return replied(self._eval(CONSUME, _pin_key(to), pin_id), int) == [1]
+        return members(self._run(CONSUME, to, pin_id, milliseconds(USED)), int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
-        with redis_answers():
-            return bool(self._client.set(f"otp:redeemed:{proof_id}", 1, nx=True, px=milliseconds(lifetime)))
+        taken = ("SET", f"otp:redeemed:{proof_id}", 1, "NX", "PX", milliseconds(lifetime))
+        return self._redis.run(taken) == ["OK"]
 
     def ping(self) -> None:
-        """Return if Redis answers."""
-        with redis_answers():
-            self._client.ping()
+        """Return if Redis takes writes."""
+        self._redis.run(("SET", "otp:ready", 1, "EX", 60))
 
-    def _eval(self, script: str, key: str, *arguments: str | int, beside: Commands = ()) -> Any:
-        with redis_answers():
-            if not beside:
-                return self._client.eval(script, 1, key, *arguments)
-            pipe = self._client.pipeline(transaction=False)
-            for command in (("EVAL", script, 1, key, *arguments), *beside):
-                pipe.execute_command(*command)
-            return pipe.execute()[0]
+    def _run(self, script: Script, to: str, *arguments: str | int) -> Any:
+        return self._redis.run(script([_pin_key(to)], *arguments))[0]
 
 
 def _pin_key(to: str) -> str:
@@ -192,8 +133,3 @@ def _pin_key(to: str) -> str:
 def hashed(verification_id: str) -> str:
     """What of it is kept."""
     return hashlib.sha256(verification_id.encode()).hexdigest()[:32]
-
-
-def milliseconds(seconds: float) -> int:
-    """A lifetime as Redis takes it; at least 1."""
-    return max(1, int(seconds * 1000))

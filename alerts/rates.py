@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from alerts.alert import Alert
-from connection import Client
-from store import redis_answers
+from otp.redis.client import RedisClient
+from otp.redis.scripts import Command, Script
 
 MINUTES = 5  # the one that runs, and those before it
 MOST_REFUSALS = 20
@@ -18,17 +18,14 @@ MOST_WRONG = 30  # percent
 
 GUARD_REFUSAL, RIGHT, WRONG = NAMES = ("guard_refusal", "right_pin", "wrong_pin")
 
-_ADD = """
-for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('EXPIRE', KEYS[1], 420)
-"""
+_ADD = Script("counts_add")
 
 
 class Rates:
     """How often something happened in the last minutes. Counting touches nothing but this worker's memory."""
 
-    def __init__(self, client: Client, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
         self._clock = clock
         self._counts: Counter[str] = Counter()
 
@@ -44,14 +41,10 @@ class Rates:
         """
         counts, self._counts = self._counts, Counter()
         minute = int(self._clock() // 60)
-        pipe = self._client.pipeline(transaction=False)
-        if counts:
-            added = (part for pair in counts.items() for part in pair)
-            pipe.execute_command("EVAL", _ADD, 1, _key(minute), *added)  # a Cluster's pipeline has no eval()
-        for one in range(minute - MINUTES + 1, minute + 1):
-            pipe.execute_command("HMGET", _key(one), *NAMES)
-        with redis_answers():
-            replies = pipe.execute()[-MINUTES:]
+        added = [part for pair in counts.items() for part in pair]
+        add: list[Command] = [_ADD([_key(minute)], *added)] if counts else []
+        read = [("HMGET", _key(one), *NAMES) for one in range(minute - MINUTES + 1, minute + 1)]
+        replies = self._redis.run(*add, *read)[-MINUTES:]
         by_name = zip(NAMES, zip(*replies, strict=True), strict=True)
         return list(_judged({name: sum(int(count or 0) for count in minutes) for name, minutes in by_name}))
 

@@ -9,9 +9,8 @@ import gevent
 
 from alerts.alert import Alert
 from alerts.webhook import Webhook
-from connection import Client
 from errors import StoreUnavailable
-from store import redis_answers
+from otp.redis.client import RedisClient
 
 log = logging.getLogger("otp.alerts")
 
@@ -22,8 +21,8 @@ MOST_WAITING = 100
 class Sender:
     """Posts alerts to a webhook. Without one, or where it does not take an alert, it is logged."""
 
-    def __init__(self, client: Client, webhook: Webhook | None) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, webhook: Webhook | None) -> None:
+        self._redis = redis
         self._webhook = webhook
         self._waiting: dict[str, Alert] = {}  # by kind
         self._greenlet: gevent.Greenlet | None = None
@@ -53,8 +52,7 @@ class Sender:
 
     def _deliver(self, alert: Alert) -> None:
         try:
-            with redis_answers():
-                first = self._client.set(f"otp:alert:{alert.kind}", 1, nx=True, ex=QUIET)
+            first = self._redis.run(("SET", f"otp:alert:{alert.kind}", 1, "NX", "EX", QUIET)) == ["OK"]
         except StoreUnavailable:
             log.error("an alert was dropped, for Redis failed: %s", alert.kind)
             return

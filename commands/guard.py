@@ -7,7 +7,7 @@ import click
 
 from commands.terminal import Sentences
 from config import load_settings
-from connection import Client, connect
+from otp.redis.client import RedisClient, connect
 from spending.guard.blocks import blocks, lift
 from spending.guard.scopes import SCRIPTS
 
@@ -36,12 +36,12 @@ def lift_block(kind: str, which: str) -> None:
     click.echo(f"What was not verified for {kind} {which} is forgiven. It counts anew from now on.")
 
 
-def _redis() -> Client:
+def _redis() -> RedisClient:
     return connect(load_settings().redis_url.get_secret_value())
 
 
-def _show(client: Client) -> None:
-    found = list(blocks(client))
+def _show(redis: RedisClient) -> None:
+    found = list(blocks(redis))
     for block in found:
         minutes = math.ceil((block.until - time.time()) / 60)
         click.echo(f"{block.kind:<8} {block.which:<20} {minutes:>5} min  {WHY[block.why]}")

@@ -118,7 +118,7 @@ def _findings() -> Iterator[Finding]:
         yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
         return
     yield from _account_findings(settings)
-    yield from examine_redis(assemble(settings).client, settings)
+    yield from examine_redis(assemble(settings).redis, settings)
 
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:

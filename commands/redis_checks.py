@@ -4,37 +4,33 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from redis import ResponseError
 
 from config import Settings
-from connection import Client
 from errors import StoreUnavailable
 from infobip.findings import Finding
-from store import redis_answers
+from otp.redis.administration import Administration, CommandRefused
+from otp.redis.client import RedisClient
 
 SAMPLE = 10_000  # keys looked at, of however many there are
 # <prefix>:LIMITER/<address>/<endpoint>/<amount>/<multiples>/<granularity>; an IPv6 client is its /64
 _COUNTED = re.compile(r"LIMITS:LIMITER/([^/]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
-def examine_redis(client: Client, settings: Settings) -> Iterator[Finding]:
-    """What is to be said of the Redis behind `client`, the good too."""
+def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
+    """What is to be said of the Redis behind `redis`, the good too."""
     try:
-        with redis_answers():
-            client.ping()
-            yield Finding("ok", "Redis", "It answers.")
-            yield from _durability(client, settings)
-            yield _addresses(client, settings)
+        redis.run(("EXISTS", "otp:ready"))
+        yield Finding("ok", "Redis", "It answers.")
+        yield from _durability(redis.administration())
+        yield _addresses(redis.administration(), settings)
     except StoreUnavailable:
         yield Finding("error", "Redis", "It cannot be reached, or answers with errors.", "see REDIS_URL")
 
 
-def _durability(client: Client, settings: Settings) -> Iterator[Finding]:
+def _durability(redis: Administration) -> Iterator[Finding]:
     try:
-        servers = _info(client, settings)
-    except ResponseError:
+        servers = redis.servers()
+    except CommandRefused:
         yield Finding("warning", "Redis settings", "The user of REDIS_URL may not ask for INFO.", "allow it +info")
         return
     policies = {str(server.get("maxmemory_policy", "unknown")) for server in servers}
@@ -50,19 +46,9 @@ def _durability(client: Client, settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "Redis persistence", said, "set appendonly yes")
 
 
-def _info(client: Client, settings: Settings) -> list[dict[str, Any]]:
-    """INFO of the server, or of every primary of the Cluster."""
-    cluster = settings.redis_url.get_secret_value().startswith("redis+cluster:")
-    where = {"target_nodes": "primaries"} if cluster else {}
-    answers = [client.info(section, **where) for section in ("memory", "persistence")]
-    if not cluster:
-        return [{**answers[0], **answers[1]}]
-    return [{**answers[0][node], **answers[1][node]} for node in answers[0]]
-
-
-def _addresses(client: Client, settings: Settings) -> Finding:
+def _addresses(redis: Administration, settings: Settings) -> Finding:
     """A proxy that is not counted in TRUSTED_PROXIES shows itself by its address among those of the clients."""
-    name, sample = "client addresses", itertools.islice(client.scan_iter(count=1000), SAMPLE)
+    name, sample = "client addresses", itertools.islice(redis.keys(), SAMPLE)
     counted = {match[1] for key in sample if (match := _COUNTED.fullmatch(key))}
     if not counted:
         return Finding("ok", name, "None was counted yet.")

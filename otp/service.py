@@ -110,7 +110,7 @@ class OtpService:
         noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
         with self._admitted(sending):
             # Before it goes out: what cannot be counted is not sent.
-            if not self._store.send_again(sending.to, pin.pin_id, verification_id, noted):
+            if not self._store.count_resend(sending.to, pin.pin_id, verification_id, noted):
                 raise InvalidOtp(reason="no_pin")
             sent = self._infobip.resend_pin(pin.pin_id, sending)
         self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
@@ -132,7 +132,7 @@ class OtpService:
         verification_id = secrets.token_urlsafe(16)
         noted = self._tracker.begin(sending, verification_id, lifetime)
         try:
-            replaced = self._store.save(sending.to, sent.pin_id, verification_id, lifetime, noted)
+            replaced = self._store.save(sending.to, sent.pin_id, verification_id, lifetime, sending.order, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
         self._tracker.ended(replaced)
@@ -168,5 +168,5 @@ class OtpService:
                 return self._infobip.verify_pin(pin_id, pin)
         except OtpError as e:
             if e.nothing_done:
-                self._store.give_back(to, pin_id)
+                self._store.refund_attempt(to, pin_id)
             raise

@@ -1,33 +1,33 @@
 """May this SMS be sent? Every gate is asked in one round trip, and all must let it pass."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from connection import Client
 from errors import OtpError
+from otp.redis.client import RedisClient
+from otp.redis.scripts import Command
 from spending.sending import Sending
-from store import redis_answers
 
 
 class Gate(Protocol):
     """One reason why an SMS may not be sent. Each of its scripts touches the keys of one slot of a Cluster."""
 
-    def ask(self, pipe: Any, sending: Sending) -> None:
-        """Put into `pipe` the commands that count the sending where there is room for it."""
+    def ask(self, sending: Sending) -> Sequence[Command]:
+        """The commands that count the sending where there is room for it."""
 
     def hear(self, replies: list[Any], sending: Sending) -> OtpError | None:
         """None if it was counted; else why not."""
 
-    def undo(self, pipe: Any, sending: Sending) -> None:
-        """Put into `pipe` the commands that uncount it."""
+    def undo(self, sending: Sending) -> Sequence[Command]:
+        """The commands that uncount it."""
 
 
 class Admission:
     """Lets a sending through all of its gates, or through none. The first to refuse is the one that is heard."""
 
-    def __init__(self, client: Client, *gates: Gate) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, *gates: Gate) -> None:
+        self._redis = redis
         self._gates = gates
 
     def enter(self, sending: Sending) -> None:
@@ -37,13 +37,12 @@ class Admission:
             OtpError: the refusal of a gate.
             StoreUnavailable: Redis did not answer; nothing is let through then.
         """
-        pipe = self._pipeline()
+        commands: list[Command] = []
         ends = [0]
         for gate in self._gates:
-            gate.ask(pipe, sending)
-            ends.append(len(pipe))
-        with redis_answers():
-            replies = pipe.execute()
+            commands += gate.ask(sending)
+            ends.append(len(commands))
+        replies = self._redis.run(*commands)
         parts = [replies[start:end] for start, end in pairwise(ends)]
         heard = [gate.hear(part, sending) for gate, part in zip(self._gates, parts, strict=True)]
         if refusals := [refusal for refusal in heard if refusal]:
@@ -55,17 +54,5 @@ class Admission:
         self._undo(sending, self._gates)
 
     def _undo(self, sending: Sending, gates: Iterable[Gate]) -> None:
-        pipe = self._pipeline()
-        for gate in gates:
-            gate.undo(pipe, sending)
-        if len(pipe):
-            with redis_answers():
-                pipe.execute()
-
-    def _pipeline(self) -> Any:
-        return self._client.pipeline(transaction=False)
-
-
-def script(pipe: Any, text: str, keys: tuple[str, ...], *arguments: str | float) -> None:
-    """Put a script into `pipe`; a Cluster's pipeline takes EVAL only by its name."""
-    pipe.execute_command("EVAL", text, len(keys), *keys, *arguments)
+        if commands := [command for gate in gates for command in gate.undo(sending)]:
+            self._redis.run(*commands)

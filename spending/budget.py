@@ -10,31 +10,16 @@ from typing import Any, Literal, NamedTuple
 
 from alerts.alert import Alert
 from errors import BudgetExhausted
-from spending.admission import script
+from otp.redis.replies import members
+from otp.redis.scripts import Command, Script
 from spending.prices import PriceLists, written
 from spending.sending import Sending
-from store import replied
 
 THRESHOLDS = (50, 80, 100)  # percent
 AFTERWARDS = 3600  # seconds that a counter outlives its period: servers' clocks differ
 
-# `peak` is the most that was ever spent or asked for, so that each threshold is crossed once in a period, whatever
-# is given back and spent again. Answers whether the price fits, the peak before and the peak now.
-_SPEND = """
-local budget, price = tonumber(ARGV[1]), tonumber(ARGV[2])
-local spent = tonumber(redis.call('HGET', KEYS[1], 'spent') or 0)
-local peak = tonumber(redis.call('HGET', KEYS[1], 'peak') or 0)
-local fits = spent + price <= budget
-if fits then redis.call('HINCRBY', KEYS[1], 'spent', ARGV[2]) end
-local now = math.max(peak, fits and spent + price or budget)
-redis.call('HSET', KEYS[1], 'peak', now)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {fits and 1 or 0, peak, now}
-"""
-_GIVE_BACK = """
-if tonumber(redis.call('HGET', KEYS[1], 'spent') or 0) < tonumber(ARGV[1]) then return end
-redis.call('HINCRBY', KEYS[1], 'spent', '-' .. ARGV[1])
-"""
+_RESERVE = Script("budget_reserve")
+_RELEASE = Script("budget_release")
 
 
 class Period(NamedTuple):
@@ -79,23 +64,23 @@ class Budget:
         self._prices = prices
         self._tell = tell
 
-    def ask(self, pipe: Any, sending: Sending) -> None:
+    def ask(self, sending: Sending) -> list[Command]:
         """Add the price."""
         period, price = self._period(sending.at), self._price(sending)
-        script(pipe, _SPEND, (_key(period),), self._amount, price, int(period.end - sending.at) + AFTERWARDS)
+        return [_RESERVE([_key(period)], self._amount, price, int(period.end - sending.at) + AFTERWARDS)]
 
     def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over."""
-        fits, before, now = replied(replies[0], int, int, int)
+        fits, before, now = members(replies[0], int, int, int)
         period = self._period(sending.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
                 self._tell(self._alert(percent, period, sending.at))
         return None if fits else BudgetExhausted(period.end - sending.at, f"{period.kind}_budget")
 
-    def undo(self, pipe: Any, sending: Sending) -> None:
+    def undo(self, sending: Sending) -> list[Command]:
         """Give the price back to the period that it was taken from."""
-        script(pipe, _GIVE_BACK, (_key(self._period(sending.at)),), self._price(sending))
+        return [_RELEASE([_key(self._period(sending.at))], self._price(sending))]
 
     def _price(self, sending: Sending) -> int:
         return self._prices.of(sending.channel.name, sending.region)

@@ -5,8 +5,9 @@ from typing import Any
 
 from limits import RateLimitItem
 
-from connection import Client
 from errors import OtpError
+from otp.redis.client import RedisClient
+from otp.redis.scripts import Command
 from spending.sending import Sending
 from spending.total_gate import TotalGate
 
@@ -14,22 +15,22 @@ from spending.total_gate import TotalGate
 class ClientGate:
     """Lets so many sends of each client through: `quotas` by its name. Who has none passes."""
 
-    def __init__(self, client: Client, quotas: Mapping[str, RateLimitItem]) -> None:
+    def __init__(self, redis: RedisClient, quotas: Mapping[str, RateLimitItem]) -> None:
         self._gates = {
-            name: TotalGate(client, quota, f"client:{name}", "client_quota") for name, quota in quotas.items()
+            name: TotalGate(redis, quota, f"client:{name}", "client_quota") for name, quota in quotas.items()
         }
 
-    def ask(self, pipe: Any, sending: Sending) -> None:
+    def ask(self, sending: Sending) -> list[Command]:
         """Count."""
-        if gate := self._gates.get(sending.client):
-            gate.ask(pipe, sending)
+        gate = self._gates.get(sending.client)
+        return gate.ask(sending) if gate else []
 
     def hear(self, replies: list[Any], sending: Sending) -> OtpError | None:
         """A refusal has the seconds until the client's window has room."""
         gate = self._gates.get(sending.client)
         return gate.hear(replies, sending) if gate else None
 
-    def undo(self, pipe: Any, sending: Sending) -> None:
+    def undo(self, sending: Sending) -> list[Command]:
         """Uncount."""
-        if gate := self._gates.get(sending.client):
-            gate.undo(pipe, sending)
+        gate = self._gates.get(sending.client)
+        return gate.undo(sending) if gate else []

@@ -31,6 +31,11 @@ class Sending:
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
+    def order(self) -> int:
+        """Which of two sends to one recipient was the later one."""
+        return int(self.at * 1000)
+
+    @property
     def phone(self) -> str:
         """The phone; "" for an e-mail."""
         return self.to if self.channel.member == "phoneNumber" else ""

@@ -6,36 +6,38 @@ from typing import Any
 from limits import RateLimitItem
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from connection import Client
 from errors import TooManyRequests
-from spending.admission import script
+from otp.redis.client import RedisClient
+from otp.redis.replies import members
+from otp.redis.scripts import Command, Script
 from spending.sending import Sending
 from spending.windows import ACQUIRE_SLIDING, WindowStorage
-from store import replied
 
-_UNCOUNT = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end"
+_UNCOUNT = Script("", "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end")
 
 
 class TotalGate:
     """Lets so many sends through. `name` tells its count from another's, `reason` its refusal."""
 
-    def __init__(self, client: Client, limit: RateLimitItem, name: str = "total", reason: str = "total_limit") -> None:
+    def __init__(
+        self, redis: RedisClient, limit: RateLimitItem, name: str = "total", reason: str = "total_limit"
+    ) -> None:
         self._limit, self._name = limit, name
         self._reason = reason
-        self._storage = WindowStorage(client=client)
+        self._storage = WindowStorage(redis=redis)
         self._keys = self._storage.sliding_keys(limit.key_for(name))
 
-    def ask(self, pipe: Any, sending: Sending) -> None:
+    def ask(self, sending: Sending) -> list[Command]:
         """Count."""
-        script(pipe, ACQUIRE_SLIDING, self._keys, self._limit.amount, self._limit.get_expiry(), 1)
+        return [ACQUIRE_SLIDING(self._keys, self._limit.amount, self._limit.get_expiry(), 1)]
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the window has room."""
-        if replied(replies[0], int) == [1]:
+        if members(replies[0], int) == [1]:
             return None
         window = SlidingWindowCounterRateLimiter(self._storage).get_window_stats(self._limit, self._name)
         return TooManyRequests(window.reset_time - time.time(), self._reason)
 
-    def undo(self, pipe: Any, sending: Sending) -> None:
+    def undo(self, sending: Sending) -> list[Command]:
         """Uncount."""
-        script(pipe, _UNCOUNT, self._keys[1:])
+        return [_UNCOUNT(self._keys[1:])]

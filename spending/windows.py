@@ -9,25 +9,34 @@ import time
 from typing import Any
 
 from limits.storage import RedisStorage, Storage
-from redis import RedisError
 
-from connection import Client
-from store import redis_answers, replied
+from errors import StoreUnavailable
+from otp.redis.client import RedisClient
+from otp.redis.replies import members
+from otp.redis.scripts import Script
 
 NOW = "local time = redis.call('TIME') local now = time[1] + time[2] / 1000000"
 ACQUIRE = RedisStorage.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()
-ACQUIRE_SLIDING = f"return {{(function() {RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()} end)() and 1 or 0}}"
-_LOOK_SLIDING = f"""
+ACQUIRE_SLIDING = Script(
+    "", f"return {{(function() {RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()} end)() and 1 or 0}}"
+)
+_LOOK_SLIDING = Script(
+    "",
+    f"""
 local window = (function() {RedisStorage.SCRIPT_SLIDING_WINDOW.decode()} end)()
 return {{tonumber(window[1] or 0), window[2], tonumber(window[3] or 0), window[4]}}
-"""
+""",
+)
 # Answers whether there was room, the age of the oldest entry in milliseconds, and the number of entries.
-_ACQUIRE_AND_LOOK = f"""
+_ACQUIRE_AND_LOOK = Script(
+    "",
+    f"""
 {NOW}
 local acquired = (function(ARGV) {ACQUIRE} end)({{now, ARGV[1], ARGV[2], ARGV[3]}})
 local window = (function(ARGV) {RedisStorage.SCRIPT_MOVING_WINDOW.decode()} end)({{now - ARGV[2], ARGV[1]}})
 return {{acquired and 1 or 0, window and (now - window[1]) * 1000 or 0, window and window[2] or 0}}
-"""
+""",
+)
 
 
 class WindowStorage(RedisStorage):
@@ -39,22 +48,21 @@ class WindowStorage(RedisStorage):
 
     STORAGE_SCHEME = ["otp"]  # noqa: RUF012  the library declares it so
 
-    def __init__(self, uri: str = "otp://", *, client: Client, **_: Any) -> None:
+    def __init__(self, uri: str = "otp://", *, redis: RedisClient, **_: Any) -> None:
         Storage.__init__(self, uri)
-        self.client = self.storage = client
+        self._redis = redis
         self.key_prefix = self.PREFIX
         self._asked = threading.local()
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What the library may wrap; StoreUnavailable goes through as it is."""
-        return RedisError
+        """What Redis fails with."""
+        return StoreUnavailable
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take an entry of a moving window of `expiry` seconds; False if `limit` of them are taken."""
-        with redis_answers():
-            reply = self.client.eval(_ACQUIRE_AND_LOOK, 1, self.prefixed_key(key), limit, expiry, amount)
-        acquired, age, entries = replied(reply, int, int, int)
+        (reply,) = self._redis.run(_ACQUIRE_AND_LOOK([self.prefixed_key(key)], limit, expiry, amount))
+        acquired, age, entries = members(reply, int, int, int)
         self._asked.window = (time.time() - age / 1000, entries)
         return bool(acquired)
 
@@ -65,9 +73,8 @@ class WindowStorage(RedisStorage):
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Counts and seconds left of the previous and the current window."""
-        with redis_answers():
-            reply = self.client.eval(_LOOK_SLIDING, 2, *self.sliding_keys(key), expiry)
-        before, before_left, now, now_left = replied(reply, int, int, int, int)
+        (reply,) = self._redis.run(_LOOK_SLIDING(self.sliding_keys(key), expiry))
+        before, before_left, now, now_left = members(reply, int, int, int, int)
         return before, max(0, before_left) / 1000, now, max(0, now_left) / 1000
 
     def sliding_keys(self, key: str) -> tuple[str, str]:

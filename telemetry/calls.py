@@ -6,18 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from gevent import Timeout
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
 from errors import OtpError
 from telemetry import metrics, outcomes, tracing
 from telemetry.record import current, running
 
 log = logging.getLogger("otp.redis")
-
-_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, Timeout)
 
 
 class Connectivity:
@@ -34,10 +27,10 @@ class Connectivity:
             self._gone, self._changed = False, time.perf_counter()
             log.warning("redis_back")
 
-    def failed(self, started: float, error: BaseException) -> None:
-        """It did not, or with an error."""
-        now, name = time.perf_counter(), type(error).__name__
-        if not isinstance(error, _UNREACHABLE):
+    def failed(self, started: float, name: str, is_unreachable: bool) -> None:
+        """It did not, or with an error of this name."""
+        now = time.perf_counter()
+        if not is_unreachable:
             if now - self._refused > 60:
                 self._refused = now
                 log.error("redis_refused", extra={"error": name})
@@ -50,9 +43,16 @@ _connectivity = Connectivity()
 
 
 class RedisCall:
-    """A round trip, as a context manager: quicker than a generator, for there are three in a request."""
+    """A round trip, as a context manager: quicker than a generator, for there are three in a request.
 
-    __slots__ = ("_span", "_started")
+    Args:
+        unreachable: the errors that say that nobody answers.
+    """
+
+    __slots__ = ("_span", "_started", "_unreachable")
+
+    def __init__(self, unreachable: tuple[type[BaseException], ...]) -> None:
+        self._unreachable = unreachable
 
     def __enter__(self) -> None:
         self._span = tracing.start("redis", {"db.system.name": "redis"}) if tracing.on() else None
@@ -66,9 +66,10 @@ class RedisCall:
             metrics.REDIS_SECONDS.observe(taken)
         if error is None:
             _connectivity.answered(self._started)
-        elif isinstance(error, Exception | Timeout):
-            _connectivity.failed(self._started, error)
-            metrics.REDIS_ERRORS.labels(type(error).__name__).inc()
+        elif isinstance(error, Exception):
+            name = type(error).__name__
+            _connectivity.failed(self._started, name, isinstance(error, self._unreachable))
+            metrics.REDIS_ERRORS.labels(name).inc()
         if self._span:
             tracing.end(self._span, kind.__name__ if kind else "")
 

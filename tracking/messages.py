@@ -9,27 +9,18 @@ the id of the request that asked for it. Nothing in it says to whom the message 
 
 from typing import NamedTuple
 
-from connection import Client
+from otp.redis.client import RedisClient
+from otp.redis.replies import members, milliseconds
+from otp.redis.scripts import Script
 from spending.sending import Sending
-from store import milliseconds, redis_answers, replied
 from telemetry.masking import country
 from tracking.verifications import AFTERWARDS
 
 DELIVERED = "DELIVERED"
 FINAL = {DELIVERED, "UNDELIVERABLE", "EXPIRED", "REJECTED"}  # of Infobip's status groups; PENDING is the other one
 
-_REMEMBER = """
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-"""
-# The first report of a message decides; whoever comes later hears what the first one said.
-_DECIDE = """
-local known = redis.call('HMGET', KEYS[1], 'reservation', 'channel', 'country', 'verifications', 'request')
-if not known[1] then return false end
-local first = redis.call('HSETNX', KEYS[1], 'outcome', ARGV[1])
-return {first, redis.call('HGET', KEYS[1], 'outcome'), unpack(known)}
-"""
+_ADD = Script("message_add")
+_FIRST_REPORT = Script("message_first_report")
 
 
 class Report(NamedTuple):
@@ -64,24 +55,22 @@ class Messages:
         pin_lifetime: seconds.
     """
 
-    def __init__(self, client: Client, pin_lifetime: float) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, pin_lifetime: float) -> None:
+        self._redis = redis
         self._lifetime = milliseconds(pin_lifetime + AFTERWARDS)
 
     def remember(self, message_id: str, sending: Sending, verifications: list[str], request: str) -> None:
         """The message `message_id` carries the PIN of these hashed verification ids."""
         about = ("channel", sending.channel.name, "country", country(sending.to), "verifications")
         fields = ("reservation", sending.reservation, *about, " ".join(verifications), "request", request)
-        with redis_answers():
-            self._client.eval(_REMEMBER, 1, _key(message_id), self._lifetime, *fields)
+        self._redis.run(_ADD([_key(message_id)], self._lifetime, *fields))
 
     def decide(self, report: Report) -> Reported | None:
         """What the first report of this message said; None for a message that is not ours, or too old."""
-        with redis_answers():
-            reply = self._client.eval(_DECIDE, 1, _key(report.message_id), report.outcome)
+        (reply,) = self._redis.run(_FIRST_REPORT([_key(report.message_id)], report.outcome))
         if reply is None:
             return None
-        first, outcome, reservation, channel, of, verifications, request = replied(reply, int, *[str] * 6)
+        first, outcome, reservation, channel, of, verifications, request = members(reply, int, *[str] * 6)
         return Reported(bool(first), outcome, reservation, channel, of, verifications.split(), request)
 
 

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from connection import Client
+from otp.redis.client import RedisClient
+from otp.redis.scripts import Command
 from spending.background import Background
-from spending.phone_gate import free_cooldown
+from spending.phone_gate import end_cooldown
 from spending.sending import Sending
-from store import Commands, hashed, redis_answers
+from store import hashed
 from telemetry import metrics, record
 from tracking.messages import DELIVERED, Messages, Report, Reported
 from tracking.verifications import Moment, Verifications
@@ -23,15 +24,15 @@ class Tracker:
     """
 
     def __init__(
-        self, client: Client, messages: Messages, verifications: Verifications, on_verified: Callable[[str], None]
+        self, redis: RedisClient, messages: Messages, verifications: Verifications, on_verified: Callable[[str], None]
     ) -> None:
-        self._client = client
+        self._redis = redis
         self._messages = messages
         self._verifications = verifications
         self._on_verified = on_verified
         self._background = Background()
 
-    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> Commands:
+    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> list[Command]:
         """The commands that note a PIN, for the round trip that saves it."""
         return self._verifications.begin(sending, verification_id, lifetime)
 
@@ -67,14 +68,13 @@ class Tracker:
             return
         if message.is_first:
             _tell(message, report)
-        pipe = self._client.pipeline(transaction=False)
+        commands: list[Command] = []
         if message.outcome == DELIVERED:
-            self._verifications.mark(pipe, message.verifications, "deliveredAt", report.at)
+            commands = self._verifications.mark(message.verifications, "deliveredAt", report.at)
         elif report.to:  # at once by another way: what did not arrive is no reason to wait
-            free_cooldown(pipe, f"+{report.to}", message.reservation)
-        if len(pipe):
-            with redis_answers():
-                pipe.execute()
+            commands = [end_cooldown(f"+{report.to}", message.reservation)]
+        if commands:
+            self._redis.run(*commands)
 
     def _note(self, verifications: list[str], what: Moment) -> None:
         if verifications and self._verifications.keyed:

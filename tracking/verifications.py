@@ -8,24 +8,22 @@ Lives an hour longer than the PIN. Nothing in it says to whom the PIN went. Time
 
 import time
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from connection import Client
 from errors import StoreUnavailable
-from spending.admission import script
+from otp.redis.client import RedisClient
+from otp.redis.replies import milliseconds
+from otp.redis.scripts import Command, Script
 from spending.sending import Sending
-from store import Commands, hashed, milliseconds, redis_answers
+from store import hashed
 
 AFTERWARDS = 3600.0  # seconds that what became of a PIN is known for, after its life
 
-_BEGIN = (
-    "redis.call('DEL', KEYS[1]) redis.call('HSET', KEYS[1], unpack(ARGV, 2)) redis.call('PEXPIRE', KEYS[1], ARGV[1])"
-)
-# What happens twice happened first when it did first.
-_MARK = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) end"
+_BEGIN = Script("verification_begin")
+_MARK = Script("verification_mark")
 
 Moment = Literal["deliveredAt", "verifiedAt", "endedAt"]
 
@@ -60,36 +58,31 @@ class Verifications:
         keyed: whether there are clients with a key.
     """
 
-    def __init__(self, client: Client, keyed: bool) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, keyed: bool) -> None:
+        self._redis = redis
         self.keyed = keyed
 
-    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> Commands:
+    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> list[Command]:
         """The commands that note a PIN that lives `lifetime` more seconds; none where nobody may ask for it."""
         if not (self.keyed and sending.client):
-            return ()
+            return []
         sent, ends = int(sending.at), int(time.time() + lifetime)
         fields = ("client", sending.client, "channel", sending.channel.name, "sentAt", sent, "expiresAt", ends)
         key = _key(hashed(verification_id))
-        return [("EVAL", _BEGIN, 1, key, milliseconds(lifetime + AFTERWARDS), *fields)]
+        return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *fields)]
 
-    def mark(self, pipe: Any, hashes: Iterable[str], what: Moment, at: float) -> None:
-        """Put into `pipe` what notes that it happened `at`."""
-        for each in hashes if self.keyed else ():
-            script(pipe, _MARK, (_key(each),), what, int(at))
+    def mark(self, hashes: Iterable[str], what: Moment, at: float) -> list[Command]:
+        """The commands that note that it happened `at`."""
+        return [_MARK([_key(each)], what, int(at)) for each in hashes] if self.keyed else []
 
     def note(self, hashes: Iterable[str], what: Moment) -> None:
         """Note that it happened now."""
-        pipe = self._client.pipeline(transaction=False)
-        self.mark(pipe, hashes, what, time.time())
-        if len(pipe):
-            with redis_answers():
-                pipe.execute()
+        if commands := self.mark(hashes, what, time.time()):
+            self._redis.run(*commands)
 
     def find(self, verification_id: str, client: str) -> Verification | None:
         """What is known of a PIN that `client` had sent; None for one of another, and for none at all."""
-        with redis_answers():
-            values: Any = self._client.hmget(_key(hashed(verification_id)), FIELDS)
+        (values,) = self._redis.run(("HMGET", _key(hashed(verification_id)), *FIELDS))
         known = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
         if known.get("client") != client:
             return None

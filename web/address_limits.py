@@ -9,18 +9,18 @@ from functools import partial
 from flask import Flask, Response, g
 from flask_limiter import Limiter, RateLimitExceeded
 
-from connection import Client
 from errors import TooManyRequests
+from otp.redis.client import RedisClient
 from spending import windows  # noqa: F401  Flask-Limiter finds its storage by the name otp://
 from web.refusals import refusal
 
 
-def address_limits(app: Flask, client: Client) -> Limiter:
+def address_limits(app: Flask, redis: RedisClient) -> Limiter:
     """A limiter whose `limit` decorates the views; it counts by `g.address`."""
     limiter = Limiter(
         lambda: str(g.address),
         storage_uri="otp://",
-        storage_options={"client": client},  # type: ignore[dict-item]
+        storage_options={"redis": redis},  # type: ignore[dict-item]
         strategy="moving-window",
     )
     # A limiter that is there already does not hook itself into every request, where it would look, at a price

@@ -11,8 +11,8 @@ from flask import Request, g, request
 from flask.typing import ResponseReturnValue
 from limits.strategies import MovingWindowRateLimiter
 
-from connection import Client
 from errors import InvalidHeader, TooManyRequests, Unauthorized
+from otp.redis.client import RedisClient
 from settings.clients import ClientSettings
 from spending.windows import WindowStorage
 from web.inbound import counted_as, read_address
@@ -23,10 +23,10 @@ View = Callable[..., ResponseReturnValue]
 class Clients:
     """The client apps that have a key. Where no key is set, whoever asks is let in, as a client without a name."""
 
-    def __init__(self, settings: ClientSettings, client: Client) -> None:
+    def __init__(self, settings: ClientSettings, redis: RedisClient) -> None:
         self._digests = [(name, digested(key)) for name, key in settings.named_keys()]
         self._limits = settings.client_limits
-        self._rates = MovingWindowRateLimiter(WindowStorage(client=client))
+        self._rates = MovingWindowRateLimiter(WindowStorage(redis=redis))
 
     def known(self, view: View) -> View:
         """Let only known clients through to `view`; sets `g.client`, and `g.address` where the client gives it.

@@ -21,7 +21,6 @@ import gevent
 from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 
-from connection import Client
 from errors import (
     IdempotencyKeyReused,
     InvalidHeader,
@@ -31,7 +30,9 @@ from errors import (
     RequestInProgress,
     StoreUnavailable,
 )
-from store import milliseconds, redis_answers, replied
+from otp.redis.client import RedisClient
+from otp.redis.replies import members, milliseconds
+from otp.redis.scripts import Script
 from telemetry import record
 from web.inbound import content
 from web.refusals import refusal
@@ -41,19 +42,9 @@ KEPT = 24 * 60 * 60.0
 # What a send may take beside the call to Infobip: some answers of a Redis that is slow, at 1.5 s each.
 MARGIN = 10.0
 
-# The age of the first request is what is gone of its time to live, and `left` what was left of it when it was answered:
-# by the one clock that all replicas share.
-_BEGIN = """
-local first, left = redis.call('HMGET', KEYS[1], 'body', 'answer', 'left'), redis.call('PTTL', KEYS[1])
-if first[1] then return {first[1], first[2] or '', ARGV[3] - left, (first[3] or left) - left} end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'body', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-"""
-_STORE = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return end
-redis.call('HSET', KEYS[1], 'answer', ARGV[2], 'left', redis.call('PTTL', KEYS[1]))
-"""
-_RELEASE = "if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_BEGIN = Script("idempotency_begin")
+_STORE = Script("idempotency_answer")
+_RELEASE = Script("idempotency_release")
 
 _REDIS_FAILED = (StoreUnavailable, PinNotSaved)
 
@@ -76,8 +67,8 @@ class Idempotency:
             the way, and what came of the SMS is unknown for good.
     """
 
-    def __init__(self, client: Client, timeout: float) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, timeout: float) -> None:
+        self._redis = redis
         self._in_flight = milliseconds(timeout + MARGIN)
 
     def once(self, view: View) -> View:
@@ -106,7 +97,7 @@ class Idempotency:
         first = self._eval(_BEGIN, asked.name, asked.owner, asked.body, milliseconds(KEPT))
         if first is None:
             return None
-        body, answer, age, since_answer = replied(first, str, str, int, int)
+        body, answer, age, since_answer = members(first, str, str, int, int)
         if body != asked.body:
             raise IdempotencyKeyReused
         if answer:
@@ -128,13 +119,12 @@ class Idempotency:
         finish(_STORE, asked, _kept(response))
         return response
 
-    def _finish(self, script: str, asked: _Asked, *answer: str) -> None:
+    def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
         with suppress(StoreUnavailable):  # what happened has happened; for this key it is then unknown
             self._eval(script, asked.name, asked.owner, *answer)
 
-    def _eval(self, script: str, name: str, *arguments: str | int) -> Any:
-        with redis_answers():
-            return self._client.eval(script, 1, name, *arguments)
+    def _eval(self, script: Script, name: str, *arguments: str | int) -> Any:
+        return self._redis.run(script([name], *arguments))[0]
 
 
 def _read(key: str) -> _Asked:

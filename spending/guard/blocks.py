@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from connection import Client
+from otp.redis.client import RedisClient
 from spending.guard.scopes import SCRIPTS, key_of
-from store import redis_answers
 
 
 class Block(NamedTuple):
@@ -18,20 +17,16 @@ class Block(NamedTuple):
     until: float
 
 
-def blocks(client: Client) -> Iterator[Block]:
+def blocks(redis: RedisClient) -> Iterator[Block]:
     """Those of this moment, in the order of their names."""
-    with redis_answers():
-        keys = sorted(client.scan_iter(match=key_of("*", "*"), count=1000))
-    for key in keys:
+    for key in sorted(redis.administration().keys(key_of("*", "*"))):
         _, _, kind, which = key.split(":", 3)
         if kind in SCRIPTS:
-            with redis_answers():
-                until, why = client.hmget(key, "until", "why")
+            ((until, why),) = redis.run(("HMGET", key, "until", "why"))
             if until and float(until) > time.time():
                 yield Block(kind, which, str(why), float(until))
 
 
-def lift(client: Client, kind: str, which: str) -> None:
+def lift(redis: RedisClient, kind: str, which: str) -> None:
     """Forget what was sent to the scope and not verified; what was verified is kept."""
-    with redis_answers():
-        client.eval(SCRIPTS[kind].lift, 1, key_of(kind, which))
+    redis.run(SCRIPTS[kind].lift([key_of(kind, which)]))

@@ -5,7 +5,7 @@ import logging
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL
 from channels import member_of
-from connection import Client
+from otp.redis.client import RedisClient
 from settings.guard import GuardSettings
 from spending.admission import Gate
 from spending.background import Background
@@ -13,7 +13,6 @@ from spending.guard.gate import GuardGate
 from spending.guard.pending import Pending
 from spending.guard.scopes import country, scopes
 from spending.sending import Sending
-from store import redis_answers
 
 log = logging.getLogger("otp.guard")
 
@@ -25,14 +24,14 @@ class Guard:
         pin_lifetime: seconds in which a send can be verified.
     """
 
-    def __init__(self, client: Client, settings: GuardSettings, pin_lifetime: float, alerts: Alerts) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, settings: GuardSettings, pin_lifetime: float, alerts: Alerts) -> None:
+        self._redis = redis
         self._alerts = alerts
         self._blocks = settings.fraud_guard == "block"
         self._on = settings.fraud_guard != "off"
-        self._pending = Pending(client, pin_lifetime, settings.guard_known)
+        self._pending = Pending(redis, pin_lifetime, settings.guard_known)
         self._scopes = [
-            GuardGate(client, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
+            GuardGate(redis, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
         ]
         self._background = Background()
 
@@ -54,13 +53,9 @@ class Guard:
         self._background.finish()
 
     def _settle(self, phone: str) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for sending in self._pending.take(phone):
-            for scope in self._scopes:
-                scope.settle(pipe, sending, "verified")
-        if len(pipe):
-            with redis_answers():
-                pipe.execute()
+        sent = self._pending.take(phone)
+        if settled := [one for each in sent for scope in self._scopes for one in scope.settle(each, "verified")]:
+            self._redis.run(*settled)
 
     def _suspects(self, sending: Sending, why: str) -> None:
         self._alerts.count(GUARD_REFUSAL)

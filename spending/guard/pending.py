@@ -7,14 +7,14 @@ otp:verified:+14155552671       that it was verified                  lives 30 d
 import re
 from typing import Any
 
-from connection import Client
-from spending.admission import script
+from otp.redis.client import RedisClient
+from otp.redis.replies import milliseconds
+from otp.redis.scripts import Command, Script
 from spending.sending import Sending
-from store import milliseconds, redis_answers
 
 _WRITTEN = re.compile("[0-9]+[.][0-9]+ .*")  # nobody else should write there, and nonsense is no send
-_ADD = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('PEXPIRE', KEYS[1], ARGV[2])"
-_TAKE = "local sends = redis.call('LRANGE', KEYS[1], 0, -1) redis.call('DEL', KEYS[1]) return sends"
+_ADD = Script("guard_pending_add")
+_TAKE = Script("guard_pending_take")
 
 
 class Pending:
@@ -25,30 +25,24 @@ class Pending:
         known: seconds in which a verified phone counts as known.
     """
 
-    def __init__(self, client: Client, pin_lifetime: float, known: float) -> None:
-        self._client = client
+    def __init__(self, redis: RedisClient, pin_lifetime: float, known: float) -> None:
+        self._redis = redis
         self._pin_lifetime, self._known = milliseconds(pin_lifetime), milliseconds(known)
 
-    def ask(self, pipe: Any, sending: Sending) -> None:
+    def ask(self, sending: Sending) -> list[Command]:
         """Remember."""
-        if sending.phone:
-            script(pipe, _ADD, (_key(sending.phone),), _written(sending), self._pin_lifetime)
+        return [_ADD([_key(sending.phone)], _written(sending), self._pin_lifetime)] if sending.phone else []
 
     def hear(self, replies: list[Any], sending: Sending) -> None:
         """It is never a reason to refuse."""
 
-    def undo(self, pipe: Any, sending: Sending) -> None:
+    def undo(self, sending: Sending) -> list[Command]:
         """Forget."""
-        if sending.phone:
-            pipe.execute_command("LREM", _key(sending.phone), 1, _written(sending))
+        return [("LREM", _key(sending.phone), 1, _written(sending))] if sending.phone else []
 
     def take(self, phone: str) -> list[Sending]:
         """The sends to `phone` that are now verified, once; the phone is known from now on."""
-        pipe = self._client.pipeline(transaction=False)
-        script(pipe, _TAKE, (_key(phone),))
-        pipe.execute_command("SET", known_key(phone), 1, "PX", self._known)
-        with redis_answers():
-            written, _ = pipe.execute()
+        written, _ = self._redis.run(_TAKE([_key(phone)]), ("SET", known_key(phone), 1, "PX", self._known))
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from otp.redis.scripts import Script
 from settings.guard import GuardSettings
 from spending.sending import Sending
 
@@ -20,19 +21,19 @@ from spending.sending import Sending
 class Scripts(NamedTuple):
     """Lua. `judge` says whether there is room, and counts; `outcome` and `lift` change what it counted."""
 
-    judge: str
-    outcome: str
-    lift: str
+    judge: Script
+    outcome: Script
+    lift: Script
 
 
-def _lua(name: str) -> str:
+def _lua(name: str) -> Script:
     """A script without its comments, for it goes out with every send."""
     text = (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
-    return re.sub(r"(?m)^\s*(--.*\n|\n)?", "", text)
+    return Script("", re.sub(r"(?m)^\s*(--.*\n|\n)?", "", text))
 
 
 _BY_TIME = Scripts(_lua("scope"), _lua("scope_outcome"), _lua("scope_lift"))
-_BY_COUNTRY = Scripts(_lua("address"), _lua("address_outcome"), "redis.call('DEL', KEYS[1])")
+_BY_COUNTRY = Scripts(_lua("address"), _lua("address_outcome"), Script("", "redis.call('DEL', KEYS[1])"))
 SCRIPTS = {"country": _BY_TIME, "prefix": _BY_TIME, "address": _BY_COUNTRY}
 
 

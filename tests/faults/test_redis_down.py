@@ -141,7 +141,7 @@ def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sa
         # With one worker: the proxy does not tell the idle connections of another one that the server has gone.
         service = start(sandbox.url, REDIS_URL=url, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
         assert service.send(phone).status_code == 200
-        proxy.fault(die, CONSUME, times=1)
+        proxy.fault(die, CONSUME.sha, times=1)
         assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
         assert sandbox.verifies() == 1
         servers.start(port, *flags)

@@ -1,0 +1,51 @@
+"""What only an operator asks of Redis, by redis-py's own clients. They block: for commands at the terminal alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis, RedisCluster, RedisError, ResponseError
+from redis.exceptions import RedisClusterException
+
+from errors import StoreUnavailable
+
+AT_A_TIME = 1000  # keys that one SCAN looks at
+_SECTIONS = ("memory", "persistence")
+
+
+class CommandRefused(Exception):  # noqa: N818  a fact, as all errors here are named
+    """Redis answers, and does not let this user run the command."""
+
+
+class Administration:
+    """Looks at all the servers behind one client. Every method raises StoreUnavailable where Redis fails."""
+
+    def __init__(self, client: Redis | RedisCluster) -> None:
+        self._client = client
+
+    def keys(self, pattern: str = "*") -> Iterator[str]:
+        """The keys whose name matches, of every primary, in no order."""
+        with _failures():
+            yield from self._client.scan_iter(match=pattern, count=AT_A_TIME)
+
+    def servers(self) -> list[dict[str, Any]]:
+        """Of each primary, what INFO says of its memory and its persistence.
+
+        Raises:
+            CommandRefused: the user of REDIS_URL may not ask for INFO.
+        """
+        with _failures():
+            if isinstance(self._client, Redis):
+                return [{name: value for section in _SECTIONS for name, value in self._client.info(section).items()}]
+            memory, persistence = [self._client.info(section, target_nodes="primaries") for section in _SECTIONS]
+            return [{**memory[node], **persistence[node]} for node in memory]
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as e:
+        raise CommandRefused from e
+    except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
+        raise StoreUnavailable(retry_after=1) from e

@@ -1,0 +1,117 @@
+"""How the service asks Redis: one round trip, one deadline, and one error for all that goes wrong."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from redis import AuthenticationError, RedisError
+from redis.exceptions import AskError, BusyLoadingError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from errors import StoreUnavailable
+from otp.redis.administration import Administration
+from otp.redis.nodes import REPLY, Nodes, Refusals, blocking_client, nodes
+from otp.redis.scripts import Command, in_full
+from telemetry.calls import RedisCall
+
+SURELY = 1.9  # seconds that `run_surely` has: a refusal must be out within 2 s
+PAUSE = 0.05  # seconds before it asks again
+MOST_REFUSALS = 3  # for one command
+
+# Whoever answers so has not run the command: it may be asked again, in full, elsewhere, or over a new connection.
+_NOT_RUN = (
+    NoScriptError,
+    AskError,  # MOVED, too
+    TryAgainError,
+    ReadOnlyError,
+    ClusterDownError,  # MASTERDOWN, too
+    BusyLoadingError,
+    AuthenticationError,
+)
+_FAILURES = (RedisError, OSError, UnicodeError)
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+class RedisClient:
+    """A worker's one way to Redis. Make it in the process that uses it; it connects when it is first used."""
+
+    def __init__(self, nodes: Nodes, url: str) -> None:
+        self._nodes = nodes
+        self._url = url
+
+    def __enter__(self) -> "RedisClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._nodes.close()
+
+    def run(self, *commands: Command) -> list[Any]:
+        """Run the commands in one round trip; returns their replies. In a Cluster, the nodes are asked at once.
+
+        A command that Redis refused without running it (NOSCRIPT, MOVED, READONLY, LOADING ...) is asked once more. One
+        whose reply was lost never is: it may have run.
+
+        Raises:
+            StoreUnavailable: Redis did not answer within 1.3 s, or with an error. What of it ran is unknown.
+        """
+        return self._timed(commands, again=0.0)
+
+    def run_surely(self, *commands: Command) -> list[Any]:
+        """Run commands that do no harm when they run twice: where a reply was lost, they are asked again, for 1.9 s.
+
+        Raises:
+            StoreUnavailable: as `run`.
+        """
+        return self._timed(commands, again=SURELY)
+
+    def administration(self) -> Administration:
+        """The same servers, for what an operator wants to know. For commands at the terminal."""
+        return Administration(blocking_client(self._url))
+
+    def _timed(self, commands: Sequence[Command], again: float) -> list[Any]:
+        try:
+            with RedisCall(UNREACHABLE):
+                return self._run_until(commands, time.monotonic() + again) if again else self._run(commands)
+        except _FAILURES as e:
+            raise StoreUnavailable(retry_after=1) from e
+
+    def _run_until(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        while True:
+            try:
+                return self._run(commands, deadline)
+            except _FAILURES:
+                if time.monotonic() + PAUSE >= deadline:
+                    raise
+            time.sleep(PAUSE)
+
+    def _run(self, commands: Sequence[Command], latest: float = float("inf")) -> list[Any]:
+        deadline = min(latest, time.monotonic() + REPLY)
+        replies = self._nodes.ask(commands, deadline)
+        for _ in range(MOST_REFUSALS):
+            errors = [reply for reply in replies if isinstance(reply, Exception)]
+            if not all(isinstance(error, _NOT_RUN) for error in errors):
+                raise next(error for error in errors if not isinstance(error, _NOT_RUN))
+            if not errors:
+                return replies
+            replies = self._ask_again(commands, replies, deadline)
+        raise errors[0]
+
+    def _ask_again(self, commands: Sequence[Command], replies: list[Any], deadline: float) -> list[Any]:
+        refused = [place for place, reply in enumerate(replies) if isinstance(reply, _NOT_RUN)]
+        refusals: Refusals = [replies[place] for place in refused]
+        if any(isinstance(refusal, TryAgainError) for refusal in refusals):
+            time.sleep(PAUSE)  # the slot's keys are on their way from one node to another
+        again = [_without_sha(commands[place], replies[place]) for place in refused]
+        for place, reply in zip(refused, self._nodes.ask(again, deadline, refusals), strict=True):
+            replies[place] = reply
+        return replies
+
+
+def _without_sha(command: Command, refusal: Exception) -> Command:
+    return in_full(command) if isinstance(refusal, NoScriptError) else command
+
+
+def connect(url: str) -> RedisClient:
+    """Make a client for `url`, which `url.check` lets through. Contacts nobody yet."""
+    return RedisClient(nodes(url), url)

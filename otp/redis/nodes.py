@@ -1,0 +1,216 @@
+"""Which server runs a command, and the connection to it."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from threading import RLock
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import gevent
+from gevent import monkey
+from redis import Connection, ConnectionPool, Redis, RedisCluster, RedisError
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.exceptions import AskError, MovedError, RedisClusterException
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from otp.redis.blocking_connection import BlockingConnection
+from otp.redis.scripts import Command, key_of, pack
+from otp.redis.shared_connection import OPENING, SharedConnection
+from otp.redis.url import credentials, database, hosts, service
+
+REPLY = 1.3  # seconds for a reply: a refusal must be out within 2 s
+ASKED = 0.5  # seconds for a Sentinel or a node to say who is the primary of what
+TABLE_PAUSE = 0.25  # seconds between two looks at the table of a Cluster's slots
+
+# Nothing is retried below us: a repeated HINCRBY or SET NX lies when only the first reply was lost.
+_OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
+# A load balancer forgets a connection that is silent. The kernel keeps it alive, and finds out where it is dead.
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+_TCP = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+
+Refusals = Sequence[Exception | None]
+NodeConnection = SharedConnection | BlockingConnection
+
+_ASKING = pack(("ASKING",))
+
+
+class Nodes(Protocol):
+    """The servers behind one URL."""
+
+    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+        """Send the commands in one round trip; returns their replies, those that are errors too.
+
+        Args:
+            deadline: of `time.monotonic`, for all the replies.
+            refusals: of each command that was refused before, the error; it may say who else is to be asked.
+        """
+
+    def close(self) -> None:
+        """End all connections."""
+
+
+def nodes(url: str) -> Nodes:
+    """The servers of `url`, which `url.check` lets through. Contacts nobody yet."""
+    scheme = urlsplit(url).scheme
+    if scheme == "redis+cluster":
+        return ClusterNodes(url)
+    return OneNode(_sentinel(url) if scheme == "redis+sentinel" else _single(url))
+
+
+class OneNode:
+    """A single server, or the primary that Sentinels know.
+
+    Args:
+        make: makes a connection to it that is not open yet.
+    """
+
+    def __init__(self, make: Callable[[], Connection]) -> None:
+        self._connection = _connection(make)
+
+    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+        """See `Nodes`."""
+        packed = b"".join([pack(command) for command in commands])
+        return self._connection.submit(packed, len(commands), deadline).wait()
+
+    def close(self) -> None:
+        """See `Nodes`."""
+        self._connection.close()
+
+
+class ClusterNodes:
+    """The primaries of a Cluster, each with a connection. redis-py knows which slot is whose."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connections: dict[tuple[str, int], NodeConnection] = {}
+        self._table: RedisCluster | None = None
+        self._is_stale = True
+        self._looked = 0.0
+        self._loading = RLock()
+
+    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+        """See `Nodes`."""
+        refusals = refusals or [None] * len(commands)
+        try:
+            batches = [self._submit(*each, deadline) for each in zip(commands, refusals, strict=True)]
+            return [batch.wait()[-1] for batch in batches]
+        except (RedisError, OSError):
+            self._is_stale = True  # another node may have taken the place of one that is gone
+            raise
+
+    def close(self) -> None:
+        """See `Nodes`."""
+        for connection in self._connections.values():
+            connection.close()
+        if self._table:
+            self._table.close()
+
+    def _submit(self, command: Command, refusal: Exception | None, deadline: float) -> Any:
+        packed, expected = pack(command), 1
+        if isinstance(refusal, MovedError):
+            self._is_stale = True
+        elif isinstance(refusal, AskError):  # the slot is on its way to that node, which wants to hear that we know
+            packed, expected = _ASKING + packed, 2
+        return self._at(*self._address(command, refusal)).submit(packed, expected, deadline)
+
+    def _address(self, command: Command, refusal: Exception | None) -> tuple[str, int]:
+        if isinstance(refusal, AskError):  # MOVED is one, too
+            return str(refusal.host), int(refusal.port)
+        node = self._slots().get_node_from_key(key_of(command))
+        if node is None:
+            raise RedisConnectionError("no node has this slot")
+        return str(node.host), int(node.port)
+
+    def _at(self, host: str, port: int) -> NodeConnection:
+        known = self._connections.get((host, port))
+        if known is None:
+            options = {**_OPTIONS, **_TCP, **_timeouts(), **credentials(self._url)}
+            known = _connection(lambda: Connection(host=host, port=port, retry=_no_retry(), **options))
+            self._connections[host, port] = known
+        return known
+
+    def _slots(self) -> RedisCluster:
+        """The table of the slots. One caller loads it while the others wait, and look at what that one found."""
+        if self._is_stale:
+            with self._loading:
+                if self._is_stale and time.monotonic() - self._looked > TABLE_PAUSE:
+                    self._load()
+        if self._table is None:
+            raise RedisConnectionError("no node of the Cluster answers")
+        return self._table
+
+    def _load(self) -> None:
+        try:
+            with gevent.Timeout(OPENING):
+                if self._table is None:
+                    self._table = _cluster(self._url)
+                else:
+                    self._table.nodes_manager.initialize()
+            self._is_stale = False
+        except RedisClusterException as e:
+            raise RedisConnectionError("no node of the Cluster answers") from e
+        except gevent.Timeout as e:
+            raise RedisTimeoutError("no node of the Cluster answers in time") from e
+        finally:
+            self._looked = time.monotonic()
+
+
+def _connection(make: Callable[[], Connection]) -> NodeConnection:
+    return SharedConnection(make) if _is_patched() else BlockingConnection(make)
+
+
+def _is_patched() -> bool:
+    return bool(monkey.is_module_patched("socket"))
+
+
+def _timeouts() -> dict[str, float | None]:
+    """Of a socket. Where gevent has patched it, the reader waits as long as it takes, and others watch over replies."""
+    return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else REPLY}
+
+
+def _single(url: str) -> Callable[[], Connection]:
+    tcp = {} if urlsplit(url).scheme == "unix" else _TCP
+    pool = ConnectionPool.from_url(url, retry=_no_retry(), **_OPTIONS, **tcp, **_timeouts())
+    return cast(Callable[[], Connection], pool.make_connection)
+
+
+def _sentinel(url: str) -> Callable[[], Connection]:
+    primary = _primary(url, **_TCP, **_timeouts())
+    return cast(Callable[[], Connection], primary.connection_pool.make_connection)
+
+
+def _primary(url: str, **options: Any) -> Redis:
+    asked = {"socket_connect_timeout": ASKED, "socket_timeout": ASKED, "retry": _no_retry(), "protocol": 2}
+    options = {**options, **_OPTIONS, **credentials(url), "db": database(url), "retry": _no_retry()}
+    primary: Redis = Sentinel(hosts(url), sentinel_kwargs=asked).master_for(service(url), **options)
+    return primary
+
+
+def _cluster(url: str) -> RedisCluster:
+    return RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in hosts(url)],
+        retry=_no_retry(),
+        socket_connect_timeout=ASKED,
+        socket_timeout=ASKED,
+        **_OPTIONS,
+        **credentials(url),
+    )
+
+
+def blocking_client(url: str) -> Redis | RedisCluster:
+    """redis-py's own client of the same servers."""
+    if urlsplit(url).scheme == "redis+cluster":
+        return _cluster(url)
+    timeouts = {"socket_connect_timeout": OPENING, "socket_timeout": REPLY}
+    if urlsplit(url).scheme == "redis+sentinel":
+        return _primary(url, **timeouts)
+    return Redis.from_url(url, retry=_no_retry(), **_OPTIONS, **timeouts)
+
+
+def _no_retry() -> Retry:
+    return Retry(NoBackoff(), 0)

@@ -1,0 +1,43 @@
+"""Lua: one file for each decision that must be one step. The head of a file gives its KEYS, its ARGV and its reply."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, cast
+
+from hiredis import pack_command
+
+Command = tuple[str | int | float, ...]  # ("GET", "key")
+
+_FOLDER = Path(__file__).parent
+_COMMENTS = re.compile(r"(?m)^\s*(--.*\n|\n)?")
+_texts: dict[str, str] = {}  # by SHA-1
+
+
+class Script:
+    """The script of the file `name`.lua. Calling it makes the command that runs it."""
+
+    def __init__(self, name: str, text: str = "") -> None:
+        text = text or _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()  # it is Redis' name for the script
+        _texts[self.sha] = text
+
+    def __call__(self, keys: Sequence[str], *arguments: str | float) -> Command:
+        """EVALSHA with these keys, all of one slot, and these arguments."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+
+
+def in_full(command: Command) -> Command:
+    """The EVAL that does what an EVALSHA of ours does, for a Redis that does not have the script (NOSCRIPT)."""
+    return ("EVAL", _texts[str(command[1])], *command[2:])
+
+
+def pack(command: Command) -> bytes:
+    """`command` in RESP, as it goes over the wire."""
+    return cast(bytes, pack_command(cast(Any, command)))  # its annotation says a tuple of one
+
+
+def key_of(command: Command) -> str:
+    """The key that says which node of a Cluster has to run `command`; each command of ours names one."""
+    return str(command[3] if command[0] in ("EVALSHA", "EVAL") else command[1])
