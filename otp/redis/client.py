@@ -11,11 +11,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from errors import StoreUnavailable
 from otp.redis.administration import Administration
-from otp.redis.nodes import REPLY, Nodes, Refusals, blocking_client, nodes
+from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full
 from telemetry.calls import RedisCall
 
-SURELY = 1.9  # seconds that `run_surely` has: a refusal must be out within 2 s
+SURELY = 1.6  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
 MOST_REFUSALS = 3  # for one command
 
@@ -53,12 +53,12 @@ class RedisClient:
         whose reply was lost never is: it may have run.
 
         Raises:
-            StoreUnavailable: Redis did not answer within 1.3 s, or with an error. What of it ran is unknown.
+            StoreUnavailable: Redis was silent for a second, took over 1.5 s, or refused. What ran is unknown.
         """
         return self._timed(commands, again=0.0)
 
     def run_surely(self, *commands: Command) -> list[Any]:
-        """Run commands that do no harm when they run twice: where a reply was lost, they are asked again, for 1.9 s.
+        """Run commands that do no harm when they run twice: where a reply was lost, they are asked again, for 1.6 s.
 
         Raises:
             StoreUnavailable: as `run`.
@@ -86,7 +86,7 @@ class RedisClient:
             time.sleep(PAUSE)
 
     def _run(self, commands: Sequence[Command], latest: float = float("inf")) -> list[Any]:
-        deadline = min(latest, time.monotonic() + REPLY)
+        deadline = min(latest, time.monotonic() + REPLIES)
         replies = self._nodes.ask(commands, deadline)
         for _ in range(MOST_REFUSALS):
             errors = [reply for reply in replies if isinstance(reply, Exception)]

@@ -20,12 +20,11 @@ from redis.sentinel import Sentinel
 
 from otp.redis.blocking_connection import BlockingConnection
 from otp.redis.scripts import Command, key_of, pack
-from otp.redis.shared_connection import OPENING, SharedConnection
+from otp.redis.shared_connection import OPENING, SILENCE, SharedConnection
 from otp.redis.url import credentials, database, hosts, service
 
-REPLY = 1.3  # seconds for a reply: a refusal must be out within 2 s
+REPLIES = 1.5  # seconds for all the replies of a round trip: a refusal must be out within 2 s
 ASKED = 0.5  # seconds for a Sentinel or a node to say who is the primary of what
-TABLE_PAUSE = 0.25  # seconds between two looks at the table of a Cluster's slots
 
 # Nothing is retried below us: a repeated HINCRBY or SET NX lies when only the first reply was lost.
 _OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
@@ -121,9 +120,10 @@ class ClusterNodes:
     def _address(self, command: Command, refusal: Exception | None) -> tuple[str, int]:
         if isinstance(refusal, AskError):  # MOVED is one, too
             return str(refusal.host), int(refusal.port)
-        node = self._slots().get_node_from_key(key_of(command))
-        if node is None:
-            raise RedisConnectionError("no node has this slot")
+        try:
+            node = self._slots().get_node_from_key(key_of(command))
+        except RedisClusterException as e:
+            raise RedisConnectionError("no node has this slot") from e
         return str(node.host), int(node.port)
 
     def _at(self, host: str, port: int) -> NodeConnection:
@@ -135,10 +135,11 @@ class ClusterNodes:
         return known
 
     def _slots(self) -> RedisCluster:
-        """The table of the slots. One caller loads it while the others wait, and look at what that one found."""
+        """The table of the slots. One caller loads it while the others wait, and take what that one found."""
         if self._is_stale:
+            asked = time.monotonic()
             with self._loading:
-                if self._is_stale and time.monotonic() - self._looked > TABLE_PAUSE:
+                if self._is_stale and self._looked < asked:
                     self._load()
         if self._table is None:
             raise RedisConnectionError("no node of the Cluster answers")
@@ -170,18 +171,22 @@ def _is_patched() -> bool:
 
 def _timeouts() -> dict[str, float | None]:
     """Of a socket. Where gevent has patched it, the reader waits as long as it takes, and others watch over replies."""
-    return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else REPLY}
+    return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else SILENCE}
 
 
 def _single(url: str) -> Callable[[], Connection]:
     tcp = {} if urlsplit(url).scheme == "unix" else _TCP
     pool = ConnectionPool.from_url(url, retry=_no_retry(), **_OPTIONS, **tcp, **_timeouts())
-    return cast(Callable[[], Connection], pool.make_connection)
+    return _maker(pool)
 
 
 def _sentinel(url: str) -> Callable[[], Connection]:
-    primary = _primary(url, **_TCP, **_timeouts())
-    return cast(Callable[[], Connection], primary.connection_pool.make_connection)
+    return _maker(_primary(url, **_TCP, **_timeouts()).connection_pool)
+
+
+def _maker(pool: Any) -> Callable[[], Connection]:
+    """Makes connections as `pool` would, which counts each one that it ever made, and refuses the 101st."""
+    return lambda: cast(Connection, pool.connection_class(**pool.connection_kwargs))
 
 
 def _primary(url: str, **options: Any) -> Redis:
@@ -206,7 +211,7 @@ def blocking_client(url: str) -> Redis | RedisCluster:
     """redis-py's own client of the same servers."""
     if urlsplit(url).scheme == "redis+cluster":
         return _cluster(url)
-    timeouts = {"socket_connect_timeout": OPENING, "socket_timeout": REPLY}
+    timeouts = {"socket_connect_timeout": OPENING, "socket_timeout": SILENCE}
     if urlsplit(url).scheme == "redis+sentinel":
         return _primary(url, **timeouts)
     return Redis.from_url(url, retry=_no_retry(), **_OPTIONS, **timeouts)

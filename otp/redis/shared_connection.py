@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 OPENING = 1.0  # seconds to open a connection, its handshake and the search for the primary included
+SILENCE = 1.0  # seconds without a reply, while one is due, after which the connection is given up
 IDLE = 10.0  # seconds without a reply after which the server is asked for a sign of life before anything else
 SIGN_OF_LIFE = 0.3  # seconds for that: load balancers drop idle connections without a word to either side
 LOOK = 0.1  # seconds between two looks for replies that are overdue: one timer for all, where each would cost 25 us
@@ -80,12 +81,14 @@ class _Link:
         self._pending: deque[Batch] = deque()
         self._usable = True
         self.ended = False
-        self.heard = time.monotonic()
+        self.heard = self._asked = time.monotonic()
         self._reader = _spawn(self._read)
 
     def send(self, batches: Iterable[Batch]) -> None:
         """Write them all at once. Where that fails, they fail."""
         sent = [*batches]
+        if not self._pending:
+            self._asked = time.monotonic()
         self._pending.extend(sent)
         try:
             self._connection.send_packed_command([b"".join([batch.packed for batch in sent])], check_health=False)
@@ -104,7 +107,8 @@ class _Link:
 
     def end_if_overdue(self, now: float) -> None:
         """End the connection where a reply is overdue: all that wait behind it would wait as long."""
-        if any(batch.deadline < now for batch in self._pending):
+        is_silent = self._pending and now - max(self.heard, self._asked) > SILENCE
+        if is_silent or any(batch.deadline < now for batch in self._pending):
             self.end(RedisTimeoutError("no reply in time"))
 
     def end(self, error: Exception) -> None:
@@ -236,6 +240,7 @@ class SharedConnection:
         while self._unsent or self._links:
             gevent.sleep(LOOK)
             now = time.monotonic()
+            gevent.sleep(0)  # where it was the worker that was late, the reply is there, and read in this turn
             for link in [*self._links]:
                 link.end_if_overdue(now)
                 if link.ended:

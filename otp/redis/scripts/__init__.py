@@ -19,9 +19,9 @@ class Script:
     """The script of the file `name`.lua. Calling it makes the command that runs it."""
 
     def __init__(self, name: str, text: str = "") -> None:
-        text = text or _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
-        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()  # it is Redis' name for the script
-        _texts[self.sha] = text
+        self.text = text or _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # it is Redis' name for the script
+        _texts[self.sha] = self.text
 
     def __call__(self, keys: Sequence[str], *arguments: str | float) -> Command:
         """EVALSHA with these keys, all of one slot, and these arguments."""
