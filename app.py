@@ -70,7 +70,7 @@ class OtpApi:
         return {"status": "alive"}
 
     def readyz(self) -> dict[str, Any]:
-        """Answer GET /readyz: Redis answers."""
+        """Answer GET /readyz: Redis takes writes."""
         self._store.ping()
         return {"status": "ready", "version": VERSION}
 
