@@ -54,6 +54,11 @@ def nested(depth: int) -> str:
     return f"{base64url_encode(b'[' * depth).decode()}.e30.AA"
 
 
+def deep_head(proof: str, depth: int) -> str:
+    head = f'{{"alg":"EdDSA","kid":"{key_id(KEY)}","x":{"[" * depth}{"]" * depth}}}'
+    return f"{base64url_encode(head.encode()).decode()}.{proof.partition('.')[2]}"
+
+
 PAST: Json = {"iat": int(time.time()) - 600, "exp": int(time.time()) - 1}
 
 
@@ -83,6 +88,7 @@ def bad() -> dict[str, tuple[Any, int, str]]:
         "not ASCII": ("é.é.é", *INVALID),
         "bytes that are no text": ("_w.e30.AA", *INVALID),
         "deep": (nested(11_000), *INVALID),
+        "deep in the head of ours": (deep_head(signed(), 5000), *INVALID),
         "a number": (1, 400, "invalid_request"),
         "a list": ([], 400, "invalid_request"),
         "null": (None, 400, "invalid_request"),

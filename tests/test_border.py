@@ -11,6 +11,7 @@ from tests.parts import Service, refusal
 
 JSON = {"Content-Type": "application/json"}
 
+BOMB = b"[" * 4000 + b"]" * 4000
 BAD_BODIES: dict[str, bytes] = {
     "empty": b"",
     "no json": b"phoneNumber=1",
@@ -28,7 +29,10 @@ BAD_BODIES: dict[str, bytes] = {
     "Infinity": b'{"phoneNumber":"+14155552671","x":-Infinity}',
     "a huge integer": b'{"phoneNumber":"+14155552671","x":' + b"1" * 5000 + b"}",
     "a depth bomb": b"[" * 16000,
-    "a closed depth bomb": b'{"phoneNumber":"+14155552671","x":' + b"[" * 8000 + b"]" * 8000 + b"}",
+    "a closed depth bomb": b'{"phoneNumber":"+14155552671","x":' + BOMB + b"}",
+    "a depth bomb of objects": b'{"phoneNumber":"+14155552671","x":' + b'{"":' * 3000 + b"1" + b"}" * 3001,
+    "a depth bomb behind a string": b'{"phoneNumber":"+14155552671","x":"' + b"]" * 4000 + b'","y":' + BOMB + b"}",
+    "strings that never end": b'\\"' * 8000,
     "utf-16": '{"phoneNumber":"+14155552671"}'.encode("utf-16"),
     "latin-1": b'{"phoneNumber":"+14155552671\xff"}',
     "a byte order mark": b'\xef\xbb\xbf{"phoneNumber":"+14155552671"}',
@@ -100,6 +104,23 @@ def padded(phone: str, size: int) -> bytes:
     """A good body of exactly `size` bytes."""
     head = json.dumps({"phoneNumber": phone})[:-1] + ',"x":"'
     return (head + "a" * (size - len(head) - 2) + '"}').encode()
+
+
+def nested(phone: str, levels: int) -> bytes:
+    """A good body of so many levels, with strings whose brackets are no levels."""
+    start = json.dumps({"phoneNumber": phone, "y": '[{\\"' * 100, "x": 0})[:-2]
+    return (start + "[" * (levels - 1) + "]" * (levels - 1) + "}").encode()
+
+
+@pytest.mark.parametrize(("levels", "status"), [(64, 200), (65, 400), (500, 400)])
+def test_a_body_may_have_64_levels(service: Service, phone: str, levels: int, status: int) -> None:
+    response = service.post("/send-otp", data=nested(phone, levels), headers=JSON)
+    assert response.status_code == status
+    assert status == 200 or refusal(response) == (400, "invalid_request")
+
+
+def test_many_values_beside_each_other_are_not_deep(service: Service, phone: str) -> None:
+    assert service.post("/send-otp", {"phoneNumber": phone, "x": [[]] * 1000}).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["at once", "chunked"])

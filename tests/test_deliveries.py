@@ -234,6 +234,7 @@ def test_the_secret_is_good_in_the_path_and_in_no_log_line(silent: Service, data
         (b'{"results": [NaN]}', 400),
         (b'{"results": ["\\ud800"]}', 400),
         (b'{"results": [' + b"[" * 100_000, 400),
+        (b'{"results": [' + b"[" * 8000 + b"]" * 8000 + b"]}", 400),
         (b"\xff\xfe", 400),
         (b'{"results": []}', 200),
         (b'{"results": [], "more": 1}', 200),

@@ -1,16 +1,16 @@
 """What comes in from outside, hostile until it has passed here: the JSON body and the client's address."""
 
-import json
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flask import Request, g
 from gevent import Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from otp.web.strict_json import parse
 
 MAX_BODY = 16 * 1024
 PATIENCE = 5  # seconds for a whole body; as many as gunicorn gives the head
@@ -31,13 +31,13 @@ def read_body(request: Request, model: type[_B], longest: int = MAX_BODY) -> _B:
     Raises:
         UnsupportedMediaType: not JSON by its Content-Type, or compressed.
         RequestTooLarge: over the limit, whether it says so or comes in chunks.
-        InvalidRequest: not strict JSON (RFC 8259, unique keys), or not what `model` declares.
+        InvalidRequest: not strict JSON (RFC 8259, unique keys, 64 levels), or not what `model` declares.
     """
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType
     try:
-        return model.model_validate(_strict_json(content(request, longest)))
-    except (ValueError, RecursionError, ValidationError) as e:
+        return model.model_validate(parse(content(request, longest)))
+    except ValueError as e:  # pydantic's is one too
         raise InvalidRequest from e
 
 
@@ -60,24 +60,6 @@ def _read(request: Request, longest: int) -> bytes:
     if len(received) > longest:
         raise RequestTooLarge
     return received
-
-
-def _strict_json(text: bytes) -> Any:
-    members = json.loads(text.decode(), object_pairs_hook=_unique_members, parse_constant=_no_constant)
-    if b"\\u" in text:
-        json.dumps(members, ensure_ascii=False).encode()  # fails where an escape is half a character
-    return members
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate keys")
-    return members
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def client_address(request: Request, trusted_proxies: int) -> str:
