@@ -1,8 +1,6 @@
 """HTTP: the application and its routes."""
 
 import math
-import re
-from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -11,7 +9,9 @@ import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
 from otp.service import Sent
-from telemetry.canonical import observe
+from otp.web.application import Application
+from otp.web.border import Border
+from telemetry.canonical import Observer
 from version import VERSION
 from web import refusals
 from web.address_limits import address_limits
@@ -20,12 +20,10 @@ from web.cors import allow_origins
 from web.deliveries import DeliveryApi
 from web.docs import add_docs
 from web.idempotency import Idempotency
-from web.inbound import client_address, read_body
+from web.inbound import read_body
 from web.proofs import ProofApi
 from web.sendings import Caller, ResendOtp, Sendings, SendOtp, VerifyOtp
 from web.verifications import VerificationApi
-
-REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
 
 class OtpApi:
@@ -99,11 +97,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     api = OtpApi(parts, settings, proofs)
     clients = Clients(settings, parts.redis)
 
-    app = Flask(__name__, static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.before_request(partial(_identify, settings.trusted_proxies))
-    observe(app, settings)
-    app.after_request(_finish)
+    app = Application(__name__)
+    app.wsgi_app = Border(app.wsgi_app, Observer(settings), settings.trusted_proxies)  # type: ignore[method-assign]
     _add_routes(app, api, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
@@ -143,19 +138,3 @@ def _add_tracking_routes(app: Flask, clients: Clients, parts: Parts, settings: S
         take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value()).take
         for rule in ("/infobip/delivery-reports", "/infobip/delivery-reports/<secret>"):
             app.add_url_rule(rule, view_func=take, methods=["POST"])
-
-
-def _identify(trusted_proxies: int) -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else refusals.new_request_id()
-    g.address = client_address(request, trusted_proxies)
-    g.client = ""
-
-
-def _finish(response: Response) -> Response:
-    response.headers.add("X-Request-ID", g.request_id)
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.add("X-Content-Type-Options", "nosniff")
-    if response.calculate_content_length() == 0:  # OPTIONS: what is empty is no HTML
-        response.headers.pop("Content-Type", None)
-    return response

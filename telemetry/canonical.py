@@ -3,31 +3,26 @@
 import atexit
 import logging
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
-from flask import Flask, Response, g, request
+from werkzeug.datastructures import EnvironHeaders
 
 from config import Settings
 from spending.prices import MILLION
-from telemetry import logs, metrics, record, tracing
+from telemetry import logs, metrics, tracing
 from telemetry.masking import Mask, Masked
 from telemetry.metrics import Tally
 from telemetry.outcomes import PAID, SENDS, outcome
 from telemetry.record import Record
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 log = logging.getLogger("otp.request")
 
 A_MOMENT = 0.1  # seconds; what a killed worker has not told is lost
 OTHER = "other"  # every path that is no route of ours
-
-
-def observe(app: Flask, settings: Settings) -> None:
-    """Have each request of `app` told at its end. Register it behind what sets `g.request_id`."""
-    observer = _Observer(settings)
-    app.before_request(observer.begin)
-    app.after_request(observer.end)
-    app.teardown_request(observer.leave)
 
 
 def unreadable(request_id: str, status: int, code: str) -> None:
@@ -42,12 +37,11 @@ class _Ended(NamedTuple):
     record: Record
     route: str
     status: int
-    client: str
     taken: float
     at: float
 
 
-class _Observer:
+class Observer:
     """Tells of what has ended a moment later, many at a time: between two requests, it costs several times as much."""
 
     def __init__(self, settings: Settings) -> None:
@@ -62,29 +56,27 @@ class _Observer:
             if amount:
                 metrics.BUDGET.labels(period, self._prices.currency).set(amount / MILLION)
 
-    def begin(self) -> None:
-        g.record = record.begin(g.request_id)
+    def begin(self, known: Record, environ: "WSGIEnvironment") -> None:
+        """A request begins."""
         if tracing.on():
-            name = f"{request.method} {request.url_rule.rule}" if request.url_rule else OTHER  # no word of the caller's
-            g.record.span = tracing.start_request(name, request.headers)
+            known.span = tracing.start_request(environ["REQUEST_METHOD"], EnvironHeaders(environ))
         self._in_flight += 1
         self._soon()
 
-    def end(self, response: Response) -> Response:
-        known: Record = g.record
-        route, status = request.url_rule.rule if request.url_rule else OTHER, response.status_code
-        taken = time.perf_counter() - known.started
-        self._ended.append(_Ended(known, route, status, g.client, taken, time.time()))
+    def end(self, known: Record, environ: "WSGIEnvironment", status: int) -> None:
+        """It has its answer."""
+        rule = environ["werkzeug.request"].url_rule
+        route = rule.rule if rule else OTHER
+        self._ended.append(_Ended(known, route, status, time.perf_counter() - known.started, time.time()))
         if known.span:
+            name = f"{environ['REQUEST_METHOD']} {route}" if rule else OTHER  # no word of the caller's
             spoken = {"http.route": route, "http.response.status_code": status, "otp.outcome": outcome(known, route)}
-            tracing.end(known.span, known.code if status >= 500 else "", spoken)
-        return response
+            tracing.end(known.span, known.code if status >= 500 else "", spoken, name)
 
-    def leave(self, _: BaseException | None) -> None:
-        if g.pop("record", None):
-            self._in_flight -= 1
-            self._soon()
-            record.end()
+    def leave(self) -> None:
+        """It is over, with an answer or without one."""
+        self._in_flight -= 1
+        self._soon()
 
     def tell(self) -> None:
         """Tell of all that has ended until now."""
@@ -140,7 +132,7 @@ def _facts(level: int, ended: _Ended, to: Masked, became: str) -> dict[str, Any]
         "duration_ms": _milliseconds(ended.taken),
         "provider_ms": _milliseconds(sum(taken for _, taken in known.provider)) if known.provider else None,
         "redis_ms": _milliseconds(sum(known.redis)),
-        "client": ended.client or None,
+        "client": known.client or None,
         "channel": known.channel or None,
         "country": to.country,
         to.kind: to.shown,

@@ -10,11 +10,17 @@ from errors import OtpError
 class Record:
     """One request. Greenlets that run for no request, and commands, get one that nobody reads."""
 
-    __slots__ = ("channel", "code", "error", "provider", "redis", "replayed", "request_id", "span", "started", "to")
+    __slots__ = (
+        "address", "channel", "client", "code", "content", "error", "provider", "redis", "replayed",
+        "request_id", "span", "started", "to",
+    )  # fmt: skip
 
     def __init__(self, request_id: str = "") -> None:
         self.request_id = request_id
         self.started = time.perf_counter()
+        self.address = ""  # whom an address limit counts
+        self.client = ""  # the name of the client app, once its key is known to be right
+        self.content: bytes | None = None  # the body, once it was read
         self.to = ""  # a phone (E.164) or e-mail address, once it is known to be one; never leaves but masked
         self.channel = ""
         self.provider: list[tuple[str, float]] = []  # what Infobip was asked for, and the seconds it took

@@ -66,7 +66,7 @@ def on() -> bool:
 
 
 def start_request(name: str, headers: Headers) -> "Span | None":
-    """The span of a request, which continues the trace that its headers name."""
+    """The span of a request, which continues the trace that its headers name. Its route is known only when it ends."""
     if _tracer is None:
         return None
     from opentelemetry import propagate, trace  # noqa: PLC0415
@@ -84,10 +84,12 @@ def start(name: str, attributes: Mapping[str, str]) -> "Span | None":
     return _tracer.start_span(name, trace.set_span_in_context(parent), trace.SpanKind.CLIENT, attributes)
 
 
-def end(span: "Span | None", failed: str = "", attributes: Mapping[str, Any] | None = None) -> None:
-    """End `span`; `failed` is a word for how it went wrong."""
+def end(span: "Span | None", failed: str = "", attributes: Mapping[str, Any] | None = None, name: str = "") -> None:
+    """End `span`; `failed` is a word for how it went wrong. A `name` takes the place of the one that it began with."""
     if span is None:
         return
+    if name:
+        span.update_name(name)
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
     span.set_attributes({**(attributes or {}), **({"error.type": failed} if failed else {})})

@@ -137,7 +137,7 @@ def test_unknown_members_are_ignored(service: Service, phone: str) -> None:
     assert service.post("/send-otp", {"phoneNumber": phone, "campaign": "x"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nope", "/send-otp/", "/../etc/passwd", "/%00"])
+@pytest.mark.parametrize("path", ["/nope", "/send-otp/", "/../etc/passwd", "/%00", "/docs//page.js", "/proofs//redeem"])
 def test_an_unknown_path(service: Service, path: str) -> None:
     assert refusal(requests.post(service.url + path, json={}, timeout=5)) == (404, "not_found")
 

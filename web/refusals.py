@@ -3,14 +3,15 @@
 import json
 import logging
 import math
-import random
 import traceback
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 import errors
+from otp.web.application import JsonResponse
+from otp.web.border import new_request_id
 from telemetry import canonical, record
 
 log = logging.getLogger("otp")
@@ -57,11 +58,6 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _bug)
 
 
-def new_request_id() -> str:
-    """32 hex digits; not a secret."""
-    return f"{random.getrandbits(128):032x}"
-
-
 def refusal(error: errors.OtpError) -> Response:
     """The JSON answer to `error`."""
     record.current().error = error
@@ -99,6 +95,4 @@ def _bug(error: Exception) -> Response:
 
 def _json(code: str, sentence: str, status: int) -> Response:
     record.current().code = code
-    response: Response = jsonify(error=sentence, code=code)
-    response.status_code = status
-    return response
+    return JsonResponse({"error": sentence, "code": code}, status)

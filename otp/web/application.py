@@ -1,0 +1,87 @@
+"""Flask, without what this service has none of: sessions, hosts, redirects, coroutines, static files.
+
+Each of these costs every request something, used or not: together as much again as the routes and views.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Request, Response
+from flask.json.provider import DefaultJSONProvider
+from flask.sessions import NullSession, SessionInterface
+from flask.typing import ResponseReturnValue
+from werkzeug.routing import MapAdapter
+
+from telemetry import record
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_NO_SESSION = NullSession()
+
+
+class JsonResponse(Response):
+    """`members` as JSON, ready for the wire."""
+
+    def __init__(self, members: Any, status: int = 200) -> None:
+        super().__init__(f"{_encode(members)}\n", status, mimetype="application/json")
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer; its length is a header already, and there is nothing to close behind it."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else (self.get_data(),)
+
+
+class Application(Flask):
+    """The service's Flask. Its `g` is the record of the request that runs."""
+
+    app_ctx_globals_class = staticmethod(record.current)  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, static_folder=None)
+        self.json = _Json(self)
+        self.session_interface = _NoSessions()
+        self.url_map.merge_slashes = False  # what it merges it redirects, and that is no JSON
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Match the path alone, whatever host is asked for."""
+        if request is None:
+            return None
+        return MapAdapter(self.url_map, "localhost", "/", "", "http", request.path, request.method)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask looks at each call whether `func` is a coroutine."""
+        return func
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Run the hooks, if there are any."""
+        return super().preprocess_request() if self.before_request_funcs else None
+
+    def process_response(self, response: Response) -> Response:
+        """Run the hooks of the application; it has no blueprints."""
+        for finish in reversed(self.after_request_funcs.get(None, ())):
+            response = finish(response)
+        return response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Run the hooks, if there are any."""
+        if self.teardown_request_funcs:
+            super().do_teardown_request(exc)
+
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Run the hooks, if there are any."""
+        if self.teardown_appcontext_funcs:
+            super().do_teardown_appcontext(exc)
+
+
+class _NoSessions(SessionInterface):
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return _NO_SESSION
+
+
+class _Json(DefaultJSONProvider):
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """What a view returns is encoded once."""
+        return JsonResponse(args[0] if args else kwargs)

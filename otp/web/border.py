@@ -1,0 +1,72 @@
+"""The outermost layer of the application: what every request and every answer has."""
+
+import random
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from telemetry import record
+from web.inbound import client_address
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from telemetry.canonical import Observer
+
+_REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
+_EMPTY = ("Content-Length", "0")
+
+Headers = list[tuple[str, str]]
+
+
+class Border:
+    """Gives a request its id and its record, and an answer the headers that all answers have.
+
+    One layer of WSGI, where six hooks of Flask cost four times as much.
+
+    Args:
+        application: what answers.
+        observer: hears of each request.
+        trusted_proxies: see `client_address`.
+    """
+
+    def __init__(self, application: "WSGIApplication", observer: "Observer", trusted_proxies: int) -> None:
+        self._application = application
+        self._observer = observer
+        self._trusted_proxies = trusted_proxies
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer the request of `environ`."""
+        known = record.begin(_request_id(environ))
+        known.address = client_address(environ, self._trusted_proxies)
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            self._observer.end(known, environ, int(status[:3]))
+            return start_response(status, _completed(headers, known.request_id), exc_info)
+
+        self._observer.begin(known, environ)
+        try:
+            return self._application(environ, start)
+        finally:
+            self._observer.leave()
+            record.end()
+
+
+def new_request_id() -> str:
+    """32 hex digits; not a secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def _request_id(environ: "WSGIEnvironment") -> str:
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def _completed(headers: Headers, request_id: str) -> Headers:
+    if _EMPTY in headers:  # OPTIONS: what is empty is no HTML
+        headers = [each for each in headers if each[0] != "Content-Type"]
+    headers.append(("X-Request-ID", request_id))
+    if not any(name == "Cache-Control" for name, _ in headers):
+        headers.append(("Cache-Control", "no-store"))
+    headers.append(("X-Content-Type-Options", "nosniff"))
+    return headers
