@@ -50,7 +50,7 @@ class OtpApi:
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
-        to = self._sendings.read_recipient(body)
+        to = self._sendings.read_recipient(body).address
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
         if self._needs_verification_id and body.verification_id is None:

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable
+from otp.recipients import Recipient
 
 # libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
 # accepted here cannot be a second spelling that slips past a limit.
@@ -37,15 +37,15 @@ class PhoneBook:
     default_region: str | None = None
     allowed_countries: frozenset[str] = frozenset()
 
-    def read(self, raw: str) -> str:
-        """Return `raw` as E.164.
+    def read(self, raw: str) -> Recipient:
+        """Whose number `raw` is.
 
         Raises:
             InvalidPhoneNumber: it is not a valid number.
         """
-        return _e164(self._parse(raw)[0])
+        return _recipient(self._parse(raw)[0])
 
-    def read_sendable(self, raw: str, *, by_call: bool = False) -> str:
+    def read_sendable(self, raw: str, *, by_call: bool = False) -> Recipient:
         """Like `read`, for a number that is about to get an SMS, or a call.
 
         Raises:
@@ -55,11 +55,12 @@ class PhoneBook:
         number, kind = self._parse(raw)
         if kind in REFUSED_TYPES:
             raise PhoneNumberNotAllowed
-        if self.allowed_countries and phonenumbers.region_code_for_number(number) not in self.allowed_countries:
+        recipient = _recipient(number)
+        if self.allowed_countries and recipient.region not in self.allowed_countries:
             raise PhoneNumberNotAllowed
         if by_call and not phonenumbers.can_be_internationally_dialled(number):
             raise PhoneNumberNotCallable
-        return _e164(number)
+        return recipient
 
     def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:
         if not _WRITTEN.fullmatch(raw):
@@ -74,10 +75,9 @@ class PhoneBook:
         return number, kind
 
 
-@lru_cache(maxsize=4096)  # a request asks more than once
 def region_of(phone: str) -> str:
-    """The ISO 3166 region of `phone` (E.164), also where several share a calling code; "" if it has none."""
-    return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
+    """The region of `phone` (E.164), for who has not read it: to parse it again costs as much as to read it."""
+    return _recipient(phonenumbers.parse(phone)).region
 
 
 def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:
@@ -89,5 +89,6 @@ def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:
     return "+" not in raw or digits.endswith(phonenumbers.national_significant_number(number))
 
 
-def _e164(number: phonenumbers.PhoneNumber) -> str:
-    return str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:
+    address = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    return Recipient("phone", address, phonenumbers.region_code_for_number(number) or "")

@@ -16,13 +16,15 @@ class Sending:
     its network), "" if unknown.
 
     `client` is the name of the client app; "" for one without a key. `again` says how often its PIN was sent before.
-    `template` is Infobip's, and `placeholders` what fills it beside the PIN. `at` is in Unix seconds: what is undone
-    later is taken from the day, and the minute, that it was counted in.
+    `known_region` is that of the phone; None where nobody knows it yet. `template` is Infobip's, and `placeholders`
+    what fills it beside the PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
+    that it was counted in.
     """
 
     to: str
     address: str = ""
     client: str = field(default="", kw_only=True)
+    known_region: str | None = field(default=None, kw_only=True)
     channel: Channel = field(default=SMS, kw_only=True)
     template: str = field(default="", kw_only=True)
     placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
@@ -43,4 +45,6 @@ class Sending:
     @cached_property
     def region(self) -> str:
         """The phone's ISO 3166 region; "" if it has none."""
+        if self.known_region is not None:
+            return self.known_region
         return region_of(self.phone) if self.phone else ""

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-from phone import region_of
+from otp.recipients import Recipient
 
 _OF_THIS_START = secrets.token_bytes(32)  # drawn before gunicorn forks: all workers have the same
 FINGERPRINT = 16  # hex digits
@@ -24,29 +24,32 @@ class Masked(NamedTuple):
     country: str | None = None
 
 
+_NOBODY = Masked()
+
+
 class Mask:
     """Masks recipients with `salt`; an empty one stands for a random one of this start."""
 
     def __init__(self, salt: str) -> None:
         self._salt = salt.encode() or _OF_THIS_START
 
-    def of(self, to: str) -> Masked:
-        """Mask a phone (E.164) or an e-mail address; an empty one is none."""
-        if not to:
-            return Masked()
-        local, _, domain = to.rpartition("@")
-        if local:
-            return Masked("email", f"***@{domain}", self.fingerprint(to.lower()), "none")
-        return Masked("phone", f"+{_calling_code(to)}***{to[-2:]}", self.fingerprint(to), country(to))
+    def of(self, to: Recipient | None) -> Masked:
+        """Mask a recipient; None is none."""
+        if to is None:
+            return _NOBODY
+        if to.kind == "email":
+            return Masked("email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), "none")
+        shown = f"+{_calling_code(to.address)}***{to.address[-2:]}"
+        return Masked("phone", shown, self.fingerprint(to.address), country(to.region))
 
     def fingerprint(self, to: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
         return hmac.digest(self._salt, to.encode(), "sha256").hex()[:FINGERPRINT]
 
 
-def country(to: str) -> str:
-    """The ISO 3166 region of a phone (E.164), for a label; "none" for what is of no country."""
-    return region_of(to) or "none"
+def country(region: str) -> str:
+    """An ISO 3166 region, for a label; "none" for what is of no country."""
+    return region or "none"
 
 
 def _calling_code(phone: str) -> str:

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from errors import OtpError
+from otp.recipients import Recipient
 
 
 class Record:
@@ -21,7 +22,7 @@ class Record:
         self.address = ""  # whom an address limit counts
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read
-        self.to = ""  # a phone (E.164) or e-mail address, once it is known to be one; never leaves but masked
+        self.to: Recipient | None = None  # once it is known; never leaves but masked
         self.channel = ""
         self.provider: list[tuple[str, float]] = []  # what Infobip was asked for, and the seconds it took
         self.redis: list[float] = []  # seconds, of each round trip
@@ -30,7 +31,7 @@ class Record:
         self.replayed = False  # whether the answer is that of an earlier request
         self.span: Any = None  # of OpenTelemetry, where it is on
 
-    def about(self, to: str, channel: str = "") -> None:
+    def about(self, to: Recipient, channel: str = "") -> None:
         """It is about this recipient, who is to be reached over that channel."""
         self.to, self.channel = to, channel
 

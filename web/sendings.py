@@ -7,6 +7,7 @@ from channels import CHANNELS, USUAL, Channel, Member
 from config import Settings
 from email_address import read_email
 from languages import Templates
+from otp.recipients import Recipient
 from phone import PhoneBook
 from spending.sending import Sending
 from telemetry import record
@@ -80,13 +81,14 @@ class Sendings:
         """
         channel = self._channel(body)
         if body.email is not None:
-            to = read_email(body.email)
+            to = Recipient("email", read_email(body.email))
         else:
             to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
         return Sending(
-            to,
+            to.address,
             caller.address,
+            known_region=to.region,
             client=caller.client,
             channel=channel,
             template=self._template(body, channel, caller),
@@ -99,10 +101,12 @@ class Sendings:
         of_language = self._of_languages.of(channel.name, locale, caller.accept_language)
         return of_language or self._templates[channel.name]
 
-    def read_recipient(self, body: VerifyOtp) -> str:
-        """Whom it is about: a phone (E.164) or an e-mail address."""
-        by_email = body.member == "email"
-        to = read_email(body.email or "") if by_email else self._phones.read(body.phone_number or "")
+    def read_recipient(self, body: VerifyOtp) -> Recipient:
+        """Whom it is about."""
+        if body.member == "email":
+            to = Recipient("email", read_email(body.email or ""))
+        else:
+            to = self._phones.read(body.phone_number or "")
         record.current().about(to)
         return to
 
