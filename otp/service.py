@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient, SentPin
     from spending.admission import Admission
@@ -86,7 +86,7 @@ class OtpService:
         """
         if self._rules.send_again == "same" and (pin := self._store.pending(sending.to, self._rules.max_attempts)):
             return self._send_again(sending, pin, secrets.token_urlsafe(16))
-        with self._admitted(sending):
+        with _Admitted(self._admission, sending):
             started = time.monotonic()
             sent = self._infobip.send_pin(sending)
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
@@ -108,7 +108,7 @@ class OtpService:
     def _send_again(self, sending: Sending, pin: PendingPin, verification_id: str | None = None) -> Sent:
         sending, started = replace(sending, again=pin.again + 1), time.monotonic()
         noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
-        with self._admitted(sending):
+        with _Admitted(self._admission, sending):
             # Before it goes out: what cannot be counted is not sent.
             if not self._store.count_resend(sending.to, pin.pin_id, verification_id, noted):
                 raise InvalidOtp(reason="no_pin")
@@ -116,17 +116,6 @@ class OtpService:
         self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
         return Sent(left, self._rules.wait(sending.again), verification_id)
-
-    @contextmanager
-    def _admitted(self, sending: Sending) -> Iterator[None]:
-        """Pass the gates, and back through them where it is certain that nothing went out."""
-        self._admission.enter(sending)
-        try:
-            yield
-        except OtpError as e:
-            if e.nothing_done:
-                self._admission.leave(sending)
-            raise
 
     def _save(self, sending: Sending, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
@@ -170,3 +159,20 @@ class OtpService:
             if e.nothing_done:
                 self._store.refund_attempt(to, pin_id)
             raise
+
+
+class _Admitted:
+    """Passes the gates, and goes back through them where it is certain that nothing went out."""
+
+    __slots__ = ("_admission", "_sending")
+
+    def __init__(self, admission: Admission, sending: Sending) -> None:
+        self._admission = admission
+        self._sending = sending
+
+    def __enter__(self) -> None:
+        self._admission.enter(self._sending)
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, OtpError) and error.nothing_done:
+            self._admission.leave(self._sending)
