@@ -12,6 +12,7 @@ from otp.recipients import Recipient
 # libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
 # accepted here cannot be a second spelling that slips past a limit.
 _WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
+_NO_DIGIT = re.compile("[^0-9]+")
 
 REFUSED_TYPES = frozenset(
     {
@@ -85,8 +86,9 @@ def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:
 
     A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one.
     """
-    digits = re.sub("[^0-9]", "", raw)
-    return "+" not in raw or digits.endswith(phonenumbers.national_significant_number(number))
+    if "+" not in raw:
+        return True
+    return _NO_DIGIT.sub("", raw).endswith(phonenumbers.national_significant_number(number))
 
 
 def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:

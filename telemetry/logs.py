@@ -99,7 +99,8 @@ def _at(seconds: float) -> str:
 
 
 def _json() -> Processor:
-    return structlog.processors.JSONRenderer(serializer=json.dumps, default=str)
+    encode = json.JSONEncoder(default=str).encode  # json.dumps would make an encoder for each line
+    return lambda _, __, event: encode(event)
 
 
 def _console() -> Processor:

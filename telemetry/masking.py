@@ -9,6 +9,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from otp.recipients import Recipient
 
 _OF_THIS_START = secrets.token_bytes(32)  # drawn before gunicorn forks: all workers have the same
+_CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))  # none is the beginning of another
 FINGERPRINT = 16  # hex digits
 
 
@@ -53,5 +54,4 @@ def country(region: str) -> str:
 
 
 def _calling_code(phone: str) -> str:
-    codes = (phone[1 : 1 + length] for length in (1, 2, 3))  # no code is the beginning of another
-    return next((code for code in codes if int(code) in COUNTRY_CODE_TO_REGION_CODE), "")
+    return next((phone[1:end] for end in (2, 3, 4) if phone[1:end] in _CALLING_CODES), "")

@@ -53,6 +53,7 @@ def begin(request_id: str) -> Record:
 
 def end() -> None:
     """It is over: what its greenlet does from here on, for another request of the connection, is not its work."""
+    current().content = None  # the record lives until it is told, and needs no body for that
     _current.set(None)
 
 

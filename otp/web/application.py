@@ -26,7 +26,7 @@ class JsonResponse(Response):
     """`members` as JSON, ready for the wire."""
 
     def __init__(self, members: Any, status: int = 200) -> None:
-        super().__init__(f"{_encode(members)}\n", status, mimetype="application/json")
+        super().__init__(f"{_encode(members)}\n".encode(), status, content_type="application/json")
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer; its length is a header already, and there is nothing to close behind it."""
