@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 import errors
 from assembly import Parts, assemble
@@ -11,6 +11,7 @@ from config import Settings, load_settings
 from otp.service import Sent
 from otp.web.application import Application
 from otp.web.border import Border
+from telemetry import record
 from telemetry.canonical import Observer
 from version import VERSION
 from web import refusals
@@ -74,7 +75,8 @@ class OtpApi:
 
 
 def _caller() -> Caller:
-    return Caller(g.address, g.client, request.headers.get("Accept-Language"))
+    known = record.current()
+    return Caller(known.address, known.client, request.environ.get("HTTP_ACCEPT_LANGUAGE"))
 
 
 def _sent(message: str, sent: Sent) -> dict[str, Any]:

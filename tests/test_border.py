@@ -142,6 +142,32 @@ def test_an_unknown_path(service: Service, path: str) -> None:
     assert refusal(requests.post(service.url + path, json={}, timeout=5)) == (404, "not_found")
 
 
+def test_a_head_has_the_length_of_the_body_that_a_get_has(service: Service) -> None:
+    get, head = (requests.request(method, f"{service.url}/healthz", timeout=5) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(get.content)))
+
+
+def test_what_is_empty_has_no_type(service: Service) -> None:
+    response = requests.options(f"{service.url}/send-otp", timeout=5)
+    assert (response.status_code, response.content) == (200, b"")
+    assert "Content-Type" not in response.headers
+    assert {*response.headers["Allow"].split(", ")} == {"POST", "OPTIONS"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nope", "/docs/page.js"])
+def test_what_every_answer_has(service: Service, path: str) -> None:
+    given = {"X-Request-ID": "as-it-was-asked"}
+    headers = requests.get(f"{service.url}{path}", headers=given, timeout=5).headers
+    assert headers["X-Request-ID"] == "as-it-was-asked"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == ("no-cache" if "docs" in path else "no-store")
+
+
+def test_the_host_decides_nothing(service: Service) -> None:
+    for host in ("otp.example.com", "a..b", "x" * 80):
+        assert requests.get(f"{service.url}/healthz", headers={"Host": host}, timeout=5).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_a_wrong_method_names_the_right_one(service: Service, method: str) -> None:
     response = requests.request(method, f"{service.url}/send-otp", timeout=5)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import flask
 import pytest
 import redis
 import requests
@@ -19,6 +20,7 @@ from config import load_settings
 from tests import upstream as up
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.upstream import PIN_ID, Upstream
+from web.inbound import content
 from web.refusals import STATUS
 
 Start = Callable[..., Service]
@@ -95,6 +97,20 @@ def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.Lo
     (logged,) = [record.__dict__ for record in caplog.records if record.message == "bug"]
     assert (logged["error"], logged["at"].startswith(__file__)) == ("RuntimeError", True)
     assert "918273" not in str([record.__dict__ for record in caplog.records])
+
+
+def test_a_body_that_ends_before_its_length_is_refused() -> None:
+    """Also where the server has all of it that will come."""
+    given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
+    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    body = b"{}"
+    app.add_url_rule("/body", view_func=lambda: {"length": len(content(flask.request))}, methods=["POST"])
+    asked = app.test_client().post
+    whole, cut = (
+        asked("/body", data=body, environ_overrides={"CONTENT_LENGTH": str(len(body) + more)}) for more in (0, 1)
+    )
+    assert (whole.status_code, whole.get_json()) == (200, {"length": len(body)})
+    assert (cut.status_code, cut.get_json()["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL])
