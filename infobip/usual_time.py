@@ -2,8 +2,6 @@
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import gevent
 
@@ -23,16 +21,32 @@ class UsualTime:
         self._longest = longest
         self._average: float | None = None
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Count what happens inside as a call, if it was answered."""
-        started = time.monotonic()
-        yield
-        taken = time.monotonic() - started
-        self._average = taken if self._average is None else self._average + NEWEST * (taken - self._average)
+    def measured(self) -> "_Measured":
+        """Count what happens inside (`with`) as a call, if it was answered."""
+        return _Measured(self)
+
+    def add(self, seconds: float) -> None:
+        """A call was answered after so many."""
+        self._average = seconds if self._average is None else self._average + NEWEST * (seconds - self._average)
 
     def pause(self) -> None:
         """Wait as long as a call usually takes, more or less."""
         if self._longest:
             usual = START if self._average is None else self._average
             gevent.sleep(min(usual * random.uniform(1 - JITTER, 1 + JITTER), self._longest))
+
+
+class _Measured:
+    """One call. Not a generator: there is one in every verify."""
+
+    __slots__ = ("_started", "_usual_time")
+
+    def __init__(self, usual_time: UsualTime) -> None:
+        self._usual_time = usual_time
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._usual_time.add(time.monotonic() - self._started)

@@ -2,15 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from errors import OtpError
 from telemetry import metrics, outcomes, tracing
 from telemetry.record import current, running
 
 log = logging.getLogger("otp.redis")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class Connectivity:
@@ -74,17 +78,37 @@ class RedisCall:
             tracing.end(self._span, kind.__name__ if kind else "")
 
 
-@contextmanager
-def provider_call(operation: str) -> Iterator[None]:
-    """A call to Infobip, from the request to what its answer means."""
-    started, failed = time.perf_counter(), ""
-    span = tracing.start(f"infobip {operation}", {"otp.operation": operation}) if tracing.on() else None
-    try:
-        yield
-    except OtpError as e:
-        failed = outcomes.failure(e)
-        metrics.PROVIDER_ERRORS.labels(operation, failed).inc()
-        raise
-    finally:
-        current().provider.append((operation, time.perf_counter() - started))
-        tracing.end(span, failed)
+def provider_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Marks a function as a call to Infobip, from the request to what its answer means."""
+
+    def decorate(call: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(call)
+        def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with _ProviderCall(operation):
+                return call(*args, **kwargs)
+
+        return timed
+
+    return decorate
+
+
+class _ProviderCall:
+    """Infobip was asked for this `operation`. Not a generator, as `RedisCall` is none."""
+
+    __slots__ = ("_operation", "_span", "_started")
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        operation = self._operation
+        self._span = tracing.start(f"infobip {operation}", {"otp.operation": operation}) if tracing.on() else None
+        self._started = time.perf_counter()
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        current().provider.append((self._operation, time.perf_counter() - self._started))
+        failed = ""
+        if isinstance(error, OtpError):
+            failed = outcomes.failure(error)
+            metrics.PROVIDER_ERRORS.labels(self._operation, failed).inc()
+        tracing.end(self._span, failed)
