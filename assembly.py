@@ -89,7 +89,7 @@ def _proofs(settings: Settings) -> Proofs | None:
 
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
     return InfobipClient(
-        _transport(settings, CONCURRENCY),
+        _transport(settings, 2 * CONCURRENCY),
         settings.infobip_2fa_app_id,
         throttle_pause=settings.waits[0],
         concurrency=CONCURRENCY,

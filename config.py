@@ -22,7 +22,7 @@ from settings.telemetry import TelemetrySettings
 from settings.types import ByCommas, Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
 
-CONCURRENCY = 1000  # calls to Infobip in flight in one worker, half of them for sends and half for verifies
+CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
 
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 

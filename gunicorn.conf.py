@@ -35,11 +35,14 @@ from version import VERSION  # noqa: E402
 wsgi_app = "app:create_app()"
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
-worker_connections = 2 * CONCURRENCY  # beside all that may wait for Infobip, there is room for what need not
-
-# A connection is an open file, and so is each call to Infobip: many systems allow 1024, unless one asks for more.
+# A connection of a client is an open file, and so is the call to Infobip that it may wait for. Many systems allow 1024,
+# unless one asks for more. Where they allow no more, fewer clients get in, and each of them can be served.
+OTHER_FILES = 500  # of Redis, logs, metrics, look-ups
+wanted = 2 * CONCURRENCY + 1000  # beside all that may wait for Infobip, there is room for what need not
 files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, min(most, 4 * CONCURRENCY)), most))
+files = max(files, min(most, 2 * wanted + OTHER_FILES))
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+worker_connections = min(wanted, max(files - OTHER_FILES, files // 2) // 2)
 
 keepalive = 5  # seconds; also the time a client has for its headers
 

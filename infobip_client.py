@@ -68,7 +68,7 @@ class InfobipClient:
 
     Args:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
-        concurrency: calls in flight at once, half of them for sends and half for verifies; more are refused.
+        concurrency: sends in flight at once, and as many verifies; more are refused.
         watch: hears of every verdict, and of a refused API key.
         track_delivery: whether Infobip is asked to report the delivery of messages, where it can.
     """
@@ -88,7 +88,7 @@ class InfobipClient:
         self._application_id = application_id
         self._throttle_pause = throttle_pause
         self._track_delivery = track_delivery
-        self._sends, self._verifies = Bulkhead(concurrency // 2), Bulkhead(concurrency // 2)
+        self._sends, self._verifies = Bulkhead(concurrency), Bulkhead(concurrency)
 
     @provider_call("send")
     def send_pin(self, sending: Sending) -> SentPin:

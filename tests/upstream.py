@@ -35,7 +35,13 @@ def answer(body: Any, status: int = 200, headers: str = "") -> Act:
 
 def error(status: int, message_id: str, headers: str = "") -> Act:
     """Refuse in Infobip's usual shape."""
-    return answer({"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers)
+    content = error_spoken(status, message_id, headers)
+    return lambda connection: connection.sendall(content)
+
+
+def error_spoken(status: int, message_id: str, headers: str = "") -> bytes:
+    """A refusal in Infobip's usual shape."""
+    return spoken({"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers)
 
 
 def raw(content: bytes) -> Act:

@@ -1,10 +1,9 @@
 """Where Infobip hangs, only what needs Infobip hangs, and only so much of it."""
 
-import itertools
 import json
 import resource
+import selectors
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,14 +15,15 @@ import requests
 from config import CONCURRENCY
 from tests.command import eventually
 from tests.conftest import OPEN
+from tests.holding_upstream import HoldingUpstream
 from tests.parts import Service, refusal
-from tests.upstream import SENT, Upstream, answer
 
-GROUP = 25
-AT_ONCE = 5.0  # seconds; what hangs, hangs for forty
+GROUP = 50
+FILES = 2 * CONCURRENCY + 1000  # here are both ends that are not the service's
+AT_ONCE = 5.0  # seconds; what hangs, hangs for sixty
 SETTINGS = {
-    "INFOBIP_TIMEOUT": "40s",
-    "RESEND_COOLDOWN": "60s",
+    "INFOBIP_TIMEOUT": "60s",
+    "RESEND_COOLDOWN": "70s",
     "WEB_CONCURRENCY": "1",
     "SEND_OTP_LIMIT": OPEN,
     "VERIFY_OTP_LIMIT": OPEN,
@@ -32,59 +32,77 @@ Start = Callable[..., Service]
 
 
 class Hanging:
-    """Sends that Infobip takes and answers only when it is let."""
+    """Sends that Infobip takes and answers only when it is let. In groups: this is not about a crowd at Redis."""
 
-    def __init__(self, service: Service, upstream: Upstream) -> None:
+    def __init__(self, service: Service, upstream: HoldingUpstream) -> None:
         self._service, self._upstream = service, upstream
-        self._let = threading.Event()
-        self._places = itertools.count()
-        self.asking: list[socket.socket] = []
+        self._asking = selectors.DefaultSelector()
 
     def ask(self, amount: int) -> None:
-        """Each group once the one before it hangs: this is not about a crowd at Redis."""
-        self._upstream.script.extend([self._hold] * amount)
-        there = len(self._upstream.requests)
+        """Each group once the one before it hangs."""
+        self._upstream.holds = True
+        there = self._upstream.sends
         for number in range(amount):
             if number % GROUP == 0:
-                eventually(lambda: len(self._upstream.requests) == there + number)  # noqa: B023  called at once
-            connection = socket.create_connection(("127.0.0.1", self._service.port), timeout=60)
-            body = json.dumps({"phoneNumber": f"+49152{10000000 + number}"}).encode()
-            head = (
-                f"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-            )
-            connection.sendall(head.encode() + b"\r\n\r\n" + body)
-            self.asking.append(connection)
+                eventually(lambda: self._upstream.sends == there + number)  # noqa: B023  called at once
+            self._ask(f"+49152{10000000 + number}")
+        eventually(lambda: self._upstream.sends == there + amount)
 
-    def _hold(self, connection: socket.socket) -> None:
-        place = next(self._places)
-        self._let.wait(60)
-        time.sleep(place * 0.005)  # one after the other, for the same reason
-        answer(SENT)(connection)
+    def _ask(self, phone: str) -> None:
+        connection = socket.create_connection(("127.0.0.1", self._service.port), timeout=60)
+        body = json.dumps({"phoneNumber": phone}).encode()
+        head = f"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        connection.sendall(head.encode() + b"\r\n\r\n" + body)
+        self._asking.register(connection, selectors.EVENT_READ)
 
     def answered(self) -> Counter[int]:
         """Let Infobip answer, and count the statuses of all."""
-        self._let.set()
-        return Counter(int(connection.recv(4096).split()[1]) for connection in self.asking)
+        self._upstream.holds = False
+        statuses: Counter[int] = Counter()
+        while amount := min(GROUP, len(self._asking.get_map())):
+            self._upstream.release(amount)
+            statuses += self._statuses(amount)
+        return statuses
+
+    def _statuses(self, amount: int) -> Counter[int]:
+        statuses: Counter[int] = Counter()
+        while statuses.total() < amount:
+            ready = self._asking.select(timeout=30)
+            assert ready
+            statuses += Counter(self._status(key.fileobj) for key, _ in ready)  # type: ignore[arg-type]
+        return statuses
+
+    def _status(self, connection: socket.socket) -> int:
+        self._asking.unregister(connection)
+        with connection:
+            return int(connection.recv(4096).split()[1])
 
     def end(self) -> None:
-        self._let.set()
-        for connection in self.asking:
-            connection.close()
+        for key in list(self._asking.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._asking.close()
 
 
 @pytest.fixture
-def service(start: Start, database: redis.Redis, upstream: Upstream) -> Service:
+def upstream() -> Iterator[HoldingUpstream]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= FILES, "this takes more open files than the machine allows: see `ulimit -Hn`"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, FILES), hard))
+    with HoldingUpstream() as upstream:
+        yield upstream
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def service(start: Start, database: redis.Redis, upstream: HoldingUpstream) -> Service:
     return start(upstream.url, **SETTINGS)
 
 
 @pytest.fixture
-def hanging(service: Service, upstream: Upstream) -> Iterator[Hanging]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+def hanging(service: Service, upstream: HoldingUpstream) -> Iterator[Hanging]:
     hanging = Hanging(service, upstream)
     yield hanging
     hanging.end()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def others_are_served(service: Service, *phones: str) -> None:
@@ -97,32 +115,32 @@ def others_are_served(service: Service, *phones: str) -> None:
         assert time.monotonic() - started < AT_ONCE
 
 
-def test_fifty_sends_that_hang_slow_nobody_else(service: Service, upstream: Upstream, hanging: Hanging) -> None:
+def test_fifty_sends_that_hang_slow_nobody_else(service: Service, upstream: HoldingUpstream, hanging: Hanging) -> None:
     phones = [f"+49151900000{n:02}" for n in range(10)]
     for phone in phones:
         assert service.send(phone).status_code == 200
     hanging.ask(50)
-    eventually(lambda: len(upstream.requests) == 60)
     others_are_served(service, *phones)
+    upstream.holds = False
     assert service.send("+14155552671").status_code == 200
     assert hanging.answered() == {200: 50}
 
 
 def test_beyond_its_capacity_a_worker_refuses_at_once(
-    service: Service, upstream: Upstream, database: redis.Redis, hanging: Hanging, phone: str
+    service: Service, upstream: HoldingUpstream, database: redis.Redis, hanging: Hanging, phone: str
 ) -> None:
-    """Half of the calls may be sends. Who is refused was not counted, and later there is room again."""
-    room, beyond = CONCURRENCY // 2, 50
+    """Sends have a room of their own. Who is refused was not counted, and later there is room again."""
+    assert CONCURRENCY >= 2500
+    beyond = 50
     assert service.send(phone).status_code == 200
-    hanging.ask(room)
-    eventually(lambda: len(upstream.requests) == 1 + room)
+    hanging.ask(CONCURRENCY)
     started = time.monotonic()
     refused = [service.send(f"+49153{10000000 + number}") for number in range(beyond)]
     assert {refusal(response) for response in refused} == {(503, "service_unavailable")}
     assert {response.headers["Retry-After"] for response in refused} == {"1"}
     assert time.monotonic() - started < AT_ONCE
     others_are_served(service, phone)
-    assert len(upstream.requests) == 2 + room, "of those refused, none got there"
+    assert upstream.sends == 1 + CONCURRENCY, "of those refused, none got there"
     assert not database.exists("otp:cooldown:+4915310000000")
-    assert hanging.answered() == {200: room}
+    assert hanging.answered() == {200: CONCURRENCY}
     assert service.send("+4915310000000").status_code == 200
