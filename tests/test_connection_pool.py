@@ -1,0 +1,95 @@
+"""Which connections are kept for the next call, and which are not."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from otp.infobip.connection import Connection
+from otp.infobip.connection_pool import MAX_IDLE, ConnectionPool
+
+SOON = time.monotonic() + 600
+
+
+class Opened:
+    """Opens connections, and holds their other ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[socket.socket] = []
+
+    def __call__(self, _: float) -> Connection:
+        ours, other = socket.socketpair()
+        self.ends.append(other)
+        return Connection(ours)
+
+    def is_ended(self, number: int) -> bool:
+        self.ends[number].settimeout(0)
+        try:
+            return self.ends[number].recv(1) == b""
+        except BlockingIOError:
+            return False
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    opened = Opened()
+    yield opened
+    for end in opened.ends:
+        end.close()
+
+
+@pytest.fixture
+def pool(opened: Opened) -> Iterator[ConnectionPool]:
+    pool = ConnectionPool(opened, size=2)
+    yield pool
+    pool.close()
+
+
+def test_the_newest_is_taken_first(pool: ConnectionPool) -> None:
+    first, second = pool.take(SOON), pool.take(SOON)
+    pool.give_back(first)
+    pool.give_back(second)
+    assert pool.take(SOON) is second
+    assert pool.take(SOON) is first
+    first.close()
+    second.close()
+
+
+def test_no_more_than_its_size_are_kept(pool: ConnectionPool, opened: Opened) -> None:
+    for connection in [pool.take(SOON) for _ in range(3)]:
+        pool.give_back(connection)
+    assert [opened.is_ended(number) for number in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("beyond", [-1, 1])
+def test_one_that_was_idle_too_long_is_not_used(pool: ConnectionPool, opened: Opened, beyond: float) -> None:
+    """A load balancer may have forgotten it, and tells nobody."""
+    connection = pool.take(SOON)
+    connection.used_at -= MAX_IDLE + beyond
+    pool.give_back(connection)
+    taken = pool.take(SOON)
+    assert (taken is connection) == (beyond < 0)
+    assert opened.is_ended(0) == (beyond > 0)
+    taken.close()
+
+
+def test_those_beyond_need_are_closed_in_time(pool: ConnectionPool, opened: Opened) -> None:
+    old, new = pool.take(SOON), pool.take(SOON)
+    old.used_at -= MAX_IDLE + 1
+    pool.give_back(old)
+    pool.give_back(new)
+    assert opened.is_ended(0)
+    assert not opened.is_ended(1)
+
+
+@pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200 OK\r\n", b"\r\n"], ids=["its end", "a response", "a blank line"])
+def test_one_on_which_something_came_is_not_used(pool: ConnectionPool, opened: Opened, came: bytes) -> None:
+    connection = pool.take(SOON)
+    pool.give_back(connection)
+    opened.ends[0].sendall(came)
+    opened.ends[0].shutdown(socket.SHUT_WR)
+    taken = pool.take(SOON)
+    assert taken is not connection
+    assert len(opened.ends) == 2
+    taken.close()
