@@ -1,42 +1,44 @@
 # `make help` says what there is, from the words behind ## here.
 
 PYTHON ?= python3
-BIN := .venv/bin
+# A folder for each Python: make test PYTHON=python3.13 VENV=.venv-3.13
+VENV := .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --require-hashes
 NEWMAN := 6.2.2
 
 .PHONY: run test test-all lint soak simulate dashboard lock upgrade audit sbom clean help
 
-run: .venv/run.stamp ## the service, a local Infobip and a Redis, all on this machine
+run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: lint .venv/newman-$(NEWMAN).stamp ## linters, types and tests: three minutes
+test: lint $(VENV)/newman-$(NEWMAN).stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint .venv/newman-$(NEWMAN).stamp ## the same, with faults, races, a browser and coverage, as in CI: ten minutes
+test-all: lint $(VENV)/newman-$(NEWMAN).stamp ## the same, with faults, races, a browser and coverage, as in CI: ten minutes
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3  # with less beside them, for some promise something within two seconds
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-lint: .venv/test.stamp ## linters and types alone
+lint: $(VENV)/test.stamp ## linters and types alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 soak: export SOAK ?= 1
-soak: .venv/test.stamp ## the tests under faults in their long form, under half an hour; SOAK=0.01 is a hundredth of it
+soak: $(VENV)/test.stamp ## the tests under faults in their long form, under half an hour; SOAK=0.01 is a hundredth of it
 	$(BIN)/python -m tests.faults.soak
 	$(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_fuzz_border.py tests/faults/test_fuzz_phone.py
 
-simulate: .venv/test.stamp .venv/pictures.stamp ## a launch day and an attack, and what the guard does: a table and a picture
+simulate: $(VENV)/test.stamp $(VENV)/pictures.stamp ## a launch day and an attack, and what the guard does: a table and a picture
 	$(BIN)/python -m tests.simulate
 
-dashboard: .venv/test.stamp .venv/pictures.stamp ## three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
+dashboard: $(VENV)/test.stamp $(VENV)/pictures.stamp ## three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
 	$(BIN)/python -m tests.dashboard
 
-lock: .venv/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
+lock: $(VENV)/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group otel -o requirements-otel.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o sandbox/requirements.txt
@@ -47,17 +49,17 @@ lock: .venv/tools.stamp ## write the requirements files from pyproject.toml, wit
 upgrade: ## the same with the newest version of everything
 	$(MAKE) lock LOCK_OPTIONS=--upgrade
 
-audit: .venv/test.stamp .venv/tools.stamp ## known vulnerabilities in what the service runs with
+audit: $(VENV)/test.stamp $(VENV)/tools.stamp ## known vulnerabilities in what the service runs with
 	@$(BIN)/python -m tests.audit
 
-sbom: .venv/tools.stamp ## sbom.json: what the service runs with, as CycloneDX
-	@$(BIN)/python -m venv --clear --without-pip .venv/shipped
-	@$(PIP) --python .venv/shipped/bin/python install --require-hashes -r requirements.txt
+sbom: $(VENV)/tools.stamp ## sbom.json: what the service runs with, as CycloneDX
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)/shipped
+	@$(PIP) --python $(VENV)/shipped/bin/python install --require-hashes -r requirements.txt
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
-		--output-file sbom.json .venv/shipped/bin/python
+		--output-file sbom.json $(VENV)/shipped/bin/python
 
 clean: ## take away what was installed
-	rm -rf .venv
+	rm -rf $(VENV)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,25 +68,25 @@ help: ## this list
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml
 
-.venv/run.stamp: sandbox/requirements.txt
-.venv/test.stamp: requirements-dev.txt
-.venv/pictures.stamp: docs/requirements.txt
-.venv/tools.stamp: requirements-tools.txt
+$(VENV)/run.stamp: sandbox/requirements.txt
+$(VENV)/test.stamp: requirements-dev.txt
+$(VENV)/pictures.stamp: docs/requirements.txt
+$(VENV)/tools.stamp: requirements-tools.txt
 
-.venv/run.stamp .venv/test.stamp .venv/pictures.stamp .venv/tools.stamp: | .venv/bin/python
+$(VENV)/run.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp: | $(VENV)/bin/python
 	$(INSTALL) -r $<
 	@touch $@
 
 # It runs the Postman collection. Where there is no npm, the tests that need it are skipped and say so.
-.venv/newman-$(NEWMAN).stamp: | .venv/bin/python
+$(VENV)/newman-$(NEWMAN).stamp: | $(VENV)/bin/python
 	@if command -v npm >/dev/null; then \
-		npm install --prefix .venv/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
+		npm install --prefix $(VENV)/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
 			--loglevel=error newman@$(NEWMAN) && touch $@; fi
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; point to one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@echo "Making .venv and installing what is needed (about half a minute, once)"
-	@$(PYTHON) -m venv .venv
+	@echo "Making $(VENV) and installing what is needed (about half a minute, once)"
+	@$(PYTHON) -m venv $(VENV)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ README = (ROOT / "README.md").read_text()
 HTTP_FILE = (ROOT / "examples/otp.http").read_text()
 POSTMAN = ROOT / "examples/postman"
 COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
-NEWMAN = ROOT / ".venv/npm/node_modules/.bin/newman"
+NEWMAN = Path(sys.prefix) / "npm/node_modules/.bin/newman"
 REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
 # Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
 CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}

@@ -129,7 +129,7 @@ def test_what_make_says_to_an_unfit_python(tmp_path: Path, refuses: str, said: s
     python.write_text(f'#!/bin/sh\ncase "$2" in *{refuses}*) exit 1;; esac\n')
     python.chmod(0o755)
     made = subprocess.run(
-        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["make", "run", f"PYTHON={python}", "VENV=.venv"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert made.returncode == 2
     assert said in made.stderr
