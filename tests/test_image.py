@@ -1,0 +1,59 @@
+"""The image starts: its own commands, in a tree of its own, on the Python that runs the tests."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from sandbox.ports import free_port
+from tests import image, leaks
+from tests.command import eventually
+from tests.image import Image
+from tests.parts import ACCOUNT, Sandbox, Service
+from tests.test_deploy import compose
+
+
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    made = Image(tmp_path_factory.mktemp("image"))
+    yield made
+    assert made.written() == set(), "a container may not write its code"
+
+
+def test_the_image_starts_sends_and_stops(
+    laid_out: Image, tmp_path: Path, database: redis.Redis, redis_url: str, sandbox: Sandbox, phone: str
+) -> None:
+    port = str(free_port())
+    settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PORT": port}
+    settings |= {"METRICS_PORT": str(free_port())}
+    leaks.tell_settings(settings)
+    log = tmp_path / "log"
+    with log.open("wb") as output, laid_out.started(image.start_command(), output, **settings) as process:
+        service = Service(process, int(port), log)
+        service.wait_until_up(2)
+        assert laid_out.run(image.health_check(), PORT=port) == 0
+        assert service.send(phone).status_code == 200
+        assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+        process.send_signal(signal.Signals[image.stop_signal()])
+        assert process.wait(60) == 0
+    assert laid_out.run(image.health_check(), PORT=port) == 1
+    assert service.lines(event="start")
+    assert "Traceback" not in service.log()
+    assert "Warning" not in service.log()
+    assert leaks.in_log(service.log()) == []
+
+
+def test_the_image_is_the_sandbox_too(laid_out: Image, tmp_path: Path) -> None:
+    service = compose("docker-compose.yml")["services"]["infobip"]
+    port = str(free_port())
+    check = [each.replace("3001", port) for each in service["healthcheck"]["test"][1:]]
+    settings = {**service["environment"], "PORT": "3000", "SANDBOX_PORT": port}
+    log = tmp_path / "log"
+    with log.open("wb") as output, laid_out.started(service["command"], output, **settings) as process:
+        eventually(lambda: process.poll() is not None or laid_out.run(check) == 0)
+        assert process.poll() is None, log.read_text()
+        process.send_signal(signal.Signals[service["stop_signal"]])
+        assert process.wait(60) == 0
+    assert "Traceback" not in log.read_text()
