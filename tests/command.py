@@ -75,7 +75,8 @@ class CommandLine:
         return lines[IDS[0]], lines[IDS[1]]
 
 
-def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for it. The bound is for what never comes: what must come soon is measured where it happens."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

@@ -201,6 +201,12 @@ def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstr
     return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
 
 
+@pytest.fixture
+def patient(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
+    """The same with the usual deadline, which a call that a test holds does not reach."""
+    return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for a file of tests."""

@@ -28,6 +28,7 @@ class Receiver:
     def __enter__(self) -> "Receiver":
         self.deliveries: list[Delivery] = []
         self.statuses: deque[int] = deque()
+        self._answered = 0
         self._open = threading.Event()
         self._open.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -44,6 +45,10 @@ class Receiver:
     def hold(self) -> None:
         self._open.clear()
 
+    def holds(self) -> bool:
+        """Whether nothing that came has been answered yet."""
+        return not self._answered and not self._open.is_set()
+
     def types(self) -> list[str]:
         return [delivery.verified()["type"] for delivery in self.deliveries]
 
@@ -54,7 +59,8 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 receiver.deliveries.append(Delivery(self.path, dict(self.headers.items()), body))
-                receiver._open.wait(20)
+                receiver._open.wait(60)
+                receiver._answered += 1
                 self.send_response(receiver.statuses.popleft() if receiver.statuses else 204)
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")
@@ -69,8 +75,8 @@ class Receiver:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for it; fail after 15 seconds."""
-    deadline = time.monotonic() + 15
+    """Wait for it; fail after a minute."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)

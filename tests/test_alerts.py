@@ -119,7 +119,7 @@ def test_a_silent_receiver_delays_no_send(
         assert len(receiver.deliveries) <= 1
         until(lambda: receiver.deliveries)
         assert {service.send(next(tried)).status_code for _ in range(5)} == {200}
-        assert len(receiver.deliveries) == 1, "it is still the first try"
+        assert len(receiver.deliveries) < 3, "it is not at its last try yet"
 
 
 def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstream: Upstream, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ GIVEN = {
     "redis_url": "redis://localhost",
     **{k.lower(): v for k, v in ACCOUNT.items()},
 }
-FEW = "shop: send=2 per 2 seconds; verify=3 per 2 seconds, bank: quota=2 per 2 seconds"
+# So many seconds for a few requests on a busy machine; they are waited for where Retry-After says so.
+FEW = "shop: send=2 per 6 seconds; verify=3 per minute, bank: quota=2 per 6 seconds"
 
 
 @pytest.fixture
@@ -173,8 +174,7 @@ def test_a_start_without_keys_warns_once(
     warning = "API_KEYS is not set: whoever reaches this service"
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "2"}
     with Service.started(tmp_path, settings) as service:
-        while len(service.workers()) < 2:
-            time.sleep(0.02)
+        service.wait_until_up(2)
     assert service.log().count(warning) == 1
     assert warning not in closed.log()
 
@@ -215,5 +215,5 @@ def test_limits_of_clients_need_keys_and_keys_are_hidden() -> None:
     with pytest.raises(SettingsError, match="CLIENT_LIMITS: must be of clients that API_KEYS names"):
         load_settings(**GIVEN, client_limits="shop: send=5 per day")
     settings = load_settings(**GIVEN, api_keys=API_KEYS, client_limits=FEW.replace(", ", "\n"))
-    assert str(settings.client_limits["bank"].quota) == "2 per 2 second"
+    assert str(settings.client_limits["bank"].quota) == "2 per 6 second"
     assert SHOP not in repr(settings) + str(settings)

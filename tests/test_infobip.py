@@ -1,7 +1,6 @@
 """What Infobip is asked, and how its answers are taken. What it does wrong is in tests/faults/."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -81,13 +80,14 @@ def test_no_proxy_and_no_netrc_of_the_environment_is_believed(
     assert upstream.requests[0][1]["authorization"] == "App sandbox-api-key"
 
 
-def test_a_slow_infobip_holds_up_nobody_else(faulty: Service, upstream: Upstream, phone: str) -> None:
-    upstream.script.append(up.silence)
-    slow = threading.Thread(target=faulty.send, args=(phone,))
+def test_a_slow_infobip_holds_up_nobody_else(patient: Service, upstream: Upstream, phone: str) -> None:
+    held = up.Held(up.answer(up.SENT))
+    upstream.script.append(held)
+    slow = threading.Thread(target=patient.send, args=(phone,))
     slow.start()
-    while not upstream.requests:
-        time.sleep(0.01)
-    assert requests.get(f"{faulty.url}/healthz", timeout=0.5).status_code == 200
-    assert faulty.send("+14155552671").status_code == 200
+    assert held.came.wait(60)
+    assert requests.get(f"{patient.url}/healthz", timeout=5).status_code == 200
+    assert patient.send("+14155552671").status_code == 200
     assert slow.is_alive()
+    held.let_go()
     slow.join()

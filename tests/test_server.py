@@ -18,6 +18,7 @@ import errors
 from app import create_app
 from config import load_settings
 from tests import upstream as up
+from tests.command import eventually
 from tests.parts import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.upstream import PIN_ID, Upstream
 from web.inbound import content
@@ -34,18 +35,16 @@ def test_every_error_has_its_one_status() -> None:
 
 
 def test_a_bad_setting_ends_the_start_with_one_message(tmp_path: Path) -> None:
-    started = time.monotonic()
     process = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], **ACCOUNT, "PORT": "http"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,  # for ever, were it tried again
         check=False,
     )
     assert process.returncode == 1
-    assert time.monotonic() - started < 10
     lines = process.stderr.splitlines()
     assert lines[0] == "The settings are not right:"
     assert sorted(line.split(":")[0].strip() for line in lines[1:-1]) == ["INFOBIP_BASE_URL", "PORT", "REDIS_URL"]
@@ -63,11 +62,10 @@ def test_a_stop_waits_for_the_sends_in_flight(
     with Service.started(tmp_path, {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}, cold=True) as service:
         client = threading.Thread(target=lambda: answers.append(service.send(phone)))
         client.start()
-        while not upstream.requests:
-            time.sleep(0.01)
+        eventually(lambda: upstream.requests)
         service.process.send_signal(signal.SIGTERM)
         client.join()
-        assert service.process.wait(10) == 0
+        assert service.process.wait(60) == 0
     assert answers[0].status_code == 200
     assert database.hget(f"otp:phoneNumber:{phone}", "pinId") == PIN_ID
 
@@ -120,8 +118,5 @@ def test_a_worker_that_ends_is_replaced(
     with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}, cold=True) as service:
         (lost, _) = service.workers()
         os.kill(lost, signal_number)
-        until = time.monotonic() + 10
-        while lost in service.workers() or len(service.workers()) != 2:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        eventually(lambda: lost not in service.workers() and len(service.workers()) == 2)
         assert service.send(phone).status_code == 200

@@ -84,6 +84,26 @@ def endless(connection: socket.socket) -> None:
         connection.sendall(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
 
 
+class Held:
+    """An act that takes the request, and does `act` when it is let go."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._let_go = threading.Event()
+        self.came, self.done = threading.Event(), threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        self.came.set()
+        self._let_go.wait(60)
+        try:
+            self._act(connection)
+        finally:
+            self.done.set()
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+
 class Upstream:
     """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right.
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def test_a_stop_waits_for_all_sends_in_flight(
         eventually(lambda: len(upstream.requests) == 20)
         service.process.terminate()
         assert {answer.result().status_code for answer in answers} == {200}
-        assert service.process.wait(10) == 0
+        assert service.process.wait(60) == 0
     assert len(upstream.requests) == 20
     with started(tmp_path, upstream.url, redis_url) as service:
         assert {service.verify(phone, "123456").status_code for phone in phones} == {200}
@@ -104,13 +105,17 @@ def test_a_worker_killed_in_the_middle_of_a_verify(
     assert len(upstream.requests) == 6
 
 
-def at_a_rate(service: Service, per_second: int, seconds: float) -> Counter[int | str]:
-    """Send to so many phones a second, on kept connections and on new ones. What was answered, how often."""
+def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -> Counter[int | str]:
+    """Send to so many phones a second until it is enough, on kept connections and on new ones.
+
+    Returns what was answered, and how often.
+    """
 
     def ask(number: int) -> Counter[int | str]:
         heard = Counter[int | str]()
         with requests.Session() as session:
-            while time.monotonic() < until:
+            while not enough():
+                assert time.monotonic() < until, "it never is"
                 begun = time.monotonic()
                 body = {"phoneNumber": f"+49162{next(_numbers)}"}
                 headers = {"Connection": "close" if number % 2 else "keep-alive"}
@@ -122,7 +127,7 @@ def at_a_rate(service: Service, per_second: int, seconds: float) -> Counter[int 
                 time.sleep(max(0.0, 10 / per_second - (time.monotonic() - begun)))
         return heard
 
-    until = time.monotonic() + seconds
+    until = time.monotonic() + 60
     with ThreadPoolExecutor(10) as executor:
         return sum(executor.map(ask, range(10)), Counter())
 
@@ -142,16 +147,19 @@ def one_sms_each(upstream: Upstream, sends: int) -> None:
 
 def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path) -> None:
     """Twice, at 50 requests a second."""
+    restarted = threading.Event()
     with started(tmp_path, slow.url, redis_url) as service, ThreadPoolExecutor(1) as executor:
-        load = executor.submit(at_a_rate, service, 50, 6)
-        for _ in range(2):
-            time.sleep(0.5)
+        load = executor.submit(at_a_rate, service, 50, restarted.is_set)
+        for restarts in range(2):
+            eventually(lambda: len(slow.requests) > 20 * (restarts + 1))  # noqa: B023
             before = set(service.workers())
             service.process.send_signal(signal.SIGHUP)
             eventually(lambda: len(service.workers()) == 2 and not before & set(service.workers()))  # noqa: B023
+        asked = len(slow.requests)
+        eventually(lambda: len(slow.requests) > asked + 20)
+        restarted.set()
         heard = load.result()
     assert set(heard) == {200}
-    assert heard.total() > 30  # it would be 200, had the tests the machine for themselves
     one_sms_each(slow, heard.total())
 
 
@@ -161,7 +169,6 @@ def test_workers_that_end_after_some_requests(
     """Nothing leaks that this would have to hide, so it is not set; who sets it loses no request."""
     settings = {"GUNICORN_CMD_ARGS": "--max-requests 30 --max-requests-jitter 10"}
     with started(tmp_path, slow.url, redis_url, **settings) as service:
-        heard = at_a_rate(service, 50, 4)
-        assert service.log().count("Autorestarting worker") >= 2
+        heard = at_a_rate(service, 50, lambda: service.log().count("Autorestarting worker") >= 2)
     assert set(heard) == {200}
     one_sms_each(slow, heard.total())
