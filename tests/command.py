@@ -62,7 +62,7 @@ class CommandLine:
         """The same in a process of its own, as people run it."""
         with self.start(*arguments, **environment) as process:
             try:
-                said, _ = process.communicate(typed, timeout=20)
+                said, _ = process.communicate(typed, timeout=60)
             finally:
                 process.kill()
         assert "Traceback" not in said

@@ -68,7 +68,7 @@ class Stack:
             until_ready(process)
             yield stack
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
     def moved(self, text: str) -> str:
         """`text`, which speaks of the ports of `make run`, for the ports of this one."""

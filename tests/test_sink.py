@@ -81,5 +81,5 @@ def test_a_line_that_cannot_be_written_fails_nothing() -> None:
         "logging.getLogger('otp').error('%d', 'not a number')"
     )
     command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, timeout=20, check=True)
+    ran = subprocess.run(command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(ran.stderr) == {"event": "log_line_failed", "error": "TypeError"}

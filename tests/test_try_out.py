@@ -132,7 +132,7 @@ def test_ctrl_c_while_a_call_hangs(command: CommandLine, upstream: Upstream, arg
     with command.start(*arguments, INFOBIP_BASE_URL=upstream.url) as process:
         eventually(lambda: upstream.looks + [path for path, *_ in upstream.requests])
         process.send_signal(SIGINT)
-        said, _ = process.communicate(timeout=20)
+        said, _ = process.communicate(timeout=60)
     assert said.splitlines()[-1] == "Stopped."
     assert process.returncode == 130
     assert "KeyboardInterrupt" not in said
@@ -145,7 +145,7 @@ def test_ctrl_c_at_the_question(command: CommandLine, sandbox: Sandbox) -> None:
         while not said.endswith("[y/N]: "):
             said += process.stdout.read(1)
         process.send_signal(SIGINT)
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=60)
     assert (process.returncode, rest) == (130, "\nStopped.\n")
     assert all(path.endswith(("/applications", "/messages")) for path in sandbox.calls)
 
