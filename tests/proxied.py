@@ -60,7 +60,7 @@ class Proxied:
                 yield cls(port, shared, names, directory / "log")
             finally:
                 process.terminate()
-                process.wait(10)
+                process.wait(60)
 
     def stand_behind(self, *addresses: str) -> None:
         """Let the proxy know these replicas and no others: it asks for them every second."""
