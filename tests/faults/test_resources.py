@@ -14,7 +14,7 @@ import requests
 
 from tests.command import eventually
 from tests.conftest import OPEN
-from tests.faults.promises import whole_flow
+from tests.faults.promises import seconds, whole_flow
 from tests.parts import Sandbox, Service
 
 Start = Callable[..., Service]
@@ -75,12 +75,11 @@ def test_clients_that_never_finish_are_in_nobodys_way(start: Start, database: re
         for number, client in enumerate(slow):
             client.sendall(BODY if number % 2 else HEAD)
             client.setblocking(False)
-        until = time.monotonic() + 15
+        until = time.monotonic() + 30  # twice what it takes, for a busy machine
         while slow:
             slow = [client for client in slow if goes_on(client)]
-            started = time.monotonic()
             whole_flow(service, sandbox, f"+49170{next(_numbers)}")
-            assert time.monotonic() - started < 4, "four requests, each under a second"
+            assert seconds(service.get("/healthz")) < 2
             assert time.monotonic() < until, f"{len(slow)} are still there"
             time.sleep(0.2)
 
