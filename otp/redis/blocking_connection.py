@@ -30,7 +30,7 @@ class BlockingConnection:
         self._connection = make()
         self._lock = threading.Lock()
 
-    def submit(self, packed: bytes, expected: int, deadline: float) -> Replies:
+    def submit(self, packed: bytes, expected: int, patience: float) -> Replies:
         """Send the commands and read their replies.
 
         Raises:

@@ -79,31 +79,30 @@ class RedisClient:
     def _run_until(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         while True:
             try:
-                return self._run(commands, deadline)
+                return self._run(commands, min(REPLIES, deadline - time.monotonic()))
             except _FAILURES:
                 if time.monotonic() + PAUSE >= deadline:
                     raise
             time.sleep(PAUSE)
 
-    def _run(self, commands: Sequence[Command], latest: float = float("inf")) -> list[Any]:
-        deadline = min(latest, time.monotonic() + REPLIES)
-        replies = self._nodes.ask(commands, deadline)
+    def _run(self, commands: Sequence[Command], patience: float = REPLIES) -> list[Any]:
+        replies = self._nodes.ask(commands, patience)
         for _ in range(MOST_REFUSALS):
             errors = [reply for reply in replies if isinstance(reply, Exception)]
-            if not all(isinstance(error, _NOT_RUN) for error in errors):
-                raise next(error for error in errors if not isinstance(error, _NOT_RUN))
             if not errors:
                 return replies
-            replies = self._ask_again(commands, replies, deadline)
+            if failed := [error for error in errors if not isinstance(error, _NOT_RUN)]:
+                raise failed[0]
+            replies = self._ask_again(commands, replies, patience)
         raise errors[0]
 
-    def _ask_again(self, commands: Sequence[Command], replies: list[Any], deadline: float) -> list[Any]:
+    def _ask_again(self, commands: Sequence[Command], replies: list[Any], patience: float) -> list[Any]:
         refused = [place for place, reply in enumerate(replies) if isinstance(reply, _NOT_RUN)]
         refusals: Refusals = [replies[place] for place in refused]
         if any(isinstance(refusal, TryAgainError) for refusal in refusals):
             time.sleep(PAUSE)  # the slot's keys are on their way from one node to another
         again = [_without_sha(commands[place], replies[place]) for place in refused]
-        for place, reply in zip(refused, self._nodes.ask(again, deadline, refusals), strict=True):
+        for place, reply in zip(refused, self._nodes.ask(again, patience, refusals), strict=True):
             replies[place] = reply
         return replies
 

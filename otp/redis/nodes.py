@@ -24,6 +24,7 @@ from otp.redis.shared_connection import OPENING, SILENCE, SharedConnection
 from otp.redis.url import credentials, database, hosts, service
 
 REPLIES = 1.5  # seconds for all the replies of a round trip: a refusal must be out within 2 s
+TABLE = 1.0  # seconds to load a Cluster's table of slots
 ASKED = 0.5  # seconds for a Sentinel or a node to say who is the primary of what
 
 # Nothing is retried below us: a repeated HINCRBY or SET NX lies when only the first reply was lost.
@@ -41,11 +42,11 @@ _ASKING = pack(("ASKING",))
 class Nodes(Protocol):
     """The servers behind one URL."""
 
-    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
         """Send the commands in one round trip; returns their replies, those that are errors too.
 
         Args:
-            deadline: of `time.monotonic`, for all the replies.
+            patience: seconds for all the replies.
             refusals: of each command that was refused before, the error; it may say who else is to be asked.
         """
 
@@ -71,10 +72,10 @@ class OneNode:
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._connection = _connection(make)
 
-    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
         """See `Nodes`."""
         packed = b"".join([pack(command) for command in commands])
-        return self._connection.submit(packed, len(commands), deadline).wait()
+        return self._connection.submit(packed, len(commands), patience).wait()
 
     def close(self) -> None:
         """See `Nodes`."""
@@ -92,11 +93,11 @@ class ClusterNodes:
         self._looked = 0.0
         self._loading = RLock()
 
-    def ask(self, commands: Sequence[Command], deadline: float, refusals: Refusals = ()) -> list[Any]:
+    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
         """See `Nodes`."""
         refusals = refusals or [None] * len(commands)
         try:
-            batches = [self._submit(*each, deadline) for each in zip(commands, refusals, strict=True)]
+            batches = [self._submit(*each, patience) for each in zip(commands, refusals, strict=True)]
             return [batch.wait()[-1] for batch in batches]
         except (RedisError, OSError):
             self._is_stale = True  # another node may have taken the place of one that is gone
@@ -109,13 +110,13 @@ class ClusterNodes:
         if self._table:
             self._table.close()
 
-    def _submit(self, command: Command, refusal: Exception | None, deadline: float) -> Any:
+    def _submit(self, command: Command, refusal: Exception | None, patience: float) -> Any:
         packed, expected = pack(command), 1
         if isinstance(refusal, MovedError):
             self._is_stale = True
         elif isinstance(refusal, AskError):  # the slot is on its way to that node, which wants to hear that we know
             packed, expected = _ASKING + packed, 2
-        return self._at(*self._address(command, refusal)).submit(packed, expected, deadline)
+        return self._at(*self._address(command, refusal)).submit(packed, expected, patience)
 
     def _address(self, command: Command, refusal: Exception | None) -> tuple[str, int]:
         if isinstance(refusal, AskError):  # MOVED is one, too
@@ -147,7 +148,7 @@ class ClusterNodes:
 
     def _load(self) -> None:
         try:
-            with gevent.Timeout(OPENING):
+            with gevent.Timeout(TABLE):
                 if self._table is None:
                     self._table = _cluster(self._url)
                 else:

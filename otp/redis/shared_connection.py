@@ -7,26 +7,31 @@ write.
 redis-py opens the connection (TLS, AUTH, Sentinel) and reads the replies; hiredis packs the commands and parses.
 """
 
-import time
+import secrets
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import Context
+from math import ceil
+from time import monotonic
 from typing import Any
 
 import gevent
 from gevent.hub import Waiter
-from hiredis import pack_command
 from redis import AuthenticationError, Connection, RedisError, ResponseError
-from redis.exceptions import BusyLoadingError, ClusterDownError, ReadOnlyError
+from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-OPENING = 1.0  # seconds to open a connection, its handshake and the search for the primary included
+from otp.redis.scripts import pack
+
+OPENING = 2.0  # seconds to open a connection, its handshake and the search for the primary included
+# What is waited for is counted in looks, not by the clock: where it is the worker that is late, because 2,000 answers
+# came at once, replies that lie in the socket are no fault of Redis'.
+LOOK = 0.1  # seconds between two looks; one greenlet for all that waits, where a timer for each would cost 25 us
 SILENCE = 1.0  # seconds without a reply, while one is due, after which the connection is given up
 IDLE = 10.0  # seconds without a reply after which the server is asked for a sign of life before anything else
 SIGN_OF_LIFE = 0.3  # seconds for that: load balancers drop idle connections without a word to either side
-LOOK = 0.1  # seconds between two looks for replies that are overdue: one timer for all, where each would cost 25 us
-IN_A_ROW = 100  # replies that are handed out before others of the loop have their turn
+IN_A_ROW = 1000  # replies that are handed out before others of the loop have their turn
 
 # Errors that are replies, whatever redis-py derives them from. The others of its errors are the connection's end.
 _ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError)
@@ -34,18 +39,16 @@ _ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError)
 _WRONG_SERVER = (ReadOnlyError, BusyLoadingError, ClusterDownError, AuthenticationError)
 _FAILURES = (RedisError, OSError, UnicodeError)
 
-_PING = pack_command(("PING",))
-
 
 class Batch:
-    """Commands of one caller, packed; `expected` replies belong to it, due at `deadline` (of `time.monotonic`)."""
+    """Commands of one caller, packed; `expected` replies belong to it, for which there are `patience` seconds."""
 
-    __slots__ = ("_error", "_waiter", "deadline", "expected", "packed", "replies")
+    __slots__ = ("_error", "_waiter", "expected", "looks_left", "packed", "replies")
 
-    def __init__(self, packed: bytes, expected: int, deadline: float) -> None:
+    def __init__(self, packed: bytes, expected: int, patience: float) -> None:
         self.packed = packed
         self.expected = expected
-        self.deadline = deadline
+        self.looks_left = ceil(patience / LOOK)
         self.replies: list[Any] = []
         self._waiter = Waiter()
         self._error: Exception | None = None
@@ -67,9 +70,39 @@ class Batch:
         self._error = error
         self._waiter.hub.loop.run_callback(self._waiter.switch, None)
 
+    def is_overdue(self) -> bool:
+        """Look once more; whether that was once too often."""
+        self.looks_left -= 1
+        return self.looks_left < 0
+
+
+class _Write:
+    """Batches that left together, and the mark behind them.
+
+    Redis says the mark again behind their replies. Only then are these believed: one reply too many, or one too few,
+    would hand everybody the reply of somebody else.
+    """
+
+    __slots__ = ("batches", "expected", "mark")
+
+    def __init__(self, batches: list[Batch], mark: str) -> None:
+        self.batches = batches
+        self.mark = mark
+        self.expected = sum([batch.expected for batch in batches]) + 1
+
+    def packed(self) -> bytes:
+        return b"".join([*[batch.packed for batch in self.batches], pack(("PING", self.mark))])
+
+    def hand_out(self, replies: list[Any]) -> None:
+        start = 0
+        for batch in self.batches:
+            batch.replies = replies[start : start + batch.expected]
+            start += batch.expected
+            batch.finish()
+
 
 class _Link:
-    """An open connection. Batches leave in order; their replies come back in that order.
+    """An open connection. Writes leave in order; their replies come back in that order.
 
     Args:
         on_leave: hears once that nothing more may be sent over this one.
@@ -78,37 +111,40 @@ class _Link:
     def __init__(self, connection: Connection, on_leave: Callable[["_Link"], None]) -> None:
         self._connection = connection
         self._on_leave = on_leave
-        self._pending: deque[Batch] = deque()
+        self._pending: deque[_Write] = deque()
+        self._replies: list[Any] = []  # to the first of them
+        self._name, self._writes = secrets.token_hex(4), 0
         self._usable = True
+        self._silent_looks = 0
         self.ended = False
-        self.heard = self._asked = time.monotonic()
-        self._reader = _spawn(self._read)
+        self.heard = monotonic()
+        _spawn(self._read)
 
-    def send(self, batches: Iterable[Batch]) -> None:
+    def send(self, batches: list[Batch]) -> None:
         """Write them all at once. Where that fails, they fail."""
-        sent = [*batches]
-        if not self._pending:
-            self._asked = time.monotonic()
-        self._pending.extend(sent)
+        self._writes += 1
+        write = _Write(batches, f"{self._name}-{self._writes}")
+        self._pending.append(write)
         try:
-            self._connection.send_packed_command([b"".join([batch.packed for batch in sent])], check_health=False)
+            self._connection.send_packed_command([write.packed()], check_health=False)
         except _FAILURES as e:
             self.end(e)
 
     def is_alive(self) -> bool:
         """Whether the server gives a sign of life in time. Waits for it."""
-        ping = Batch(_PING, 1, time.monotonic() + SIGN_OF_LIFE)
-        self.send([ping])
+        nothing = Batch(b"", 0, SIGN_OF_LIFE)
+        self.send([nothing])
         try:
-            ping.wait()
+            nothing.wait()
         except _FAILURES:
             return False
-        return not self.ended
+        return self._usable
 
-    def end_if_overdue(self, now: float) -> None:
+    def look(self) -> None:
         """End the connection where a reply is overdue: all that wait behind it would wait as long."""
-        is_silent = self._pending and now - max(self.heard, self._asked) > SILENCE
-        if is_silent or any(batch.deadline < now for batch in self._pending):
+        self._silent_looks += 1 if self._pending else 0
+        overdue = [batch for write in self._pending for batch in write.batches if batch.is_overdue()]
+        if overdue or self._silent_looks > SILENCE / LOOK:
             self.end(RedisTimeoutError("no reply in time"))
 
     def end(self, error: Exception) -> None:
@@ -119,7 +155,7 @@ class _Link:
         self._leave()
         self._connection.disconnect()
         pending, self._pending = self._pending, deque()
-        for batch in pending:
+        for batch in [batch for write in pending for batch in write.batches]:
             batch.finish(error)
 
     def _leave(self) -> None:
@@ -129,12 +165,12 @@ class _Link:
             self._on_leave(self)
 
     def _read(self) -> None:
-        handed_out = 0
+        read = 0
         try:
             while self._usable or self._pending:
-                self._hand_out(self._next_reply())
-                handed_out += 1
-                if handed_out % IN_A_ROW == 0:
+                self._take(self._next_reply())
+                read += 1
+                if read % IN_A_ROW == 0:
                     gevent.sleep(0)
         except _FAILURES as e:
             self.end(e)
@@ -149,15 +185,17 @@ class _Link:
         except _ERROR_REPLIES as e:
             return e
 
-    def _hand_out(self, reply: Any) -> None:
+    def _take(self, reply: Any) -> None:
         if not self._pending:
-            raise RedisConnectionError("a reply that nobody asked for")
-        self.heard = time.monotonic()
-        batch = self._pending[0]
-        batch.replies.append(reply)
-        if len(batch.replies) == batch.expected:
-            self._pending.popleft()
-            batch.finish()
+            raise InvalidResponse("a reply that nobody asked for")
+        self.heard, self._silent_looks = monotonic(), 0
+        self._replies.append(reply)
+        write = self._pending[0]
+        if len(self._replies) == write.expected:
+            if reply != write.mark:
+                raise InvalidResponse("replies of others")
+            replies, self._replies = self._replies, []
+            self._pending.popleft().hand_out(replies)
 
 
 class SharedConnection:
@@ -179,9 +217,9 @@ class SharedConnection:
         self._wake = Waiter()
         self._is_asleep = False
 
-    def submit(self, packed: bytes, expected: int, deadline: float) -> Batch:
+    def submit(self, packed: bytes, expected: int, patience: float) -> Batch:
         """Have commands go out with those of all others of this turn. Returns at once; `wait` for the replies."""
-        batch = Batch(packed, expected, deadline)
+        batch = Batch(packed, expected, patience)
         self._unsent.append(batch)
         if not self._watcher:  # nor one that has ended
             self._watcher = _spawn(self._watch)
@@ -209,14 +247,16 @@ class SharedConnection:
         try:
             link = self._live_link()
         except _FAILURES as e:
-            self._fail_unsent(e)
-            return
-        batches, self._unsent = self._unsent, []
-        link.send(batches)
+            failed, self._unsent = self._unsent, []
+            for batch in failed:
+                batch.finish(e)
+        else:
+            batches, self._unsent = self._unsent, []
+            link.send(batches)
 
     def _live_link(self) -> _Link:
         link = self._link
-        if link and time.monotonic() - link.heard > IDLE and not link.is_alive():
+        if link and monotonic() - link.heard > IDLE and not link.is_alive():
             link.end(RedisConnectionError("silent"))
         return self._link or self._open()
 
@@ -239,19 +279,13 @@ class SharedConnection:
     def _watch(self) -> None:
         while self._unsent or self._links:
             gevent.sleep(LOOK)
-            now = time.monotonic()
-            gevent.sleep(0)  # where it was the worker that was late, the reply is there, and read in this turn
             for link in [*self._links]:
-                link.end_if_overdue(now)
-                if link.ended:
-                    self._links.discard(link)
-            self._fail_unsent(RedisTimeoutError("no connection in time"), now)
-
-    def _fail_unsent(self, error: Exception, due: float = float("inf")) -> None:
-        failed = [batch for batch in self._unsent if batch.deadline < due]
-        self._unsent = [batch for batch in self._unsent if batch.deadline >= due]
-        for batch in failed:
-            batch.finish(error)
+                link.look()
+            self._links = {link for link in self._links if not link.ended}
+            overdue = [batch for batch in self._unsent if batch.is_overdue()]
+            self._unsent = [batch for batch in self._unsent if batch not in overdue]
+            for batch in overdue:
+                batch.finish(RedisTimeoutError("no connection in time"))
 
 
 def _spawn(run: Callable[[], None]) -> gevent.Greenlet:
