@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+import redis
+
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL, Rates
 from alerts.sender import Sender
@@ -16,6 +18,12 @@ from spending.sending import Sending
 NOON = 1_795_435_200.0  # 2026-11-23
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _numbers = itertools.count()
+
+
+def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int, int]]:
+    """How many were sent, and how many of these verified, by the number of the minute, hour or day."""
+    numbers = [int(n) for n in str(database.hget(f"otp:guard:{scope}", unit) or "").split(",")[:-1]]
+    return {number: (sent, verified) for number, sent, verified in zip(*[iter(numbers)] * 3, strict=True)}
 
 
 class Counted(Alerts):

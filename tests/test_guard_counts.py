@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from errors import StoreUnavailable
-from tests.asker import DAY, NOON, Asker
+from tests.asker import DAY, NOON, Asker, counted
 
 
 def test_who_was_verified_lately_passes_country_and_prefix(asker: Callable[..., Asker], database: redis.Redis) -> None:
@@ -31,9 +31,7 @@ def test_both_sends_of_who_asked_twice_are_verified(asker: Callable[..., Asker],
     someone.enter(NOON + 90, "+4915112345678", "192.0.2.2")
     someone.verify(first)
     someone.verify(first)
-    counts = database.hgetall("otp:guard:country:DE")
-    day = int(NOON // DAY)
-    assert (counts[f"sd{day}"], counts[f"vd{day}"]) == ("2", "2"), "and each once"
+    assert counted(database, "country:DE", "days") == {int(NOON // DAY): (2, 2)}, "and each once"
     assert list(database.scan_iter("otp:guard:address:*")) == []
 
 
@@ -60,7 +58,7 @@ def test_what_one_scope_refuses_is_not_counted_by_another(asker: Callable[..., A
     someone = asker()
     for n in range(12):
         someone.wait(NOON, f"+4915112345{n:03}", "")
-    assert database.hget("otp:guard:country:DE", f"sd{int(NOON // DAY)}") == "10"
+    assert counted(database, "country:DE", "days") == {int(NOON // DAY): (10, 0)}
 
 
 def test_racing_sends_never_exceed_a_budget(asker: Callable[..., Asker]) -> None:

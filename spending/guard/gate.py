@@ -8,7 +8,7 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
 from spending.guard.pending import known_key
-from spending.guard.scopes import SCRIPTS, Scope, country, key_of
+from spending.guard.scopes import SCRIPTS, Mode, Scope, country, key_of
 from spending.sending import Sending
 
 
@@ -26,7 +26,7 @@ class GuardGate:
         self._redis = redis
         self._scope = scope
         self._scripts = SCRIPTS[scope.name]
-        self._blocks = blocks
+        self._mode: Mode = "block" if blocks else "monitor"
         self._suspects = suspects
 
     def ask(self, sending: Sending) -> list[Command]:
@@ -34,7 +34,7 @@ class GuardGate:
         if not self._scope.of(sending):
             return []
         known: list[Command] = [("EXISTS", known_key(sending.phone))] if self._scope.lets_known_pass else []
-        arguments = self._scope.judge_arguments(sending, anyway=not self._blocks)
+        arguments = self._scope.judge_arguments(sending, self._mode)
         return [*known, self._scripts.judge(self._keys(sending), *arguments)]
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
@@ -63,7 +63,7 @@ class GuardGate:
         return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
 
     def _count_anyway(self, sending: Sending) -> None:
-        arguments = self._scope.judge_arguments(sending, anyway=True)
+        arguments = self._scope.judge_arguments(sending, "count")
         self._redis.run(self._scripts.judge(self._keys(sending), *arguments))
 
     def _keys(self, sending: Sending) -> tuple[str]:

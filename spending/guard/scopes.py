@@ -7,15 +7,15 @@ otp:guard:address:192.0.2.1   a day from the first
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from otp.redis.scripts import Script
 from settings.guard import GuardSettings
 from spending.sending import Sending
+
+Mode = Literal["block", "monitor", "count"]
 
 
 class Scripts(NamedTuple):
@@ -26,14 +26,8 @@ class Scripts(NamedTuple):
     lift: Script
 
 
-def _lua(name: str) -> Script:
-    """A script without its comments, for it goes out with every send."""
-    text = (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
-    return Script("", re.sub(r"(?m)^\s*(--.*\n|\n)?", "", text))
-
-
-_BY_TIME = Scripts(_lua("scope"), _lua("scope_outcome"), _lua("scope_lift"))
-_BY_COUNTRY = Scripts(_lua("address"), _lua("address_outcome"), Script("", "redis.call('DEL', KEYS[1])"))
+_BY_TIME = Scripts(Script("guard_scope"), Script("guard_scope_outcome"), Script("guard_scope_lift"))
+_BY_COUNTRY = Scripts(Script("guard_address"), Script("guard_address_outcome"), Script("guard_address_lift"))
 SCRIPTS = {"country": _BY_TIME, "prefix": _BY_TIME, "address": _BY_COUNTRY}
 
 
@@ -52,9 +46,9 @@ class Scope:
     allowance: str
     lets_known_pass: bool = True
 
-    def judge_arguments(self, sending: Sending, *, anyway: bool) -> tuple[str | float, ...]:
-        """Of the `judge` script; `anyway` counts where there is no room, too."""
-        return sending.at, country(sending), self.allowance, int(anyway)
+    def judge_arguments(self, sending: Sending, mode: Mode) -> tuple[str | float, ...]:
+        """Of the `judge` script; `monitor` counts where there is no room, too, and `count` does not even judge."""
+        return sending.at, country(sending), self.allowance, mode
 
 
 def scopes(settings: GuardSettings) -> list[Scope]:

@@ -1,5 +1,7 @@
 -- A send that was counted turned out to be 'verified', or is 'undone'. Nothing happens where it is forgotten already.
--- KEYS[1]  as in address.lua      ARGV  when it was counted, region, outcome
+-- KEYS[1]  as in guard_address.lua
+-- ARGV     when it was counted, region, outcome
+-- Reply    nothing
 if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 then return end
 if redis.call('HINCRBY', KEYS[1], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[1], ARGV[2]) end
 if ARGV[3] == 'verified' then redis.call('HINCRBY', KEYS[1], 'verified', 1) end

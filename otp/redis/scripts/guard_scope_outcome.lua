@@ -1,0 +1,21 @@
+-- A send that was counted turned out to be 'verified', or is 'undone'. Nothing happens where it is forgotten already.
+-- KEYS[1]  as in guard_scope.lua
+-- ARGV     when it was counted, region, outcome
+-- Reply    nothing
+local WIDTH = 28
+local function change(field, number)
+  local text = redis.call('HGET', KEYS[1], field) or ''
+  for at = 1, #text, WIDTH do
+    if tonumber(string.sub(text, at, at + 8)) == number then
+      local sent, verified = tonumber(string.sub(text, at + 10, at + 17)), tonumber(string.sub(text, at + 19, at + 26))
+      if sent <= verified then return end
+      if ARGV[3] == 'verified' then verified = verified + 1 else sent = sent - 1 end
+      local entry = string.format('%9d,%8d,%8d,', number, sent, verified)
+      redis.call('HSET', KEYS[1], field, string.sub(text, 1, at - 1) .. entry .. string.sub(text, at + WIDTH))
+      return
+    end
+  end
+end
+change('minutes', math.floor(ARGV[1] / 60))
+change('hours', math.floor(ARGV[1] / 3600))
+change('days', math.floor(ARGV[1] / 86400))
