@@ -15,7 +15,7 @@ from telemetry import record
 from telemetry.canonical import Observer
 from version import VERSION
 from web import refusals
-from web.address_limits import address_limits
+from web.address_limits import AddressLimits
 from web.clients import Clients
 from web.cors import allow_origins
 from web.deliveries import DeliveryApi
@@ -116,12 +116,13 @@ def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, setting
     app.add_url_rule("/healthz", view_func=api.healthz)
     app.add_url_rule("/readyz", view_func=api.readyz)
     # From the outside in: who asks, how often its address may, how often the client may, was this asked before.
-    limiter = address_limits(app, parts.redis)
+    limited = AddressLimits(app, parts.redis).limited
     idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
-    sends = limiter.shared_limit(str(settings.send_otp_limit), "send")
-    send_otp = sends(clients.limited("send", idempotent(api.send_otp)))
-    resend_otp = sends(clients.limited("send", idempotent(api.resend_otp)))
-    verify_otp = limiter.limit(str(settings.verify_otp_limit))(clients.limited("verify", api.verify_otp))
+    send_otp, resend_otp = (
+        limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(view)))
+        for view in (api.send_otp, api.resend_otp)
+    )
+    verify_otp = limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", api.verify_otp))
     app.add_url_rule("/send-otp", view_func=clients.known(send_otp), methods=["POST"])
     app.add_url_rule("/resend-otp", view_func=clients.known(resend_otp), methods=["POST"])
     app.add_url_rule("/verify-otp", view_func=clients.known(verify_otp), methods=["POST"])

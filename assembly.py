@@ -52,9 +52,9 @@ def assemble(settings: Settings) -> Parts:
     admission = Admission(
         redis,
         PhoneGate(rules.wait, settings.phone_send_limit),
-        TotalGate(redis, settings.total_send_limit),
+        TotalGate(settings.total_send_limit),
         *_budgets(settings, alerts),
-        ClientGate(redis, {name: of.quota for name, of in settings.client_limits.items() if of.quota}),
+        ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,
     )
     phones = PhoneBook(settings.default_region, settings.allowed_countries)

@@ -6,7 +6,6 @@ from typing import Any
 from limits import RateLimitItem
 
 from errors import OtpError
-from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
 from spending.sending import Sending
 from spending.total_gate import TotalGate
@@ -15,10 +14,8 @@ from spending.total_gate import TotalGate
 class ClientGate:
     """Lets so many sends of each client through: `quotas` by its name. Who has none passes."""
 
-    def __init__(self, redis: RedisClient, quotas: Mapping[str, RateLimitItem]) -> None:
-        self._gates = {
-            name: TotalGate(redis, quota, f"client:{name}", "client_quota") for name, quota in quotas.items()
-        }
+    def __init__(self, quotas: Mapping[str, RateLimitItem]) -> None:
+        self._gates = {name: TotalGate(quota, f"client:{name}", "client_quota") for name, quota in quotas.items()}
 
     def ask(self, sending: Sending) -> list[Command]:
         """Count."""

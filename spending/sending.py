@@ -18,7 +18,8 @@ class Sending:
     `client` is the name of the client app; "" for one without a key. `again` says how often its PIN was sent before.
     `known_region` is that of the phone; None where nobody knows it yet. `template` is Infobip's, and `placeholders`
     what fills it beside the PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
-    that it was counted in.
+    that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
+    by key.
     """
 
     to: str
@@ -31,6 +32,7 @@ class Sending:
     again: int = field(default=0, kw_only=True)
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
+    counted_in: dict[str, int] = field(default_factory=dict, kw_only=True, compare=False)
 
     @property
     def order(self) -> int:

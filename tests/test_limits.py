@@ -177,4 +177,5 @@ def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redi
     for _ in range(50):
         service.send(next(tried))
     (key,) = database.scan_iter("LIMITS:*total*")
-    assert (database.type(key), database.get(key)) == ("string", "51")
+    assert (database.type(key), database.hget(key, "sum")) == ("hash", "51")
+    assert database.hlen(key) <= 2 + 2, "counts by sixtieths of the day"

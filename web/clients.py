@@ -1,6 +1,5 @@
 """Client apps: which of them asks, by its key; for which end user; and how often it may."""
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from hashlib import sha256
@@ -9,12 +8,11 @@ from typing import Literal
 
 from flask import Request, g, request
 from flask.typing import ResponseReturnValue
-from limits.strategies import MovingWindowRateLimiter
 
 from errors import InvalidHeader, TooManyRequests, Unauthorized
 from otp.redis.client import RedisClient
 from settings.clients import ClientSettings
-from spending.windows import WindowStorage
+from spending.windows import ExactWindows, WindowStorage
 from web.inbound import counted_as, read_address
 
 View = Callable[..., ResponseReturnValue]
@@ -26,7 +24,7 @@ class Clients:
     def __init__(self, settings: ClientSettings, redis: RedisClient) -> None:
         self._digests = [(name, digested(key)) for name, key in settings.named_keys()]
         self._limits = settings.client_limits
-        self._rates = MovingWindowRateLimiter(WindowStorage(redis=redis))
+        self._rates = ExactWindows(WindowStorage(redis=redis))
 
     def known(self, view: View) -> View:
         """Let only known clients through to `view`; sets `g.client`, and `g.address` where the client gives it.
@@ -55,9 +53,8 @@ class Clients:
         @wraps(view)
         def at_a_rate() -> ResponseReturnValue:
             rate = getattr(self._limits.get(g.client), verb, None)
-            if rate and not self._rates.hit(rate, "client", verb, g.client):
-                window = self._rates.get_window_stats(rate, "client", verb, g.client)
-                raise TooManyRequests(window.reset_time - time.time(), "client_rate")
+            if rate and not (window := self._rates.take(rate, "client", verb, g.client)).taken:
+                raise TooManyRequests(window.wait, "client_rate")
             return view()
 
         return at_a_rate

@@ -1,0 +1,123 @@
+"""The windows of the limits: never more in any of them, whenever it comes; judged by brute force."""
+
+import random
+from typing import Any
+
+import pytest
+import redis
+
+from otp.redis.scripts import Script, in_full
+
+SECOND = 1_000_000
+START = 1_795_435_200 * SECOND
+
+
+class MovedClock:
+    """Runs a script as at another time: microseconds since 1970."""
+
+    def __init__(self, database: redis.Redis, name: str, key: str) -> None:
+        text = str(in_full(Script(name)([key]))[1])
+        assert text.count("redis.call('TIME')") == 1
+        self._text = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
+        self._database, self._key = database, key
+
+    def __call__(self, now: int, *arguments: int) -> Any:
+        return self._database.eval(self._text, 1, self._key, *arguments, *divmod(now, SECOND))
+
+
+def arrivals(source: random.Random, period: int) -> list[int]:
+    """In bursts, steadily, and around the edges of a window."""
+    at, times = START + source.randrange(period), []
+    pauses = [0, 1, period // 1000, period // 61, period // 20, period // 3, period - 1, period]
+    for _ in range(600):
+        at += source.choice(source.choice([pauses[:3], pauses[2:5], pauses]))
+        times.append(at)
+    return times
+
+
+def most_in_a_window(taken: list[int], period: int) -> int:
+    return max(sum(first <= at < first + period for at in taken) for first in taken)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_window_lets_exactly_the_limit_through(database: redis.Redis, seed: int) -> None:
+    source = random.Random(seed)
+    amount, seconds = source.choice([(1, 2), (5, 900), (20, 60)])
+    period, taken = seconds * SECOND, list[int]()
+    take = MovedClock(database, "window_take", "w")
+    for at in arrivals(source, period):
+        living = [one for one in taken if at - one < period]
+        fits = len(living) < amount
+        taken += [at] if fits else []
+        living += [at] if fits else []
+        assert take(at, amount, seconds, 1) == [int(fits), amount - len(living), living[0] + period - at]
+    assert most_in_a_window(taken, period) == amount
+    assert database.llen("w") <= amount
+    assert 0 < database.pttl("w") <= seconds * 1000 + 1
+
+
+def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) -> None:
+    take = MovedClock(database, "window_take", "w")
+    assert take(START, 2, 10, 0) == [1, 2, 10 * SECOND]
+    assert not database.exists("w")
+
+
+@pytest.mark.parametrize("cost", [0, 1])
+def test_a_window_of_thousands_moves_on_a_part_at_a_time(database: redis.Redis, cost: int) -> None:
+    """What it says is left may be less for some calls; the verdict is exact."""
+    take = MovedClock(database, "window_take", "w")
+    database.rpush("w", *(START - n for n in range(5000)))
+    database.expire("w", 60)
+    assert take(START, 5000, 60, 1)[0] == 0
+    left = [take(START + 60 * SECOND, 5000, 60, cost) for _ in range(6)]
+    assert [taken for taken, _, _ in left] == [1] * 6
+    assert [remaining for _, remaining, _ in left][-1] == 5000 - 6 * cost
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_quota_is_never_exceeded_and_late_by_a_sixtieth_at_most(database: redis.Redis, seed: int) -> None:
+    source = random.Random(seed)
+    amount, seconds = source.choice([(1, 2), (20, 60), (20, 86400)])
+    period, taken = seconds * SECOND, list[int]()
+    reserve = MovedClock(database, "quota_reserve", "q")
+    part = period / 60
+    for at in arrivals(source, period):
+        counted, _, wait = reserve(at, amount, seconds)
+        if counted:
+            taken.append(at)
+        else:
+            assert sum(at - one < period + part for one in taken) >= amount, "it is not refused for what is long over"
+            assert 0 < wait <= (period + part) / 1000 + 1
+            copy: Any = database.dump("q")
+            assert reserve(at + wait * 1000, amount, seconds)[0] == 1, "the wait is true"
+            database.restore("q", 2 * seconds * 1000, copy, replace=True)
+    assert most_in_a_window(taken, period) == amount
+    assert database.hlen("q") <= 61 + 3
+
+
+def test_a_quota_under_steady_pressure_loses_less_than_five_percent(database: redis.Redis) -> None:
+    reserve = MovedClock(database, "quota_reserve", "q")
+    taken = [at for n in range(6000) if reserve(at := START + n * SECOND // 10, 20, 60)[0]]
+    for first in range(START + 60 * SECOND, START + 540 * SECOND, SECOND):
+        assert sum(first <= at < first + 61 * SECOND for at in taken) >= 19
+    assert most_in_a_window(taken, 60 * SECOND) == 20
+
+
+def test_what_is_released_is_given_back_to_its_own_part(database: redis.Redis) -> None:
+    reserve = MovedClock(database, "quota_reserve", "q")
+    first = reserve(START, 2, 60)
+    assert reserve(START + 30 * SECOND, 2, 60)[0] == 1
+    assert reserve(START + 30 * SECOND, 2, 60)[0] == 0
+    release = in_full(Script("quota_release")(["q"], first[1]))
+    database.execute_command(*release)
+    database.execute_command(*release)  # nothing is left of it there
+    assert reserve(START + 30 * SECOND, 2, 60)[0] == 1
+    assert reserve(START + 62 * SECOND, 2, 60)[0] == 0, "both were counted at 30 s"
+    assert reserve(START + 91 * SECOND, 2, 60)[0] == 1
+
+
+def test_a_quota_whose_clock_was_put_back_frees_nothing(database: redis.Redis) -> None:
+    reserve = MovedClock(database, "quota_reserve", "q")
+    assert reserve(START, 1, 60)[0] == 1
+    assert reserve(START - 3600 * SECOND, 1, 60)[0] == 0
+    assert reserve(START + 62 * SECOND, 1, 60)[0] == 1
