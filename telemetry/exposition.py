@@ -9,47 +9,101 @@ import os
 import shutil
 import socket
 import tempfile
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
+
+if TYPE_CHECKING:
+    from otp.telemetry.metric_files import MetricFiles
 
 log = logging.getLogger("otp.metrics")
 
 _Socket = monkey.get_original("socket", "socket")
 _start_thread = monkey.get_original("_thread", "start_new_thread")
+_new_lock = monkey.get_original("_thread", "allocate_lock")
 _sleep = monkey.get_original("time", "sleep")
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 PATIENCE = 2.0  # seconds for a client to ask, and to take the answer
-_made = ""  # not what the environment says: that may be of a gunicorn which this one replaces
+AGAIN = 1.0  # seconds until a port that is taken is tried again: after SIGUSR2 the old master has it for a while
+
+_files: "MetricFiles | None" = None
+_no_room: OSError | None = None
+_looking = _new_lock()  # nobody looks while what an ended worker has counted is in no file, or in two
 
 
 def prepare() -> None:
-    """Have every process count into files. Call it before `prometheus_client` is loaded, for it decides then."""
-    global _made  # noqa: PLW0603  one in a process; the configuration may be read again
-    if not _made:
-        _made = os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="otp-metrics-")
-        atexit.register(_remove, _made, os.getpid())
+    """Have every process count into files. Call it before `telemetry.metrics` is loaded, which makes what counts.
+
+    Where there is no room for them, each process counts for itself, and `serve` says that nobody is shown it.
+    """
+    global _files, _no_room  # noqa: PLW0603  one in a process; the configuration may be read again
+    if _files or _no_room:
+        return
+    os.environ.pop(DIRECTORY, None)  # it may be that of a gunicorn which this one replaces
+    try:
+        made = tempfile.mkdtemp(prefix="otp-metrics-")
+        atexit.register(_remove, made, os.getpid())
+        _files = _count_into(made)
+    except OSError as e:
+        _no_room = e
 
 
 def serve(port: int) -> None:
-    """Answer `GET /metrics` on `port` from now on. Where it is taken, say so: the service does without."""
+    """Answer `GET /metrics` on `port` from now on. Where it is taken, say so: there is no answer until it is free."""
+    if _no_room:
+        log.error("no_metrics", extra={"error": _no_room.strerror})
+        return
     try:
-        listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("0.0.0.0", port))
-        listener.listen(16)
+        _start_thread(_serve, (_listen(port),))
     except OSError as e:
         log.error("no_metrics", extra={"port": port, "error": e.strerror})
-        return
-    _start_thread(_serve, (listener,))
+        _start_thread(_serve_later, (port,))
+
+
+def begin() -> None:
+    """Count into files of this new worker's own."""
+    if _files:
+        _files.allocate_or_count_nothing()
 
 
 def forget(pid: int) -> None:
     """A worker has ended: what it had in flight is gone, and what it counted stays."""
-    from prometheus_client import multiprocess  # noqa: PLC0415  see `prepare`
+    if _files:
+        with _looking:
+            _files.bury(pid)
 
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+def _count_into(directory: str) -> "MetricFiles":
+    from prometheus_client import values  # noqa: PLC0415  it is loaded with `DIRECTORY` unset
+
+    from otp.telemetry.metric_files import MetricFiles, Value  # noqa: PLC0415  this too loads it
+
+    files = MetricFiles(directory)
+    files.allocate()
+    os.environ[DIRECTORY] = directory
+    Value.files, values.ValueClass = files, Value
+    return files
+
+
+def _listen(port: int) -> Any:
+    listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("0.0.0.0", port))
+        listener.listen(16)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve_later(port: int) -> None:
+    while True:
+        _sleep(AGAIN)
+        with suppress(OSError):
+            _serve(_listen(port))
 
 
 def _serve(listener: Any) -> None:
@@ -71,7 +125,8 @@ def _answer(asked: bytes) -> bytes:
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    text = generate_latest(registry)
+    with _looking:
+        text = generate_latest(registry)
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nConnection: close\r\n"
     return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
 

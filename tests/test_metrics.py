@@ -68,8 +68,8 @@ def test_the_counts_outlive_a_killed_worker(measured: Started, sandbox: Sandbox)
 
         def both_have_counted() -> bool:
             answers.append(at.service.send(next(numbers)))
-            files = {int(path.stem.rpartition("_")[2]) for path in Path(directory).glob("counter_*.db")}
-            return files >= set(at.service.workers()) and len(at.service.workers()) == 2
+            files = {path.stem.rpartition("_")[2] for path in Path(directory).glob("counter_*.db")}
+            return files >= {*map(str, at.service.workers())} and len(at.service.workers()) == 2
 
         (directory,) = Path(at.service.directory).glob("otp-metrics-*")
         eventually(both_have_counted)
