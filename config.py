@@ -18,6 +18,7 @@ from settings.docs import DocsSettings
 from settings.guard import GuardSettings
 from settings.money import MoneySettings
 from settings.proofs import ProofSettings
+from settings.section import ENV_FILE
 from settings.telemetry import TelemetrySettings
 from settings.types import ByCommas, Identifier, Limit, Region, Secret
 from settings.verifying import VerifyingSettings
@@ -102,6 +103,8 @@ def load(kind: type[_S], **given: Any) -> _S:
         return kind(**given)
     except ValidationError as e:
         reasons = [f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
+    except (OSError, UnicodeError) as e:
+        reasons = [f"{ENV_FILE}: cannot be read ({type(e).__name__})"]
     raise SettingsError(reasons)
 
 

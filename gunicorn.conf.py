@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import resource
 import sys
 from pathlib import Path
@@ -13,26 +14,29 @@ monkey.patch_all()  # before anything else takes the unpatched socket, ssl or th
 sys.path.insert(0, str(Path(__file__).parent))
 
 from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
+from otp.server import settings_reload  # noqa: E402
 from telemetry import exposition  # noqa: E402
 
 try:
-    # Read here too: a bad setting ends the start. In a worker alone it would be restarted for ever.
-    settings = load_settings()
+    # Read here, once for all workers: a bad setting ends the start, and what is in .env when a worker is replaced is
+    # of no consequence until a SIGHUP.
+    settings = settings_reload.settings_from(load_settings)
 except SettingsError as e:
     sys.exit(str(e))
 if settings.metrics_port:
     exposition.prepare()
 
 # Loaded here in the master: the workers share its memory.
-import app  # noqa: E402, F401
+import app  # noqa: E402
 from assembly import account  # noqa: E402
 from infobip.comparison import log_differences  # noqa: E402
+from otp.server import lifecycle  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
 from telemetry import logs, tracing  # noqa: E402
 from telemetry.shown import shown  # noqa: E402
 from version import VERSION  # noqa: E402
 
-wsgi_app = "app:create_app()"
+wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
 # A connection of a client is an open file, and so is the call to Infobip that it may wait for. Many systems allow 1024,
@@ -56,7 +60,19 @@ logs.configure(settings)
 logger_class = logs.GunicornLogger
 
 
-worker_class = Worker
+# The file whose time says that a worker lives; in memory, wherever that is: /tmp may be full, or on a slow disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+class ServiceWorker(Worker):
+    """Serves with the settings above."""
+
+    def load_wsgi(self) -> None:
+        """In the worker, before it serves."""
+        self.wsgi = app.create_app(settings)
+
+
+worker_class = ServiceWorker
 
 
 def on_starting(_: object) -> None:
@@ -66,10 +82,31 @@ def on_starting(_: object) -> None:
         logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
 
 
-def when_ready(_: object) -> None:
+def when_ready(server: object) -> None:
     """Once a start, in the master, when it listens."""
+    lifecycle.announce_end(server)
+    settings_reload.check_reloads(server, load_settings, settings)
     if settings.metrics_port:
         exposition.serve(settings.metrics_port)
+    freeze()
+
+
+def on_reload(_: object) -> None:
+    """In the master, after each SIGHUP whose settings are right."""
+    logging.getLogger("otp").info("reload", extra={"settings": shown(settings)})
+    freeze()
+
+
+def freeze() -> None:
+    """What was made until now stays: no garbage collection looks at it again, so that workers share its memory."""
+    gc.collect()
+    gc.freeze()
+
+
+def post_fork(_: object, __: Worker) -> None:
+    """In a new worker, before anything else."""
+    if settings.metrics_port:
+        exposition.begin()
 
 
 def child_exit(_: object, worker: Worker) -> None:
@@ -79,10 +116,9 @@ def child_exit(_: object, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """What was made until now lives as long as the worker: no garbage collection needs to look at it again."""
+    """In a new worker, when it can serve."""
     tracing.begin()
-    gc.collect()
-    gc.freeze()
+    freeze()
     gc.set_threshold(20_000, 20, 20)
     if worker.age == 1:  # one look at a start, beside the requests
         gevent.spawn(lambda: log_differences(account(settings), settings))

@@ -191,6 +191,7 @@ class Service:
         self.process = process
         self.url = f"http://{host}:{port}"
         self.port = port
+        self.address = (host, port)
         self._log = log
         self.directory = log.parent
 
@@ -224,7 +225,7 @@ class Service:
             process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold)
         service = cls(process, port, log, host)
         try:
-            service.wait_until_up(int(given.get("WEB_CONCURRENCY", 2)))
+            service.wait_until_up(int(given.get("WEB_CONCURRENCY", 2) or 1))
             yield service
         finally:
             process.send_signal(signal.SIGCONT)

@@ -5,13 +5,13 @@ import socket
 from contextlib import suppress
 
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.ggevent import GeventWorker
 
 from errors import InvalidRequest, OtpError
+from otp.server.lifecycle import DrainingWorker
 from web.refusals import raw_refusal
 
 
-class Worker(GeventWorker):  # type: ignore[misc]
+class Worker(DrainingWorker):
     """Refuses in JSON what never reaches the application (it is no HTTP), where gunicorn would answer HTML."""
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
