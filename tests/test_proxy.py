@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import requests
 
 import errors
 from sandbox.ports import free_port
-from tests.parts import Sandbox, Service, refusal
+from tests.parts import ROOT, Sandbox, Service, refusal
 from tests.proxied import Proxied
 from tests.receiver import until
 
@@ -22,6 +24,8 @@ REPLICAS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 GONE, DYING = "127.0.0.5", ("127.0.0.6", "127.0.0.7")
 SECRET = "reports-secret-of-the-proxy"
 REPORTS = "/infobip/delivery-reports"
+MOST_CONNECTIONS = 200  # for one address
+LIMITS = ("worker_rlimit_nofile", "worker_connections")
 LIMIT = 24  # sends: that each replica gets one of them by chance is as good as certain
 
 
@@ -150,6 +154,26 @@ def test_what_nginx_itself_refuses_reads_like_the_service(
     assert b"\r\nContent-Type: application/json\r\n" in head
     assert b"\r\nX-Request-ID: " in head
     assert json.loads(body) == {"error": error.sentence, "code": error.code}
+
+
+def test_one_address_cannot_take_all_connections(proxied: Proxied) -> None:
+    """Each of them is a request whose body does not come."""
+    head = b"POST /verify-otp HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS):
+            address = ("127.0.0.1", proxied.port)
+            taken = stack.enter_context(socket.create_connection(address, timeout=5, source_address=("127.0.0.24", 0)))
+            taken.sendall(head)
+        until(lambda: proxied.send("127.0.0.24", "+4915890000000").status_code == 503)
+        refused = proxied.send("127.0.0.24", "+4915890000000")
+        assert refusal(refused) == (503, errors.ServiceUnavailable.code), "nothing was sent"
+        assert proxied.send("127.0.0.25", "+4915890000001").status_code == 200
+
+
+def test_nginx_may_open_the_files_that_its_connections_take() -> None:
+    text = (ROOT / "deploy/nginx.conf").read_text()
+    files, connections = (int(re.findall(rf"^ *{name} (\d+);", text, re.MULTILINE)[0]) for name in LIMITS)
+    assert files > 2 * connections, "where the soft limit is 1,024, 1,100 half-sent requests closed it"
 
 
 def test_a_method_that_nginx_refuses(proxied: Proxied) -> None:

@@ -157,7 +157,11 @@ def test_after_an_upgrade_the_new_master_serves_on_the_same_socket(
     with (tmp_path / "log").open("wb") as log:
         old = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
         service = Service(old, port, tmp_path / "log")
-        service.wait_until_up(2)
+        try:
+            service.wait_until_up(2)
+        except AssertionError:
+            old.kill()
+            raise
         old.send_signal(signal.SIGUSR2)
         eventually(lambda: Path(f"{pid_file}.2").exists(), 30)
         new = psutil.Process(int(Path(f"{pid_file}.2").read_text()))
