@@ -31,6 +31,8 @@ import app  # noqa: E402
 from assembly import account  # noqa: E402
 from infobip.comparison import log_differences  # noqa: E402
 from otp.server import lifecycle  # noqa: E402
+from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
+from otp.server.stream import IDLE  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
 from telemetry import logs, tracing  # noqa: E402
 from telemetry.shown import shown  # noqa: E402
@@ -48,7 +50,16 @@ files = max(files, min(most, 2 * wanted + OTHER_FILES))
 resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 worker_connections = min(wanted, max(files - OTHER_FILES, files // 2) // 2)
 
-keepalive = 5  # seconds; also the time a client has for its headers
+keepalive = IDLE
+# A head, and the field lines behind a body in chunks: what proxies add fits twice, and what never ends costs 16 KiB.
+limit_request_line = limit_request_field_size = LONGEST_FIELD
+limit_request_fields = MOST_FIELDS
+
+# Nothing that a client or a proxy says of the scheme or the path is believed, nor is it a reason to refuse a request:
+# without this, an X-Forwarded-Proto and an X-Forwarded-Ssl that disagree make gunicorn answer 400 to everything.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+header_map = "drop"  # X_Forwarded_For would be read as X-Forwarded-For
 
 # No handler may be killed after its SMS went out: a stopping worker waits longer than any call takes.
 graceful_timeout = int(settings.infobip_timeout) + 5

@@ -54,28 +54,15 @@ def announce_end(arbiter: Any) -> None:
     arbiter.handle_term = handle
 
 
-class _Place:
-    """Where a connection was accepted. A listener could be asked only until it is closed, before some have begun."""
-
-    def __init__(self, name: Any) -> None:
-        self._name = name
-
-    def getsockname(self) -> Any:
-        """Its address."""
-        return self._name
-
-
 class DrainingWorker(GeventWorker):  # type: ignore[misc]
     """gunicorn's gevent worker, which answers all that it has accepted before it ends.
 
-    Whoever overrides `handle` knows by other means which connections are idle, and overrides the two that ask for it.
+    A subclass serves the connections, and has answers say `Connection: close` once `alive` is False.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._woken = Event()
-        self._idle: set[socket.socket] = set()
-        self._asking: set[Any] = set()  # gunicorn's requests that are being answered
 
     def handle_exit(self, *_: Any) -> None:
         """SIGTERM."""
@@ -88,33 +75,13 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         if self._orphaned():
             self.alive = False
 
-    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serve a connection."""
-        self._idle.add(client)
-        try:
-            super().handle(listener, client, addr)
-        finally:
-            self._idle.discard(client)
-
-    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> None:
-        """Serve a request of a connection."""
-        self._idle.discard(sock)
-        self._asking.add(req)
-        try:
-            super().handle_request(listener_name, req, sock, addr)
-        finally:
-            self._asking.discard(req)
-            self._idle.add(sock)
-
-    def close_after_answers(self) -> None:
-        """Have each answer that has not begun say that its connection ends."""
-        for request in self._asking:
-            request.force_close()
+    def serve(self, place: Any, client: socket.socket, addr: Any) -> None:
+        """Serve the connection `client`, accepted at `place`, which the caller closes."""
+        raise NotImplementedError
 
     def let_idle_go(self) -> None:
         """Have the idle connections end, each after what has arrived on it."""
-        for client in tuple(self._idle):
-            _read_no_more(client)
+        raise NotImplementedError
 
     def run(self) -> None:
         """Serve until the worker is to stop, then until nothing is left to answer."""
@@ -124,7 +91,6 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
             self._woken.wait(1.0)
         stopped = time.monotonic()
         until = stopped + self.cfg.graceful_timeout - AT_THE_END
-        self.close_after_answers()
         if _ending[0] or self._orphaned():
             self._empty_backlog(until)
         for server in servers:
@@ -138,12 +104,16 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
 
     def _start(self, listener: socket.socket) -> Any:
         listener.setblocking(True)
-        serve = partial(self.handle, _Place(listener.getsockname()))
-        server = StreamServer(listener, handle=serve, spawn=Pool(self.worker_connections))
+        # The place is asked for now: a connection may begin when the listener is closed already.
+        server = StreamServer(listener, handle=partial(self._serve, listener.getsockname()), spawn=Pool(self.worker_connections))
         if self.cfg.workers > 1:
             server.max_accept = 1  # else one worker takes what the other has time for
         server.start()
         return server
+
+    def _serve(self, place: Any, client: socket.socket, addr: Any) -> None:
+        with client:
+            self.serve(place, client, addr)
 
     def _empty_backlog(self, until: float) -> None:
         """Go on accepting until nobody waits any more. New connections are not let in, where that is possible."""
@@ -183,12 +153,3 @@ def _somebody_waits(listeners: list[socket.socket]) -> bool:
     for listener in listeners:
         poll.register(listener.fileno(), 1)  # POLLIN
     return bool(poll.poll(0))
-
-
-def _read_no_more(client: socket.socket) -> None:
-    """Have it end after what has arrived: Linux hands that out first, then the end.
-
-    By a second descriptor: gevent's own shutdown would raise an error in the greenlet that reads.
-    """
-    with suppress(OSError), _Socket(fileno=os.dup(client.fileno())) as same:
-        same.shutdown(socket.SHUT_RD)

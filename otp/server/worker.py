@@ -1,23 +1,53 @@
-"""gunicorn's gevent worker, with refusals in JSON."""
+"""gunicorn's gevent worker, with connections of its own: nobody stops it, and all it refuses is JSON."""
 
-import logging
 import socket
-from contextlib import suppress
+from typing import Any
 
-from gunicorn.http.errors import ParseException
+import gevent
+from gunicorn.http.wsgi import FileWrapper, base_environ
 
-from errors import InvalidRequest, OtpError
+from otp.server.connection import Connection, Service
+from otp.server.connections import Connections
 from otp.server.lifecycle import DrainingWorker
-from web.refusals import raw_refusal
+from otp.server.stream import FAIR_SHARE, Stream
 
 
 class Worker(DrainingWorker):
-    """Refuses in JSON what never reaches the application (it is no HTTP), where gunicorn would answer HTML."""
+    """Serves HTTP/1.1 to many clients, none of which has more of it than others."""
 
-    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
-        """Answer, whatever it was, and close the connection."""
-        if not isinstance(exc, ParseException):
-            logging.getLogger("otp").error("bug", extra={"error": type(exc).__name__, "at": "outside the application"})
-        error = InvalidRequest() if isinstance(exc, ParseException) else OtpError()
-        with suppress(OSError):
-            client.sendall(raw_refusal(error))
+    alive: bool  # of gunicorn's, whose code says no types
+    connections: Connections
+
+    def run(self) -> None:
+        """Serve until the arbiter has the worker stop."""
+        # A little less than gunicorn accepts: beyond its own bound, new clients would wait for old ones.
+        self.connections = Connections(self.worker_connections * 19 // 20)
+        own = {"wsgi.multithread": True, "wsgi.url_scheme": "http", "wsgi.file_wrapper": _in_large_pieces}
+        common = {**base_environ(self.cfg), **own}
+        self._service = Service(self.wsgi, common, self.cfg, self.count_request, lambda: self.alive)
+        gevent.spawn(self.connections.watch)
+        super().run()
+
+    def serve(self, place: Any, client: socket.socket, addr: Any) -> None:
+        """Serve the connection `client`, accepted at `place`, which the caller closes."""
+        stream = Stream(client, self.connections)
+        try:
+            Connection(stream, self._service, place, addr).serve()
+        finally:
+            stream.close()
+
+    def let_idle_go(self) -> None:
+        """Have the idle connections end, each after what has arrived on it."""
+        self.connections.close_idle()
+
+    def count_request(self) -> None:
+        """A request begins, which may be the last one by gunicorn's setting `max_requests`."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+
+
+def _in_large_pieces(file: Any, _: int = 0) -> FileWrapper:
+    """The `wsgi.file_wrapper` of PEP 3333. Pieces of 8 KiB, as Werkzeug asks for, cost eight times the system calls."""
+    return FileWrapper(file, FAIR_SHARE)
