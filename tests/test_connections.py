@@ -325,7 +325,7 @@ def test_who_works_never_gives_way() -> None:
     for client in clients[:3]:
         connections.enter(client)
     connections.wait(waiting)
-    connections.idle(idle, since=1.0)
+    connections.idle(idle)
     for client, gives_way in itertools.zip_longest(more, [idle, waiting]):
         connections.enter(client)
         assert gives_way is None or gives_way.gave_up
@@ -338,10 +338,8 @@ def test_only_who_is_late_is_given_up() -> None:
     for client in clients:
         connections.enter(client)
     connections.wait(clients[0])
-    connections.idle(clients[2], since=1.0)
+    connections.idle(clients[2])
     connections.end_late(2.5)
-    assert [client.gave_up for client in clients] == [True, False, False]
-    connections.close_idle(before=1.0)
     assert [client.gave_up for client in clients] == [True, False, False]
     connections.close_idle()
     assert [client.gave_up for client in clients] == [True, False, True]

@@ -105,15 +105,13 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def _start(self, listener: socket.socket) -> Any:
         listener.setblocking(True)
         # The place is asked for now: a connection may begin when the listener is closed already.
-        server = StreamServer(listener, handle=partial(self._serve, listener.getsockname()), spawn=Pool(self.worker_connections))
+        server = StreamServer(
+            listener, handle=partial(self._serve, listener.getsockname()), spawn=Pool(self.worker_connections)
+        )
         if self.cfg.workers > 1:
             server.max_accept = 1  # else one worker takes what the other has time for
         server.start()
         return server
-
-    def _serve(self, place: Any, client: socket.socket, addr: Any) -> None:
-        with client:
-            self.serve(place, client, addr)
 
     def _empty_backlog(self, until: float) -> None:
         """Go on accepting until nobody waits any more. New connections are not let in, where that is possible."""
