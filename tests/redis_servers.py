@@ -50,17 +50,21 @@ class Servers:
 
     def replicated(self) -> tuple[int, int, int]:
         """A primary, its replica, and the Sentinel that calls the primary `main`."""
-        primary, sentinel = self.start(free_port(), "--save", ""), free_port()
+        primary = self.start(free_port(), "--save", "")
         replica = self.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {primary}")
         eventually(lambda: redis.Redis(port=replica).info("replication")["master_link_status"] == "up")
+        sentinel = self.sentinel(primary)
+        eventually(lambda: redis.Redis(port=sentinel, decode_responses=True).sentinel_slaves("main"))
+        return primary, replica, sentinel
+
+    def sentinel(self, primary: int, down_after: int = 500) -> int:
+        """One that calls it `main`, and takes it for dead when it was silent for so many milliseconds."""
         configuration = self._directory / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor main 127.0.0.1 {primary} 1\n"
-            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+            f"sentinel down-after-milliseconds main {down_after}\nsentinel failover-timeout main 2000\n"
         )
-        self.start(sentinel, str(configuration), "--sentinel")
-        eventually(lambda: redis.Redis(port=sentinel, decode_responses=True).sentinel_slaves("main"))
-        return primary, replica, sentinel
+        return self.start(free_port(), str(configuration), "--sentinel")
 
     def cluster(self, size: int, *flags: str, ports: list[int] | None = None) -> list[int]:
         """So many primaries that share the slots."""

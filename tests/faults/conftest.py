@@ -1,6 +1,8 @@
 """Redis that a test may break: behind a proxy, alone or as a Cluster of one."""
 
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from otp.redis import scripts
 from otp.redis.scripts import Script
 from sandbox.ports import free_port
 from tests.conftest import OPEN
+from tests.faults.burst import Clients
+from tests.faults.held_infobip import HeldInfobip
 from tests.faults.redis_proxy import RedisProxy
 from tests.parts import Sandbox, Service
 from tests.redis_servers import Servers
@@ -50,13 +54,32 @@ def _cluster_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPr
     """In front of a Cluster of one server, that sends everybody to the proxy."""
     with RedisProxy() as proxy, Servers(tmp_path_factory.mktemp("cluster")) as servers:
         (proxy.server_port,) = servers.cluster(1, "--cluster-announce-port", str(proxy.port))
+        proxy.url = f"redis+cluster://127.0.0.1:{proxy.port}"
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def _sentinel_proxy(redis_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProxy]:
+    """What a Sentinel takes for the primary."""
+    with RedisProxy(redis_server.port) as proxy, Servers(tmp_path_factory.mktemp("sentinel")) as servers:
+        proxy.url = f"redis+sentinel://127.0.0.1:{servers.sentinel(proxy.port, down_after=60_000)}/main"
         yield proxy
 
 
 @pytest.fixture(params=["redis", "redis+cluster"])
 def proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
     """In front of an empty Redis, without a fault yet. Whatever a test leaves there must have a time to live."""
-    name = {"redis": "_proxy", "redis+cluster": "_cluster_proxy"}[request.param]
+    yield from _unbroken(request)
+
+
+@pytest.fixture(params=["redis", "redis+cluster", "redis+sentinel"])
+def every_proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
+    """The same, behind a Sentinel too."""
+    yield from _unbroken(request)
+
+
+def _unbroken(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
+    name = {"redis": "_proxy", "redis+cluster": "_cluster_proxy", "redis+sentinel": "_sentinel_proxy"}[request.param]
     proxy: RedisProxy = request.getfixturevalue(name)
     proxy.heal()
     with redis.Redis(port=proxy.server_port, decode_responses=True) as client:
@@ -73,6 +96,35 @@ def proxied(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, san
     """The service behind that proxy, with every gate that there is."""
     scheme = request.node.callspec.params["proxy"]
     return start(sandbox.url, REDIS_URL=f"{scheme}://127.0.0.1:{proxy.port}", WEB_CONCURRENCY="1", **EVERYTHING)
+
+
+@pytest.fixture(scope="session")
+def _held() -> Iterator[HeldInfobip]:
+    with many_files(), HeldInfobip() as held:
+        yield held
+
+
+@pytest.fixture
+def held(_held: HeldInfobip) -> HeldInfobip:
+    """An Infobip that answers when it is let."""
+    _held.reset()
+    return _held
+
+
+@pytest.fixture(scope="session")
+def clients() -> Iterator[Clients]:
+    """As many as there are requests."""
+    with Clients() as clients:
+        yield clients
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    """A connection is one at each of its ends, and many systems allow 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 EVERYTHING: dict[str, Any] = {

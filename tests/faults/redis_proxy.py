@@ -62,6 +62,37 @@ def hang(exchange: Exchange) -> None:
         pass
 
 
+def answer_twice(exchange: Exchange) -> None:
+    """One reply more than there are commands: whoever counts has that of the next command wrong from then on."""
+    exchange.client.sendall(2 * exchange.execute())
+
+
+def swallow(exchange: Exchange) -> None:
+    """Execute it, and pass on the answers of the others alone."""
+    exchange.execute()
+
+
+def lose_reply_after(happened: threading.Event) -> Act:
+    """Execute it, and cut the connection once something else has happened."""
+
+    def act(exchange: Exchange) -> NoReturn:
+        exchange.execute()
+        happened.wait(5)
+        raise ConnectionError
+
+    return act
+
+
+def cut_after(happened: threading.Event) -> Act:
+    """Cut the connection instead of executing it, once something else has happened."""
+
+    def act(_: Exchange) -> NoReturn:
+        happened.wait(5)
+        raise ConnectionError
+
+    return act
+
+
 def delay(seconds: float) -> Act:
     """Execute it, and answer late."""
 
@@ -89,7 +120,10 @@ class RedisProxy:
         self.server_port = port
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._silent: set[socket.socket] = set()
         self.heal()
 
     def __enter__(self) -> "RedisProxy":
@@ -101,16 +135,24 @@ class RedisProxy:
 
     def heal(self) -> None:
         """End all faults."""
-        self._on, self._left, self.met = "", 0.0, 0
+        self._on: tuple[str, ...] = ()
+        self._left, self.met = 0.0, 0
         self._act: Act = pass_on
 
-    def fault(self, act: Act, on: str = "", times: float = math.inf) -> None:
-        """From now on, `act` on commands that contain `on` (a key, a part of a script), so many times.
+    def fault(self, act: Act, *on: str, times: float = math.inf) -> None:
+        """From now on, `act` on commands that contain all of `on` (a key, an argument), so many times.
 
-        `met` counts them.
+        `met` counts them. Commands that share a connection wait for those before them.
         """
         self.heal()
         self._on, self._act, self._left = on, act, times
+
+    def fall_silent(self) -> None:
+        """Take whatever comes on the connections that are open, and pass nothing on, without an end that anybody sees.
+
+        So does a load balancer that has forgotten them. New ones work.
+        """
+        self._silent |= self._open
 
     def _serve(self) -> None:
         for client in accepted(self._listener):
@@ -120,15 +162,23 @@ class RedisProxy:
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with client.makefile("rb") as commands, server.makefile("rb") as answers:
-                while command := _element(commands):
-                    self._chosen(command)(Exchange(command, client, server, answers))
-            client.shutdown(socket.SHUT_RDWR)
+            self._open.add(client)
+            try:
+                with client.makefile("rb") as commands, server.makefile("rb") as answers:
+                    while command := _element(commands):
+                        self._chosen(command, client)(Exchange(command, client, server, answers))
+                client.shutdown(socket.SHUT_RDWR)
+            finally:
+                self._open.discard(client)
+                self._silent.discard(client)
 
-    def _chosen(self, command: bytes) -> Act:
+    def _chosen(self, command: bytes, client: socket.socket) -> Act:
+        if client in self._silent:
+            return lambda _: None
         asks_about_one = b"\r\nGETKEYS\r\n" in command  # a client of a Cluster, which then gives it
         with self._lock:
-            if self._left <= 0 or self._on.encode() not in command or (self._on and asks_about_one):
+            chosen = all(part.encode() in command for part in self._on) and not (any(self._on) and asks_about_one)
+            if self._left <= 0 or not chosen:
                 return pass_on
             self._left -= 1
             self.met += 1
@@ -136,11 +186,12 @@ class RedisProxy:
 
 
 def _element(stream: BufferedReader) -> bytes:
-    """The bytes of one element of RESP2: a command, or an answer. Empty at the end of the stream."""
+    """The bytes of one element of RESP: a command, or an answer. Empty at the end of the stream."""
     head = stream.readline()
     kind, rest = head[:1], head[1:]
     if kind == b"$" and int(rest) >= 0:
         return head + stream.read(int(rest) + 2)
-    if kind == b"*" and int(rest) >= 0:
-        return head + b"".join(_element(stream) for _ in range(int(rest)))
+    if kind in (b"*", b"~", b"%") and int(rest) >= 0:
+        amount = 2 * int(rest) if kind == b"%" else int(rest)
+        return head + b"".join(_element(stream) for _ in range(amount))
     return head
