@@ -1,0 +1,170 @@
+"""Redis refuses writes where the service is connected to, or its connections die without a word."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+import requests
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.faults import redis_proxy as rp
+from tests.faults.promises import back_within, is_ready, quickly_refused, whole_flow
+from tests.faults.redis_proxy import RedisProxy
+from tests.parts import Sandbox, Service
+from tests.redis_servers import Servers, eventually, node
+
+Start = Callable[..., Service]
+SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+IDLE = 12  # seconds without a request, more than after which the service looks first whether Redis is there
+OTHERS = "+442071838750"
+
+
+def phones(first: int, amount: int) -> list[str]:
+    return [f"+49156{first + number}" for number in range(amount)]
+
+
+def crowd(service: Service, of: list[str]) -> None:
+    """All at once, so that there are as many connections as there will ever be."""
+    with ThreadPoolExecutor(20) as executor:
+        assert {answer.status_code for answer in executor.map(service.send, of)} == {200}
+
+
+@pytest.fixture
+def service(every_proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
+    return start(sandbox.url, REDIS_URL=every_proxy.url, **SETTINGS)
+
+
+def test_a_demoted_primary_is_left(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    """One name for both, as of a Service of Kubernetes: new connections lead to the new one, old ones stay open."""
+    old = servers.start(free_port(), "--save", "")
+    new = servers.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {old}")
+    eventually(lambda: node(new).info("replication")["master_link_status"] == "up")
+    with RedisProxy(old) as proxy:
+        service = start(sandbox.url, REDIS_URL=proxy.url, **SETTINGS)
+        crowd(service, phones(10000000, 40))
+        pending = phones(10000000, 1)[0]
+        node(old).execute_command("WAIT", 1, 1000)
+        node(new).execute_command("REPLICAOF", "NO", "ONE")
+        node(old).execute_command("REPLICAOF", "127.0.0.1", new)
+        assert not is_ready(service)
+        proxy.server_port = new
+        back_within(5, service, phone)
+        crowd(service, phones(20000000, 40))
+        assert service.verify(pending, sandbox.pin(pending)).status_code == 200
+        assert is_ready(service)
+    assert all(node(new).exists(f"otp:phoneNumber:{number}") for number in phones(20000000, 40))
+
+
+@contextmanager
+def configured(port: int, **settings: str) -> Iterator[None]:
+    before = {name: str(node(port).config_get(name)[name]) for name in settings}
+    for name, value in settings.items():
+        node(port).config_set(name, value)
+    yield
+    for name, value in before.items():
+        node(port).config_set(name, value)
+
+
+@contextmanager
+def read_only(port: int) -> Iterator[None]:
+    """READONLY."""
+    node(port).execute_command("REPLICAOF", "127.0.0.1", free_port())
+    yield
+    node(port).execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def without_its_primary(port: int) -> Iterator[None]:
+    """MASTERDOWN."""
+    with configured(port, **{"replica-serve-stale-data": "no"}), read_only(port):
+        yield
+
+
+@contextmanager
+def full(port: int) -> Iterator[None]:
+    """OOM."""
+    with configured(port, **{"maxmemory-policy": "noeviction", "maxmemory": "1"}):
+        yield
+
+
+@contextmanager
+def without_replicas(port: int) -> Iterator[None]:
+    """NOREPLICAS."""
+    with configured(port, **{"min-replicas-to-write": "1"}):
+        yield
+
+
+@pytest.mark.parametrize("fault", [read_only, without_its_primary, full, without_replicas])
+def test_it_is_not_ready_while_redis_refuses_writes(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str, fault: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    port = servers.start(free_port(), "--save", "")
+    service = start(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{port}", **SETTINGS)
+    crowd(service, phones(30000000, 40))
+    asked = sandbox.asked()
+    with fault(port):
+        quickly_refused(service, phone)
+        assert not is_ready(service)
+        assert sandbox.asked() == asked
+    back_within(5, service, phone)
+
+
+@pytest.mark.parametrize("word", ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "READONLY"])
+def test_it_is_not_ready_while_redis_says(
+    every_proxy: RedisProxy, service: Service, sandbox: Sandbox, phone: str, word: str
+) -> None:
+    """What the same server says on a connection that is open, it may no longer say on a new one, and the other way."""
+    whole_flow(service, sandbox, phone)
+    asked = sandbox.asked()
+    every_proxy.fault(rp.refuse(f"{word} for a while"))
+    quickly_refused(service, OTHERS)
+    assert not is_ready(service)
+    assert sandbox.asked() == asked
+    every_proxy.heal()
+    back_within(5, service, OTHERS)
+
+
+def test_a_cluster_that_has_lost_slots(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    """CLUSTERDOWN, whichever key it is."""
+    (port,) = servers.cluster(1)
+    service = start(sandbox.url, REDIS_URL=f"redis+cluster://127.0.0.1:{port}", **SETTINGS)
+    crowd(service, phones(40000000, 40))
+    node(port).execute_command("CLUSTER", "DELSLOTS", 0)
+    eventually(lambda: node(port).cluster("INFO")["cluster_state"] == "fail")
+    quickly_refused(service, phone)
+    assert not is_ready(service)
+    node(port).execute_command("CLUSTER", "ADDSLOTS", 0)
+    eventually(lambda: node(port).cluster("INFO")["cluster_state"] == "ok")
+    back_within(5, service, phone)
+
+
+def test_connections_that_died_while_idle_cost_nobody_anything(
+    every_proxy: RedisProxy, service: Service, sandbox: Sandbox
+) -> None:
+    before = phones(50000000, 40)
+    crowd(service, before)
+    every_proxy.fall_silent()
+    time.sleep(IDLE)  # the fault itself: nobody asks for so long
+    for phone in phones(60000000, 10):
+        soon(service.send, phone)
+    for phone in before[:10]:
+        soon(service.verify, phone, sandbox.pin(phone))
+
+
+def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: Service, phone: str) -> None:
+    """Nobody can know what became of the commands that went out over them; the others lose nothing."""
+    crowd(service, phones(70000000, 40))
+    every_proxy.fall_silent()
+    back_within(5, service, phone)
+    crowd(service, phones(80000000, 40))
+    assert is_ready(service)
+
+
+def soon(ask: Callable[..., requests.Response], *about: str) -> None:
+    """A yes that nobody had to wait for."""
+    started = time.monotonic()
+    assert ask(*about).status_code == 200
+    assert time.monotonic() - started < 1.2
