@@ -1,0 +1,103 @@
+"""Redis says too much, too little or nonsense, and many wait for its replies: nobody is given that of another one."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import OPEN
+from tests.faults import redis_proxy as rp
+from tests.faults.burst import Answer, Clients
+from tests.faults.held_infobip import HeldInfobip, pin_of
+from tests.faults.promises import TOO_MANY, UNAVAILABLE, back_within
+from tests.faults.redis_proxy import Act, Exchange, RedisProxy
+from tests.parts import Service
+
+Start = Callable[..., Service]
+SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+PHONES = [f"+49157{10000000 + number}" for number in range(40)]
+BROKEN = PHONES[0]  # whose command is answered wrong
+YES, NO = (200, None), (401, "invalid_otp")
+
+
+def early(exchange: Exchange) -> None:
+    """A reply that nobody has asked for, and then its own."""
+    exchange.client.sendall(b"+OK\r\n")
+    rp.pass_on(exchange)
+
+
+def early_yes(exchange: Exchange) -> None:
+    """The same in the form of our scripts: done."""
+    exchange.client.sendall(b"*1\r\n:1\r\n")
+    rp.pass_on(exchange)
+
+
+ACTS = {
+    "twice": rp.answer_twice,
+    "too early": early,
+    "yes too early": early_yes,
+    "never": rp.swallow,
+    "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n"),
+    "a list without an end": rp.say(b"*1000000\r\n:1\r\n"),
+}
+each_act = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+
+
+def slowly(act: Act) -> Act:
+    """Only once others have asked, too."""
+
+    def slow(exchange: Exchange) -> None:
+        time.sleep(0.2)  # a part of the fault
+        act(exchange)
+
+    return slow
+
+
+@pytest.fixture
+def service(every_proxy: RedisProxy, start: Start, held: HeldInfobip, clients: Clients) -> Service:
+    """Half of the phones have a PIN, with nothing held."""
+    held.holds = False
+    service = start(held.url, REDIS_URL=every_proxy.url, **SETTINGS)
+    every = clients.send(service.port, PHONES[::2]).result(60)
+    assert {answer.status for answer in every} == {200}
+    return service
+
+
+def said(answer: Answer) -> tuple[int, str | None]:
+    return answer.status, answer.body.get("code")
+
+
+@each_act
+@pytest.mark.parametrize("at", ["attempt", "consume"])
+def test_no_guess_is_judged_as_that_of_another(
+    every_proxy: RedisProxy, service: Service, clients: Clients, held: HeldInfobip, at: str, act: Act
+) -> None:
+    """Every second one is wrong: it is the PIN of the phone beside it."""
+    asking = PHONES[::2]
+    right = asking[::2]
+    beside = dict(zip(asking, asking[1:] + asking[:1], strict=True))
+    guesses = {phone: pin_of(phone if phone in right else beside[phone]) for phone in asking}
+    on = {"attempt": f"otp:phoneNumber:{BROKEN}", "consume": held.pin_ids(BROKEN)[0]}[at]
+    every_proxy.fault(slowly(act), on, times=1)
+    bodies = [{"phoneNumber": phone, "pin": pin} for phone, pin in guesses.items()]
+    answers = clients.post(service.port, "/verify-otp", bodies).result(60)
+    assert every_proxy.met == 1
+    assert set(held.judged) <= set(guesses.items()), "whose pinId, and what they typed"
+    for phone, answer in zip(asking, answers, strict=True):
+        assert said(answer) in (YES if phone in right else NO, UNAVAILABLE)
+    back_within(5, service, "+442071838750")
+
+
+@each_act
+def test_no_send_is_let_through_for_another(
+    every_proxy: RedisProxy, service: Service, clients: Clients, held: HeldInfobip, act: Act
+) -> None:
+    """Every second phone has to wait, for it has a PIN already."""
+    every_proxy.fault(slowly(act), PHONES[1], times=1)
+    answers = clients.send(service.port, PHONES).result(60)
+    assert every_proxy.met == 1
+    for phone, answer in zip(PHONES, answers, strict=True):
+        assert said(answer) in (TOO_MANY if phone in PHONES[::2] else YES, UNAVAILABLE)
+    assert [len(held.pin_ids(phone)) for phone in PHONES[::2]] == [1] * 20
+    assert max(len(held.pin_ids(phone)) for phone in PHONES) == 1
+    back_within(5, service, "+442071838750")
