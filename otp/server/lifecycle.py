@@ -105,9 +105,8 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def _start(self, listener: socket.socket) -> Any:
         listener.setblocking(True)
         # The place is asked for now: a connection may begin when the listener is closed already.
-        server = StreamServer(
-            listener, handle=partial(self._serve, listener.getsockname()), spawn=Pool(self.worker_connections)
-        )
+        serve = partial(self.serve, listener.getsockname())
+        server = StreamServer(listener, handle=serve, spawn=Pool(self.worker_connections))
         if self.cfg.workers > 1:
             server.max_accept = 1  # else one worker takes what the other has time for
         server.start()
