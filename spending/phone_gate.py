@@ -12,7 +12,7 @@ from limits import RateLimitItem
 from errors import TooManyRequests
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
-from spending.sending import Sending
+from spending.sending import ORDER, Sending
 
 # The braces put both keys into one slot of a Cluster.
 _RESERVE = Script("recipient_reserve")
@@ -39,7 +39,8 @@ class PhoneGate:
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown or the window has room."""
-        wait, full = members(replies[0], int, int)
+        wait, full, now = members(replies[0], int, int, int)
+        sending.counted_in[ORDER] = now
         return TooManyRequests(wait / 1000, "phone_limit" if full else "cooldown") if wait else None
 
     def undo(self, sending: Sending) -> list[Command]:

@@ -9,6 +9,8 @@ from functools import cached_property
 from channels import SMS, Channel
 from phone import region_of
 
+ORDER = "order"  # in `counted_in`
+
 
 @dataclass(frozen=True)
 class Sending:
@@ -19,7 +21,8 @@ class Sending:
     `known_region` is that of the phone; None where nobody knows it yet. `template` is Infobip's, and `placeholders`
     what fills it beside the PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
     that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
-    by key.
+    by key. `order` is that time when the recipient's cooldown was taken, in milliseconds: of two sends to one
+    recipient, the later one has the higher.
     """
 
     to: str
@@ -36,8 +39,8 @@ class Sending:
 
     @property
     def order(self) -> int:
-        """Which of two sends to one recipient was the later one."""
-        return int(self.at * 1000)
+        """See above. The clock is Redis', for those of replicas differ by more than a cooldown may last."""
+        return self.counted_in[ORDER]
 
     @property
     def phone(self) -> str:

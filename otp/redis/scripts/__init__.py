@@ -18,8 +18,8 @@ _texts: dict[str, str] = {}  # by SHA-1
 class Script:
     """The script of the file `name`.lua. Calling it makes the command that runs it."""
 
-    def __init__(self, name: str, text: str = "") -> None:
-        self.text = text or _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+    def __init__(self, name: str) -> None:
+        self.text = _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # it is Redis' name for the script
         _texts[self.sha] = self.text
 

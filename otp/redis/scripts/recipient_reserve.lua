@@ -3,19 +3,20 @@
 -- KEYS     [1] the cooldown: the id of the reservation that holds it; [2] list of the times of the recipient's sends
 --          (microseconds since 1970), the newest first
 -- ARGV     sends in a period, the period (s), the id of the reservation, the cooldown (ms)
--- Replies  {0, 0} if so; else {ms to wait, 1 if it is the limit}
+-- Replies  {ms to wait, 0 if it may; 1 if it is the limit; the time (ms)}
 local amount, period = tonumber(ARGV[1]), ARGV[2] * 1000000
-if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
-  return {math.max(1, redis.call('PTTL', KEYS[1])), 0}
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local function reply(wait, is_limit) return {wait, is_limit, math.floor(now / 1000)} end
+if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
+  return reply(math.max(1, redis.call('PTTL', KEYS[1])), 0)
+end
 local oldest = redis.call('LINDEX', KEYS[2], amount - 1)
 if oldest and now - oldest < period then
   redis.call('DEL', KEYS[1])
-  return {math.ceil((oldest + period - now) / 1000), 1}
+  return reply(math.ceil((oldest + period - now) / 1000), 1)
 end
 redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
 redis.call('LTRIM', KEYS[2], 0, amount - 1)
 redis.call('PEXPIRE', KEYS[2], period / 1000 + 1)
-return {0, 0}
+return reply(0, 0)
