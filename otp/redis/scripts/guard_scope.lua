@@ -19,48 +19,73 @@ local function keep()
   redis.call('EXPIRE', key, allowed.day and DAYS * DAY or HOUR)
 end
 
--- Two tables by age, with nothing where nothing was sent: how many are unverified, how many verified.
-local function by_age(text, number, kept)
-  local unverified, verified = {}, {}
-  if not text then return unverified, verified end
-  local list = cjson.decode('[' .. text .. '0]')
-  for i = 1, #list - 1, 3 do
-    local age = number - list[i]
-    if age >= 0 and age < kept then unverified[age], verified[age] = list[i + 1] - list[i + 2], list[i + 2] end
-  end
-  return unverified, verified
+local function list(text)
+  return text and cjson.decode('[' .. text .. '0]') or {}
 end
 
--- What two tables have at the ages from .. to.
-local function sums(unverified, verified, from, to)
-  local sum, sum_verified = 0, 0
-  for age = from, to do
-    local n = unverified[age]
-    if n then sum, sum_verified = sum + n, sum_verified + verified[age] end
+-- What earlier days left unverified beyond what they verified makes this one's budgets smaller.
+local function less(budget, owed)
+  if owed > 0 then budget = budget - owed end
+  return budget < allowed.least and allowed.least or budget
+end
+
+-- Two tables by age, with nothing where nothing was sent: how many are unverified, how many verified.
+local function by_age(entries, number, kept)
+  local unverified, verified = {}, {}
+  for i = 1, #entries - 1, 3 do
+    local age = number - entries[i]
+    if age >= 0 and age < kept then unverified[age], verified[age] = entries[i + 1] - entries[i + 2], entries[i + 2] end
   end
-  return sum, sum_verified
+  return unverified, verified
 end
 
 -- Why there is no room (nil where there is) and when there will be, if nothing else happens until then.
 local function judge()
   local grace, counts = allowed.grace, redis.call('HMGET', key, 'minutes', 'hours', 'days')
-  local minute, minute_verified = by_age(counts[1], MINUTE_NOW, MINUTES)
-  local hourly, hourly_verified = by_age(counts[2], HOUR_NOW, HOURS)
-  local daily, daily_verified = by_age(counts[3], DAY_NOW, DAYS)
+  local minutes, hours, days = list(counts[1]), list(counts[2]), list(counts[3])
+  local pending, hour, verified_hour, verified_now = 0, 0, 0, 0
+  for i = 1, #minutes - 1, 3 do
+    local age, verified = MINUTE_NOW - minutes[i], minutes[i + 2]
+    if age >= 0 and age < MINUTES then
+      verified_hour = verified_hour + verified
+      if age <= RECENT then verified_now = verified_now + verified end
+      if age <= grace then pending = pending + minutes[i + 1] - verified else hour = hour + minutes[i + 1] - verified end
+    end
+  end
+  local day, verified_day = 0, 0
+  for i = 1, #hours - 1, 3 do
+    local age = HOUR_NOW - hours[i]
+    if age >= 0 and age < HOURS then day, verified_day = day + hours[i + 1] - hours[i + 2], verified_day + hours[i + 2] end
+  end
+  -- Of days: what was left unverified beyond what was verified.
+  local all_days, best_day, today = 0, 0, 0
+  for i = 1, #days - 1, 3 do
+    local age, verified = DAY_NOW - days[i], days[i + 2]
+    if age >= 0 and age < DAYS then
+      local owed = days[i + 1] - 2 * verified
+      all_days = all_days + owed
+      if verified > best_day then best_day = verified end
+      if age == 0 then today = owed end
+    end
+  end
+  local hour_budget, day_budget = less(allowed.hour, all_days - today)
+  if allowed.day then day_budget = less(allowed.day, all_days - today) end
 
-  local _, verified_now = sums(minute, minute_verified, 0, RECENT)
-  local pending, verified_pending = sums(minute, minute_verified, 0, grace)
-  local hour, verified_hour = sums(minute, minute_verified, grace + 1, MINUTES - 1)
-  verified_hour = verified_hour + verified_pending
-  local day, verified_day = sums(hourly, hourly_verified, 0, HOURS - 1)
-  local all_days, best_day, hour_budget, day_budget
-
-  -- What earlier days left unverified beyond what they verified makes this one's budgets smaller.
-  local function less(budget, owed)
-    if owed > 0 then budget = budget - owed end
-    return budget < allowed.least and allowed.least or budget
+  local function full()
+    local over = hour - allowed.ratio * verified_hour
+    if over >= hour_budget then return 'hour' end
+    if day_budget and day - pending >= day_budget + allowed.ratio * math.max(verified_day, best_day) then return 'day' end
+    local owed = all_days - pending
+    if pending + math.max(0, over) >= less(allowed.pending, owed) + allowed.follow * verified_now then return 'pending' end
   end
 
+  local why = full()
+  if not why then return end
+
+  -- From here on the clock is moved on, and each step takes away only what is too old then.
+  local minute, minute_verified = by_age(minutes, MINUTE_NOW, MINUTES)
+  local hourly, hourly_verified = by_age(hours, HOUR_NOW, HOURS)
+  local daily, daily_verified = by_age(days, DAY_NOW, DAYS)
   local function begin_day(later)
     all_days, best_day = 0, 0
     for age = 0, DAYS - 1 - later do
@@ -69,24 +94,8 @@ local function judge()
         best_day = math.max(best_day, daily_verified[age])
       end
     end
-    local before = all_days
-    if later == 0 and daily[0] then before = all_days - daily[0] + daily_verified[0] end
-    hour_budget, day_budget = less(allowed.hour, before), allowed.day and less(allowed.day, before)
+    hour_budget, day_budget = less(allowed.hour, all_days), allowed.day and less(allowed.day, all_days)
   end
-
-  local function full()
-    local over = hour - allowed.ratio * verified_hour
-    if over >= hour_budget then return 'hour' end
-    if allowed.day and day - pending >= day_budget + allowed.ratio * math.max(verified_day, best_day) then return 'day' end
-    local owed = all_days - pending
-    if pending + math.max(0, over) >= less(allowed.pending, owed) + allowed.follow * verified_now then return 'pending' end
-  end
-
-  begin_day(0)
-  local why = full()
-  if not why then return end
-
-  -- From here on the clock is moved on, and each step takes away only what is too old then.
   local function begin_hour(number)
     local left = HOURS - (number - HOUR_NOW)
     if hourly[left] then day, verified_day = day - hourly[left], verified_day - hourly_verified[left] end
