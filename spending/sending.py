@@ -21,7 +21,7 @@ class Sending:
     `known_region` is that of the phone; None where nobody knows it yet. `template` is Infobip's, and `placeholders`
     what fills it beside the PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
     that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
-    by key. `order` is that time when the recipient's cooldown was taken, in milliseconds: of two sends to one
+    by key. `order` is that time when the recipient's cooldown was taken, in microseconds: of two sends to one
     recipient, the later one has the higher.
     """
 

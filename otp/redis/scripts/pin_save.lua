@@ -1,6 +1,6 @@
 -- Keeps the PIN that was just sent. Harmless when it runs twice or late: it neither replaces a newer PIN nor revives a used one.
 -- KEYS[1]  hash of the recipient's PIN: pinId, attempts, verification, order; or of order alone, where it was used just now
--- ARGV     lifetime (ms), order (ms, Redis' time of the send's reservation), then fields and values
+-- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), then fields and values
 -- Replies  {1 if it was saved, the verification ids of the PIN that it replaced, or ''}
 local seen = redis.pcall('HMGET', KEYS[1], 'order', 'verification')
 local is_hash = not seen.err

@@ -3,11 +3,12 @@
 -- KEYS     [1] the cooldown: the id of the reservation that holds it; [2] list of the times of the recipient's sends
 --          (microseconds since 1970), the newest first
 -- ARGV     sends in a period, the period (s), the id of the reservation, the cooldown (ms)
--- Replies  {ms to wait, 0 if it may; 1 if it is the limit; the time (ms)}
+-- Replies  {ms to wait, 0 if it may; 1 if it is the limit; the time (microseconds), later than that of the send before}
 local amount, period = tonumber(ARGV[1]), ARGV[2] * 1000000
 local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local function reply(wait, is_limit) return {wait, is_limit, math.floor(now / 1000)} end
+-- The clock may have been put back, or be that of another server since a failover.
+local now = math.max(time[1] * 1000000 + time[2], (redis.call('LINDEX', KEYS[2], 0) or 0) + 1)
+local function reply(wait, is_limit) return {wait, is_limit, now} end
 if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
   return reply(math.max(1, redis.call('PTTL', KEYS[1])), 0)
 end
