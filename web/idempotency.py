@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gevent
 from flask import Response, g, make_response, request
@@ -94,7 +94,12 @@ class Idempotency:
         return idempotent
 
     def _begin(self, asked: _Asked) -> Response | None:
-        first = self._eval(_BEGIN, asked.name, asked.owner, asked.body, milliseconds(KEPT))
+        try:
+            first = self._redis.run(_BEGIN([asked.name], asked.owner, asked.body, milliseconds(KEPT)))[0]
+        except StoreUnavailable:
+            # It may have begun all the same, and nothing is sent: the key must be free for the next try.
+            gevent.spawn(self._finish, _RELEASE, asked)
+            raise
         if first is None:
             return None
         body, answer, age, since_answer = members(first, str, str, int, int)
@@ -121,10 +126,7 @@ class Idempotency:
 
     def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
         with suppress(StoreUnavailable):  # what happened has happened; for this key it is then unknown
-            self._eval(script, asked.name, asked.owner, *answer)
-
-    def _eval(self, script: Script, name: str, *arguments: str | int) -> Any:
-        return self._redis.run(script([name], *arguments))[0]
+            self._redis.run_surely(script([asked.name], asked.owner, *answer))
 
 
 def _read(key: str) -> _Asked:

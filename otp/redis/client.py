@@ -17,6 +17,7 @@ from telemetry.calls import RedisCall
 
 SURELY = 1.6  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
+LEAST = 0.3  # seconds; asked for less, nobody could answer
 MOST_REFUSALS = 3  # for one command
 
 # Whoever answers so has not run the command: it may be asked again, in full, elsewhere, or over a new connection.
@@ -81,27 +82,31 @@ class RedisClient:
             try:
                 return self._run(commands, min(REPLIES, deadline - time.monotonic()))
             except _FAILURES:
-                if time.monotonic() + PAUSE >= deadline:
+                if time.monotonic() + PAUSE + LEAST >= deadline:
                     raise
             time.sleep(PAUSE)
 
     def _run(self, commands: Sequence[Command], patience: float = REPLIES) -> list[Any]:
+        commands, began = [*commands], time.monotonic()
         replies = self._nodes.ask(commands, patience)
-        for _ in range(MOST_REFUSALS):
-            errors = [reply for reply in replies if isinstance(reply, Exception)]
-            if not errors:
-                return replies
-            if failed := [error for error in errors if not isinstance(error, _NOT_RUN)]:
-                raise failed[0]
-            replies = self._ask_again(commands, replies, patience)
-        raise errors[0]
+        refusals = 0
+        while errors := [reply for reply in replies if isinstance(reply, Exception)]:
+            failed = [error for error in errors if not isinstance(error, _NOT_RUN)]
+            refusals += 1
+            if failed or refusals > MOST_REFUSALS:
+                raise [*failed, *errors][0]
+            left = max(LEAST, patience - (time.monotonic() - began))
+            replies = self._ask_again(commands, replies, left)
+        return replies
 
-    def _ask_again(self, commands: Sequence[Command], replies: list[Any], patience: float) -> list[Any]:
+    def _ask_again(self, commands: list[Command], replies: list[Any], patience: float) -> list[Any]:
         refused = [place for place, reply in enumerate(replies) if isinstance(reply, _NOT_RUN)]
         refusals: Refusals = [replies[place] for place in refused]
         if any(isinstance(refusal, TryAgainError) for refusal in refusals):
             time.sleep(PAUSE)  # the slot's keys are on their way from one node to another
-        again = [_without_sha(commands[place], replies[place]) for place in refused]
+        for place in refused:  # once in full, always in full: a slot that moves is asked of both nodes in turn
+            commands[place] = _without_sha(commands[place], replies[place])
+        again = [commands[place] for place in refused]
         for place, reply in zip(refused, self._nodes.ask(again, patience, refusals), strict=True):
             replies[place] = reply
         return replies

@@ -97,7 +97,12 @@ class ClusterNodes:
         """See `Nodes`."""
         refusals = refusals or [None] * len(commands)
         try:
-            batches = [self._submit(*each, patience) for each in zip(commands, refusals, strict=True)]
+            if any(isinstance(refusal, MovedError) for refusal in refusals):
+                self._is_stale = True
+            began = time.monotonic()
+            table = self._slots(patience)
+            patience -= time.monotonic() - began
+            batches = [self._submit(table, *each, patience) for each in zip(commands, refusals, strict=True)]
             return [batch.wait()[-1] for batch in batches]
         except (RedisError, OSError):
             self._is_stale = True  # another node may have taken the place of one that is gone
@@ -110,19 +115,20 @@ class ClusterNodes:
         if self._table:
             self._table.close()
 
-    def _submit(self, command: Command, refusal: Exception | None, patience: float) -> Any:
+    def _submit(self, table: RedisCluster, command: Command, refusal: Exception | None, patience: float) -> Any:
         packed, expected = pack(command), 1
-        if isinstance(refusal, MovedError):
-            self._is_stale = True
-        elif isinstance(refusal, AskError):  # the slot is on its way to that node, which wants to hear that we know
-            packed, expected = _ASKING + packed, 2
-        return self._at(*self._address(command, refusal)).submit(packed, expected, patience)
+        if isinstance(refusal, AskError) and not isinstance(refusal, MovedError):
+            packed, expected = (
+                _ASKING + packed,
+                2,
+            )  # the slot is on its way to that node, which wants to hear that we know
+        return self._at(*self._address(table, command, refusal)).submit(packed, expected, patience)
 
-    def _address(self, command: Command, refusal: Exception | None) -> tuple[str, int]:
+    def _address(self, table: RedisCluster, command: Command, refusal: Exception | None) -> tuple[str, int]:
         if isinstance(refusal, AskError):  # MOVED is one, too
             return str(refusal.host), int(refusal.port)
         try:
-            node = self._slots().get_node_from_key(key_of(command))
+            node = table.get_node_from_key(key_of(command))
         except RedisClusterException as e:
             raise RedisConnectionError("no node has this slot") from e
         return str(node.host), int(node.port)
@@ -135,28 +141,30 @@ class ClusterNodes:
             self._connections[host, port] = known
         return known
 
-    def _slots(self) -> RedisCluster:
+    def _slots(self, patience: float) -> RedisCluster:
         """The table of the slots. One caller loads it while the others wait, and take what that one found."""
         if self._is_stale:
             asked = time.monotonic()
             with self._loading:
                 if self._is_stale and self._looked < asked:
-                    self._load()
+                    self._load(min(TABLE, max(patience, 0.01)))
         if self._table is None:
             raise RedisConnectionError("no node of the Cluster answers")
         return self._table
 
-    def _load(self) -> None:
+    def _load(self, patience: float) -> None:
         try:
-            with gevent.Timeout(TABLE):
+            with gevent.Timeout(patience):
                 if self._table is None:
                     self._table = _cluster(self._url)
                 else:
                     self._table.nodes_manager.initialize()
             self._is_stale = False
         except RedisClusterException as e:
+            self._table = None  # begin again with the addresses of the URL
             raise RedisConnectionError("no node of the Cluster answers") from e
         except gevent.Timeout as e:
+            self._table = None
             raise RedisTimeoutError("no node of the Cluster answers in time") from e
         finally:
             self._looked = time.monotonic()

@@ -43,7 +43,7 @@ _FAILURES = (RedisError, OSError, UnicodeError)
 class Batch:
     """Commands of one caller, packed; `expected` replies belong to it, for which there are `patience` seconds."""
 
-    __slots__ = ("_error", "_waiter", "expected", "looks_left", "packed", "replies")
+    __slots__ = ("_error", "_waiter", "expected", "finished", "looks_left", "packed", "replies")
 
     def __init__(self, packed: bytes, expected: int, patience: float) -> None:
         self.packed = packed
@@ -52,6 +52,7 @@ class Batch:
         self.replies: list[Any] = []
         self._waiter = Waiter()
         self._error: Exception | None = None
+        self.finished = False
 
     def wait(self) -> list[Any]:
         """The replies; one that is an error is among them.
@@ -67,7 +68,9 @@ class Batch:
 
     def finish(self, error: Exception | None = None) -> None:
         """Wake the caller in the next turn of the loop."""
-        self._error = error
+        if self.finished:
+            return
+        self.finished, self._error = True, error
         self._waiter.hub.loop.run_callback(self._waiter.switch, None)
 
     def is_overdue(self) -> bool:
@@ -141,10 +144,12 @@ class _Link:
         return self._usable
 
     def look(self) -> None:
-        """End the connection where a reply is overdue: all that wait behind it would wait as long."""
+        """Give up the batches that are overdue, and the connection where nothing is heard: all would wait as long."""
         self._silent_looks += 1 if self._pending else 0
-        overdue = [batch for write in self._pending for batch in write.batches if batch.is_overdue()]
-        if overdue or self._silent_looks > SILENCE / LOOK:
+        for batch in [batch for write in self._pending for batch in write.batches]:
+            if batch.is_overdue():  # others may have longer; its replies are read, and are nobody's
+                batch.finish(RedisTimeoutError("no reply in time"))
+        if self._silent_looks > SILENCE / LOOK:
             self.end(RedisTimeoutError("no reply in time"))
 
     def end(self, error: Exception) -> None:
@@ -153,10 +158,10 @@ class _Link:
             return
         self.ended = True
         self._leave()
-        self._connection.disconnect()
         pending, self._pending = self._pending, deque()
         for batch in [batch for write in pending for batch in write.batches]:
             batch.finish(error)
+        self._connection.disconnect()
 
     def _leave(self) -> None:
         """Send nothing more; what is under way still gets its replies."""
@@ -178,7 +183,8 @@ class _Link:
 
     def _next_reply(self) -> Any:
         try:
-            return self._connection.read_response(disconnect_on_error=False)
+            # Connection's own: that of a connection behind Sentinels makes the connection's end of a READONLY.
+            return Connection.read_response(self._connection, disconnect_on_error=False)
         except _WRONG_SERVER as e:
             self._leave()
             return e
@@ -192,9 +198,8 @@ class _Link:
         self._replies.append(reply)
         write = self._pending[0]
         if len(self._replies) == write.expected:
-            if reply != write.mark:
-                raise InvalidResponse("replies of others")
             replies, self._replies = self._replies, []
+            _check_mark(write.mark, replies)
             self._pending.popleft().hand_out(replies)
 
 
@@ -282,10 +287,17 @@ class SharedConnection:
             for link in [*self._links]:
                 link.look()
             self._links = {link for link in self._links if not link.ended}
-            overdue = [batch for batch in self._unsent if batch.is_overdue()]
-            self._unsent = [batch for batch in self._unsent if batch not in overdue]
-            for batch in overdue:
-                batch.finish(RedisTimeoutError("no connection in time"))
+            for batch in self._unsent:
+                if batch.is_overdue():
+                    batch.finish(RedisTimeoutError("no connection in time"))
+            self._unsent = [batch for batch in self._unsent if not batch.finished]
+
+
+def _check_mark(mark: str, replies: list[Any]) -> None:
+    """Raises what is wrong with the last reply, which is `mark`, or one refusal more where everything is refused."""
+    if replies[-1] == mark or all(isinstance(reply, Exception) for reply in replies):
+        return
+    raise replies[-1] if isinstance(replies[-1], _ERROR_REPLIES) else InvalidResponse("replies of others")
 
 
 def _spawn(run: Callable[[], None]) -> gevent.Greenlet:
