@@ -49,7 +49,8 @@ class WindowStorage(Storage, MovingWindowSupport):
         """Take `cost` of `amount` in a window of `period` seconds, if they are there."""
         (reply,) = self._redis.run(_TAKE([key], amount, period, cost))
         taken, remaining, wait = members(reply, int, int, int)
-        return Window(bool(taken), remaining, wait / 1_000_000)
+        # Somebody else's times may be in the list, which make no sense.
+        return Window(bool(taken), remaining, wait / 1_000_000 if 0 <= wait <= period * 1_000_000 else period)
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take `amount` of `limit`; False if they are not there."""

@@ -8,9 +8,10 @@ import pytest
 import redis
 import requests
 
+from otp.redis.scripts import Script
 from sandbox.ports import free_port
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import UNAVAILABLE
+from tests.faults.promises import UNAVAILABLE, is_ready
 from tests.faults.redis_proxy import Act, RedisProxy
 from tests.faults.test_redis_replies import FAULTS
 from tests.parts import Sandbox, Service, refusal
@@ -24,13 +25,9 @@ from tests.test_verifications import KEYS, OURS, Shop
 Start = Callable[..., Service]
 PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics
 SOME = FAULTS[:5]
-# What only each of the scripts contains.
-REMEMBER, DECIDE, FREE, MARK = (
-    "reservation",
-    "HSETNX', KEYS[1], 'outcome'",
-    "== ARGV[1] then redis.call('DEL'",
-    "EXISTS",
-)
+REMEMBER, DECIDE, FREE, MARK = [
+    Script(name).sha for name in ("message_add", "message_first_report", "cooldown_end", "verification_mark")
+]
 
 
 @pytest.fixture
@@ -60,12 +57,13 @@ def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
     sent = shop.send(phone)
     until(lambda: proxy.met == 1)
     proxy.heal()
+    until(lambda: is_ready(broken.service))  # over another connection: all requests share the one that broke
     assert shop.verify(phone, sandbox.pin(phone)) == 200
     shop.becomes(sent, "verified")
     assert "Traceback" not in broken.service.log()
 
 
-@pytest.mark.parametrize("script", [DECIDE, FREE])
+@pytest.mark.parametrize("script", [DECIDE, FREE], ids=["first report", "end of the cooldown"])
 @pytest.mark.parametrize("act", [act for _, act in SOME], ids=[name for name, _ in SOME])
 def test_a_report_that_is_not_taken_for_certain_is_told_again(
     broken: Measured, proxy: RedisProxy, phone: str, act: Act, script: str
@@ -106,6 +104,7 @@ def test_a_verify_that_cannot_be_noted_is_a_verify_all_the_same(
     proxy.fault(rp.cut, MARK, times=1)
     assert shop.verify(phone, sandbox.pin(phone)) == 200
     until(lambda: proxy.met == 1)
+    until(lambda: is_ready(broken.service))
     assert shop.look(sent)["status"] == "pending"
 
 

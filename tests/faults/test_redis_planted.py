@@ -45,7 +45,7 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-KEYS = 23  # that a story has made: every kind that there is, but the one below
+KEYS = 24  # that a story has made: every kind that there is, but the one below
 _numbers = itertools.count(80000000)
 
 

@@ -68,7 +68,9 @@ def test_a_send_that_cannot_be_counted_sends_nothing(
     whole_flow(proxied, sandbox, phone)
 
 
-@pytest.mark.parametrize("command", [PENDING.sha, COUNT_RESEND.sha, "otp:cooldown:"])
+@pytest.mark.parametrize(
+    "command", [PENDING.sha, COUNT_RESEND.sha, "otp:cooldown:"], ids=["pending", "count", "cooldown"]
+)
 @given(FAULTS)
 def test_a_resend_that_cannot_be_counted_sends_nothing(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, command: str, act: Act

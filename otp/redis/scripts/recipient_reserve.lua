@@ -6,8 +6,10 @@
 -- Replies  {ms to wait, 0 if it may; 1 if it is the limit; the time (microseconds), later than that of the send before}
 local amount, period = tonumber(ARGV[1]), ARGV[2] * 1000000
 local time = redis.call('TIME')
--- The clock may have been put back, or be that of another server since a failover.
-local now = math.max(time[1] * 1000000 + time[2], (redis.call('LINDEX', KEYS[2], 0) or 0) + 1)
+local now = time[1] * 1000000 + time[2]
+-- The clock may have been put back, or be that of another server since a failover. What is a day ahead is no time of ours.
+local ahead = (tonumber(redis.call('LINDEX', KEYS[2], 0) or 0) or 0) - now
+if ahead >= 0 and ahead < 86400000000 then now = now + ahead + 1 end
 local function reply(wait, is_limit) return {wait, is_limit, now} end
 if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4]) then
   return reply(math.max(1, redis.call('PTTL', KEYS[1])), 0)
