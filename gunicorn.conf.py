@@ -5,6 +5,8 @@ import logging
 import os
 import resource
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -34,6 +36,7 @@ from otp.server import lifecycle  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.stream import IDLE  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
+from settings.section import ENV_FILE  # noqa: E402
 from telemetry import logs, tracing  # noqa: E402
 from telemetry.shown import shown  # noqa: E402
 from version import VERSION  # noqa: E402
@@ -71,8 +74,16 @@ logs.configure(settings)
 logger_class = logs.GunicornLogger
 
 
-# The file whose time says that a worker lives; in memory, wherever that is: /tmp may be full, or on a slow disk.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+def first_that_takes_files(*folders: str) -> str:
+    """The first of `folders` in which a file can be made."""
+    for folder in folders:
+        with suppress(OSError), tempfile.TemporaryFile(dir=folder):
+            return folder
+    sys.exit(f"None of {', '.join(folders)} can be written: a file there tells the master that a worker lives.")
+
+
+# In memory, wherever that is: /tmp may be full, or on a slow disk.
+worker_tmp_dir = first_that_takes_files("/dev/shm", os.environ.get("TMPDIR", "/tmp"), "/var/tmp", str(Path.cwd()))
 
 
 class ServiceWorker(Worker):
@@ -89,14 +100,13 @@ worker_class = ServiceWorker
 def on_starting(_: object) -> None:
     """Once a start, in the master."""
     logging.getLogger("otp").info("start", extra={"version": VERSION, "settings": shown(settings)})
-    if not settings.named_keys():
-        logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
+    warn()
 
 
 def when_ready(server: object) -> None:
     """Once a start, in the master, when it listens."""
     lifecycle.announce_end(server)
-    settings_reload.check_reloads(server, load_settings, settings)
+    settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
         exposition.serve(settings.metrics_port)
     freeze()
@@ -105,7 +115,14 @@ def when_ready(server: object) -> None:
 def on_reload(_: object) -> None:
     """In the master, after each SIGHUP whose settings are right."""
     logging.getLogger("otp").info("reload", extra={"settings": shown(settings)})
+    warn()
     freeze()
+
+
+def warn() -> None:
+    """Say what is open to everybody."""
+    if not settings.named_keys():
+        logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
 
 
 def freeze() -> None:

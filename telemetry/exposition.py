@@ -4,12 +4,14 @@ By a real thread and plain sockets: a greenlet of the master would live on in ea
 """
 
 import atexit
+import fcntl
 import logging
 import os
 import shutil
 import socket
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
@@ -25,11 +27,15 @@ _new_lock = monkey.get_original("_thread", "allocate_lock")
 _sleep = monkey.get_original("time", "sleep")
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+PREFIX, ALIVE = "otp-metrics-", "alive"  # of a folder, and of the file in it that is locked
 PATIENCE = 2.0  # seconds for a client to ask, and to take the answer
 AGAIN = 1.0  # seconds until a port that is taken is tried again: after SIGUSR2 the old master has it for a while
 
 _files: "MetricFiles | None" = None
 _no_room: OSError | None = None
+_places: Any = monkey.get_original("queue", "SimpleQueue")()  # one for each client that is answered at a time
+for _place in range(32):
+    _places.put(_place)
 _looking = _new_lock()  # nobody looks while what an ended worker has counted is in no file, or in two
 
 
@@ -43,7 +49,8 @@ def prepare() -> None:
         return
     os.environ.pop(DIRECTORY, None)  # it may be that of a gunicorn which this one replaces
     try:
-        made = tempfile.mkdtemp(prefix="otp-metrics-")
+        _remove_those_of_the_dead()
+        made = _folder_that_is_alive()
         atexit.register(_remove, made, os.getpid())
         _files = _count_into(made)
     except OSError as e:
@@ -73,6 +80,21 @@ def forget(pid: int) -> None:
     if _files:
         with _looking:
             _files.bury(pid)
+
+
+def _folder_that_is_alive() -> str:
+    """Has a file that is locked as long as a process of this service lives; it gets its name when that is so."""
+    made = tempfile.mkdtemp(prefix="otp-new-")
+    fcntl.flock(os.open(f"{made}/{ALIVE}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC), fcntl.LOCK_EX)
+    return str(Path(made).rename(made.replace("otp-new-", PREFIX)))
+
+
+def _remove_those_of_the_dead() -> None:
+    """A master that was killed leaves its folder, and in memory such folders fill up what there is."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / ALIVE).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _count_into(directory: str) -> "MetricFiles":
@@ -110,11 +132,23 @@ def _serve(listener: Any) -> None:
     while True:
         try:
             accepted, _ = listener._accept()  # accept() would make a socket of gevent's
-            with _Socket(fileno=accepted) as connection:
-                connection.settimeout(PATIENCE)
-                connection.sendall(_answer(connection.recv(4096)))
-        except Exception:  # who asks went away; or a worker was writing: the next look will be right
+            connection = _Socket(fileno=accepted)
+        except OSError:
             _sleep(0.01)
+            continue
+        _start_thread(_serve_one, (connection, _places.get()))
+
+
+def _serve_one(connection: Any, place: int) -> None:
+    """In a thread of its own: who connects and asks nothing holds up nobody else."""
+    try:
+        with connection, suppress(OSError):
+            connection.settimeout(PATIENCE)
+            connection.sendall(_answer(connection.recv(4096)))
+    except Exception as e:  # a worker was writing: the next look will be right
+        log.warning("metrics_not_read", extra={"error": type(e).__name__})
+    finally:
+        _places.put(place)
 
 
 def _answer(asked: bytes) -> bytes:

@@ -15,7 +15,9 @@ import redis
 
 from otp.server.connections import Connections
 from otp.server.stream import IDLE, PATIENCE, PROGRESS
+from tests import upstream as up
 from tests.parts import Sandbox, Service
+from tests.upstream import Upstream
 
 HEAD = b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -343,3 +345,31 @@ def test_only_who_is_late_is_given_up() -> None:
     assert [client.gave_up for client in clients] == [True, False, False]
     connections.close_idle()
     assert [client.gave_up for client in clients] == [True, False, True]
+
+
+def test_what_comes_behind_the_last_answer_destroys_it_not(one_worker: Service) -> None:
+    with connected(one_worker) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = connection.recv(65536)
+        connection.sendall(GET)
+        assert connection.recv(65536) == b"", "the end, and no reset"
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_takes_long_keeps_its_connection(
+    start: Callable[..., Service], database: redis.Redis, upstream: Upstream
+) -> None:
+    """Its body came in pieces; it is not the client who is late."""
+    service = start(upstream.url, WEB_CONCURRENCY="1", SEND_OTP_LIMIT="1000000 per minute", LOG_LEVEL="WARNING")
+    held = up.Held(up.answer(up.SENT))
+    upstream.script.append(held)
+    body = b'{"phoneNumber": "+4915112345679"}'
+    with connected(service, 30) as connection:
+        connection.sendall(CHUNKED)
+        connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        held.came.wait(30)
+        time.sleep(PATIENCE + 1.5)  # that is what it is about
+        held.let_go()
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(GET)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")

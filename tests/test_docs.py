@@ -84,3 +84,8 @@ def test_it_can_be_switched_off(start: Callable[..., Service], database: redis.R
 def test_no_other_file_is_served(service: Service, file: str) -> None:
     answer = requests.get(f"{service.url}/docs/{file}", headers={"Connection": "close"}, timeout=5)
     assert refusal(answer) == (404, "not_found")
+
+
+def test_a_condition_that_is_not_met_is_refused_in_json(service: Service) -> None:
+    response = requests.get(f"{service.url}/docs/page.js", headers={"If-Match": '"zz"'}, timeout=5)
+    assert refusal(response) == (412, "precondition_failed")

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -18,13 +21,14 @@ from tests.test_metrics import Measured
 
 COUNTING = """
 import os, sys
+from os import fork, waitpid  # now: gevent's own would miss the end of a child that is quick
 from gevent import monkey
 monkey.patch_all()
 from telemetry import exposition
 exposition.prepare()
 from telemetry import metrics
 for number in range(int(sys.argv[1])):
-    if not (pid := os.fork()):
+    if not (pid := fork()):
         exposition.begin()
         metrics.SENDS.labels("sms", "DE", "sent").inc(2)
         for outcome in range(number * 10, number * 10 + 10):
@@ -32,7 +36,7 @@ for number in range(int(sys.argv[1])):
         metrics.REDIS_SECONDS.observe(0.003)
         metrics.IN_FLIGHT.set(1)
         os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
+    assert waitpid(pid, 0)[1] == 0
     exposition.forget(pid)
 print(exposition._answer(b"GET /metrics ").decode())
 print("FILES", *sorted(os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
@@ -60,7 +64,7 @@ def test_what_many_workers_have_counted_is_in_few_files(tmp_path: Path, deaths: 
     assert f'otp_redis_seconds_bucket{{le="0.0025"}} {0.0}' in lines
     assert f'otp_redis_seconds_bucket{{le="0.005"}} {float(deaths)}' in lines
     assert "otp_requests_in_flight 0.0" in lines
-    assert len(lines[-2].split()) == 1 + 6, "four of the one that lives, and two of all that ended"
+    assert len(lines[-2].split()) == 1 + 7, "four of the one that lives, two of all that ended, and one that is locked"
     assert int(lines[-1].split()[1]) < 1024 * 1024
     assert not list(tmp_path.iterdir()), "nothing is left of it"
 
@@ -136,3 +140,30 @@ def test_a_file_system_that_is_full_at_the_start(
         assert service.send(phone).status_code == 200
         assert len(service.lines(event="no_metrics")) == 1
     assert [path.name for path in small.iterdir()] == ["filling"]
+
+
+def test_a_master_that_is_killed_leaves_no_folder_for_ever(
+    sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    with Service.started(tmp_path, settings(sandbox, redis_url, place)) as killed:
+        left = {*place.iterdir()}
+        workers = killed.workers()
+        os.kill(killed.process.pid, signal.SIGKILL)
+        eventually(lambda: not any(map(psutil.pid_exists, workers)), 30)
+    assert {*place.iterdir()} == left
+    with Service.started(tmp_path, settings(sandbox, redis_url, place)):
+        there = {*place.iterdir()}
+        assert len(there) == len(left)
+        assert not there & left
+
+
+def test_who_connects_and_asks_nothing_holds_up_no_scrape(
+    sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    given = settings(sandbox, redis_url, tmp_path)
+    with Service.started(tmp_path, given) as service, ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(socket.create_connection(("127.0.0.1", int(given["METRICS_PORT"]))))
+        assert "otp_build_info" in Measured(service, int(given["METRICS_PORT"])).text()

@@ -77,7 +77,7 @@ def test_without_a_file_that_is_needed(
         (tmp_path / ".env").unlink()
         service.process.send_signal(signal.SIGHUP)
         eventually(lambda: refusals(service))
-        assert [reason.split(":")[0] for reason in refusals(service)[0]] == ["REDIS_URL"]
+        assert refusals(service) == [[".env: is gone"]]
         assert service.send(phone).status_code == 200
 
 
@@ -88,3 +88,16 @@ def test_what_needs_a_restart_is_said_and_stays(service: Service, phone: str) ->
     (line,) = service.lines(event="restart_needed", level="warning")
     assert line["changed"] == ["PORT", "METRICS_PORT"]
     assert service.send(phone).json()["expiresIn"] == 420
+
+
+def test_keys_that_are_gone_let_nobody_in(
+    sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path, phone: str
+) -> None:
+    """A deployment that takes the file away and puts another one there is no reason to serve without keys."""
+    (tmp_path / ".env").write_text("API_KEYS=shop:0123456789abcdef0123456789abcdef\n")
+    given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
+    with Service.started(tmp_path, given) as service:
+        (tmp_path / ".env").unlink()
+        service.process.send_signal(signal.SIGHUP)
+        eventually(lambda: refusals(service))
+        assert service.send(phone).status_code == 401

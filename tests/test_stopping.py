@@ -101,6 +101,29 @@ def test_connections_that_wait_in_the_backlog_are_answered(
             assert service.process.wait(15) == 0
 
 
+def test_who_stops_a_moment_before_all_stop_answers_the_backlog_too(
+    settings: dict[str, str], tmp_path: Path, upstream: Upstream, connected: Connected, phone: str
+) -> None:
+    """A worker that drains accepts nothing more; then the master stops, and nobody comes after it."""
+    held = up.Held(up.answer(up.SENT))
+    upstream.script.append(held)
+    given = {**settings, "INFOBIP_BASE_URL": upstream.url, "WEB_CONCURRENCY": "1"}
+    with Service.started(tmp_path, given) as service, ThreadPoolExecutor(1) as client:
+        sent = client.submit(service.send, phone)
+        held.came.wait(30)
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGTERM)
+        eventually(lambda: service.lines(event="stopping"))
+        waiting = [connected(service) for _ in range(20)]
+        for connection in waiting:
+            connection.request(*POST, JSON)
+        service.process.send_signal(signal.SIGTERM)
+        assert [connection.getresponse().status for connection in waiting] == [401] * 20
+        held.let_go()
+        assert sent.result().status_code == 200
+        assert service.process.wait(15) == 0
+
+
 def test_an_idle_connection_is_answered_once_more(
     settings: dict[str, str], tmp_path: Path, connected: Connected
 ) -> None:

@@ -4,6 +4,7 @@
 """
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 
 import flask_swagger_ui
@@ -38,5 +39,8 @@ def add_docs(app: Flask, *, page: bool) -> None:
 
 def _file(directory: Path, name: str) -> Response:
     response = send_from_directory(directory, name)
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:  # Werkzeug would send the file with it
+        response.close()
+        abort(HTTPStatus.PRECONDITION_FAILED)
     response.headers["Content-Security-Policy"] = POLICY
     return response

@@ -75,6 +75,7 @@ def raw_refusal(error: errors.OtpError) -> bytes:
     canonical.unreadable(request_id, status.value, error.code)
     body = json.dumps({"error": error.sentence, "code": error.code})
     head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {request_id}\r\n"
+    head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 

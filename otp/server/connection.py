@@ -76,7 +76,7 @@ class Connection:
         self._answer(environ, response)
         if self._incoming:
             self._received = self._incoming.take_buffered()
-        if not response.stays and (self._received or not self._is_read()):
+        if not response.stays:  # also where nothing more is here yet: what comes late would make a reset of our answer
             self._stream.linger()
         return response.stays
 
@@ -130,7 +130,7 @@ class Connection:
         return len(self._received) >= length
 
     def _may_stay(self) -> bool:
-        return self._service.alive() and self._is_read()
+        return self._service.alive() and not self._stream.given_up and self._is_read()
 
     def _is_read(self) -> bool:
         """Whether the body was read to its end, so that a next request can be found behind it (RFC 9112, 9.3)."""
@@ -175,6 +175,7 @@ class Incoming(Unreader):  # type: ignore[misc]
             self.continues = False
             self._stream.send(_CONTINUE)
         received = self._stream.receive_more()
+        self._stream.works()
         self._left -= len(received)
         if not received or self._left < 0:
             raise NoMoreData

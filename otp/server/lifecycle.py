@@ -30,6 +30,7 @@ _poll = monkey.get_original("select", "poll")
 
 HANDSHAKES = 0.2  # seconds for the connections that are half open when the service stops
 QUIET = 2.0  # seconds in which an idle connection may still ask something: it is answered, with "Connection: close"
+LAST_WORD = 0.5  # seconds in which a worker that stops alone may hear that all stops, and empties the backlog
 AT_THE_END = 1.0  # seconds of the graceful timeout that are left to write what is logged and counted
 
 # Classic BPF (linux/filter.h): of the 13th byte of a TCP header (RFC 9293, 3.1), drop what has SYN, take all else.
@@ -47,8 +48,9 @@ def announce_end(arbiter: Any) -> None:
     handle_term = arbiter.handle_term
 
     def handle() -> None:
-        # After SIGUSR2 another master has the same socket, and with socket activation systemd has it.
-        _ending[0] = not (arbiter.reexec_pid or arbiter.master_pid or arbiter.systemd)
+        # After SIGUSR2 another master has the same socket; with socket activation, or fd://, who started us has it.
+        given = arbiter.systemd or any(isinstance(address, int) for address in arbiter.cfg.address)
+        _ending[0] = not (arbiter.reexec_pid or arbiter.master_pid or given)
         handle_term()
 
     arbiter.handle_term = handle
@@ -72,7 +74,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Tell the master that this worker lives. Without a master there is nothing to work for: it ends in order."""
         self.tmp.notify()
-        if self._orphaned():
+        if self._is_last():  # also where SIGTERM came before `init_signals`, and is lost
             self.alive = False
 
     def serve(self, place: Any, client: socket.socket, addr: Any) -> None:
@@ -89,13 +91,11 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         while self.alive:
             self.notify()
             self._woken.wait(1.0)
-        stopped = time.monotonic()
-        until = stopped + self.cfg.graceful_timeout - AT_THE_END
-        if _ending[0] or self._orphaned():
-            self._empty_backlog(until)
+        until = time.monotonic() + self.cfg.graceful_timeout - AT_THE_END
+        log.debug("stopping")
         for server in servers:
-            server.close()
-        self._let_end([server.pool for server in servers], stopped, until)
+            server.stop_accepting()  # the socket stays open: this may become the last process that has it
+        self._let_end(servers, until)
         for server in servers:
             server.stop(timeout=0)
 
@@ -112,25 +112,38 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         server.start()
         return server
 
-    def _empty_backlog(self, until: float) -> None:
-        """Go on accepting until nobody waits any more. New connections are not let in, where that is possible."""
-        if _ending[0]:
-            for listener in self.sockets:
-                _let_nobody_in(listener)
-        gevent.sleep(HANDSHAKES)
-        while _somebody_waits(self.sockets) and time.monotonic() < until:
-            self.notify()
-            gevent.sleep(0.01)
+    def _is_last(self) -> bool:
+        """Whether nobody takes over what waits in the backlog."""
+        return bool(_ending[0] or self._orphaned())
 
-    def _let_end(self, connections: list[Pool], stopped: float, until: float) -> None:
+    def _let_end(self, servers: list[Any], until: float) -> None:
         """Wait for the answers in progress, and a little for questions on idle connections that are on their way."""
-        while any(connections) and time.monotonic() < until:
+        connections, stopped, is_empty = [server.pool for server in servers], time.monotonic(), False
+        while (now := time.monotonic()) < until:
             self.notify()
-            if time.monotonic() - stopped > QUIET:
+            if self._is_last() and not is_empty:
+                self._empty_backlog(servers, until)
+                is_empty = True
+            if not any(connections) and (is_empty or now - stopped > LAST_WORD):
+                break
+            if now - stopped > QUIET:
                 self.let_idle_go()
             gevent.sleep(0.05)
         if left := sum(map(len, connections)):
             log.warning("stopped_too_late", extra={"connections": left})
+
+    def _empty_backlog(self, servers: list[Any], until: float) -> None:
+        """Accept until nobody waits any more, and close. New connections are not let in, where that is possible."""
+        for server in servers:
+            server.start_accepting()
+            if _ending[0]:
+                _let_nobody_in(server.socket)
+        gevent.sleep(HANDSHAKES)
+        while _somebody_waits(self.sockets) and time.monotonic() < until:
+            self.notify()
+            gevent.sleep(0.01)
+        for server in servers:
+            server.close()
 
 
 def _let_nobody_in(listener: socket.socket) -> None:

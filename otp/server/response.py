@@ -94,7 +94,7 @@ class Response:
             raise AssertionError("The application has not started its response.")
         self.stays = self._stays() and (self._length is not None or self._chunked or self._bodiless)
         own = [
-            f"{self._environ['SERVER_PROTOCOL']} {self._status}",
+            f"{'HTTP/1.0' if self._environ['SERVER_PROTOCOL'] == 'HTTP/1.0' else 'HTTP/1.1'} {self._status}",
             f"Server: {SERVER}",
             f"Date: {_date(int(time.time()))}",
             f"Connection: {'keep-alive' if self.stays else 'close'}",

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 log = logging.getLogger("otp")
@@ -24,23 +25,31 @@ def settings_from(read: Callable[[], Any]) -> Any:
     return settings
 
 
-def check_reloads(arbiter: Any, read: Callable[[], Any], running: Any) -> None:
+def check_reloads(arbiter: Any, read: Callable[[], Any], running: Any, env_file: Path) -> None:
     """Have SIGHUP read the settings first, and change nothing where they are bad. Call it in the master, once.
 
     Args:
         arbiter: gunicorn's master.
         read: returns the settings (a pydantic model) or raises a ValueError, with `reasons` that quote no value.
         running: those that the service started with.
+        env_file: where some of them are, if it is there now. While it is gone they would be as if nobody had set them.
     """
-    arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup, read, running)
+    needed = env_file if env_file.is_file() else None
+    arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup, partial(_read, read, needed), running)
+
+
+def _read(read: Callable[[], Any], needed: Path | None) -> Any:
+    if needed and not needed.is_file():
+        raise FileNotFoundError(f"{needed.name}: is gone")
+    return read()
 
 
 def _reload(arbiter: Any, handle_hup: Callable[[], None], read: Callable[[], Any], started: Any) -> None:
     global _checked  # noqa: PLW0603  see `settings_from`
     try:
         settings = read()
-    except ValueError as e:
-        log.error("reload_refused", extra={"reasons": getattr(e, "reasons", [type(e).__name__])})
+    except (ValueError, FileNotFoundError) as e:
+        log.error("reload_refused", extra={"reasons": getattr(e, "reasons", [str(e.args[0])])})
         return
     fixed = {name: getattr(started, name) for name in FIXED}
     if changed := [name.upper() for name in FIXED if getattr(settings, name) != fixed[name]]:

@@ -68,6 +68,15 @@ class Stream:
         self.due = time.monotonic() + seconds
         self._connections.busy(self)
 
+    @property
+    def given_up(self) -> bool:
+        """Whether this client was let go: nothing more is read from it."""
+        return self._late
+
+    def works(self) -> None:
+        """What was waited for is here: the client is not who is late from now on."""
+        self._connections.busy(self)
+
     def send(self, content: bytes) -> None:
         """Send all of it. Raises ClientGoneError, also where nothing of it is taken for a while."""
         # gevent's `sendall` asks for the size of the socket's buffer first: a system call for each answer.
