@@ -15,7 +15,7 @@ from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full
 from telemetry.calls import RedisCall
 
-SURELY = 1.6  # seconds that `run_surely` has: a refusal must be out within 2 s
+SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
 LEAST = 0.3  # seconds; asked for less, nobody could answer
 MOST_REFUSALS = 3  # for one command
@@ -59,7 +59,7 @@ class RedisClient:
         return self._timed(commands, again=0.0)
 
     def run_surely(self, *commands: Command) -> list[Any]:
-        """Run commands that do no harm when they run twice: where a reply was lost, they are asked again, for 1.6 s.
+        """Run commands that do no harm when they run twice: where a reply was lost, they are asked again, for 1.5 s.
 
         Raises:
             StoreUnavailable: as `run`.

@@ -146,10 +146,10 @@ class _Link:
     def look(self) -> None:
         """Give up the batches that are overdue, and the connection where nothing is heard: all would wait as long."""
         self._silent_looks += 1 if self._pending else 0
-        for batch in [batch for write in self._pending for batch in write.batches]:
-            if batch.is_overdue():  # others may have longer; its replies are read, and are nobody's
-                batch.finish(RedisTimeoutError("no reply in time"))
-        if self._silent_looks > SILENCE / LOOK:
+        overdue = [batch for write in self._pending for batch in write.batches if batch.is_overdue()]
+        for batch in overdue:  # others may have longer; its replies are read, and are nobody's
+            batch.finish(RedisTimeoutError("no reply in time"))
+        if self._silent_looks * LOOK > (SIGN_OF_LIFE if overdue else SILENCE):
             self.end(RedisTimeoutError("no reply in time"))
 
     def end(self, error: Exception) -> None:
