@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 
 import psutil
@@ -46,9 +46,14 @@ def settings(sandbox: Sandbox, redis_url: str, database: redis.Redis) -> dict[st
 def ask(connection: HTTPConnection) -> int:
     """Guess a PIN that was never sent."""
     connection.request(*POST, JSON)
+    return whole(connection).status
+
+
+def whole(connection: HTTPConnection) -> HTTPResponse:
+    """The answer, read to its end: one that is not keeps its socket open."""
     answer = connection.getresponse()
     answer.read()
-    return answer.status
+    return answer
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def test_connections_that_wait_in_the_backlog_are_answered(
                 connection.request(*POST, JSON)
             for pid in [service.process.pid] if all_of_them else workers:
                 os.kill(pid, signal.SIGTERM)
-        answers = [connection.getresponse() for connection in waiting]
+        answers = [whole(connection) for connection in waiting]
         assert [answer.status for answer in answers] == [401] * 24
         if all_of_them:
             assert {answer.getheader("Connection") for answer in answers} == {"close"}
@@ -118,7 +123,7 @@ def test_who_stops_a_moment_before_all_stop_answers_the_backlog_too(
         for connection in waiting:
             connection.request(*POST, JSON)
         service.process.send_signal(signal.SIGTERM)
-        assert [connection.getresponse().status for connection in waiting] == [401] * 20
+        assert [whole(connection).status for connection in waiting] == [401] * 20
         held.let_go()
         assert sent.result().status_code == 200
         assert service.process.wait(15) == 0
@@ -133,7 +138,7 @@ def test_an_idle_connection_is_answered_once_more(
         service.process.send_signal(signal.SIGTERM)
         eventually(lambda: is_refused(service))
         idle.request(*POST, JSON)
-        answer = idle.getresponse()
+        answer = whole(idle)
         assert (answer.status, answer.getheader("Connection")) == (401, "close")
         assert silent.sock.recv(1) == b"", "one that asks nothing is let go in order"
         assert service.process.wait(15) == 0
@@ -164,7 +169,7 @@ def test_a_send_in_flight_is_answered_and_its_connection_closed(
         service.process.send_signal(number)
         eventually(lambda: is_refused(service))
         answered.set()
-        answer = connection.getresponse()
+        answer = whole(connection)
         assert (answer.status, answer.getheader("Connection")) == (200, "close")
         eventually(lambda: not any(psutil.pid_exists(pid) for pid in workers))
 

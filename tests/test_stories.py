@@ -94,6 +94,8 @@ def test_a_cooldown_says_truly_how_long_it_takes(
     assert len(sandbox.pins(phone)) == 1
     assert "X-RateLimit-Remaining" in refused.headers
     database.pexpire(f"otp:cooldown:{phone}", 1)
+    while database.exists(f"otp:cooldown:{phone}"):
+        pass  # a request may take less than that millisecond
     assert service.send(phone).status_code == 200
 
 
