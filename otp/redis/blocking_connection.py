@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from redis import AuthenticationError, Connection, RedisError, ResponseError
-from redis.exceptions import BusyLoadingError
+from redis import Connection
+
+from otp.redis.failures import ERROR_REPLIES, FAILURES
 
 
 class Replies:
@@ -41,14 +42,14 @@ class BlockingConnection:
                 self._connection.connect()
                 self._connection.send_packed_command([packed], check_health=False)
                 return Replies([self._reply() for _ in range(expected)])
-            except (RedisError, OSError, UnicodeError):
+            except FAILURES:
                 self._connection.disconnect()  # replies that are still to come belong to nobody
                 raise
 
     def _reply(self) -> Any:
         try:
             return self._connection.read_response(disconnect_on_error=False)
-        except (ResponseError, BusyLoadingError, AuthenticationError) as e:
+        except ERROR_REPLIES as e:
             return e
 
     def close(self) -> None:

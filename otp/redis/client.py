@@ -4,13 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from redis import AuthenticationError, RedisError
-from redis.exceptions import AskError, BusyLoadingError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, TryAgainError
 
 from errors import StoreUnavailable
 from otp.redis.administration import Administration
+from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
 from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full
 from telemetry.calls import RedisCall
@@ -19,19 +17,6 @@ SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
 LEAST = 0.3  # seconds; asked for less, nobody could answer
 MOST_REFUSALS = 3  # for one command
-
-# Whoever answers so has not run the command: it may be asked again, in full, elsewhere, or over a new connection.
-_NOT_RUN = (
-    NoScriptError,
-    AskError,  # MOVED, too
-    TryAgainError,
-    ReadOnlyError,
-    ClusterDownError,  # MASTERDOWN, too
-    BusyLoadingError,
-    AuthenticationError,
-)
-_FAILURES = (RedisError, OSError, UnicodeError)
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class RedisClient:
@@ -74,14 +59,14 @@ class RedisClient:
         try:
             with RedisCall(UNREACHABLE):
                 return self._run_until(commands, time.monotonic() + again) if again else self._run(commands)
-        except _FAILURES as e:
+        except FAILURES as e:
             raise StoreUnavailable(retry_after=1) from e
 
     def _run_until(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         while True:
             try:
                 return self._run(commands, min(REPLIES, deadline - time.monotonic()))
-            except _FAILURES:
+            except FAILURES:
                 if time.monotonic() + PAUSE + LEAST >= deadline:
                     raise
             time.sleep(PAUSE)
@@ -91,7 +76,7 @@ class RedisClient:
         replies = self._nodes.ask(commands, patience)
         refusals = 0
         while errors := [reply for reply in replies if isinstance(reply, Exception)]:
-            failed = [error for error in errors if not isinstance(error, _NOT_RUN)]
+            failed = [error for error in errors if not isinstance(error, NOT_RUN)]
             refusals += 1
             if failed or refusals > MOST_REFUSALS:
                 raise [*failed, *errors][0]
@@ -100,7 +85,7 @@ class RedisClient:
         return replies
 
     def _ask_again(self, commands: list[Command], replies: list[Any], patience: float) -> list[Any]:
-        refused = [place for place, reply in enumerate(replies) if isinstance(reply, _NOT_RUN)]
+        refused = [place for place, reply in enumerate(replies) if isinstance(reply, NOT_RUN)]
         refusals: Refusals = [replies[place] for place in refused]
         if any(isinstance(refusal, TryAgainError) for refusal in refusals):
             time.sleep(PAUSE)  # the slot's keys are on their way from one node to another

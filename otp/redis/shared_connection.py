@@ -17,11 +17,12 @@ from typing import Any
 
 import gevent
 from gevent.hub import Waiter
-from redis import AuthenticationError, Connection, RedisError, ResponseError
-from redis.exceptions import BusyLoadingError, ClusterDownError, InvalidResponse, ReadOnlyError
+from redis import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from otp.redis.failures import ERROR_REPLIES, FAILURES, WRONG_SERVER
 from otp.redis.scripts import pack
 
 OPENING = 2.0  # seconds to open a connection, its handshake and the search for the primary included
@@ -32,12 +33,6 @@ SILENCE = 1.0  # seconds without a reply, while one is due, after which the conn
 IDLE = 10.0  # seconds without a reply after which the server is asked for a sign of life before anything else
 SIGN_OF_LIFE = 0.3  # seconds for that: load balancers drop idle connections without a word to either side
 IN_A_ROW = 1000  # replies that are handed out before others of the loop have their turn
-
-# Errors that are replies, whatever redis-py derives them from. The others of its errors are the connection's end.
-_ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError)
-# A server that answers so is not, or no longer, the one to ask: a new connection may lead to another one.
-_WRONG_SERVER = (ReadOnlyError, BusyLoadingError, ClusterDownError, AuthenticationError)
-_FAILURES = (RedisError, OSError, UnicodeError)
 
 
 class Batch:
@@ -130,7 +125,7 @@ class _Link:
         self._pending.append(write)
         try:
             self._connection.send_packed_command([write.packed()], check_health=False)
-        except _FAILURES as e:
+        except FAILURES as e:
             self.end(e)
 
     def is_alive(self) -> bool:
@@ -139,7 +134,7 @@ class _Link:
         self.send([nothing])
         try:
             nothing.wait()
-        except _FAILURES:
+        except FAILURES:
             return False
         return self._usable
 
@@ -177,7 +172,7 @@ class _Link:
                 read += 1
                 if read % IN_A_ROW == 0:
                     gevent.sleep(0)
-        except _FAILURES as e:
+        except FAILURES as e:
             self.end(e)
         self.end(RedisConnectionError("left"))
 
@@ -185,10 +180,10 @@ class _Link:
         try:
             # Connection's own: that of a connection behind Sentinels makes the connection's end of a READONLY.
             return Connection.read_response(self._connection, disconnect_on_error=False)
-        except _WRONG_SERVER as e:
+        except WRONG_SERVER as e:
             self._leave()
             return e
-        except _ERROR_REPLIES as e:
+        except ERROR_REPLIES as e:
             return e
 
     def _take(self, reply: Any) -> None:
@@ -251,7 +246,7 @@ class SharedConnection:
     def _write_once(self) -> None:
         try:
             link = self._live_link()
-        except _FAILURES as e:
+        except FAILURES as e:
             failed, self._unsent = self._unsent, []
             for batch in failed:
                 batch.finish(e)
@@ -297,7 +292,7 @@ def _check_mark(mark: str, replies: list[Any]) -> None:
     """Raises what is wrong with the last reply, which is `mark`, or one refusal more where everything is refused."""
     if replies[-1] == mark or all(isinstance(reply, Exception) for reply in replies):
         return
-    raise replies[-1] if isinstance(replies[-1], _ERROR_REPLIES) else InvalidResponse("replies of others")
+    raise replies[-1] if isinstance(replies[-1], ERROR_REPLIES) else InvalidResponse("replies of others")
 
 
 def _spawn(run: Callable[[], None]) -> gevent.Greenlet:
