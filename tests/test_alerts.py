@@ -33,6 +33,12 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
+@pytest.fixture(scope="session")
+def redis_url(redis_url: str) -> str:
+    """A database that no service of other tests still counts in."""
+    return redis_url.removesuffix("/0") + "/1"
+
+
 @pytest.fixture
 def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
     with connect(redis_url) as client:
