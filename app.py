@@ -8,9 +8,11 @@ from flask import Flask, Response, request
 import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
+from otp.requester import Requester
 from otp.service import Sent
 from otp.web.application import Application
 from otp.web.border import Border
+from spending.sending import Sending
 from telemetry import record
 from telemetry.canonical import Observer
 from version import VERSION
@@ -23,7 +25,7 @@ from web.docs import add_docs
 from web.idempotency import Idempotency
 from web.inbound import read_body
 from web.proofs import ProofApi
-from web.sendings import Caller, ResendOtp, Sendings, SendOtp, VerifyOtp
+from web.sendings import ResendOtp, Sendings, SendOtp, VerifyOtp
 from web.verifications import VerificationApi
 
 
@@ -40,25 +42,27 @@ class OtpApi:
 
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
-        sending = self._sendings.read(read_body(request, SendOtp), _caller())
-        return _sent("OTP sent successfully.", self._service.send(sending))
+        return _sent("OTP sent successfully.", self._service.send(self._read(SendOtp)))
 
     def resend_otp(self) -> dict[str, Any]:
         """Answer POST /resend-otp."""
-        sending = self._sendings.read(read_body(request, ResendOtp), _caller())
-        return _sent("OTP sent successfully.", self._service.resend(sending))
+        return _sent("OTP sent successfully.", self._service.resend(self._read(ResendOtp)))
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
-        to = self._sendings.read_recipient(body).address
+        recipient = self._sendings.read_recipient(body)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
         if self._needs_verification_id and body.verification_id is None:
             raise errors.InvalidRequest
-        self._service.verify(to, body.pin, body.verification_id)
-        proof = {"proof": self._proofs.new(to)} if self._proofs else {}
+        self._service.verify(recipient, body.pin, body.verification_id)
+        proof = {"proof": self._proofs.new(recipient.identity)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
+
+    def _read(self, body: type[ResendOtp]) -> Sending:
+        language = request.environ.get("HTTP_ACCEPT_LANGUAGE")
+        return self._sendings.read(read_body(request, body), _requester(), language)
 
     def index(self) -> Response:
         """Answer GET /."""
@@ -74,9 +78,9 @@ class OtpApi:
         return {"status": "ready", "version": VERSION}
 
 
-def _caller() -> Caller:
+def _requester() -> Requester:
     known = record.current()
-    return Caller(known.address, known.client, request.environ.get("HTTP_ACCEPT_LANGUAGE"))
+    return Requester(known.address, known.client)
 
 
 def _sent(message: str, sent: Sent) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+
+from otp.recipients import Member
 
 # Names of Infobip's general message statuses begin with their group. Of callStatus, its documents name one.
 _GOES = re.compile("(PENDING|DELIVERED)_[A-Z_]+")
 _REFUSED = re.compile("(REJECTED|UNDELIVERABLE)_[A-Z_]+")
-
-
-Member = Literal["phoneNumber", "email"]  # of a request's body: whom it is about
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class InfobipClient:
         Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
         template = {"applicationId": self._application_id, "messageId": sending.template}
-        return self._send("/2fa/2/pin", sending, {**template, "to": sending.to})
+        return self._send("/2fa/2/pin", sending, {**template, "to": sending.recipient.address})
 
     @provider_call("resend")
     def resend_pin(self, pin_id: str, sending: Sending) -> SentPin:

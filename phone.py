@@ -78,7 +78,7 @@ class PhoneBook:
 
 def region_of(phone: str) -> str:
     """The region of `phone` (E.164), for who has not read it: to parse it again costs as much as to read it."""
-    return _recipient(phonenumbers.parse(phone)).region
+    return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
 
 
 def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:

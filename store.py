@@ -15,7 +15,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from channels import member_of
+from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
@@ -50,18 +51,23 @@ class Guess(NamedTuple):
 
 
 class Store:
-    """The PINs that can be verified, and the proofs that cannot be redeemed again.
-
-    `to` is a phone (E.164) or an e-mail address; however it is capitalised, it is one mailbox.
-    """
+    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
     def save(
-        self, to: str, pin_id: str, verification_id: str, lifetime: float, order: int, beside: Sequence[Command] = ()
+        self,
+        recipient: Recipient,
+        pin_id: str,
+        verification_id: str,
+        lifetime: float,
+        order: int,
+        beside: Sequence[Command] = (),
     ) -> list[str]:
-        """Make `pin_id` the one PIN of `to` for `lifetime` seconds, with no guess used. `beside` goes out with it.
+        """Make `pin_id` the one PIN of `recipient` for `lifetime` seconds, with no guess used.
+
+        `beside` goes out with it.
 
         Where the reply was lost it is asked again: it never replaces the PIN of a later send, which has a higher
         `order`, and never revives one that was used.
@@ -69,49 +75,49 @@ class Store:
         Returns the hashed verification ids of the PIN that it replaced.
         """
         fields = ("pinId", pin_id, "verification", hashed(verification_id))
-        save = SAVE([_pin_key(to)], milliseconds(lifetime), order, *fields)
+        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, *fields)
         replaced: str = members(self._redis.run_surely(save, *beside)[0], int, str)[1]
         return replaced.split()
 
-    def pending(self, to: str, max_attempts: int) -> PendingPin | None:
-        """The PIN of `to` that lives and has a guess left; None without one."""
-        found = self._run(PENDING, to, max_attempts)
+    def pending(self, recipient: Recipient, max_attempts: int) -> PendingPin | None:
+        """The PIN of `recipient` that lives and has a guess left; None without one."""
+        found = self._run(PENDING, recipient, max_attempts)
         if found is None:
             return None
         pin_id, again, left, verifications = members(found, str, int, int, str)
         return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
 
     def count_resend(
-        self, to: str, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()
+        self, recipient: Recipient, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()
     ) -> bool:
-        """Count that the PIN is sent once more. False, with nothing counted, if it is not the one of `to` any more.
+        """Count that the PIN is sent once more. False, with nothing counted, if it is not the recipient's any more.
 
         A `verification_id` is then one of the PIN's, beside those that it has. `beside` goes out with it.
         """
         verification = "" if verification_id is None else hashed(verification_id)
-        counted = COUNT_RESEND([_pin_key(to)], pin_id, verification)
+        counted = COUNT_RESEND([keys.pins(recipient)], pin_id, verification)
         return members(self._redis.run(counted, *beside)[0], int) != [0]
 
-    def attempt(self, to: str, max_attempts: int, verification_id: str | None = None) -> Guess | None:
+    def attempt(self, recipient: Recipient, max_attempts: int, verification_id: str | None = None) -> Guess | None:
         """Count one guess.
 
         None, with nothing counted, without a PIN, without a guess left, or if `verification_id` is given and
         not the PIN's.
         """
         verification = "" if verification_id is None else hashed(verification_id)
-        counted = self._run(ATTEMPT, to, max_attempts, verification)
+        counted = self._run(ATTEMPT, recipient, max_attempts, verification)
         if counted is None:
             return None
         pin_id, number, verifications = members(counted, str, int, str)
         return Guess(pin_id, number, verifications.split())
 
-    def refund_attempt(self, to: str, pin_id: str) -> None:
-        """Uncount one guess, if `pin_id` is still the PIN of `to`."""
-        self._run(REFUND_ATTEMPT, to, pin_id)
+    def refund_attempt(self, recipient: Recipient, pin_id: str) -> None:
+        """Uncount one guess, if `pin_id` is still the PIN of `recipient`."""
+        self._run(REFUND_ATTEMPT, recipient, pin_id)
 
-    def consume(self, to: str, pin_id: str) -> bool:
+    def consume(self, recipient: Recipient, pin_id: str) -> bool:
         """Use the PIN up. True for exactly one caller."""
-        return members(self._run(CONSUME, to, pin_id, milliseconds(USED)), int) == [1]
+        return members(self._run(CONSUME, recipient, pin_id, milliseconds(USED)), int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
@@ -122,12 +128,8 @@ class Store:
         """Return if Redis takes writes."""
         self._redis.run(("SET", "otp:ready", 1, "EX", 60))
 
-    def _run(self, script: Script, to: str, *arguments: str | int) -> Any:
-        return self._redis.run(script([_pin_key(to)], *arguments))[0]
-
-
-def _pin_key(to: str) -> str:
-    return f"otp:{member_of(to)}:{to.lower()}"
+    def _run(self, script: Script, recipient: Recipient, *arguments: str | int) -> Any:
+        return self._redis.run(script([keys.pins(recipient)], *arguments))[0]
 
 
 def hashed(verification_id: str) -> str:

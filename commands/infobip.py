@@ -176,5 +176,5 @@ def verify(to: str, pin: str) -> None:
     )
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat
-    parts.otp.verify(recipient.address, pin)
+    parts.otp.verify(recipient, pin)
     click.echo("OTP verified successfully.")

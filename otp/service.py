@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient, SentPin
+    from otp.recipients import Recipient
     from spending.admission import Admission
     from spending.sending import Sending
     from store import PendingPin, Store
@@ -84,7 +85,9 @@ class OtpService:
             BudgetExhausted: it would cost more than what is left.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        if self._rules.send_again == "same" and (pin := self._store.pending(sending.to, self._rules.max_attempts)):
+        if self._rules.send_again == "same" and (
+            pin := self._store.pending(sending.recipient, self._rules.max_attempts)
+        ):
             return self._send_again(sending, pin, secrets.token_urlsafe(16))
         with _Admitted(self._admission, sending):
             started = time.monotonic()
@@ -100,7 +103,7 @@ class OtpService:
             InvalidOtp: no PIN lives, or it has no guess left.
             TooManyRequests and the others: as for `send`.
         """
-        pin = self._store.pending(sending.to, self._rules.max_attempts)
+        pin = self._store.pending(sending.recipient, self._rules.max_attempts)
         if pin is None:
             raise InvalidOtp(reason="no_pin")
         return self._send_again(sending, pin)
@@ -110,7 +113,7 @@ class OtpService:
         noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
         with _Admitted(self._admission, sending):
             # Before it goes out: what cannot be counted is not sent.
-            if not self._store.count_resend(sending.to, pin.pin_id, verification_id, noted):
+            if not self._store.count_resend(sending.recipient, pin.pin_id, verification_id, noted):
                 raise InvalidOtp(reason="no_pin")
             sent = self._infobip.resend_pin(pin.pin_id, sending)
         self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
@@ -121,15 +124,15 @@ class OtpService:
         verification_id = secrets.token_urlsafe(16)
         noted = self._tracker.begin(sending, verification_id, lifetime)
         try:
-            replaced = self._store.save(sending.to, sent.pin_id, verification_id, lifetime, sending.order, noted)
+            replaced = self._store.save(sending.recipient, sent.pin_id, verification_id, lifetime, sending.order, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
         self._tracker.ended(replaced)
         self._tracker.sent(sending, sent.message_id, verification_id)
         return verification_id
 
-    def verify(self, to: str, pin: str, verification_id: str | None = None) -> None:
-        """Accept `pin` for `to` (E.164 or an e-mail address), once. Returns for a right PIN, raises for every other.
+    def verify(self, recipient: Recipient, pin: str, verification_id: str | None = None) -> None:
+        """Accept `pin` for `recipient`, once. Returns for a right PIN, raises for every other.
 
         The guess is counted before Infobip judges it, and given back only if Infobip certainly did not. With a
         `verification_id` that is not one of this PIN, nothing is counted and Infobip is not asked.
@@ -139,25 +142,25 @@ class OtpService:
             TooManyRequests: Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        guess = self._store.attempt(to, self._rules.max_attempts, verification_id)
+        guess = self._store.attempt(recipient, self._rules.max_attempts, verification_id)
         if guess is None:
             self._usual_time.pause()
             raise InvalidOtp(reason="no_pin")
-        if not self._is_right(to, guess.pin_id, pin):
+        if not self._is_right(recipient, guess.pin_id, pin):
             if guess.number >= self._rules.max_attempts:
                 self._tracker.ended(guess.verifications)
             raise InvalidOtp(reason="wrong_pin")
-        if not self._store.consume(to, guess.pin_id):
+        if not self._store.consume(recipient, guess.pin_id):
             raise InvalidOtp(reason="used_pin")
-        self._tracker.verified(to, guess.verifications)
+        self._tracker.verified(recipient, guess.verifications)
 
-    def _is_right(self, to: str, pin_id: str, pin: str) -> bool:
+    def _is_right(self, recipient: Recipient, pin_id: str, pin: str) -> bool:
         try:
             with self._usual_time.measured():
                 return self._infobip.verify_pin(pin_id, pin)
         except OtpError as e:
             if e.nothing_done:
-                self._store.refund_attempt(to, pin_id)
+                self._store.refund_attempt(recipient, pin_id)
             raise
 
 

@@ -19,15 +19,15 @@ class ClientGate:
 
     def ask(self, sending: Sending) -> list[Command]:
         """Count."""
-        gate = self._gates.get(sending.client)
+        gate = self._gates.get(sending.requester.client)
         return gate.ask(sending) if gate else []
 
     def hear(self, replies: list[Any], sending: Sending) -> OtpError | None:
         """A refusal has the seconds until the client's window has room."""
-        gate = self._gates.get(sending.client)
+        gate = self._gates.get(sending.requester.client)
         return gate.hear(replies, sending) if gate else None
 
     def undo(self, sending: Sending) -> list[Command]:
         """Uncount."""
-        gate = self._gates.get(sending.client)
+        gate = self._gates.get(sending.requester.client)
         return gate.undo(sending) if gate else []

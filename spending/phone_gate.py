@@ -1,7 +1,6 @@
 """A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together.
 
-otp:cooldown:+14155552671          the id of the send that holds it   lives as long as the cooldown
-{otp:cooldown:+14155552671}:sent   the times of its sends             lives as long as the recipient's limit
+See `cooldown` and `sent` of otp.redis.keys.
 """
 
 from collections.abc import Callable
@@ -10,11 +9,12 @@ from typing import Any
 from limits import RateLimitItem
 
 from errors import TooManyRequests
+from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
 from spending.sending import ORDER, Sending
 
-# The braces put both keys into one slot of a Cluster.
 _RESERVE = Script("recipient_reserve")
 _RELEASE = Script("recipient_release")
 _END = Script("cooldown_end")
@@ -48,18 +48,13 @@ class PhoneGate:
         return [_RELEASE(_keys(sending), sending.reservation)]
 
 
-def end_cooldown(to: str, reservation: str) -> Command:
-    """The command that ends the cooldown of `to`, if it is still that of the sending with this reservation.
+def end_cooldown(recipient: Recipient, reservation: str) -> Command:
+    """The command that ends the cooldown of `recipient`, if it is still that of the sending with this reservation.
 
     It stays counted: it went out, and cost money.
     """
-    return _END([_cooldown(to)], reservation)
+    return _END([keys.cooldown(recipient)], reservation)
 
 
 def _keys(sending: Sending) -> tuple[str, str]:
-    key = _cooldown(sending.to)
-    return key, f"{{{key}}}:sent"
-
-
-def _cooldown(to: str) -> str:
-    return f"otp:cooldown:{to.lower()}"
+    return keys.cooldown(sending.recipient), keys.sent(sending.recipient)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from channels import SMS, Channel
+from otp.recipients import Recipient
+from otp.requester import NOBODY, Requester
 from phone import region_of
 
 ORDER = "order"  # in `counted_in`
@@ -14,21 +16,17 @@ ORDER = "order"  # in `counted_in`
 
 @dataclass(frozen=True)
 class Sending:
-    """A message that somebody asks for. `to` is a phone (E.164) or an e-mail address; `address` is the client's (or
-    its network), "" if unknown.
+    """A message that somebody asks for.
 
-    `client` is the name of the client app; "" for one without a key. `again` says how often its PIN was sent before.
-    `known_region` is that of the phone; None where nobody knows it yet. `template` is Infobip's, and `placeholders`
-    what fills it beside the PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
+    `again` says how often its PIN was sent before. `template` is Infobip's, and `placeholders` what fills it beside the
+    PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
     that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
     by key. `order` is that time when the recipient's cooldown was taken, in microseconds: of two sends to one
     recipient, the later one has the higher.
     """
 
-    to: str
-    address: str = ""
-    client: str = field(default="", kw_only=True)
-    known_region: str | None = field(default=None, kw_only=True)
+    recipient: Recipient
+    requester: Requester = NOBODY
     channel: Channel = field(default=SMS, kw_only=True)
     template: str = field(default="", kw_only=True)
     placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
@@ -45,11 +43,11 @@ class Sending:
     @property
     def phone(self) -> str:
         """The phone; "" for an e-mail."""
-        return self.to if self.channel.member == "phoneNumber" else ""
+        return self.recipient.address if self.recipient.kind == "phone" else ""
 
     @cached_property
     def region(self) -> str:
         """The phone's ISO 3166 region; "" if it has none."""
-        if self.known_region is not None:
-            return self.known_region
+        if self.recipient.region is not None:
+            return self.recipient.region
         return region_of(self.phone) if self.phone else ""

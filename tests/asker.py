@@ -9,7 +9,9 @@ from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL, Rates
 from alerts.sender import Sender
 from errors import TooManyRequests
+from otp.recipients import Recipient
 from otp.redis.client import RedisClient
+from otp.requester import Requester
 from settings.guard import GuardSettings
 from spending.admission import Admission
 from spending.guard.guard import Guard
@@ -49,7 +51,8 @@ class Asker:
     def sending(self, at: float, phone: str = "", address: str | None = None) -> Sending:
         n = next(_numbers)
         phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
-        return Sending(phone, f"10.1.{n // 250}.{n % 250}" if address is None else address, at=at)
+        asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
+        return Sending(Recipient.at(phone), asks, at=at)
 
     def enter(self, at: float, phone: str = "", address: str | None = None) -> Sending:
         sending = self.sending(at, phone, address)
@@ -70,5 +73,5 @@ class Asker:
 
     def verify(self, *sent: Sending) -> None:
         for sending in sent:
-            self.guard.verified(sending.phone)
+            self.guard.verified(sending.recipient)
         self.guard.finish()

@@ -10,6 +10,8 @@ import redis
 from assembly import Parts, assemble
 from config import load_settings
 from errors import TooManyRequests
+from otp.recipients import Recipient
+from otp.requester import Requester
 from sandbox.server import MESSAGE_ID
 from spending.sending import Sending
 from tests.crowd import HOUR, Event
@@ -43,9 +45,12 @@ class Day:
             yield Outcome(event, self._verify(event) if event.verifies else self._send(event))
 
     def _send(self, event: Event) -> str:
-        self._database.delete(f"otp:cooldown:{event.phone}")  # it is over by then: nobody asks again within it
+        # It is over by then: nobody asks again within it.
+        self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
         try:
-            sending = Sending(event.phone, event.address, at=START + event.at, template=MESSAGE_ID)
+            sending = Sending(
+                Recipient.at(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
+            )
             self._parts.otp.send(sending)
         except TooManyRequests:
             return "refused"
@@ -55,7 +60,7 @@ class Day:
         pins = self._sandbox.pins(event.phone)
         if not pins:
             return "failed"
-        self._parts.otp.verify(event.phone, pins[-1])
+        self._parts.otp.verify(Recipient.at(event.phone), pins[-1])
         gevent.sleep(0)  # what the service does in the background is done now
         return "verified"
 

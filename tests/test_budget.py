@@ -14,6 +14,7 @@ import redis
 from alerts.alert import Alert
 from config import load_settings
 from errors import BudgetExhausted
+from otp.recipients import Recipient
 from otp.redis.client import RedisClient, connect
 from spending.admission import Admission
 from spending.budget import AFTERWARDS, Budget, Period, day, month
@@ -183,24 +184,24 @@ def admission(
 def test_the_end_of_the_day_frees(client: RedisClient) -> None:
     clock = Clock("2026-11-23T23:59:58")
     gate = admission(client, "0.1", [])
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     with pytest.raises(BudgetExhausted) as refused:
-        gate.enter(Sending("+14155552671", at=clock()))
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 2
     clock.now += 2
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
 
 
 def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
     clock = Clock("2026-12-30T12:00:00")
     gate = admission(client, "0.1", [], month)
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     clock.now += 24 * 3600
     with pytest.raises(BudgetExhausted) as refused:
-        gate.enter(Sending("+14155552671", at=clock()))
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 12 * 3600
     clock.now += 12 * 3600
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
 
 
 @pytest.mark.parametrize(
@@ -219,16 +220,16 @@ def test_periods(period: Callable[[float], Period], at: str, name: str, end: str
 
 def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
     clock = Clock("2026-11-23T23:59:59")
-    gate, late = admission(client, "1", []), Sending("+14155552671", at=clock())
+    gate, late = admission(client, "1", []), Sending(Recipient.at("+14155552671"), at=clock())
     gate.enter(late)
     clock.now += 2
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     gate.leave(late)
     assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
 
 
 def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: redis.Redis) -> None:
-    admission(client, "1", []).enter(Sending("+14155552671", at=Clock("2026-11-23T23:00:00")()))
+    admission(client, "1", []).enter(Sending(Recipient.at("+14155552671"), at=Clock("2026-11-23T23:00:00")()))
     assert 3600 < database.ttl("otp:spent:2026-11-23") <= 3600 + AFTERWARDS
 
 
@@ -237,7 +238,7 @@ def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> N
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "2", told)
     with ThreadPoolExecutor(10) as crowd:
-        list(crowd.map(gate.enter, [Sending("+14155552671", at=clock()) for _ in range(20)]))
+        list(crowd.map(gate.enter, [Sending(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
     assert sorted(int(alert.facts["percent"]) for alert in told) == [50, 80, 100]
     assert {alert.type for alert in told} == {"budget.threshold"}
     assert len({alert.kind for alert in told}) == 3
@@ -249,7 +250,7 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> N
     gate = admission(client, "1", told)
     seen = []
     for _ in range(10):
-        gate.enter(Sending("+14155552671", at=clock()))
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
         seen.append([int(alert.facts["percent"]) for alert in told])
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
@@ -259,7 +260,10 @@ def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.4", told)
     for _ in range(3):
-        sendings = [Sending("+14155552671", at=clock()), Sending("+14155552671", at=clock())]
+        sendings = [
+            Sending(Recipient.at("+14155552671"), at=clock()),
+            Sending(Recipient.at("+14155552671"), at=clock()),
+        ]
         for sending in sendings:
             gate.enter(sending)
         for sending in sendings:
@@ -271,10 +275,10 @@ def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(cl
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.15", told)
-    gate.enter(Sending("+14155552671", at=clock()))
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
-            gate.enter(Sending("+14155552671", at=clock()))
+            gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
     assert [alert.facts["percent"] for alert in told] == [50, 100]
     assert told[1].sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
@@ -284,7 +288,7 @@ def test_a_new_period_tells_anew(client: RedisClient) -> None:
     clock = Clock("2026-11-23T12:00:00")
     gate = admission(client, "0.2", told)
     for _ in range(2):
-        gate.enter(Sending("+14155552671", at=clock()))
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
         clock.now += 86400
     assert [alert.subject for alert in told] == ["2026-11-23:50", "2026-11-24:50"]
 
@@ -292,8 +296,8 @@ def test_a_new_period_tells_anew(client: RedisClient) -> None:
 def test_the_region_of_a_number_sets_its_price() -> None:
     prices = Prices("EUR", 1, {"US": 2, "CA": 3, "DE": 4, "GG": 5})
     of = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
-    assert {phone: prices.of(Sending(phone).region) for phone in of} == of
-    assert prices.of(Sending("+883510000000094").region) == 1, "it has no region"
+    assert {phone: prices.of(Sending(Recipient.at(phone)).region) for phone in of} == of
+    assert prices.of(Sending(Recipient.at("+883510000000094")).region) == 1, "it has no region"
 
 
 def test_the_shipped_example_is_read_and_says_what_it_is() -> None:

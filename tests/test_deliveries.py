@@ -79,12 +79,12 @@ def test_who_gets_no_sms_can_be_called_at_once(tracked: Service, sandbox: Sandbo
     before = counted(tracked, channel="sms", country="US", status="undeliverable")
     assert tracked.send(NO_SMS).status_code == 200
     assert refusal(tracked.send(NO_SMS)) == TOO_MANY, "it is not known yet"
-    until(lambda: not database.exists(f"otp:cooldown:{NO_SMS}"))
+    until(lambda: not database.exists(f"{{otp:phoneNumber:{NO_SMS}}}:cooldown"))
     assert tracked.post("/resend-otp", {"phoneNumber": NO_SMS, "channel": "voice"}).status_code == 200
     assert tracked.verify(NO_SMS, sandbox.pin(NO_SMS)).status_code == 200
     assert counted(tracked, channel="sms", country="US", status="undeliverable") == before + 1
     until(lambda: counted(tracked, channel="voice", country="US", status="delivered") >= 1)
-    assert len(database.lrange(f"{{otp:cooldown:{NO_SMS}}}:sent", 0, -1)) == 2, "it cost money, and counts"
+    assert len(database.lrange(f"{{otp:phoneNumber:{NO_SMS}}}:sent", 0, -1)) == 2, "it cost money, and counts"
 
 
 def test_the_log_says_which_send_did_not_arrive(tracked: Service, database: redis.Redis) -> None:
@@ -122,9 +122,9 @@ def test_a_message_on_its_way_may_still_fail(silent: Service, database: redis.Re
     for group in ("PENDING", "ACCEPTED", "failed", "", "X" * 1000):
         assert report(silent, result(message, phone, group)).status_code == 200
     assert counted(silent) == before
-    assert database.exists(f"otp:cooldown:{phone}")
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
     report(silent, result(message, phone))
-    assert not database.exists(f"otp:cooldown:{phone}")
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_the_first_report_decides_and_counts_once(silent: Service, database: redis.Redis, phone: str) -> None:
@@ -133,13 +133,13 @@ def test_the_first_report_decides_and_counts_once(silent: Service, database: red
     for group in ("DELIVERED", "DELIVERED", "UNDELIVERABLE"):
         assert report(silent, result(message, phone, group)).status_code == 200
     assert counted(silent) == before + 1
-    assert database.exists(f"otp:cooldown:{phone}")
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_an_old_message_frees_no_new_cooldown(silent: Service, database: redis.Redis, phone: str) -> None:
     """Neither by its first report nor by one that is told again, whatever it calls the number."""
     first = send(silent, database, phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = send(silent, database, phone, first)
     report(silent, result(first, phone), result(first, phone), result(second, "+4915110000001"), result(second, "x"))
     assert refusal(silent.send(phone)) == TOO_MANY
@@ -164,7 +164,7 @@ def test_several_reports_in_one_request(silent: Service, database: redis.Redis) 
     strange += [{**failed[0], "status": {"groupName": each}} for each in (None, 3, ["DELIVERED"])]
     unknown = result("0b5dd5f3-6a1c-4c5b-9d6e-6c7c8f1e2a34", phones[0], "DELIVERED")
     assert report(silent, *strange, unknown, *failed[:6], *strange, *failed[6:]).status_code == 200
-    assert not [key for key in database.scan_iter("otp:cooldown:*")]
+    assert not [key for key in database.scan_iter("*:cooldown")]
     assert not silent.lines(event="bug")
 
 
@@ -204,7 +204,7 @@ def test_who_does_not_know_the_secret(silent: Service, database: redis.Redis, ph
     refused.append(silent.post(f"{REPORTS}/wrong-0123456789", failed, headers={"Authorization": f"Bearer {SECRET}"}))
     assert {refusal(each) for each in refused} == {UNAUTHORIZED}
     assert {each.headers["WWW-Authenticate"] for each in refused} == {"Bearer"}
-    assert database.exists(f"otp:cooldown:{phone}")
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert "outcome" not in database.hgetall(f"otp:message:{message}")
 
 
@@ -213,7 +213,7 @@ def test_the_secret_is_good_in_the_path_and_in_no_log_line(silent: Service, data
     path = f"{REPORTS}/{SECRET}"
     taken = silent.post(path, {"results": [result(message, phone)]})
     assert taken.status_code == 200
-    assert not database.exists(f"otp:cooldown:{phone}")
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
     wrong = [silent.post(path), silent.post(f"{path}/x", {}), requests.get(silent.url + path, timeout=5)]
     assert [each.status_code for each in wrong] == [415, 404, 405]
     assert "secret-0123456789" not in silent.log_with(taken, *wrong) + Measured(silent, int(PORT)).text()
@@ -274,7 +274,7 @@ def test_only_what_infobip_can_report_is_tracked(
         answer({**SENT, "emailStatus": {"name": "PENDING_ACCEPTED"}, "externalMessageId": "email-1"}),
     ]
     assert service.send(phone).status_code == 200
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert service.post("/resend-otp", {"phoneNumber": phone, "channel": "voice"}).status_code == 200
     assert service.post("/send-otp", {"email": email}).status_code == 200
     assert [payload.get("trackDelivery") for _, _, payload in upstream.requests] == [True, True, None]

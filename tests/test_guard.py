@@ -52,8 +52,8 @@ def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sa
 def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis) -> None:
     for phone in neighbours(11):
         guarded.send(phone)
-    assert not database.exists(f"otp:cooldown:{neighbours(11)[-1]}")
-    assert database.exists(f"otp:cooldown:{neighbours(11)[0]}")
+    assert not database.exists(f"{{otp:phoneNumber:{neighbours(11)[-1]}}}:cooldown")
+    assert database.exists(f"{{otp:phoneNumber:{neighbours(11)[0]}}}:cooldown")
 
 
 def test_people_who_verify_are_never_in_the_way(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:

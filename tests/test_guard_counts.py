@@ -20,7 +20,7 @@ def test_who_was_verified_lately_passes_country_and_prefix(asker: Callable[..., 
     someone = asker()
     known = someone.enter(NOON, "+4915112345678")
     someone.verify(known)
-    assert 29 * DAY < database.ttl("otp:verified:+4915112345678") <= 30 * DAY
+    assert 29 * DAY < database.ttl("{otp:phoneNumber:+4915112345678}:trusted") <= 30 * DAY
     someone.fill(NOON)
     assert someone.wait(NOON, "+4915112345679") is not None
     before = database.hgetall("otp:guard:country:DE")
@@ -46,7 +46,7 @@ def test_what_is_forgotten_by_then_is_not_verified(asker: Callable[..., Asker], 
     sending = someone.enter(NOON, "+4915112345678", "192.0.2.1")
     database.delete("otp:guard:country:DE", "otp:guard:prefix:+491511234", "otp:guard:address:192.0.2.1")
     someone.verify(sending)
-    assert list(database.scan_iter()) == ["otp:verified:+4915112345678"]
+    assert list(database.scan_iter()) == ["{otp:phoneNumber:+4915112345678}:trusted"]
 
 
 def test_what_was_not_sent_is_uncounted(asker: Callable[..., Asker], database: redis.Redis) -> None:
@@ -57,7 +57,7 @@ def test_what_was_not_sent_is_uncounted(asker: Callable[..., Asker], database: r
     assert someone.wait(NOON + 1) is None
     assert someone.wait(NOON + 1) is not None
     assert not database.exists(f"otp:guard:pending:{sent[0].phone}")
-    assert not database.exists(f"otp:guard:address:{sent[0].address}")
+    assert not database.exists(f"otp:guard:address:{sent[0].requester.address}")
 
 
 def test_what_one_scope_refuses_is_not_counted_by_another(asker: Callable[..., Asker], database: redis.Redis) -> None:

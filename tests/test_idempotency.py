@@ -51,7 +51,7 @@ def test_the_same_answer_and_one_sms(service: Service, database: redis.Redis, sa
         assert again.headers["Content-Type"] == first.headers["Content-Type"]
         assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
         assert "Retry-After" not in again.headers
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert send(service, phone).content == first.content
     assert len(sandbox.pins(phone)) == 1
     assert send(service, phone, key=f"{KEY}2").status_code == 200
@@ -78,7 +78,7 @@ def test_the_key_is_kept_24_hours_from_the_first_request(
     let_pass(database, 86300)
     assert send(service, phone).status_code == 200
     assert database.ttl(kept(database)) <= 100
-    database.delete(kept(database), f"otp:cooldown:{phone}")
+    database.delete(kept(database), f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert send(service, phone).status_code == 200
     assert len(sandbox.pins(phone)) == 2
 
@@ -163,7 +163,7 @@ def test_what_may_have_been_sent_is_not_sent_again(
     upstream.script.append(act)
     first = send(faulty, phone)
     assert refusal(first) == outcome
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     for _ in range(2):
         again = send(faulty, phone)
         assert (refusal(again), again.content) == (outcome, first.content)
@@ -179,7 +179,7 @@ def test_what_was_not_sent_may_be_tried_again(
     upstream.script.append(act)
     assert send(faulty, phone).status_code == status
     assert list(database.scan_iter("otp:idempotency:*")) == []
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert [send(faulty, phone).status_code for _ in range(2)] == [200, 200]
     assert len(upstream.requests) == 2
 
@@ -190,7 +190,7 @@ def test_after_a_cooldown_or_a_bad_number_the_key_is_free(
     assert refusal(send(service, f"{phone}x")) == (400, "invalid_phone_number")
     service.send(phone)
     assert refusal(send(service, phone)) == (429, "too_many_requests")
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert send(service, phone).status_code == 200
     assert len(sandbox.pins(phone)) == 2
 
@@ -198,10 +198,10 @@ def test_after_a_cooldown_or_a_bad_number_the_key_is_free(
 def test_after_redis_failed_before_the_sms_the_key_is_free(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    planted = f"{{otp:cooldown:{phone}}}:sent"
+    planted = f"{{otp:phoneNumber:{phone}}}:sent"
     database.set(planted, "of another type", ex=60)
     assert refusal(send(service, phone)) == (503, "service_unavailable")
-    database.delete(planted, f"otp:cooldown:{phone}")
+    database.delete(planted, f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert send(service, phone).status_code == 200
     assert len(sandbox.pins(phone)) == 1
 
@@ -230,7 +230,9 @@ def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandb
         url = f"redis://127.0.0.1:{server.port}/0"
         settings = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s", "SEND_OTP_LIMIT": OPEN}
         service = start(sandbox.url, REDIS_URL=url, **settings)
-        database.execute_command("ACL", "SETUSER", "default", "resetkeys", "~*cooldown*", "~*idempotency*", "~LIMITS*")
+        database.execute_command(
+            "ACL", "SETUSER", "default", "resetkeys", "~*:cooldown", "~*:sent", "~*idempotency*", "~LIMITS*"
+        )
         first = send(service, phone)
         again = send(service, phone)
         time.sleep(int(first.headers["Retry-After"]))
@@ -260,7 +262,7 @@ def test_a_worker_that_dies_in_flight_leaves_an_unknown_outcome(
         with pytest.raises(requests.ConnectionError):
             first.result()
         service.wait_until_up()
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
         let_pass(database, 60 + MARGIN - 30)  # in which a busy machine has replaced the worker
         assert refusal(send(service, phone)) == IN_PROGRESS
         for passed in (60 + MARGIN, 3600, 86000):

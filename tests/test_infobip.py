@@ -62,7 +62,7 @@ def test_infobip_out_of_reach_is_a_503_and_frees_the_phone(
         refused = service.send(phone)
         assert refusal(refused) == UNAVAILABLE
         assert refused.headers["Retry-After"] == "1"
-    assert not database.exists(f"otp:cooldown:{phone}")
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_no_proxy_and_no_netrc_of_the_environment_is_believed(

@@ -119,12 +119,12 @@ def test_with_two_proxies_the_second_entry_from_the_right_counts(
 def test_five_sends_a_day_to_one_phone(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     for _ in range(5):
         assert service.send(phone).status_code == 200
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     refused = service.send(phone)
     assert refusal(refused) == TOO_MANY
     assert 86390 < int(refused.headers["Retry-After"]) <= 86400
     assert len(sandbox.pins(phone)) == 5
-    assert not database.exists(f"otp:cooldown:{phone}"), "nothing was sent"
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown"), "nothing was sent"
 
 
 def test_a_cooldown_counts_against_nothing_but_the_address(
@@ -132,7 +132,7 @@ def test_a_cooldown_counts_against_nothing_but_the_address(
 ) -> None:
     for _ in range(10):
         service.send(phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert service.send(phone).status_code == 200
     assert len(sandbox.pins(phone)) == 2
 
@@ -163,7 +163,7 @@ def test_a_send_that_the_phone_refuses_is_not_counted_against_the_day(
 ) -> None:
     service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per day", PHONE_SEND_LIMIT="1 per day", SEND_OTP_LIMIT=OPEN)
     assert service.send(phone).status_code == 200
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     for _ in range(5):
         assert refusal(service.send(phone)) == TOO_MANY
     tried = numbers(40000000)

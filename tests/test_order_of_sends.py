@@ -7,7 +7,7 @@ from otp.redis.scripts import Script
 
 RESERVE = Script("recipient_reserve")
 SAVE = Script("pin_save")
-KEYS = ["otp:cooldown:+14155552671", "{otp:cooldown:+14155552671}:sent"]
+KEYS = ["{otp:phoneNumber:+14155552671}:cooldown", "{otp:phoneNumber:+14155552671}:sent"]
 PIN = ["otp:phoneNumber:+14155552671"]
 AHEAD = 3600 * 1_000_000  # microseconds
 

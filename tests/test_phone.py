@@ -3,6 +3,7 @@
 import pytest
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+from otp.recipients import Recipient
 from phone import PhoneBook, region_of
 from spending.sending import Sending
 
@@ -34,8 +35,8 @@ REGIONS = {
 
 @pytest.mark.parametrize(("phone", "region"), REGIONS.items())
 def test_the_region_is_read_with_the_number(phone: str, region: str) -> None:
-    assert PhoneBook().read(phone).region == region_of(phone) == Sending(phone).region == region
-    assert Sending(phone, known_region="XX").region == "XX", "it is not parsed again"
+    assert PhoneBook().read(phone).region == region_of(phone) == Sending(Recipient.at(phone)).region == region
+    assert Sending(Recipient("phone", phone, "XX")).region == "XX", "it is not parsed again"
 
 
 def test_national_numbers_need_a_default_region() -> None:

@@ -63,7 +63,7 @@ def test_of_32_right_pins_at_once_one_wins_in_300_rounds(
         guess = {"phoneNumber": phone, "pin": sandbox.pin(phone)}
         statuses = Counter(crowd.map(lambda _: post(fast, "/verify-otp", guess), range(CROWD)))  # noqa: B023
         assert statuses == {200: 1, 401: CROWD - 1}
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_of_60_wrong_pins_at_once_five_reach_infobip(
@@ -75,7 +75,7 @@ def test_of_60_wrong_pins_at_once_five_reach_infobip(
         statuses = Counter(crowd.map(lambda _: post(fast, "/verify-otp", guess), range(60)))  # noqa: B023
         assert statuses == {401: 60}
         assert sandbox.verifies() == 5 * rounds
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_of_32_sends_at_once_one_sends(
@@ -85,7 +85,7 @@ def test_of_32_sends_at_once_one_sends(
         statuses = Counter(crowd.map(lambda _: post(fast, "/send-otp", {"phoneNumber": phone}), range(CROWD)))
         assert statuses == {200: 1, 429: CROWD - 1}
         assert len(sandbox.pins(phone)) == rounds
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_limits_are_exact_however_many_race(

@@ -23,7 +23,7 @@ def resend(service: Service, phone: str, **members: Any) -> requests.Response:
 
 def wait_over(database: redis.Redis) -> None:
     """As if the time had passed that lies between two messages."""
-    database.delete(*database.keys("otp:cooldown:*"))
+    database.delete(*database.keys("*:cooldown"))
 
 
 def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
@@ -41,7 +41,7 @@ def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, datab
 def test_the_wait_grows(service: Service, database: redis.Redis, phone: str) -> None:
     waits = [service.send(phone).json()["resendIn"]]
     for _ in range(3):
-        (cooldown,) = database.keys("otp:cooldown:*")
+        (cooldown,) = database.keys("*:cooldown")
         assert waits[-1] - 15 < database.ttl(cooldown) <= waits[-1]
         refused = resend(service, phone)
         assert refusal(refused) == (429, "too_many_requests")
@@ -90,7 +90,7 @@ def test_where_no_pin_lives_nothing_is_sent(
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
     assert refusal(resend(service, phone)) == NO
     assert len(sandbox.messages) == 1
-    assert database.keys("otp:cooldown:*") == [], "and no wait begins"
+    assert database.keys("*:cooldown") == [], "and no wait begins"
 
 
 def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
@@ -98,7 +98,7 @@ def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: 
     wait_over(database)
     sandbox.reset()
     assert refusal(resend(service, phone)) == NO
-    assert database.keys("otp:cooldown:*") == []
+    assert database.keys("*:cooldown") == []
 
 
 def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
@@ -106,9 +106,9 @@ def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Red
     service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="3 per day", **prices)
     assert service.send(phone).status_code == 200
     for _ in range(2):
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
         assert resend(service, phone).status_code == 200
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert refusal(resend(service, phone)) == (429, "too_many_requests"), "the phone's limit"
     (spent,) = [database.hget(key, "spent") for key in database.keys("otp:spent:*")]
     assert spent == "300000"
@@ -117,9 +117,9 @@ def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Red
 def test_the_guard_counts_it(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", GUARD_PREFIX_HOUR="2")
     service.send(phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert resend(service, phone).status_code == 200
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert refusal(resend(service, phone)) == (429, "too_many_requests")
     assert len(sandbox.messages) == 2
 
@@ -164,7 +164,7 @@ def test_what_infobip_refuses_takes_no_wait(
     status = {"refused": "MESSAGE_NOT_SENT", "unclear": "SOMETHING"}[act]
     upstream.script.append(answer({"pinId": "A" * 32, "to": "1", "smsStatus": status}))
     assert refusal(resend(faulty, phone)) == (502, "provider_error")
-    assert len(database.keys(f"otp:cooldown:{phone}")) == (act == "unclear")
+    assert len(database.keys(f"{{otp:phoneNumber:{phone}}}:cooldown")) == (act == "unclear")
 
 
 def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:

@@ -48,12 +48,12 @@ def test_every_no_looks_the_same(
     answers += [service.post("/verify-otp", {**other, "pin": first})]  # right, and of another request
     answers += [service.verify(phone, wrong(first)) for _ in range(6)]  # wrong five times, then out of guesses
     answers += [service.verify(phone, first)]
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     service.send(phone)
     answers += [service.verify(phone, first)] if first != sandbox.pin(phone) else []  # superseded
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
     answers += [service.verify(phone, sandbox.pin(phone))]  # used
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     service.send(phone)
     sandbox.clock.ahead += 601
     answers += [service.verify(phone, sandbox.pin(phone))]  # expired at Infobip
@@ -89,12 +89,12 @@ def test_a_cooldown_says_truly_how_long_it_takes(
     service.send(phone)
     refused = service.send(phone)
     assert refusal(refused) == (429, "too_many_requests")
-    left = database.pttl(f"otp:cooldown:{phone}")
+    left = database.pttl(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert left / 1000 <= int(refused.headers["Retry-After"]) <= 30
     assert len(sandbox.pins(phone)) == 1
     assert "X-RateLimit-Remaining" in refused.headers
-    database.pexpire(f"otp:cooldown:{phone}", 1)
-    while database.exists(f"otp:cooldown:{phone}"):
+    database.pexpire(f"{{otp:phoneNumber:{phone}}}:cooldown", 1)
+    while database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown"):
         pass  # a request may take less than that millisecond
     assert service.send(phone).status_code == 200
 

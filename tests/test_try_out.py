@@ -36,7 +36,7 @@ def test_the_same_pin_again_and_other_channels(
     assert command.run("resend", phone) == (1, "Invalid or expired OTP.\n")
     assert command.run("send", phone)[0] == 0
     assert command.run("resend", phone, "--channel", "voice")[1].startswith("Too many requests.")
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     status, said = command.run("resend", phone, "--channel", "voice")
     assert (status, bool(re.fullmatch("OTP sent successfully. It lives (59[0-9]s|10m).\n", said))) == (0, True)
     assert len(set(sandbox.pins(phone))) == 1
@@ -53,7 +53,7 @@ def test_the_delivery_is_tracked_too(command: CommandLine, database: redis.Redis
     tracked = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "reports-secret-0123456789"}
     assert command.run_process("send", phone, **tracked)[0] == 0
     (key,) = database.scan_iter("otp:message:*")
-    assert database.hget(key, "reservation") == database.get(f"otp:cooldown:{phone}")
+    assert database.hget(key, "reservation") == database.get(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def test_it_is_the_same_way_as_the_services(
@@ -73,7 +73,7 @@ def test_the_limits_of_the_phone_and_of_the_day(
 ) -> None:
     quick = {"RESEND_COOLDOWN": "2100ms", "INFOBIP_TIMEOUT": "2s"}
     assert command.run("send", phone, TOTAL_SEND_LIMIT="1 per day", **quick)[0] == 0
-    eventually(lambda: not database.exists(f"otp:cooldown:{phone}"))
+    eventually(lambda: not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown"))
     refused = command.run("send", "+14155552671", TOTAL_SEND_LIMIT="1 per day")
     assert (refused[0], "Too many requests" in refused[1]) == (1, True)
     status, said = command.run("send", phone, PHONE_SEND_LIMIT="1 per day", **quick)

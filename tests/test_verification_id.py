@@ -34,7 +34,7 @@ def test_it_is_random_and_not_the_pin_id(service: Service, database: redis.Redis
     given = []
     for _ in range(5):
         given.append(sent(service, phone))
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     kept = database.hgetall(f"otp:phoneNumber:{phone}")
     assert len(set(given)) == 5
     assert all(re.fullmatch("[A-Za-z0-9_-]{22}", each) for each in given)  # 22 digits of 6 bits: 128 and some
@@ -67,7 +67,7 @@ def test_the_one_of_an_older_pin_is_a_wrong_one(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     older = sent(service, phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     newer = sent(service, phone)
     assert verify(service, phone, sandbox.pin(phone), older) == NO
     assert sandbox.verifies() == 0

@@ -105,7 +105,7 @@ def test_an_email_and_a_call_have_one_too(shop: Shop, phone: str, email: str) ->
 
 def test_one_that_is_replaced_has_expired(shop: Shop, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     first = shop.send(phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = shop.send(phone)
     shop.becomes(first, "expired")
     assert shop.look(second)["status"] == "pending"
@@ -150,7 +150,7 @@ def test_one_whose_life_is_over_has_expired_and_is_known_for_another_hour(
 def test_the_same_pin_under_two_ids(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     shop = Shop(start(sandbox.url, API_KEYS=KEYS, SEND_AGAIN="same", SEND_OTP_LIMIT=OPEN))
     first = shop.send(phone)
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = shop.send(phone, channel="voice")
     assert [shop.look(each)["status"] for each in (first, second)] == ["pending", "pending"]
     assert [shop.look(each)["channel"] for each in (first, second)] == ["sms", "voice"]
@@ -164,7 +164,7 @@ def test_a_call_delivers_the_pin_of_an_sms_that_did_not_come(
     tracked: Shop, sandbox: Sandbox, database: redis.Redis
 ) -> None:
     sent = tracked.send(NO_SMS)
-    until(lambda: not database.exists(f"otp:cooldown:{NO_SMS}"))
+    until(lambda: not database.exists(f"{{otp:phoneNumber:{NO_SMS}}}:cooldown"))
     assert tracked.look(sent)["status"] == "pending"
     assert tracked.post("/resend-otp", phoneNumber=NO_SMS, channel="voice").status_code == 200
     assert tracked.becomes(sent, "delivered")["channel"] == "sms", "that of the send"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from otp.recipients import Recipient
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
 from spending.background import Background
@@ -24,7 +25,11 @@ class Tracker:
     """
 
     def __init__(
-        self, redis: RedisClient, messages: Messages, verifications: Verifications, on_verified: Callable[[str], None]
+        self,
+        redis: RedisClient,
+        messages: Messages,
+        verifications: Verifications,
+        on_verified: Callable[[Recipient], None],
     ) -> None:
         self._redis = redis
         self._messages = messages
@@ -48,9 +53,9 @@ class Tracker:
             of = [*own, *others] if self._verifications.keyed else []
             self._background.run(self._messages.remember, message_id, sending, of, record.current().request_id)
 
-    def verified(self, to: str, verifications: list[str]) -> None:
+    def verified(self, recipient: Recipient, verifications: list[str]) -> None:
         """The PIN of these was accepted."""
-        self._on_verified(to)
+        self._on_verified(recipient)
         self._note(verifications, "verifiedAt")
 
     def ended(self, verifications: list[str]) -> None:
@@ -72,7 +77,7 @@ class Tracker:
         if message.outcome == DELIVERED:
             commands = self._verifications.mark(message.verifications, "deliveredAt", report.at)
         elif report.to:  # at once by another way: what did not arrive is no reason to wait
-            commands = [end_cooldown(f"+{report.to}", message.reservation)]
+            commands = [end_cooldown(Recipient.at(f"+{report.to}"), message.reservation)]
         if commands:
             self._redis.run(*commands)
 

@@ -64,10 +64,19 @@ class Verifications:
 
     def begin(self, sending: Sending, verification_id: str, lifetime: float) -> list[Command]:
         """The commands that note a PIN that lives `lifetime` more seconds; none where nobody may ask for it."""
-        if not (self.keyed and sending.client):
+        if not (self.keyed and sending.requester.client):
             return []
         sent, ends = int(sending.at), int(time.time() + lifetime)
-        fields = ("client", sending.client, "channel", sending.channel.name, "sentAt", sent, "expiresAt", ends)
+        fields = (
+            "client",
+            sending.requester.client,
+            "channel",
+            sending.channel.name,
+            "sentAt",
+            sent,
+            "expiresAt",
+            ends,
+        )
         key = _key(hashed(verification_id))
         return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *fields)]
 

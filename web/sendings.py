@@ -1,13 +1,14 @@
 """Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import errors
-from channels import CHANNELS, USUAL, Channel, Member
+from channels import CHANNELS, USUAL, Channel
 from config import Settings
 from email_address import read_email
 from languages import Templates
-from otp.recipients import Recipient
+from otp.recipients import Member, Recipient
+from otp.requester import NOBODY, Requester
 from phone import PhoneBook
 from spending.sending import Sending
 from telemetry import record
@@ -51,17 +52,6 @@ class VerifyOtp(_About):
     verification_id: str | None = None
 
 
-class Caller(NamedTuple):
-    """Who asks: see `Sending`; and in which language, by the header of this name."""
-
-    address: str = ""
-    client: str = ""
-    accept_language: str | None = None
-
-
-NOBODY = Caller()
-
-
 class Sendings:
     """Reads them."""
 
@@ -71,8 +61,8 @@ class Sendings:
         self._of_languages = Templates(settings.infobip_templates)
         self._placeholders = settings.allowed_placeholders
 
-    def read(self, body: ResendOtp, caller: Caller = NOBODY) -> Sending:
-        """What `body` wants to have sent.
+    def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> Sending:
+        """What `body` wants to have sent, for `requester`, who reads languages by the header Accept-Language.
 
         Raises:
             InvalidLocale, InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber,
@@ -86,19 +76,17 @@ class Sendings:
             to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
         return Sending(
-            to.address,
-            caller.address,
-            known_region=to.region,
-            client=caller.client,
+            to,
+            requester,
             channel=channel,
-            template=self._template(body, channel, caller),
+            template=self._template(body, channel, accept_language),
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
         )
 
-    def _template(self, body: ResendOtp, channel: Channel, caller: Caller) -> str:
+    def _template(self, body: ResendOtp, channel: Channel, accept_language: str | None) -> str:
         """Of a new PIN: one that is sent again keeps its own."""
         locale = body.locale if isinstance(body, SendOtp) else None
-        of_language = self._of_languages.of(channel.name, locale, caller.accept_language)
+        of_language = self._of_languages.of(channel.name, locale, accept_language)
         return of_language or self._templates[channel.name]
 
     def read_recipient(self, body: VerifyOtp) -> Recipient:

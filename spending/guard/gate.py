@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from errors import TooManyRequests
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
-from spending.guard.pending import known_key
 from spending.guard.scopes import SCRIPTS, Mode, Scope, country, key_of
 from spending.sending import Sending
 
@@ -33,7 +33,7 @@ class GuardGate:
         """Count, if there is room."""
         if not self._scope.of(sending):
             return []
-        known: list[Command] = [("EXISTS", known_key(sending.phone))] if self._scope.lets_known_pass else []
+        known: list[Command] = [("EXISTS", keys.trusted(sending.recipient))] if self._scope.lets_known_pass else []
         arguments = self._scope.judge_arguments(sending, self._mode)
         return [*known, self._scripts.judge(self._keys(sending), *arguments)]
 

@@ -4,7 +4,7 @@ import logging
 
 from alerts.alerts import Alerts
 from alerts.rates import GUARD_REFUSAL
-from channels import member_of
+from otp.recipients import Recipient
 from otp.redis.client import RedisClient
 from settings.guard import GuardSettings
 from spending.admission import Gate
@@ -40,13 +40,13 @@ class Guard:
         """None where the guard is off."""
         return [*self._scopes, self._pending] if self._on else []
 
-    def verified(self, to: str) -> None:
-        """The sends to `to` were an honest person's. Takes back what they used up, in the background.
+    def verified(self, recipient: Recipient) -> None:
+        """The sends to `recipient` were an honest person's. Takes back what they used up, in the background.
 
         Where Redis fails, the guard is then stricter than it has to be.
         """
-        if self._on and member_of(to) == "phoneNumber":
-            self._background.run(self._settle, to)
+        if self._on and recipient.kind == "phone":
+            self._background.run(self._settle, recipient.address)
 
     def finish(self) -> None:
         """Wait until that is done."""

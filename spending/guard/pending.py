@@ -1,15 +1,18 @@
 """Sends that are not verified yet, by phone: so that a verify takes back what they used up.
 
 otp:guard:pending:+14155552671  list of when and from which address   lives as long as the newest PIN
-otp:verified:+14155552671       that it was verified                  lives 30 days (GUARD_KNOWN)
+and `trusted` of otp.redis.keys
 """
 
 import re
 from typing import Any
 
+from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
+from otp.requester import Requester
 from spending.sending import Sending
 
 _WRITTEN = re.compile("[0-9]+[.][0-9]+ .*")  # nobody else should write there, and nonsense is no send
@@ -42,13 +45,10 @@ class Pending:
 
     def take(self, phone: str) -> list[Sending]:
         """The sends to `phone` that are now verified, once; the phone is known from now on."""
-        written, _ = self._redis.run(_TAKE([_key(phone)]), ("SET", known_key(phone), 1, "PX", self._known))
+        written, _ = self._redis.run(
+            _TAKE([_key(phone)]), ("SET", keys.trusted(Recipient.at(phone)), 1, "PX", self._known)
+        )
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
-
-
-def known_key(phone: str) -> str:
-    """Exists while `phone` was verified lately."""
-    return f"otp:verified:{phone}"
 
 
 def _key(phone: str) -> str:
@@ -56,9 +56,9 @@ def _key(phone: str) -> str:
 
 
 def _written(sending: Sending) -> str:
-    return f"{sending.at!r} {sending.address}"
+    return f"{sending.at!r} {sending.requester.address}"
 
 
 def _read(phone: str, line: str) -> Sending:
     at, _, address = line.partition(" ")
-    return Sending(phone, address, at=float(at))
+    return Sending(Recipient.at(phone), Requester(address), at=float(at))

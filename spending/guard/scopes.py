@@ -76,7 +76,7 @@ def _country(sending: Sending) -> str:
 
 
 def _address(sending: Sending) -> str:
-    return sending.phone and sending.address
+    return sending.phone and sending.requester.address
 
 
 def country(sending: Sending) -> str:

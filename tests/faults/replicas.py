@@ -74,7 +74,7 @@ class Replicas:
         """Let time pass for what Redis knows of `phone`; none passes while Redis is broken."""
         self.journal.forgot(phone)
         with self.database() as database, suppress(redis.RedisError, OSError):
-            for key in (f"otp:cooldown:{phone}", f"otp:phoneNumber:{phone}"):
+            for key in (f"{{otp:phoneNumber:{phone}}}:cooldown", f"otp:phoneNumber:{phone}"):
                 left = int(database.pttl(key)) - seconds * 1000
                 if left > 0:
                     database.pexpire(key, left)

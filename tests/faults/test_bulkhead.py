@@ -141,6 +141,6 @@ def test_beyond_its_capacity_a_worker_refuses_at_once(
     assert time.monotonic() - started < AT_ONCE
     others_are_served(service, phone)
     assert upstream.sends == 1 + CONCURRENCY, "of those refused, none got there"
-    assert not database.exists("otp:cooldown:+4915310000000")
+    assert not database.exists("{otp:phoneNumber:+4915310000000}:cooldown")
     assert hanging.answered() == {200: CONCURRENCY}
     assert service.send("+4915310000000").status_code == 200

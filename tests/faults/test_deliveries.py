@@ -78,7 +78,7 @@ def test_a_report_that_is_not_taken_for_certain_is_told_again(
         assert int(refused.headers["Retry-After"]) >= 1
         assert proxy.met == 1
         assert told(broken, failed).status_code == 200
-        assert not data.exists(f"otp:cooldown:{phone}")
+        assert not data.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
         assert broken.value("otp_deliveries_total") - before in ((0, 1) if script == DECIDE else (1,)), "at most once"
 
 

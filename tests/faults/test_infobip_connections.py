@@ -42,7 +42,7 @@ def test_a_kept_connection_that_ends_just_as_it_is_used(
     upstream.script.append(up.hang_up)
     assert refusal(faulty.send(phone)) == (504, "provider_timeout")
     assert len(upstream.requests) == 2
-    assert database.exists(f"otp:cooldown:{phone}")
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 @pytest.mark.parametrize("greeting", [up.reset, up.hang_up], ids=["reset", "closed"])
@@ -54,8 +54,8 @@ def test_a_new_connection_that_ends_before_anything_is_read(
     status, code = refusal(faulty.send(phone))
     assert (status, code) in ((504, "provider_timeout"), (503, "service_unavailable"))
     assert upstream.requests == []
-    assert database.exists(f"otp:cooldown:{phone}") == (status == 504)
-    database.delete(f"otp:cooldown:{phone}")
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown") == (status == 504)
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert faulty.send(phone).status_code == 200
 
 
@@ -79,7 +79,7 @@ def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Re
     refused = service.send(phone)
     assert refusal(refused) == (503, "service_unavailable")
     assert seconds(refused) < IN_TIME
-    assert not database.exists(f"otp:cooldown:{phone}")
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
     database.hset(f"otp:phoneNumber:{phone}", mapping={"pinId": PIN_ID, "attempts": 0})
     database.expire(f"otp:phoneNumber:{phone}", 60)
     assert refusal(service.verify(phone, "123456")) == (503, "service_unavailable")

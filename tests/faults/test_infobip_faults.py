@@ -41,12 +41,12 @@ def test_a_send(
     assert seconds(refused) < IN_TIME
     assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin"], "never repeated"
     kept = not fault.given_back
-    assert database.exists(f"otp:cooldown:{phone}") == kept
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown") == kept
     assert not database.exists(f"otp:phoneNumber:{phone}")
-    assert database.llen(f"{{otp:cooldown:{phone}}}:sent") == kept
+    assert database.llen(f"{{otp:phoneNumber:{phone}}}:sent") == kept
     (day,) = [key for key in database.scan_iter("LIMITS:*total*")]
     assert database.hget(day, "sum") == str(int(kept))
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert faulty.send(phone).status_code == 200, "the next honest request works"
 
 
@@ -55,7 +55,7 @@ def test_a_resend(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
 ) -> None:
     assert faulty.send(phone).status_code == 200
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     fault = sends(elsewhere)[what]
     upstream.script.append(fault.act)
     refused = faulty.post("/resend-otp", {"phoneNumber": phone})
@@ -63,7 +63,7 @@ def test_a_resend(
     assert refusal(refused) == expected
     assert seconds(refused) < IN_TIME
     assert len(upstream.requests) == 2, "never repeated"
-    assert database.exists(f"otp:cooldown:{phone}") == (not fault.given_back)
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown") == (not fault.given_back)
     assert faulty.verify(phone, "123456").status_code == 200, "the PIN in flight is still good"
 
 

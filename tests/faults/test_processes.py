@@ -84,7 +84,7 @@ def test_a_worker_killed_in_the_middle_of_a_send(
     assert refusal(one_worker.send(phone)) == TOO_MANY
     assert refusal(one_worker.send(phone, headers=key)) == (409, "request_in_progress")
     assert len(upstream.requests) == 1
-    database.delete(f"otp:cooldown:{phone}")
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert one_worker.send(phone).status_code == 200
     assert [one_worker.verify(phone, "123456").status_code for _ in range(2)] == [200, 401]
 

@@ -71,8 +71,10 @@ class Story:
 
     def keys(self, database: redis.Redis) -> list[str]:
         """Without what comes when it comes: counts, alerts, and the end of an earlier story."""
-        late = ("otp:counts:", "otp:alert:", "otp:verified:")
-        return sorted(key for key in database.scan_iter() if not key.startswith(late) or self.verified in key)
+        late = ("otp:counts:", "otp:alert:", ":trusted")
+        return sorted(
+            key for key in database.scan_iter() if not any(each in key for each in late) or self.verified in key
+        )
 
     def goes_on(self) -> list[requests.Response]:
         """Everything that a client may do now."""

@@ -68,9 +68,7 @@ def test_a_send_that_cannot_be_counted_sends_nothing(
     whole_flow(proxied, sandbox, phone)
 
 
-@pytest.mark.parametrize(
-    "command", [PENDING.sha, COUNT_RESEND.sha, "otp:cooldown:"], ids=["pending", "count", "cooldown"]
-)
+@pytest.mark.parametrize("command", [PENDING.sha, COUNT_RESEND.sha, ":cooldown"], ids=["pending", "count", "cooldown"])
 @given(FAULTS)
 def test_a_resend_that_cannot_be_counted_sends_nothing(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, command: str, act: Act
@@ -89,7 +87,7 @@ def test_a_pin_that_is_used_meanwhile_is_not_sent_again(
 ) -> None:
     assert proxied.send(phone).status_code == 200
     forget_cooldown(proxy, phone)
-    proxy.fault(rp.delay(0.4), "otp:cooldown:", times=1)
+    proxy.fault(rp.delay(0.4), ":cooldown", times=1)
     with ThreadPoolExecutor() as other:
         resend = other.submit(proxied.post, "/resend-otp", {"phoneNumber": phone})
         while not proxy.met:
@@ -118,7 +116,7 @@ def test_a_pin_that_may_not_have_been_kept_is_kept_again(
 def test_what_was_refused_without_being_run_is_asked_once_more(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, error: str
 ) -> None:
-    for command in ("otp:cooldown:", SAVE.sha):
+    for command in (":cooldown", SAVE.sha):
         proxy.fault(rp.refuse(f"{error} for a moment"), command, times=1)
         assert proxied.send(phone).status_code == 200
         assert proxy.met == 1
@@ -182,7 +180,7 @@ def test_a_redis_that_is_too_slow_is_a_503(proxied: Service, proxy: RedisProxy, 
 
 def forget_cooldown(proxy: RedisProxy, phone: str) -> None:
     with redis.Redis(port=proxy.server_port) as client:
-        client.delete(f"otp:cooldown:{phone}")
+        client.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
 def attempts(proxy: RedisProxy, phone: str) -> int:

@@ -66,7 +66,7 @@ def test_limits_are_exact_together(
     both = replicas(ahead, TOTAL_SEND_LIMIT="20 per day", PHONE_SEND_LIMIT="3 per day", SEND_OTP_LIMIT="24 per hour")
     for _ in range(4):
         statuses(both, [phone] * 4)
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert len(sandbox.pins(phone)) == 3, "one each time: the cooldown; and three in all"
     database.delete(*database.scan_iter("LIMITS:LIMITER/127*"))
     assert statuses(both, numbers(24)) == {200: 17, 429: 7}, "of all phones"
@@ -88,7 +88,7 @@ def test_a_window_ends_when_it_ends(replicas: Replicas, sandbox: Sandbox, databa
     for service in (one, other):
         assert service.send(phone).status_code == 200
         assert service.send(phone).status_code == 429
-        database.delete(f"otp:cooldown:{phone}")
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     for service in (one, other):
         refused = service.send(phone)
         assert refusal(refused) == TOO_MANY

@@ -93,7 +93,7 @@ class LateSave:
     def send_again(self) -> None:
         """A newer PIN."""
         with redis.Redis(port=self._proxy.server_port) as client:
-            client.delete(f"otp:cooldown:{self.phone}", f"{{otp:cooldown:{self.phone}}}")
+            client.delete(f"{{otp:phoneNumber:{self.phone}}}:cooldown", f"{{otp:phoneNumber:{self.phone}}}:sent")
         assert self.other.send(self.phone).status_code == 200
 
     def verifies(self, which: int) -> bool:

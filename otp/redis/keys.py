@@ -1,0 +1,36 @@
+"""What is kept of a recipient. All of its keys are in one slot of a Cluster, so that one script may decide by them.
+
+otp:phoneNumber:+14155552671              hash of its PINs                        lives as long as the last of them
+otp:email:jo@example.com                  the same for an e-mail address
+{otp:phoneNumber:+14155552671}:cooldown   the id of the send that holds it        lives as long as the cooldown
+{otp:phoneNumber:+14155552671}:sent       the times of its sends                  lives as long as its limit's window
+{otp:phoneNumber:+14155552671}:failures   the times of guesses that were not right, until one is    the same
+{otp:phoneNumber:+14155552671}:trusted    who verified it lately                  lives 30 days (GUARD_KNOWN)
+"""
+
+from otp.recipients import Recipient
+
+
+def pins(recipient: Recipient) -> str:
+    """Its PINs: see `store`."""
+    return f"otp:{recipient.member}:{recipient.canonical}"
+
+
+def cooldown(recipient: Recipient) -> str:
+    """Exists while no other message may be sent to it."""
+    return f"{{{pins(recipient)}}}:cooldown"
+
+
+def sent(recipient: Recipient) -> str:
+    """Times (microseconds since 1970), the newest first."""
+    return f"{{{pins(recipient)}}}:sent"
+
+
+def failures(recipient: Recipient) -> str:
+    """Times (microseconds since 1970), the newest first."""
+    return f"{{{pins(recipient)}}}:failures"
+
+
+def trusted(recipient: Recipient) -> str:
+    """Exists while it was verified lately."""
+    return f"{{{pins(recipient)}}}:trusted"
