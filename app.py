@@ -42,11 +42,13 @@ class OtpApi:
 
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
-        return _sent("OTP sent successfully.", self._service.send(self._read(SendOtp)))
+        return _sent("OTP sent successfully.", self._service.send(*self._read(SendOtp)))
 
     def resend_otp(self) -> dict[str, Any]:
         """Answer POST /resend-otp."""
-        return _sent("OTP sent successfully.", self._service.resend(self._read(ResendOtp)))
+        sending, verification_id = self._read(ResendOtp)
+        self._demand(verification_id)
+        return _sent("OTP sent successfully.", self._service.resend(sending, verification_id))
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
@@ -54,15 +56,18 @@ class OtpApi:
         recipient = self._sendings.read_recipient(body)
         if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
             raise errors.InvalidPinFormat
-        if self._needs_verification_id and body.verification_id is None:
-            raise errors.InvalidRequest
-        self._service.verify(recipient, body.pin, body.verification_id)
-        proof = {"proof": self._proofs.new(recipient.identity)} if self._proofs else {}
+        self._demand(body.verification_id)
+        proven = self._service.verify(recipient, body.pin, _requester(), body.verification_id)
+        proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
 
-    def _read(self, body: type[ResendOtp]) -> Sending:
-        language = request.environ.get("HTTP_ACCEPT_LANGUAGE")
-        return self._sendings.read(read_body(request, body), _requester(), language)
+    def _read(self, kind: type[ResendOtp]) -> tuple[Sending, str | None]:
+        body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
+        return self._sendings.read(body, _requester(), language), body.verification_id
+
+    def _demand(self, verification_id: str | None) -> None:
+        if self._needs_verification_id and verification_id is None:
+            raise errors.InvalidRequest
 
     def index(self) -> Response:
         """Answer GET /."""

@@ -1,9 +1,10 @@
 """The service from its settings: the one place where its parts are put together."""
 
+from functools import partial
 from typing import NamedTuple
 
 from alerts.alerts import Alerts
-from alerts.rates import Rates
+from alerts.rates import LOCKED_OUT, Rates
 from alerts.sender import Sender
 from alerts.webhook import Webhook
 from config import CONCURRENCY, Settings
@@ -24,7 +25,7 @@ from spending.client_gate import ClientGate
 from spending.guard.guard import Guard
 from spending.phone_gate import PhoneGate
 from spending.total_gate import TotalGate
-from store import Store
+from store import GuessLimits, Store
 from tracking.messages import Messages
 from tracking.tracker import Tracker
 from tracking.verifications import Verifications
@@ -45,10 +46,11 @@ class Parts(NamedTuple):
 def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
     redis = connect(settings.redis_url.get_secret_value())
-    store = Store(redis)
+    limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
+    store = Store(redis, limits)
     alerts = _alerts(settings, redis)
     guard = Guard(redis, settings, settings.pin_time_to_live, alerts)
-    rules = Rules(settings.pin_time_to_live, settings.waits, settings.pin_attempts, settings.send_again)
+    rules = Rules(settings.pin_time_to_live, settings.waits, settings.send_again)
     admission = Admission(
         redis,
         PhoneGate(rules.wait, settings.phone_send_limit),
@@ -61,7 +63,8 @@ def assemble(settings: Settings) -> Parts:
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     verifications = Verifications(redis, keyed=bool(settings.named_keys()))
     tracker = Tracker(redis, Messages(redis, settings.pin_time_to_live), verifications, guard.verified)
-    otp = OtpService(admission, store, _infobip(settings, alerts), rules, usual_time, tracker)
+    provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
+    otp = OtpService(admission, store, provider, rules, usual_time, tracker, locked_out)
     return Parts(redis, store, otp, phones, tracker, verifications, _proofs(settings))
 
 

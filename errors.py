@@ -19,6 +19,7 @@ OtpError
 ├── InvalidLocale             not a language tag of BCP 47
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
+│   └── PinGone                 Infobip does not know the PIN any more
 ├── InvalidProof              signed by another, changed, or no proof at all
 │   ├── ProofExpired            it was a proof, until its time was over
 │   ├── ProofForAnother         it is one for another audience
@@ -144,6 +145,10 @@ class InvalidPinFormat(OtpError):
 class InvalidOtp(OtpError):
     code = "invalid_otp"
     sentence = "Invalid or expired OTP."
+
+
+class PinGone(InvalidOtp):
+    """Infobip does not know the PIN, or not any more: it can be forgotten."""
 
 
 class InvalidProof(OtpError):

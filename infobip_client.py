@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict
 
 from channels import Channel
-from errors import InvalidOtp, OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear
+from errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear
 from infobip.answers import StrictAnswer, failure, message_id, read_answer
 from infobip.bulkhead import Bulkhead
 from infobip.transport import Answer, Transport
@@ -26,6 +26,7 @@ PIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a part of a path
 MESSAGE_ID = PIN_ID  # it becomes a part of a key
 NOT_FOUND = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"}
 UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
+GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
 
 class SendAnswer(StrictAnswer):
@@ -106,13 +107,13 @@ class InfobipClient:
         Source: operations resend-2fa-pin-code-over-sms, -voice and -email.
 
         Raises:
-            InvalidOtp: Infobip knows no such PIN, or none that lives.
+            PinGone: Infobip knows no such PIN, or none that lives.
         """
         _check(pin_id)
         try:
             return self._send(f"/2fa/2/pin/{pin_id}/resend", sending, {})
         except ProviderRefused as e:
-            raise InvalidOtp(reason="no_pin") if e.reason in NOT_FOUND else e from e
+            raise PinGone(reason="gone_pin") if e.reason in NOT_FOUND else e from e
 
     def _send(self, path: str, sending: Sending, payload: dict[str, Any]) -> SentPin:
         channel = sending.channel
@@ -133,14 +134,17 @@ class InfobipClient:
         """True if `pin` is right and Infobip takes it. Repeated once where that can do no harm.
 
         Source: operation verify-2fa-phone-number. An unknown PIN is a 404 by the contract, and was a 400
-        in real traffic: both are a plain no.
+        in real traffic.
+
+        Raises:
+            PinGone: Infobip knows no such PIN, or it has expired there, or has no guess left.
         """
         _check(pin_id)
         with self._verifies:
             answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
             self._watch.judged(False)
-            return False
+            raise PinGone(reason="gone_pin")
         if answer.status != 200:
             raise self._failure(answer)
         judged = read_answer(VerifyAnswer, answer)
@@ -148,6 +152,8 @@ class InfobipClient:
             raise ProviderUnclear
         right = judged.verified and judged.pin_error in (None, "NO_ERROR")
         self._watch.judged(right)
+        if not right and judged.pin_error in GONE:
+            raise PinGone(reason="gone_pin")
         return right
 
     def _failure(self, answer: Answer) -> OtpError:

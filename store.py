@@ -1,123 +1,134 @@
-"""Which Infobip PIN belongs to which phone, and which proofs are used up, in Redis. Verbs, each one atomic step.
+"""Which Infobip PINs belong to which recipient, and which proofs are used up, in Redis. Verbs, each one atomic step.
 
-    otp:phoneNumber:+14155552671   hash of pinId, attempts, verification, order, again   lives as long as the PIN
-    otp:email:jo@example.com       the same of an e-mail address
-    otp:redeemed:<id of a proof>   that it was redeemed                                  lives longer than the proof
+Three PINs of a recipient live side by side, each with an end and with guesses of its own; a fourth takes the place of
+the oldest. A PIN is that of the client app which had it sent. Without a verification id, a client means the newest of
+its PINs. `otp.redis.keys` has the keys, `pin_save.lua` what is kept of a PIN.
 
-`verification` has hashes of the verification ids: who reads Redis learns no id, and how long two hashes take to be
-compared says nothing of one. `again` is how often the same PIN was sent once more. `order` says which of two sends was
-the later one; it stays for some seconds after a PIN was used.
+Only hashes of verification ids are kept: who reads Redis learns no id, and how long two hashes take to be compared says
+nothing of one. `order` says which of two sends was the later one; it stays for some seconds after a PIN was used.
 
 Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
 """
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from limits import RateLimitItem
+
+from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
+from otp.requester import Requester
 
 SAVE = Script("pin_save")
-PENDING = Script("pin_pending")
+FIND = Script("pin_find")
 COUNT_RESEND = Script("pin_count_resend")
-ATTEMPT = Script("pin_attempt")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
-CONSUME = Script("pin_consume")
+REMOVE = Script("pin_remove")
+_FOUND = {"found": (str, str, int, int, str, str), "locked": (str, int), "none": (str, int)}
 USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
 
-class PendingPin(NamedTuple):
-    """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times.
-
-    `verifications` are its hashed verification ids.
+class GuessLimits(NamedTuple):
+    """Guesses that a PIN has; guesses that may fail, over all PINs of a recipient, since the last one that was right;
+    and for how many seconds a recipient that was verified is trusted.
     """
 
-    pin_id: str
-    again: int
-    lifetime: float
-    verifications: list[str]
-
-
-class Guess(NamedTuple):
-    """One guess at a PIN, the first or a later one."""
-
-    pin_id: str
-    number: int
-    verifications: list[str]
+    attempts: int
+    failures: RateLimitItem
+    trusted: float
 
 
 class Store:
     """The PINs that can be verified, and the proofs that cannot be redeemed again."""
 
-    def __init__(self, redis: RedisClient) -> None:
+    def __init__(self, redis: RedisClient, limits: GuessLimits) -> None:
         self._redis = redis
+        self._limits = limits
 
     def save(
         self,
         recipient: Recipient,
+        requester: Requester,
         pin_id: str,
         verification_id: str,
         lifetime: float,
         order: int,
         beside: Sequence[Command] = (),
     ) -> list[str]:
-        """Make `pin_id` the one PIN of `recipient` for `lifetime` seconds, with no guess used.
+        """Keep `pin_id` for `lifetime` seconds, with no guess used. `beside` goes out with it.
 
-        `beside` goes out with it.
-
-        Where the reply was lost it is asked again: it never replaces the PIN of a later send, which has a higher
+        Where the reply was lost it is asked again: it never takes the place of a later send, which has a higher
         `order`, and never revives one that was used.
 
-        Returns the hashed verification ids of the PIN that it replaced.
+        Returns the hashed verification ids of the PIN that gave way.
         """
-        fields = ("pinId", pin_id, "verification", hashed(verification_id))
-        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, *fields)
-        replaced: str = members(self._redis.run_surely(save, *beside)[0], int, str)[1]
-        return replaced.split()
+        fields = ["pinId", pin_id, "verification", hashed(verification_id), "requester", requester.fingerprint]
+        if recipient.identity != recipient.canonical:
+            fields += ["to", recipient.identity]
+        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, requester.client, *fields)
+        gone: str = members(self._redis.run_surely(save, *beside)[0], int, str)[1]
+        return gone.split()
 
-    def pending(self, recipient: Recipient, max_attempts: int) -> PendingPin | None:
-        """The PIN of `recipient` that lives and has a guess left; None without one."""
-        found = self._run(PENDING, recipient, max_attempts)
-        if found is None:
-            return None
-        pin_id, again, left, verifications = members(found, str, int, int, str)
+    def pending(self, recipient: Recipient, claim: Claim) -> PendingPin | NoPin:
+        """The PIN that is meant, if it lives and has a guess left."""
+        kind, *found = self._find("resend", recipient, claim)
+        if kind != "found":
+            return NoPin(found[0] / 1000)
+        pin_id, again, left, verifications, _ = found
         return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
+
+    def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
+        """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too."""
+        kind, *found = self._find("guess", recipient, claim)
+        if kind != "found":
+            return LockedOut(found[0] / 1000) if kind == "locked" else NoPin(found[0] / 1000)
+        pin_id, number, _, verifications, sent_to = found
+        return Guess(pin_id, number >= self._limits.attempts, verifications.split(), sent_to or recipient.canonical)
+
+    def _find(self, purpose: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
+        of = keys.pins(recipient), keys.cooldown(recipient), keys.failures(recipient), keys.trusted(recipient)
+        verification = "" if claim.verification_id is None else hashed(claim.verification_id)
+        whose = claim.client, verification, claim.requester
+        failures = self._limits.failures.amount, self._limits.failures.get_expiry()
+        (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures))
+        kind = reply[0] if isinstance(reply, list) and reply else None
+        return members(reply, *next((of for name, of in _FOUND.items() if name == kind), (dict,)))
 
     def count_resend(
         self, recipient: Recipient, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()
     ) -> bool:
         """Count that the PIN is sent once more. False, with nothing counted, if it is not the recipient's any more.
 
-        A `verification_id` is then one of the PIN's, beside those that it has. `beside` goes out with it.
+        A `verification_id` is then one of the PIN's, besides those that it has. `beside` goes out with it.
         """
         verification = "" if verification_id is None else hashed(verification_id)
         counted = COUNT_RESEND([keys.pins(recipient)], pin_id, verification)
         return members(self._redis.run(counted, *beside)[0], int) != [0]
 
-    def attempt(self, recipient: Recipient, max_attempts: int, verification_id: str | None = None) -> Guess | None:
-        """Count one guess.
-
-        None, with nothing counted, without a PIN, without a guess left, or if `verification_id` is given and
-        not the PIN's.
-        """
-        verification = "" if verification_id is None else hashed(verification_id)
-        counted = self._run(ATTEMPT, recipient, max_attempts, verification)
-        if counted is None:
-            return None
-        pin_id, number, verifications = members(counted, str, int, str)
-        return Guess(pin_id, number, verifications.split())
-
     def refund_attempt(self, recipient: Recipient, pin_id: str) -> None:
-        """Uncount one guess, if `pin_id` is still the PIN of `recipient`."""
-        self._run(REFUND_ATTEMPT, recipient, pin_id)
+        """Uncount one guess at `pin_id`, if it is still the recipient's."""
+        self._redis.run(REFUND_ATTEMPT([keys.pins(recipient), keys.failures(recipient)], pin_id))
 
-    def consume(self, recipient: Recipient, pin_id: str) -> bool:
-        """Use the PIN up. True for exactly one caller."""
-        return members(self._run(CONSUME, recipient, pin_id, milliseconds(USED)), int) == [1]
+    def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
+        """Use the PIN up. True for exactly one caller.
+
+        The recipient's failures are forgotten with it, and it is trusted from now on.
+        """
+        return self._remove(recipient, pin_id, requester.fingerprint)
+
+    def drop(self, recipient: Recipient, pin_id: str) -> None:
+        """Forget a PIN that Infobip does not know any more; no other one."""
+        self._remove(recipient, pin_id)
+
+    def _remove(self, recipient: Recipient, pin_id: str, verified_by: str = "") -> bool:
+        of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
+        how_long = milliseconds(USED), verified_by, milliseconds(self._limits.trusted)
+        return members(self._redis.run(REMOVE(of, pin_id, *how_long))[0], int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
@@ -127,9 +138,6 @@ class Store:
     def ping(self) -> None:
         """Return if Redis takes writes."""
         self._redis.run(("SET", "otp:ready", 1, "EX", 60))
-
-    def _run(self, script: Script, recipient: Recipient, *arguments: str | int) -> Any:
-        return self._redis.run(script([keys.pins(recipient)], *arguments))[0]
 
 
 def hashed(verification_id: str) -> str:

@@ -16,7 +16,7 @@ MOST_REFUSALS = 20
 FEWEST_VERDICTS = 100
 MOST_WRONG = 30  # percent
 
-GUARD_REFUSAL, RIGHT, WRONG = NAMES = ("guard_refusal", "right_pin", "wrong_pin")
+GUARD_REFUSAL, LOCKED_OUT, RIGHT, WRONG = NAMES = ("guard_refusal", "locked_out", "right_pin", "wrong_pin")
 
 _ADD = Script("counts_add")
 
@@ -54,6 +54,9 @@ def _judged(counted: Mapping[str, int]) -> Iterator[Alert]:
     if refusals > MOST_REFUSALS:
         sentence = f"{refusals} sends were refused in {MINUTES} minutes because they look like SMS pumping."
         yield Alert("guard.refusals", sentence, {"refusals": refusals, "minutes": MINUTES})
+    if locked_out := counted[LOCKED_OUT]:
+        sentence = f"{locked_out} guesses were refused in {MINUTES} minutes: too many at the same recipient had failed."
+        yield Alert("guesses.locked_out", sentence, {"guesses": locked_out, "minutes": MINUTES})
     if verdicts >= FEWEST_VERDICTS and wrong * 100 > verdicts * MOST_WRONG:
         sentence = f"{wrong} of {verdicts} PINs were wrong in {MINUTES} minutes: somebody may be guessing."
         yield Alert("pins.wrong", sentence, {"wrong": wrong, "verdicts": verdicts, "minutes": MINUTES})

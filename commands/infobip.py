@@ -22,6 +22,7 @@ from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
 from infobip.findings import Finding
 from infobip.notation import duration
+from otp.requester import NOBODY
 from otp.service import OtpService, Sent
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
@@ -176,5 +177,5 @@ def verify(to: str, pin: str) -> None:
     )
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat
-    parts.otp.verify(recipient, pin)
+    parts.otp.verify(recipient, pin, NOBODY)
     click.echo("OTP verified successfully.")

@@ -5,33 +5,36 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
-from errors import InvalidOtp, OtpError, PinNotSaved, StoreUnavailable
+from errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable, TooManyRequests
+from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient, SentPin
     from otp.recipients import Recipient
+    from otp.requester import Requester
     from spending.admission import Admission
     from spending.sending import Sending
-    from store import PendingPin, Store
+    from store import Store
     from tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`pin_lifetime` in seconds; `max_attempts` guesses a PIN.
+    """`pin_lifetime` in seconds.
 
     `waits` are the seconds until the next message, after the first one with a PIN, the second, and so on; the last
-    holds for all that follow. `send_again`: whether a second send has the PIN that lives sent again, or a new one.
+    holds for all that follow. `send_again`: whether a second send of the same requester has its PIN that lives sent
+    again, or a new one.
     """
 
     pin_lifetime: float
     waits: tuple[float, ...]
-    max_attempts: int
     send_again: Literal["new", "same"] = "new"
 
     def wait(self, again: int) -> float:
@@ -56,6 +59,7 @@ class OtpService:
     Args:
         usual_time: how long a verify takes where Infobip judges it.
         tracker: hears what becomes of every PIN.
+        on_locked_out: hears of each guess that was refused because too many before it failed; must not block.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class OtpService:
         rules: Rules,
         usual_time: UsualTime,
         tracker: Tracker,
+        on_locked_out: Callable[[], None],
     ) -> None:
         self._admission = admission
         self._store = store
@@ -73,9 +78,11 @@ class OtpService:
         self._rules = rules
         self._usual_time = usual_time
         self._tracker = tracker
+        self._on_locked_out = on_locked_out
 
-    def send(self, sending: Sending) -> Sent:
-        """Have Infobip send a new PIN; an older one stops working. Or, by the rules, have the older one sent again.
+    def send(self, sending: Sending, verification_id: str | None = None) -> Sent:
+        """Have Infobip send a new PIN; or, by the rules, have the requester's own that lives sent again: that of the
+        `verification_id`, or the newest that the same client had sent for the same end user.
 
         The recipient's cooldown is taken first, and kept unless it is certain that nothing went out: so one
         accepted request sends at most one message, however many race.
@@ -85,37 +92,57 @@ class OtpService:
             BudgetExhausted: it would cost more than what is left.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        if self._rules.send_again == "same" and (
-            pin := self._store.pending(sending.recipient, self._rules.max_attempts)
-        ):
-            return self._send_again(sending, pin, secrets.token_urlsafe(16))
+        if self._rules.send_again == "same" and (sent := self._repeat(sending, verification_id)):
+            return sent
         with _Admitted(self._admission, sending):
             started = time.monotonic()
-            sent = self._infobip.send_pin(sending)
+            sent_pin = self._infobip.send_pin(sending)
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        verification_id = self._save(sending, sent, self._rules.pin_lifetime - (time.monotonic() - started))
-        return Sent(self._rules.pin_lifetime, self._rules.wait(0), verification_id)
+        new_id = self._save(sending, sent_pin, self._rules.pin_lifetime - (time.monotonic() - started))
+        return Sent(self._rules.pin_lifetime, self._rules.wait(0), new_id)
 
-    def resend(self, sending: Sending) -> Sent:
-        """Have Infobip send the PIN that lives again: no other guesses, no longer life, and a longer wait.
+    def _repeat(self, sending: Sending, verification_id: str | None) -> Sent | None:
+        """None if there is no PIN of the requester's own that can be sent again."""
+        own = "" if verification_id else sending.requester.fingerprint
+        pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id or None, own))
+        if isinstance(pin, NoPin):
+            return None
+        new_id = None if verification_id else secrets.token_urlsafe(16)
+        try:
+            sent = self._send_again(sending, pin, new_id)
+        except PinGone:
+            return None
+        return sent._replace(verification_id=new_id or verification_id)
+
+    def resend(self, sending: Sending, verification_id: str | None = None) -> Sent:
+        """Have Infobip send a PIN that lives again: no other guesses, no longer life, and a longer wait.
+
+        It is that of the `verification_id`; without one, the newest of the client.
 
         Raises:
-            InvalidOtp: no PIN lives, or it has no guess left.
-            TooManyRequests and the others: as for `send`.
+            InvalidOtp: no such PIN lives, or it has no guess left.
+            TooManyRequests and the others: as for `send`. Without an id, the cooldown is told of first, whether there
+                is a PIN or not.
         """
-        pin = self._store.pending(sending.recipient, self._rules.max_attempts)
-        if pin is None:
+        pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id))
+        if isinstance(pin, NoPin):
+            if verification_id is None and pin.cooldown:
+                raise TooManyRequests(pin.cooldown, "cooldown")
             raise InvalidOtp(reason="no_pin")
         return self._send_again(sending, pin)
 
     def _send_again(self, sending: Sending, pin: PendingPin, verification_id: str | None = None) -> Sent:
         sending, started = replace(sending, again=pin.again + 1), time.monotonic()
         noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
-        with _Admitted(self._admission, sending):
-            # Before it goes out: what cannot be counted is not sent.
-            if not self._store.count_resend(sending.recipient, pin.pin_id, verification_id, noted):
-                raise InvalidOtp(reason="no_pin")
-            sent = self._infobip.resend_pin(pin.pin_id, sending)
+        try:
+            with _Admitted(self._admission, sending):
+                # Before it goes out: what cannot be counted is not sent.
+                if not self._store.count_resend(sending.recipient, pin.pin_id, verification_id, noted):
+                    raise PinGone(reason="no_pin")
+                sent = self._infobip.resend_pin(pin.pin_id, sending)
+        except PinGone:
+            self._drop(sending.recipient, pin)
+            raise
         self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
         return Sent(left, self._rules.wait(sending.again), verification_id)
@@ -123,45 +150,61 @@ class OtpService:
     def _save(self, sending: Sending, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
         noted = self._tracker.begin(sending, verification_id, lifetime)
+        whose = sending.recipient, sending.requester
         try:
-            replaced = self._store.save(sending.recipient, sent.pin_id, verification_id, lifetime, sending.order, noted)
+            gone = self._store.save(*whose, sent.pin_id, verification_id, lifetime, sending.order, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
-        self._tracker.ended(replaced)
+        self._tracker.ended(gone)
         self._tracker.sent(sending, sent.message_id, verification_id)
         return verification_id
 
-    def verify(self, recipient: Recipient, pin: str, verification_id: str | None = None) -> None:
-        """Accept `pin` for `recipient`, once. Returns for a right PIN, raises for every other.
+    def verify(self, recipient: Recipient, pin: str, requester: Requester, verification_id: str | None = None) -> str:
+        """Accept `pin` for `recipient`, once, and return whom it proves: the identity of the address it was sent to.
 
-        The guess is counted before Infobip judges it, and given back only if Infobip certainly did not. With a
-        `verification_id` that is not one of this PIN, nothing is counted and Infobip is not asked.
+        It is held against the PIN of the `verification_id`; without one, against the newest of the client. The guess
+        is counted before Infobip judges it, and given back only if Infobip certainly did not. Where none is meant,
+        nothing is counted and Infobip is not asked.
 
         Raises:
-            InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request.
+            InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request or client.
             TooManyRequests: Infobip's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        guess = self._store.attempt(recipient, self._rules.max_attempts, verification_id)
-        if guess is None:
-            self._usual_time.pause()
-            raise InvalidOtp(reason="no_pin")
-        if not self._is_right(recipient, guess.pin_id, pin):
-            if guess.number >= self._rules.max_attempts:
+        guess = self._store.attempt(recipient, Claim(requester.client, verification_id))
+        if not isinstance(guess, Guess):
+            self._refuse(guess)
+        if not self._is_right(recipient, guess, pin):
+            if guess.is_last:
                 self._tracker.ended(guess.verifications)
             raise InvalidOtp(reason="wrong_pin")
-        if not self._store.consume(recipient, guess.pin_id):
+        if not self._store.consume(recipient, guess.pin_id, requester):
             raise InvalidOtp(reason="used_pin")
         self._tracker.verified(recipient, guess.verifications)
+        return guess.sent_to
 
-    def _is_right(self, recipient: Recipient, pin_id: str, pin: str) -> bool:
+    def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
+        self._usual_time.pause()
+        if isinstance(why, NoPin):
+            raise InvalidOtp(reason="no_pin")
+        self._on_locked_out()
+        raise InvalidOtp(reason="failure_limit")
+
+    def _is_right(self, recipient: Recipient, guess: Guess, pin: str) -> bool:
         try:
             with self._usual_time.measured():
-                return self._infobip.verify_pin(pin_id, pin)
+                return self._infobip.verify_pin(guess.pin_id, pin)
+        except PinGone:
+            self._drop(recipient, guess)
+            raise
         except OtpError as e:
             if e.nothing_done:
-                self._store.refund_attempt(recipient, pin_id)
+                self._store.refund_attempt(recipient, guess.pin_id)
             raise
+
+    def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:
+        self._store.drop(recipient, pin.pin_id)
+        self._tracker.ended(pin.verifications)
 
 
 class _Admitted:

@@ -28,6 +28,7 @@ class AccountSettings(TemplateSettings):
     resend_backoff: Annotated[tuple[Duration, ...], NoDecode, ByCommas] = ()
 
     phone_send_limit: Limit = limits.parse("5 per day")
+    phone_failure_limit: Limit = limits.parse("10 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
 
     @field_validator("infobip_base_url")

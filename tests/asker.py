@@ -10,6 +10,7 @@ from alerts.rates import GUARD_REFUSAL, Rates
 from alerts.sender import Sender
 from errors import TooManyRequests
 from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.requester import Requester
 from settings.guard import GuardSettings
@@ -44,6 +45,7 @@ class Asker:
     """Asks for sends to numbers of its own, each from an address of its own."""
 
     def __init__(self, client: RedisClient, **settings: Any) -> None:
+        self.client = client
         self.alerts = Counted(client)
         self.guard = Guard(client, GuardSettings(**settings), 600, self.alerts)
         self.admission = Admission(client, *self.guard.gates)
@@ -73,5 +75,6 @@ class Asker:
 
     def verify(self, *sent: Sending) -> None:
         for sending in sent:
+            self.client.run(("SET", keys.trusted(sending.recipient), 1, "EX", 30 * DAY))
             self.guard.verified(sending.recipient)
         self.guard.finish()

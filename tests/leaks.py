@@ -73,7 +73,7 @@ def values(client: redis.Redis, key: str) -> Iterator[str]:
         case "list":
             yield from map(str, client.lrange(key, 0, -1))
         case "hash":
-            yield from (str(value) for field, value in client.hgetall(key).items() if field != "pinId")
+            yield from (str(value) for field, value in client.hgetall(key).items() if not str(field).endswith("pinId"))
 
 
 def _words(text: str) -> set[str]:

@@ -60,7 +60,7 @@ class Day:
         pins = self._sandbox.pins(event.phone)
         if not pins:
             return "failed"
-        self._parts.otp.verify(Recipient.at(event.phone), pins[-1])
+        self._parts.otp.verify(Recipient.at(event.phone), pins[-1], Requester(event.address))
         gevent.sleep(0)  # what the service does in the background is done now
         return "verified"
 

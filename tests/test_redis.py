@@ -15,7 +15,7 @@ from otp.redis.scripts import in_full
 from otp.redis.url import check, credentials
 from otp.redis.url import database as database_of
 from sandbox.ports import free_port
-from store import ATTEMPT
+from store import FIND
 from tests.conftest import OPEN
 from tests.faults.promises import whole_flow
 from tests.parts import Sandbox, Service, refusal
@@ -74,8 +74,9 @@ def test_a_request_takes_few_round_trips(service: Service, database: redis.Redis
 
 
 def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
-    assert database.execute_command(*in_full(ATTEMPT(["key"], "5", ""))) is None
-    assert not database.exists("key")
+    found = database.execute_command(*in_full(FIND(["key", "two", "three", "four"], "guess", "", "", "", 5, 10, 86400)))
+    assert found == ["none", 0]
+    assert list(database.scan_iter()) == []
 
 
 def test_requests_beyond_the_pool_wait_their_turn(service: Service, sandbox: Sandbox) -> None:

@@ -102,7 +102,14 @@ def test_a_cooldown_says_truly_how_long_it_takes(
 def test_a_pin_lives_here_no_longer_than_at_infobip(service: Service, database: redis.Redis, phone: str) -> None:
     service.send(phone)
     assert 595_000 < database.pttl(f"otp:phoneNumber:{phone}") < 600_000
-    assert set(database.hgetall(f"otp:phoneNumber:{phone}")) == {"pinId", "attempts", "verification", "order"}
+    assert set(database.hgetall(f"otp:phoneNumber:{phone}")) == {
+        "pinId",
+        "attempts",
+        "verification",
+        "requester",
+        "order",
+        "ends",
+    }
 
 
 def test_other_lengths_and_alphabets_of_pins(

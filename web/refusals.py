@@ -35,6 +35,7 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.InvalidLocale: 400,
     errors.InvalidPinFormat: 400,
     errors.InvalidOtp: 401,
+    errors.PinGone: 401,
     errors.InvalidProof: 401,
     errors.ProofExpired: 401,
     errors.ProofForAnother: 401,

@@ -37,6 +37,7 @@ class ResendOtp(_About):
 
     channel: str | None = None
     placeholders: dict[str, str] | None = None
+    verification_id: str | None = None
 
 
 class SendOtp(ResendOtp):

@@ -29,7 +29,7 @@ class Guard:
         self._alerts = alerts
         self._blocks = settings.fraud_guard == "block"
         self._on = settings.fraud_guard != "off"
-        self._pending = Pending(redis, pin_lifetime, settings.guard_known)
+        self._pending = Pending(redis, pin_lifetime)
         self._scopes = [
             GuardGate(redis, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
         ]

@@ -1,14 +1,12 @@
 """Sends that are not verified yet, by phone: so that a verify takes back what they used up.
 
 otp:guard:pending:+14155552671  list of when and from which address   lives as long as the newest PIN
-and `trusted` of otp.redis.keys
 """
 
 import re
 from typing import Any
 
 from otp.recipients import Recipient
-from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
@@ -25,12 +23,11 @@ class Pending:
 
     Args:
         pin_lifetime: seconds in which a send can be verified.
-        known: seconds in which a verified phone counts as known.
     """
 
-    def __init__(self, redis: RedisClient, pin_lifetime: float, known: float) -> None:
+    def __init__(self, redis: RedisClient, pin_lifetime: float) -> None:
         self._redis = redis
-        self._pin_lifetime, self._known = milliseconds(pin_lifetime), milliseconds(known)
+        self._pin_lifetime = milliseconds(pin_lifetime)
 
     def ask(self, sending: Sending) -> list[Command]:
         """Remember."""
@@ -44,10 +41,8 @@ class Pending:
         return [("LREM", _key(sending.phone), 1, _written(sending))] if sending.phone else []
 
     def take(self, phone: str) -> list[Sending]:
-        """The sends to `phone` that are now verified, once; the phone is known from now on."""
-        written, _ = self._redis.run(
-            _TAKE([_key(phone)]), ("SET", keys.trusted(Recipient.at(phone)), 1, "PX", self._known)
-        )
+        """The sends to `phone` that are now verified, once."""
+        (written,) = self._redis.run(_TAKE([_key(phone)]))
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
 
 

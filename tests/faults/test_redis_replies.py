@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from store import ATTEMPT, CONSUME, COUNT_RESEND, PENDING, SAVE
+from store import COUNT_RESEND, FIND, REMOVE, SAVE
 from tests.faults import redis_proxy as rp
 from tests.faults.promises import TOO_MANY, UNAVAILABLE, not_saved, quickly_refused, whole_flow, within_two_seconds
 from tests.faults.redis_proxy import Act, RedisProxy
@@ -68,7 +68,7 @@ def test_a_send_that_cannot_be_counted_sends_nothing(
     whole_flow(proxied, sandbox, phone)
 
 
-@pytest.mark.parametrize("command", [PENDING.sha, COUNT_RESEND.sha, ":cooldown"], ids=["pending", "count", "cooldown"])
+@pytest.mark.parametrize("command", [FIND.sha, COUNT_RESEND.sha, "}:sent"], ids=["find", "count", "cooldown"])
 @given(FAULTS)
 def test_a_resend_that_cannot_be_counted_sends_nothing(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, command: str, act: Act
@@ -87,7 +87,7 @@ def test_a_pin_that_is_used_meanwhile_is_not_sent_again(
 ) -> None:
     assert proxied.send(phone).status_code == 200
     forget_cooldown(proxy, phone)
-    proxy.fault(rp.delay(0.4), ":cooldown", times=1)
+    proxy.fault(rp.delay(0.4), "}:sent", times=1)
     with ThreadPoolExecutor() as other:
         resend = other.submit(proxied.post, "/resend-otp", {"phoneNumber": phone})
         while not proxy.met:
@@ -121,7 +121,7 @@ def test_what_was_refused_without_being_run_is_asked_once_more(
         assert proxied.send(phone).status_code == 200
         assert proxy.met == 1
         forget_cooldown(proxy, phone)
-    for command in (ATTEMPT.sha, CONSUME.sha):
+    for command in (FIND.sha, REMOVE.sha):
         proxy.fault(rp.refuse(f"{error} for a moment"), command, times=1)
     assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200
     assert len(sandbox.pins(phone)) == 2
@@ -148,7 +148,7 @@ def test_a_guess_that_was_not_counted_for_certain_is_not_judged(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
     assert proxied.send(phone).status_code == 200
-    proxy.fault(act, ATTEMPT.sha, times=1)
+    proxy.fault(act, FIND.sha, times=1)
     assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
     assert sandbox.verifies() == 0
     assert attempts(proxy, phone) == (act in DONE.values())
@@ -161,7 +161,7 @@ def test_a_pin_is_never_accepted_twice(
 ) -> None:
     """The sandbox says yes as often as it is asked: it is ours to say so once, or not at all."""
     assert proxied.send(phone).status_code == 200
-    proxy.fault(act, CONSUME.sha, times=1)
+    proxy.fault(act, REMOVE.sha, times=1)
     assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
     again = [proxied.verify(phone, sandbox.pin(phone)).status_code for _ in range(3)]
     assert again == ([401, 401, 401] if act in DONE.values() else [200, 401, 401])

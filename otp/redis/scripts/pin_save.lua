@@ -1,11 +1,46 @@
--- Keeps the PIN that was just sent. Harmless when it runs twice or late: it neither replaces a newer PIN nor revives a used one.
--- KEYS[1]  hash of the recipient's PIN: pinId, attempts, verification, order; or of order alone, where it was used just now
--- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), then fields and values
--- Replies  {1 if it was saved, the verification ids of the PIN that it replaced, or ''}
-local seen = redis.pcall('HMGET', KEYS[1], 'order', 'verification')
-local is_hash = not seen.err
-if is_hash and tonumber(seen[1] or 0) >= tonumber(ARGV[2]) then return {0, ''} end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'attempts', 0, 'order', ARGV[2], unpack(ARGV, 3))
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return {1, is_hash and seen[2] or ''}
+-- Keeps the PIN that was just sent, beside two others at most. Harmless when it runs twice or late: it neither replaces a
+-- newer PIN nor revives a used one.
+-- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester, to
+--          (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again (messages
+--          beside the first), order, and `older` where its client was sent a newer one; of the second and the third the
+--          same, as 2:pinId and 3:pinId. One that was used just now has its order and its end alone.
+-- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
+-- Replies  {1 if it was saved, the verification ids of the PIN that gave way, or ''}
+local PLACES = {'', '2:', '3:'}
+local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
+local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local time = redis.call('TIME')
+local now = math.floor(time[1] * 1000 + time[2] / 1000)
+local known, fields = {}, redis.pcall('HGETALL', KEYS[1])
+if fields.err then -- somebody else has written there
+  redis.call('DEL', KEYS[1])
+  fields = {}
+end
+for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+
+local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now end
+local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
+
+local place, last = PLACES[1], now + life
+for _, one in ipairs(PLACES) do
+  if order_of(one) == order then return {0, ''} end
+  if order_of(one) < order_of(place) then place = one end
+  if lives(one) then last = math.max(last, known[one .. 'ends']) end
+end
+if order_of(place) > order then return {0, ''} end
+
+local gone = lives(place) and known[place .. 'pinId'] and known[place .. 'verification'] or ''
+local names, values = {}, {'ends', string.format('%.0f', now + life), 'order', ARGV[2], 'attempts', 0}
+for i = 4, #ARGV do values[#values + 1] = ARGV[i] end
+if client ~= '' then values[#values + 1], values[#values + 2] = 'client', client end
+for i, name in ipairs(FIELDS) do names[i] = place .. name end
+redis.call('HDEL', KEYS[1], unpack(names))
+for i = 1, #values, 2 do values[i] = place .. values[i] end
+redis.call('HSET', KEYS[1], unpack(values))
+for _, other in ipairs(PLACES) do
+  if other ~= place and lives(other) and known[other .. 'pinId'] and (known[other .. 'client'] or '') == client then
+    redis.call('HSET', KEYS[1], (order_of(other) < order and other or place) .. 'older', 1)
+  end
+end
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
+return {1, gone}
