@@ -85,7 +85,7 @@ class OtpApi:
 
 def _requester() -> Requester:
     known = record.current()
-    return Requester(known.address, known.client)
+    return Requester(known.address, known.client, known.is_client_app)
 
 
 def _sent(message: str, sent: Sent) -> dict[str, Any]:

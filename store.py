@@ -30,6 +30,7 @@ COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
 _FOUND = {"found": (str, str, int, int, str, str), "locked": (str, int), "none": (str, int)}
+SOMEBODY = "-"  # who verified a recipient, where nobody knows which end user
 USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
 
@@ -67,7 +68,9 @@ class Store:
 
         Returns the hashed verification ids of the PIN that gave way.
         """
-        fields = ["pinId", pin_id, "verification", hashed(verification_id), "requester", requester.fingerprint]
+        fields = ["pinId", pin_id, "verification", hashed(verification_id)]
+        if requester.end_user:
+            fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
             fields += ["to", recipient.identity]
         save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, requester.client, *fields)
@@ -119,7 +122,7 @@ class Store:
 
         The recipient's failures are forgotten with it, and it is trusted from now on.
         """
-        return self._remove(recipient, pin_id, requester.fingerprint)
+        return self._remove(recipient, pin_id, requester.end_user or SOMEBODY)
 
     def drop(self, recipient: Recipient, pin_id: str) -> None:
         """Forget a PIN that Infobip does not know any more; no other one."""

@@ -103,7 +103,9 @@ class OtpService:
 
     def _repeat(self, sending: Sending, verification_id: str | None) -> Sent | None:
         """None if there is no PIN of the requester's own that can be sent again."""
-        own = "" if verification_id else sending.requester.fingerprint
+        own = "" if verification_id else sending.requester.end_user
+        if not verification_id and not own:
+            return None
         pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id or None, own))
         if isinstance(pin, NoPin):
             return None

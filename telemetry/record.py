@@ -12,8 +12,8 @@ class Record:
     """One request. Greenlets that run for no request, and commands, get one that nobody reads."""
 
     __slots__ = (
-        "address", "address_limit", "channel", "client", "code", "content", "error", "provider", "redis",
-        "replayed", "request_id", "span", "started", "to",
+        "address", "address_limit", "channel", "client", "code", "content", "error", "is_client_app", "provider",
+        "redis", "replayed", "request_id", "span", "started", "to",
     )  # fmt: skip
 
     def __init__(self, request_id: str = "") -> None:
@@ -21,6 +21,7 @@ class Record:
         self.started = time.perf_counter()
         self.address = ""  # whom an address limit counts
         self.address_limit: dict[str, int] = {}  # the headers that say how much of it is left
+        self.is_client_app = False  # whether the address is the client app's, which has not named its end user
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read
         self.to: Recipient | None = None  # once it is known; never leaves but masked

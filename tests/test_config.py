@@ -209,9 +209,7 @@ def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_are_hidden_and_settings_frozen() -> None:
     settings = load_settings()
-    assert "the-secret" not in repr(settings) + str(settings) + settings.model_dump_json(
-        exclude={"send_otp_limit", "verify_otp_limit", "phone_send_limit", "total_send_limit"}
-    )
+    assert "the-secret" not in repr(settings) + str(settings) + str(settings.model_dump())
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
 

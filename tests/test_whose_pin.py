@@ -24,8 +24,9 @@ class Person:
 
     def __init__(self, service: Service, phone: str, key: str = "", address: str = "192.0.2.1") -> None:
         self._service, self._phone = service, phone
-        self._headers = {"Authorization": f"Bearer {key}", "X-End-User-IP": address} if key else {}
-        self._headers["X-Forwarded-For"] = address
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if address:
+            self._headers["X-End-User-IP" if key else "X-Forwarded-For"] = address
 
     def _post(self, path: str, verification_id: str | None, **body: str) -> Any:
         given = {"verificationId": verification_id} if verification_id else {}
@@ -361,3 +362,17 @@ def test_who_verified_lately_is_locked_out_for_an_hour_at_most(
     assert sandbox.verifies() == asked
     database.delete(failures)
     assert person.verify(sandbox.pin(phone)) == 200
+
+
+def test_a_client_that_names_no_end_user_repeats_by_the_id_alone(
+    start: Start, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    limits = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "PHONE_SEND_LIMIT": OPEN}
+    shop = Person(start(sandbox.url, **limits, API_KEYS=API_KEYS, SEND_AGAIN="same"), phone, SHOP, address="")
+    own = shop.send()
+    wait_over(database)
+    shop.send()
+    assert len(set(sandbox.pins(phone))) == 2, "it may be for another of its users"
+    wait_over(database)
+    assert shop.send(own) == own
+    assert sandbox.pin(phone) == sandbox.pins(phone)[0]

@@ -38,7 +38,8 @@ class Clients:
         def for_clients(**path: str) -> ResponseReturnValue:
             if self._digests:
                 g.client = self._name(request)
-                g.address = _end_user(request) or g.address
+                end_user = _end_user(request)
+                g.address, g.is_client_app = end_user or g.address, not end_user
             return view(**path)
 
         return for_clients

@@ -1,8 +1,9 @@
--- Takes a PIN away that was used, or that is gone at Infobip. What is left of it is its order, for a save that arrives late.
+-- Takes a PIN away that was used, or that is gone at Infobip. What is left of it is its order and
+-- its client, for a save that arrives late.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures; [3] who verified it lately
 -- ARGV     pinId, how long its order is kept (ms), who has verified it with this PIN or '', how long that is kept (ms)
 -- Replies  {1} to exactly one caller, {0} to all others
-local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'attempts', 'again', 'older'}
+local FIELDS = {'pinId', 'verification', 'requester', 'to', 'attempts', 'again', 'older'}
 local ends, found = 0, nil
 for _, place in ipairs({'', '2:', '3:'}) do
   local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'ends')

@@ -3,7 +3,7 @@
 -- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester, to
 --          (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again (messages
 --          beside the first), order, and `older` where its client was sent a newer one; of the second and the third the
---          same, as 2:pinId and 3:pinId. One that was used just now has its order and its end alone.
+--          same, as 2:pinId and 3:pinId. One that was used just now has its order, client and end alone.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
 -- Replies  {1 if it was saved, the verification ids of the PIN that gave way, or ''}
 local PLACES = {'', '2:', '3:'}
@@ -38,7 +38,7 @@ redis.call('HDEL', KEYS[1], unpack(names))
 for i = 1, #values, 2 do values[i] = place .. values[i] end
 redis.call('HSET', KEYS[1], unpack(values))
 for _, other in ipairs(PLACES) do
-  if other ~= place and lives(other) and known[other .. 'pinId'] and (known[other .. 'client'] or '') == client then
+  if other ~= place and lives(other) and (known[other .. 'client'] or '') == client then
     redis.call('HSET', KEYS[1], (order_of(other) < order and other or place) .. 'older', 1)
   end
 end
