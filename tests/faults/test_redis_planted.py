@@ -37,7 +37,9 @@ PLANTS: dict[str, Plant] = {
     "a hash": lambda data, key: data.hset(key, "junk", "junk"),
     "a hash of its fields": lambda data, key: data.hset(
         key,
-        mapping=dict.fromkeys(("pinId", "attempts", "verification", "owner", "body", "answer", "spent", "peak"), "x"),
+        mapping=dict.fromkeys(
+            ("pinId", "attempts", "verification", "order", "ends", "owner", "body", "answer", "spent", "peak"), "x"
+        ),
     ),
     "a set": lambda data, key: data.sadd(key, "junk"),
     "a sorted set": lambda data, key: data.zadd(key, {"junk": 1}),
@@ -45,7 +47,7 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-KEYS = 24  # that a story has made: every kind that there is, but the one below
+KEYS = 25  # that a story has made: every kind that there is, but the one below
 _numbers = itertools.count(80000000)
 
 
