@@ -98,6 +98,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
         concurrency=CONCURRENCY,
         watch=alerts,
         track_delivery=settings.track_delivery,
+        pin_spelling=settings.pin_spelling,
     )
 
 

@@ -1,6 +1,7 @@
 """Settings: read once from the environment and `.env`, typed, frozen, secrets hidden."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import limits
@@ -25,6 +26,7 @@ from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
 
+_CASES: dict[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 
 
@@ -71,6 +73,11 @@ class Settings(
     def pin_pattern(self) -> re.Pattern[str]:
         """What a typed PIN must match as a whole."""
         return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
+
+    @property
+    def pin_spelling(self) -> Callable[[str], str]:
+        """Brings a typed PIN that matches into the one case that Infobip's PINs have, where that is known."""
+        return str if self.pin_type == "NUMERIC" else _CASES.get(self.pin_case, str)
 
     @field_validator("redis_url")
     @classmethod

@@ -7,6 +7,7 @@ ProviderUnclear (it may have been sent or judged).
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
@@ -72,6 +73,8 @@ class InfobipClient:
         concurrency: sends in flight at once, and as many verifies; more are refused.
         watch: hears of every verdict, and of a refused API key.
         track_delivery: whether Infobip is asked to report the delivery of messages, where it can.
+        pin_spelling: makes of a typed PIN the one that Infobip is to judge. Whether it compares capitals with small
+            letters is not documented.
     """
 
     def __init__(
@@ -83,12 +86,14 @@ class InfobipClient:
         concurrency: int,
         watch: Watch,
         track_delivery: bool,
+        pin_spelling: Callable[[str], str],
     ) -> None:
         self._transport = transport
         self._watch = watch
         self._application_id = application_id
         self._throttle_pause = throttle_pause
         self._track_delivery = track_delivery
+        self._spell = pin_spelling
         self._sends, self._verifies = Bulkhead(concurrency), Bulkhead(concurrency)
 
     @provider_call("send")
@@ -141,7 +146,7 @@ class InfobipClient:
         """
         _check(pin_id)
         with self._verifies:
-            answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": pin}, tries=2)
+            answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
             self._watch.judged(False)
             raise PinGone(reason="gone_pin")

@@ -23,6 +23,7 @@ class AccountSettings(TemplateSettings):
     pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
     pin_length: int = Field(6, ge=1, le=16)
     pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
+    pin_case: Literal["upper", "lower", "as-typed"] | None = None
     pin_attempts: int = Field(5, ge=1, le=100)
     resend_cooldown: Duration = Field(30.0, validate_default=True)
     resend_backoff: Annotated[tuple[Duration, ...], NoDecode, ByCommas] = ()

@@ -65,6 +65,7 @@ BAD = {
     "PIN_TIME_TO_LIVE": ["0m", "1ms", ""],
     "PIN_LENGTH": ["0", "17", "six"],
     "PIN_TYPE": ["numeric", "DIGITS"],
+    "PIN_CASE": ["UPPER", "mixed"],
     "PIN_ATTEMPTS": ["0", "-1"],
     "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity"],
     "TOTAL_SEND_LIMIT": ["none"],
