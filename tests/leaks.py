@@ -16,6 +16,7 @@ SETTINGS = (
     "DELIVERY_REPORTS_SECRET",
     "REDIS_URL",
 )
+MAIL = "e-mail address"
 HEADERS = ("Authorization", "Idempotency-Key")
 
 _WORD = re.compile("[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+)*")  # a time with its microseconds is one
@@ -39,11 +40,17 @@ def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
     told = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
     told = {word: kind for word, kind in told.items() if re.fullmatch("[0-9]{6,15}", word)}
     local = str(body.get("email")).rpartition("@")[0]
-    told |= {local: "e-mail address"} if re.fullmatch("[a-z0-9]{8,}", local) else {}
+    told |= {local: MAIL} if re.fullmatch("[a-z0-9]{8,}", local) else {}
     for kind, text in (("proof", body.get("proof")), *((name, headers.get(name)) for name in HEADERS)):
         told.update(dict.fromkeys(_long(str(text)), kind))
     _told.update(told)
     return told
+
+
+def tell_answer(response: requests.Response) -> None:
+    """A request got this: the verification id in it is known to nobody but who asked."""
+    if response.headers.get("Content-Type") == "application/json" and isinstance(response.json(), dict):
+        _told.update(dict.fromkeys(_long(str(response.json().get("verificationId"))), "verification id"))
 
 
 def in_answer(response: requests.Response, told: Mapping[str, str]) -> list[str]:
@@ -60,8 +67,10 @@ def in_log(text: str) -> list[str]:
 
 
 def in_redis(client: redis.Redis) -> list[str]:
-    """What its values have; a phone is in the name of a key, and a pinId in one field."""
-    words = _words(" ".join(value for key in client.scan_iter() for value in values(client, key)))
+    """What its keys and values have; a recipient is in the name of a key, and a pinId in one field."""
+    keys = [*client.scan_iter()]
+    words = _words(" ".join(value for key in keys for value in values(client, key)))
+    words |= {word for word in _words(" ".join(keys)) if not _PHONE.fullmatch(word) and _told.get(word) != MAIL}
     return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words)
 
 

@@ -104,6 +104,64 @@ def test_nothing_kept_tells_the_phone(service: Service, database: redis.Redis, p
     assert hashlib.sha256(body).hexdigest() not in everything
 
 
+def test_nothing_kept_tells_the_verification_id(service: Service, database: redis.Redis, phone: str) -> None:
+    """Not even the words around it: they would say what the rest is."""
+    first = send(service, phone)
+    everything = str(database.hgetall(kept(database)))
+    for word in (first.json()["verificationId"], "verificationId", "OTP sent", KEY):
+        assert word not in everything
+    assert send(service, phone).content == first.content
+
+
+def last_changed(answer: str) -> str:
+    return answer[:-5] + ("A" if answer[-5] != "A" else "B") + answer[-4:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        last_changed,
+        lambda answer: answer[:20],
+        lambda answer: f"{answer}{answer}",
+        lambda _: "junk",
+        lambda _: "AAAA" * 50,
+        lambda _: "ümlaut",
+        # As it was kept before it was encrypted.
+        lambda _: json.dumps({"status": 200, "body": '{"message": "OTP sent successfully."}', "retryAfter": 0}),
+    ],
+)
+def test_an_answer_that_is_not_the_services_own_is_not_given(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str, change: Callable[[str], str]
+) -> None:
+    first = send(service, phone)
+    name = kept(database)
+    own = str(database.hget(name, "answer"))
+    database.hset(name, "answer", change(own))
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    for _ in range(2):
+        assert refusal(send(service, phone)) == (503, "service_unavailable")
+    assert len(sandbox.pins(phone)) == 1
+    database.hset(name, "answer", own)
+    assert send(service, phone).content == first.content
+
+
+def test_an_answer_is_good_for_its_client_alone(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    """Also where two clients have chosen the same key, and somebody swaps what is kept for them."""
+    keys = {"shop": "shop-key-0123456789", "bank": "bank-key-0123456789"}
+    service = start(sandbox.url, API_KEYS=",".join(f"{name}:{key}" for name, key in keys.items()))
+    phones = dict(zip(keys.values(), ("+14155552671", "+442071838750"), strict=True))
+    for key, phone in phones.items():
+        assert send(service, phone, Authorization=f"Bearer {key}").status_code == 200
+    names = list(database.scan_iter("otp:idempotency:*"))
+    answers = [database.hget(name, "answer") for name in names]
+    for name, answer in zip(names, reversed(answers), strict=True):
+        database.hset(name, "answer", str(answer))
+    for key, phone in phones.items():
+        refused = send(service, phone, Authorization=f"Bearer {key}")
+        assert refusal(refused) == (503, "service_unavailable")
+    assert len(sandbox.messages) == 2
+
+
 def test_a_key_belongs_to_its_client(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     keys = {"shop": "shop-key-0123456789", "bank": "bank-key-0123456789"}
     service = start(sandbox.url, API_KEYS=",".join(f"{name}:{key}" for name, key in keys.items()))

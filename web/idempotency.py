@@ -3,7 +3,8 @@
 otp:idempotency:<SHA-256 of client and key>   hash of owner, body and answer   lives 24 hours from the first request
 
 After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/. The body is kept as an HMAC under
-the client's key, which is not kept: nobody can try phone numbers against it.
+the client's key, and the answer, which has a verification id, is encrypted under it. The key itself is not kept: who
+reads Redis and cannot guess it learns neither the phone number nor the id.
 """
 
 import hmac
@@ -31,8 +32,9 @@ from errors import (
     StoreUnavailable,
 )
 from otp.redis.client import RedisClient
-from otp.redis.replies import members, milliseconds
+from otp.redis.replies import members, milliseconds, nonsense
 from otp.redis.scripts import Script
+from otp.web.encrypted_text import TextCipher
 from telemetry import record
 from web.inbound import content
 from web.refusals import refusal
@@ -41,6 +43,8 @@ KEY = re.compile("[!-~]{8,128}")
 KEPT = 24 * 60 * 60.0
 # What a send may take beside the call to Infobip: some answers of a Redis that is slow, at 1.5 s each.
 MARGIN = 10.0
+
+_PURPOSE = b"otp:idempotency answer"
 
 _BEGIN = Script("idempotency_begin")
 _STORE = Script("idempotency_answer")
@@ -57,6 +61,7 @@ class _Asked(NamedTuple):
     name: str  # in Redis
     body: str
     owner: str
+    cipher: TextCipher  # of its answer
 
 
 class Idempotency:
@@ -106,7 +111,7 @@ class Idempotency:
         if body != asked.body:
             raise IdempotencyKeyReused
         if answer:
-            return _replay(answer, since_answer / 1000)
+            return _replay(_read_answer(asked, answer), since_answer / 1000)
         raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
 
     def _run(self, asked: _Asked, view: View) -> Response:
@@ -121,7 +126,7 @@ class Idempotency:
                 finish(_RELEASE, asked)
                 raise
             response = refusal(e)
-        finish(_STORE, asked, _kept(response))
+        finish(_STORE, asked, asked.cipher.encrypt(_kept(response), asked.name))
         return response
 
     def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
@@ -133,14 +138,21 @@ def _read(key: str) -> _Asked:
     if not KEY.fullmatch(key):
         raise InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.address}"
-    name = sha256(f"{whose}\n{key}".encode()).hexdigest()
+    name = "otp:idempotency:" + sha256(f"{whose}\n{key}".encode()).hexdigest()
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
-    return _Asked(f"otp:idempotency:{name}", body, secrets.token_hex(8))
+    return _Asked(name, body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 
 
 def _kept(response: Response) -> str:
     wait = int(response.headers.get("Retry-After", 0))
     return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAfter": wait})
+
+
+def _read_answer(asked: _Asked, encrypted: str) -> str:
+    try:
+        return asked.cipher.decrypt(encrypted, asked.name)
+    except ValueError as e:  # somebody else has written there, or a version that did not encrypt
+        raise nonsense() from e
 
 
 def _replay(answer: str, age: float) -> Response:

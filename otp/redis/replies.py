@@ -16,8 +16,13 @@ def members(reply: Any, *kinds: type) -> list[Any]:
     """
     if isinstance(reply, list) and [type(member) for member in reply] == [*kinds]:
         return reply
+    raise nonsense()
+
+
+def nonsense() -> StoreUnavailable:
+    """The error for a reply that makes no sense; it is logged."""
     log.error("redis_refused", extra={"error": "a reply of another form"})
-    raise StoreUnavailable(retry_after=1)
+    return StoreUnavailable(retry_after=1)
 
 
 def milliseconds(seconds: float) -> int:

@@ -93,3 +93,11 @@ def test_what_is_looked_for_is_found() -> None:
     for line in seen:
         assert leaks.in_log(line), line
     assert leaks.in_log("[918273] pid: 918273 request_id=0123456789abcdef0123456789abcdef 13:12:32,409") == []
+
+
+def test_what_is_looked_for_in_redis_is_found(service: Service, database: redis.Redis, phone: str) -> None:
+    verification_id = service.send(phone).json()["verificationId"]
+    for name, value in ((f"otp:x:{verification_id}", "1"), ("otp:x", f'{{"verificationId":"{verification_id}"}}')):
+        database.set(name, value, ex=60)
+        assert leaks.in_redis(database) == [f"verification id {verification_id}"]
+        database.delete(name)
