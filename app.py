@@ -147,6 +147,6 @@ def _add_tracking_routes(app: Flask, clients: Clients, parts: Parts, settings: S
         verification = clients.known(VerificationApi(parts.verifications).show)
         app.add_url_rule("/verifications/<verificationId>", view_func=verification)
     if settings.track_delivery:
-        take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value()).take
+        take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value(), parts.redis).take
         for rule in ("/infobip/delivery-reports", "/infobip/delivery-reports/<secret>"):
             app.add_url_rule(rule, view_func=take, methods=["POST"])

@@ -15,7 +15,7 @@ from limits import RateLimitItem
 
 from errors import TooManyRequests
 from otp.redis.client import RedisClient
-from spending.windows import STRATEGY, ExactWindows
+from spending.windows import STRATEGY, ExactWindows, Window
 
 View = Callable[..., ResponseReturnValue]
 
@@ -47,16 +47,21 @@ class AddressLimits:
         @wraps(view)
         def so_often() -> ResponseReturnValue:
             window = self._windows.take(limit, str(g.address), name)
-            g.address_limit = {
-                "X-RateLimit-Limit": limit.amount,
-                "X-RateLimit-Remaining": window.remaining,
-                "X-RateLimit-Reset": int(time.time() + window.wait + 1),
-            }
+            g.address_limit = headers(limit, window)
             if not window.taken:
                 raise TooManyRequests(window.wait, "address_limit")
             return view()
 
         return so_often
+
+
+def headers(limit: RateLimitItem, window: Window) -> dict[str, int]:
+    """What an answer says of the `window` of a `limit`, in Unix seconds where it is a time."""
+    return {
+        "X-RateLimit-Limit": limit.amount,
+        "X-RateLimit-Remaining": window.remaining,
+        "X-RateLimit-Reset": int(time.time() + window.wait + 1),
+    }
 
 
 def _show(response: Response) -> Response:

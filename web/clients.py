@@ -9,11 +9,12 @@ from typing import Literal
 from flask import Request, g, request
 from flask.typing import ResponseReturnValue
 
-from errors import InvalidHeader, TooManyRequests, Unauthorized
+from errors import InvalidHeader, TooManyRequests
 from otp.redis.client import RedisClient
 from settings.clients import ClientSettings
 from spending.windows import ExactWindows, WindowStorage
 from web.inbound import counted_as, read_address
+from web.wrong_keys import WrongKeys
 
 View = Callable[..., ResponseReturnValue]
 
@@ -25,12 +26,14 @@ class Clients:
         self._digests = [(name, digested(key)) for name, key in settings.named_keys()]
         self._limits = settings.client_limits
         self._rates = ExactWindows(WindowStorage(redis=redis))
+        self._wrong_keys = WrongKeys(redis)
 
     def known(self, view: View) -> View:
         """Let only known clients through to `view`; sets `g.client`, and `g.address` where the client gives it.
 
         Raises:
             Unauthorized: no key, or none of ours.
+            TooManyRequests: too many of those that are none.
             InvalidHeader: X-End-User-IP is not one IP address.
         """
 
@@ -61,11 +64,12 @@ class Clients:
         return at_a_rate
 
     def _name(self, request: Request) -> str:
-        given, found = digested(bearer(request)), ""
+        key, found = bearer(request), ""
+        given = digested(key)
         for name, digest in self._digests:  # to the end: the time it takes tells nothing about the keys
             found = name if compare_digest(digest, given) else found
         if not found:
-            raise Unauthorized
+            raise self._wrong_keys.error(key)
         return found
 
 

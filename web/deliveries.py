@@ -11,12 +11,13 @@ from typing import Any
 from flask import request
 from pydantic import ValidationError
 
-from errors import Unauthorized
 from infobip_client import MESSAGE_ID
+from otp.redis.client import RedisClient
 from tracking.messages import FINAL, Report
 from tracking.tracker import Tracker
 from web.clients import bearer, digested
 from web.inbound import Body, read_body
+from web.wrong_keys import WrongKeys
 
 log = logging.getLogger("otp.delivery")
 
@@ -49,14 +50,16 @@ class DeliveryReports(Body):
 class DeliveryApi:
     """Takes reports from whoever knows `secret`."""
 
-    def __init__(self, tracker: Tracker, secret: str) -> None:
+    def __init__(self, tracker: Tracker, secret: str, redis: RedisClient) -> None:
         self._tracker = tracker
+        self._wrong_keys = WrongKeys(redis)
         self._digest = digested(secret)
 
     def take(self, secret: str | None = None) -> dict[str, Any]:
         """Answer POST /infobip/delivery-reports, with the secret in a header, and .../<secret>."""
-        if not compare_digest(digested(bearer(request) if secret is None else secret), self._digest):
-            raise Unauthorized
+        given = bearer(request) if secret is None else secret
+        if not compare_digest(digested(given), self._digest):
+            raise self._wrong_keys.error(given)
         for result in read_body(request, DeliveryReports, MAX_REPORTS).results:
             if report := _read(result):
                 self._tracker.reported(report)
