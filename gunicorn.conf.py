@@ -37,6 +37,7 @@ from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.stream import IDLE  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
 from settings.section import ENV_FILE  # noqa: E402
+from settings.warnings import warnings  # noqa: E402
 from telemetry import logs, tracing  # noqa: E402
 from telemetry.shown import shown  # noqa: E402
 from version import VERSION  # noqa: E402
@@ -120,9 +121,9 @@ def on_reload(_: object) -> None:
 
 
 def warn() -> None:
-    """Say what is open to everybody."""
-    if not settings.named_keys():
-        logging.getLogger("otp").warning("API_KEYS is not set: whoever reaches this service may have it send SMS.")
+    """Say what had better be set otherwise."""
+    for sentence in warnings(settings):
+        logging.getLogger("otp").warning(sentence)
 
 
 def freeze() -> None:
