@@ -42,12 +42,12 @@ class Sending:
 
     @property
     def phone(self) -> str:
-        """The phone; "" for an e-mail."""
-        return self.recipient.address if self.recipient.kind == "phone" else ""
+        """The phone, in the one spelling by which it is counted; "" for an e-mail."""
+        return self.recipient.canonical if self.recipient.kind == "phone" else ""
 
     @cached_property
     def region(self) -> str:
         """The phone's ISO 3166 region; "" if it has none."""
         if self.recipient.region is not None:
             return self.recipient.region
-        return region_of(self.phone) if self.phone else ""
+        return region_of(self.recipient.address) if self.phone else ""

@@ -46,7 +46,7 @@ class Guard:
         Where Redis fails, the guard is then stricter than it has to be.
         """
         if self._on and recipient.kind == "phone":
-            self._background.run(self._settle, recipient.address)
+            self._background.run(self._settle, recipient.canonical)
 
     def finish(self) -> None:
         """Wait until that is done."""

@@ -1,6 +1,7 @@
 """Sends that are not verified yet, by phone: so that a verify takes back what they used up.
 
-otp:guard:pending:+14155552671  list of when and from which address   lives as long as the newest PIN
+otp:guard:pending:+14155552671  list of when, from which address, to which region, for which client app
+                                lives as long as the newest PIN
 """
 
 import re
@@ -13,7 +14,7 @@ from otp.redis.scripts import Command, Script
 from otp.requester import Requester
 from spending.sending import Sending
 
-_WRITTEN = re.compile("[0-9]+[.][0-9]+ .*")  # nobody else should write there, and nonsense is no send
+_WRITTEN = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # nobody else should write there, and nonsense is no send
 _ADD = Script("guard_pending_add")
 _TAKE = Script("guard_pending_take")
 
@@ -51,9 +52,10 @@ def _key(phone: str) -> str:
 
 
 def _written(sending: Sending) -> str:
-    return f"{sending.at!r} {sending.requester.address}"
+    by = sending.requester
+    return f"{sending.at!r} {by.address} {sending.region} {by.client}"
 
 
 def _read(phone: str, line: str) -> Sending:
-    at, _, address = line.partition(" ")
-    return Sending(Recipient.at(phone), Requester(address), at=float(at))
+    at, address, region, client = line.split(" ")
+    return Sending(Recipient("phone", phone, region), Requester(address, client), at=float(at))
