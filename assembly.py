@@ -54,7 +54,7 @@ def assemble(settings: Settings) -> Parts:
     admission = Admission(
         redis,
         PhoneGate(rules.wait, settings.phone_send_limit),
-        TotalGate(settings.total_send_limit),
+        TotalGate(settings.total_send_limit, settings.total_email_limit),
         *_budgets(settings, alerts),
         ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,

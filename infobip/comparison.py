@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from limits import RateLimitItem
+
 from config import Settings
 from infobip.account import Account, Application, Configuration, Template
 from infobip.account_errors import AccountError, ApiKeyNotAllowed, NotInAccount
@@ -18,12 +20,18 @@ log = logging.getLogger("otp.infobip")
 
 def our_limits(settings: AccountSettings) -> dict[str, Rate]:
     """What the service lets through, by the name of the limit at Infobip that could refuse it."""
-    per_phone, total = settings.phone_send_limit, settings.total_send_limit
+    total = _rate(settings.total_send_limit)
+    if settings.infobip_2fa_email_msg_id:
+        total = total.beside(_rate(settings.total_email_limit))
     return {
-        "send_pin_per_phone_number_limit": Rate(per_phone.amount, per_phone.get_expiry()),
-        "send_pin_per_application_limit": Rate(total.amount, total.get_expiry()),
+        "send_pin_per_phone_number_limit": _rate(settings.phone_send_limit),
+        "send_pin_per_application_limit": total,
         "verify_pin_limit": Rate(settings.pin_attempts, settings.waits[0]),
     }
+
+
+def _rate(limit: RateLimitItem) -> Rate:
+    return Rate(limit.amount, limit.get_expiry())
 
 
 def read(account: Account, settings: Settings) -> tuple[Application, dict[str, Template]]:
@@ -117,7 +125,7 @@ def _multiple_verifications(configuration: Configuration) -> Finding:
 def _limits(settings: AccountSettings, configuration: Configuration) -> Iterator[Finding]:
     names = {
         "send_pin_per_phone_number_limit": ("sends to a phone", "PHONE_SEND_LIMIT"),
-        "send_pin_per_application_limit": ("sends in all", "TOTAL_SEND_LIMIT"),
+        "send_pin_per_application_limit": ("sends in all", "TOTAL_SEND_LIMIT or TOTAL_EMAIL_LIMIT"),
         "verify_pin_limit": ("verifies of a phone", "PIN_ATTEMPTS per RESEND_COOLDOWN"),
     }
     for field, ours in our_limits(settings).items():

@@ -46,6 +46,12 @@ class Rate(NamedTuple):
     def __str__(self) -> str:
         return f"{self.attempts}/{duration(self.period)}"
 
+    def beside(self, other: "Rate") -> "Rate":
+        """What lets as many through as both together do: in the longer of their periods, as many as fit into it."""
+        short, long = sorted((self, other), key=lambda rate: rate.period)
+        periods = -(-_milliseconds(long.period) // _milliseconds(short.period))
+        return Rate(long.attempts + short.attempts * periods, long.period)
+
     def is_tighter_than(self, other: "Rate") -> bool:
         """Whether it can refuse what `other` lets through: as many as fit into the periods that its own touches."""
         periods = -(-_milliseconds(self.period) // _milliseconds(other.period))

@@ -31,6 +31,7 @@ class AccountSettings(TemplateSettings):
     phone_send_limit: Limit = limits.parse("5 per day")
     phone_failure_limit: Limit = limits.parse("10 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
+    total_email_limit: Limit = limits.parse("10000 per day")
 
     @field_validator("infobip_base_url")
     @classmethod

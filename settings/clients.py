@@ -16,7 +16,10 @@ _LIMITS = "must be like 'shop: send=100 per minute; verify=300 per minute; quota
 
 
 class ClientLimits(BaseModel):
-    """What one client app may: requests to send and to verify, and SMS in all (`quota`). None: no limit of its own."""
+    """What one client app may: requests to send and to verify, and SMS in all and as many e-mails (`quota`).
+
+    None: no limit of its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 

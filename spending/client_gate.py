@@ -1,4 +1,4 @@
-"""A client app's own gate: how many SMS may be sent for it. Counted like all of them together."""
+"""A client app's own gate: how many SMS and how many e-mails may be sent for it. Counted like all of them together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,8 @@ class ClientGate:
     """Lets so many sends of each client through: `quotas` by its name. Who has none passes."""
 
     def __init__(self, quotas: Mapping[str, RateLimitItem]) -> None:
-        self._gates = {name: TotalGate(quota, f"client:{name}", "client_quota") for name, quota in quotas.items()}
+        reasons = ("client_quota", "client_email_quota")
+        self._gates = {name: TotalGate(quota, quota, f"client:{name}", reasons) for name, quota in quotas.items()}
 
     def ask(self, sending: Sending) -> list[Command]:
         """Count."""

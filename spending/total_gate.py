@@ -1,9 +1,10 @@
-"""The gate that everybody shares: how many SMS are sent in all. Counted in constant memory.
+"""The gate that everybody shares: how much is sent in all. Counted in constant memory.
 
-LIMITS:LIMITER/total/10000/1/day   sends by sixtieths of the period   lives a little longer than the period
+LIMITS:LIMITER/total/10000/1/day         sends by sixtieths of the period   lives a little longer than the period
+LIMITS:LIMITER/total:email/10000/1/day   the same of e-mails
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from limits import RateLimitItem
 
@@ -16,29 +17,51 @@ from spending.windows import key_of
 _RESERVE, _RELEASE = Script("quota_reserve"), Script("quota_release")
 
 
+class _Count(NamedTuple):
+    keys: tuple[str]
+    amount: int
+    period: int  # seconds
+    reason: str  # of its refusal
+
+    @classmethod
+    def of(cls, limit: RateLimitItem, name: str, reason: str) -> "_Count":
+        return cls((key_of(limit, name),), limit.amount, limit.get_expiry(), reason)
+
+
 class TotalGate:
     """Lets so many sends through, never more in any window; what was counted leaves up to 1.7 % of the period late.
 
-    `name` tells its count from another's, `reason` its refusal.
+    Messages to phones and e-mails are counted apart: strangers who have mails sent, which cost nothing, must not stop
+    the SMS of everybody. `name` tells its counts from another's, `reasons` are those of its refusals.
     """
 
-    def __init__(self, limit: RateLimitItem, name: str = "total", reason: str = "total_limit") -> None:
-        self._arguments = limit.amount, limit.get_expiry()
-        self._keys = (key_of(limit, name),)
-        self._reason = reason
+    def __init__(
+        self,
+        phones: RateLimitItem,
+        emails: RateLimitItem,
+        name: str = "total",
+        reasons: tuple[str, str] = ("total_limit", "total_email_limit"),
+    ) -> None:
+        self._counts = {
+            "phone": _Count.of(phones, name, reasons[0]),
+            "email": _Count.of(emails, f"{name}:email", reasons[1]),
+        }
 
     def ask(self, sending: Sending) -> list[Command]:
         """Count."""
-        return [_RESERVE(self._keys, *self._arguments)]
+        count = self._counts[sending.recipient.kind]
+        return [_RESERVE(count.keys, count.amount, count.period)]
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the window has room."""
         counted, part, wait = members(replies[0], int, int, int)
+        count = self._counts[sending.recipient.kind]
         if not counted:
-            return TooManyRequests(wait / 1000, self._reason)
-        sending.counted_in[self._keys[0]] = part
+            return TooManyRequests(wait / 1000, count.reason)
+        sending.counted_in[count.keys[0]] = part
         return None
 
     def undo(self, sending: Sending) -> list[Command]:
         """Uncount, in that part of the period in which it was counted."""
-        return [_RELEASE(self._keys, sending.counted_in[self._keys[0]])]
+        keys = self._counts[sending.recipient.kind].keys
+        return [_RELEASE(keys, sending.counted_in[keys[0]])]

@@ -9,6 +9,7 @@ import redis
 import requests
 
 from config import SettingsError, load_settings
+from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, Sandbox, Service, refusal
 
@@ -123,6 +124,16 @@ def test_the_quota_counts_the_sms_of_one_client(
     assert bounded.send(next(phones), headers=bearer(SHOP)).status_code == 200
     time.sleep(int(refused.headers["Retry-After"]))
     assert bounded.send(next(phones), headers=bearer(BANK)).status_code == 200
+
+
+def test_the_quota_counts_e_mails_apart(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    """So that nobody stops the SMS of a client with mails."""
+    given = {"CLIENT_LIMITS": "shop: quota=1 per day", "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    service = start(sandbox.url, API_KEYS=API_KEYS, SEND_OTP_LIMIT=OPEN, **given)
+    bodies = [{"email": "a@example.com"}, {"email": "b@example.com"}, {"phoneNumber": phone}]
+    asked = [service.post("/send-otp", body, headers=bearer(SHOP)) for body in bodies]
+    assert [r.status_code for r in asked] == [200, 429, 200]
+    assert service.post("/send-otp", bodies[1], headers=bearer(BANK)).status_code == 200
 
 
 def test_each_client_has_a_quota_of_its_own(

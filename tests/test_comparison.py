@@ -116,6 +116,25 @@ def test_our_settings_count_too() -> None:
     assert "verifies of a phone" in found(settings(pin_attempts=6), {"pinAttempts": 6})
 
 
+@pytest.mark.parametrize(
+    ("totals", "enough"),
+    [
+        ({}, "20000/1d"),
+        ({"total_email_limit": "500 per day"}, "10500/1d"),
+        ({"total_email_limit": "500 per hour"}, "22000/1d"),
+        ({"total_send_limit": "1000 per hour", "total_email_limit": "500 per day"}, "24500/1d"),
+    ],
+)
+def test_with_e_mails_the_application_must_take_both_totals(totals: dict[str, str], enough: str) -> None:
+    def is_too_little(limit: str, **given: str) -> bool:
+        return "sends in all" in found(settings(**totals, **given), {"sendPinPerApplicationLimit": limit})
+
+    with_e_mails = {"infobip_2fa_email_msg_id": "E"}
+    assert not is_too_little(enough, **with_e_mails)
+    assert is_too_little(f"{int(enough.partition('/')[0]) - 1}/1d", **with_e_mails)
+    assert not is_too_little("24000/1d"), "that of SMS"
+
+
 HASH = "FA+9qCX9VSu"
 WEBOTP, ANDROID = {"webotp_domain": "example.com"}, {"android_app_hash": HASH}
 

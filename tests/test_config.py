@@ -33,7 +33,7 @@ def test_the_defaults() -> None:
     assert str(settings.send_otp_limit) == "5 per 15 minute"
     assert str(settings.verify_otp_limit) == "10 per 5 minute"
     assert str(settings.phone_send_limit) == "5 per 1 day"
-    assert str(settings.total_send_limit) == "10000 per 1 day"
+    assert str(settings.total_send_limit) == str(settings.total_email_limit) == "10000 per 1 day"
 
 
 def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +69,7 @@ BAD = {
     "PIN_ATTEMPTS": ["0", "-1"],
     "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity"],
     "TOTAL_SEND_LIMIT": ["none"],
+    "TOTAL_EMAIL_LIMIT": ["none"],
     "SMS_PRICES": [
         "{",
         "no/such/file",

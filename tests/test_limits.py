@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
 
@@ -168,6 +169,31 @@ def test_a_send_that_the_phone_refuses_is_not_counted_against_the_day(
         assert refusal(service.send(phone)) == TOO_MANY
     tried = numbers(40000000)
     assert [service.send(next(tried)).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_e_mails_have_a_total_of_their_own(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    totals = {"TOTAL_SEND_LIMIT": "1 per day", "TOTAL_EMAIL_LIMIT": "2 per day"}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, **totals)
+    mails = [service.post("/send-otp", {"email": f"reader{n}@example.com"}) for n in range(4)]
+    assert [r.status_code for r in mails] == [200, 200, 429, 429]
+    assert service.send(phone).status_code == 200, "no e-mail was taken from the SMS"
+    call = service.post("/send-otp", {"phoneNumber": next(numbers(60000000)), "channel": "voice"})
+    assert [refusal(mails[2]), refusal(call)] == [TOO_MANY] * 2
+    assert 86390 < int(mails[2].headers["Retry-After"]) <= 86400 * 61 / 60
+    service.log_with(*mails, call)
+    lines = [service.lines(event="request", request_id=r.headers["X-Request-ID"])[0] for r in (mails[2], call)]
+    assert [line["reason"] for line in lines] == ["total_email_limit", "total_limit"]
+    database.delete(*database.keys("LIMITS:*total*email*"))
+    assert service.post("/send-otp", {"email": "reader9@example.com"}).status_code == 200
+
+
+def test_an_e_mail_that_was_not_sent_is_given_back(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    """The limit of the mailbox refuses it, behind which the total has counted it."""
+    given = {"TOTAL_EMAIL_LIMIT": "2 per day", "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **given)
+    sent = [service.post("/send-otp", {"email": "reader@example.com"}).status_code for _ in range(3)]
+    assert sent == [200, 429, 429]
+    assert service.post("/send-otp", {"email": "other@example.com"}).status_code == 200
 
 
 def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
