@@ -59,7 +59,10 @@ def assemble(settings: Settings) -> Parts:
         ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,
     )
-    phones = PhoneBook(settings.default_region, settings.allowed_countries)
+    voice_refused = settings.voice_refused_number_types or settings.refused_number_types
+    phones = PhoneBook(
+        settings.default_region, settings.allowed_countries, settings.refused_number_types, voice_refused
+    )
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     verifications = Verifications(redis, keyed=bool(settings.named_keys()))
     tracker = Tracker(redis, Messages(redis, settings.pin_time_to_live), verifications, guard.verified)

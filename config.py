@@ -21,7 +21,7 @@ from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.section import ENV_FILE
 from settings.telemetry import TelemetrySettings
-from settings.types import ByCommas, Identifier, Limit, Region, Secret
+from settings.types import ByCommas, Identifier, Limit, NumberType, Region, Secret
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
@@ -64,6 +64,8 @@ class Settings(
 
     default_region: Region | None = None
     allowed_countries: Annotated[frozenset[Region], NoDecode, ByCommas] = frozenset()
+    refused_number_types: Annotated[frozenset[NumberType], NoDecode, ByCommas] = frozenset()
+    voice_refused_number_types: Annotated[frozenset[NumberType], NoDecode, ByCommas] = frozenset()
     trusted_proxies: int = Field(0, ge=0, le=10)
 
     port: int = Field(3000, ge=1, le=65535)

@@ -14,8 +14,10 @@ from otp.recipients import Recipient
 _WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
 _NO_DIGIT = re.compile("[^0-9]+")
 
-REFUSED_TYPES = frozenset(
+_NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, free phones of the world
+_REFUSED_TYPES = frozenset(
     {
+        PhoneNumberType.PERSONAL_NUMBER,  # forwarded to any other, at its owner's price
         PhoneNumberType.PREMIUM_RATE,
         PhoneNumberType.SHARED_COST,
         PhoneNumberType.TOLL_FREE,
@@ -33,10 +35,14 @@ class PhoneBook:
     Args:
         default_region: ISO 3166 region of numbers without a country code; None refuses them.
         allowed_countries: regions that may be sent to; empty for all.
+        refused_types: libphonenumber's names of types that get no SMS, in addition to those that never get one.
+        voice_refused_types: the same for calls.
     """
 
     default_region: str | None = None
     allowed_countries: frozenset[str] = frozenset()
+    refused_types: frozenset[str] = frozenset()
+    voice_refused_types: frozenset[str] = frozenset()
 
     def read(self, raw: str) -> Recipient:
         """Whose number `raw` is.
@@ -54,14 +60,18 @@ class PhoneBook:
             PhoneNumberNotCallable: Infobip's calls, which come from anywhere, cannot reach it.
         """
         number, kind = self._parse(raw)
-        if kind in REFUSED_TYPES:
+        refused_types = self.voice_refused_types if by_call else self.refused_types
+        if kind in _REFUSED_TYPES or PhoneNumberType.to_string(kind) in refused_types:
             raise PhoneNumberNotAllowed
         recipient = _recipient(number)
-        if self.allowed_countries and recipient.region not in self.allowed_countries:
+        if not self._allows(recipient.region):
             raise PhoneNumberNotAllowed
         if by_call and not phonenumbers.can_be_internationally_dialled(number):
             raise PhoneNumberNotCallable
         return recipient
+
+    def _allows(self, region: str | None) -> bool:
+        return region != _NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
 
     def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:
         if not _WRITTEN.fullmatch(raw):

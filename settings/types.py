@@ -8,10 +8,13 @@ from typing import Annotated, Any
 
 import limits
 from limits import RateLimitItem
-from phonenumbers import SUPPORTED_REGIONS
+from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
 from pydantic import BeforeValidator, Field, SecretStr
 
 from infobip.notation import seconds
+
+_VALID_TYPES = set(PhoneNumberType.values()) - {PhoneNumberType.UNKNOWN}
+_NUMBER_TYPES = [PhoneNumberType.to_string(kind) for kind in sorted(_VALID_TYPES)]
 
 
 def _duration(text: Any) -> Any:
@@ -31,6 +34,12 @@ def _region(code: Any) -> str:
     if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
         raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
     return region
+
+
+def _number_type(name: Any) -> str:
+    if (kind := str(name).strip().upper()) not in _NUMBER_TYPES:
+        raise ValueError(f"knows no number type {kind!r}; there are {', '.join(_NUMBER_TYPES)}")
+    return kind
 
 
 def _secret(value: Any) -> Any:
@@ -67,6 +76,7 @@ def _words(text: Any) -> Any:
 ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
 Duration = Annotated[float, BeforeValidator(_duration)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
+NumberType = Annotated[str, BeforeValidator(_number_type)]  # by libphonenumber's name
 Region = Annotated[str, BeforeValidator(_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
 Secret = Annotated[OptionalSecret, Field(min_length=1)]

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from config import Settings
 
+CALLS = (
+    "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
+    "ALLOWED_CHANNELS=sms forbids calls."
+)
 LEAST_PINS = 10**6
 LONGEST_LIFE = 10 * 60.0  # seconds
 MOST_ATTEMPTS = 10
@@ -28,6 +32,7 @@ def warnings(settings: "Settings") -> list[str]:
             "PIN_TIME_TO_LIVE is over 10m: a PIN should die soon after its use.",
         ),
         (settings.pin_attempts > MOST_ATTEMPTS, "PIN_ATTEMPTS is over 10: a PIN should not be found by guessing."),
+        ("voice" in settings.templates and not settings.voice_prices, CALLS),
         (letters_as_typed, "PIN_CASE is not set: a letter that is typed in the other case may cost a guess."),
     )
     return [sentence for is_weak, sentence in checks if is_weak]

@@ -17,6 +17,7 @@ GIVEN = {
     "redis_url": "redis://localhost",
     "api_keys": "shop:shop-key-0123456789",
     "pin_case": "upper",
+    "allowed_channels": "sms",
     **{name.lower(): value for name, value in ACCOUNT.items()},
 }
 
@@ -30,6 +31,7 @@ GIVEN = {
         ("PIN_LENGTH", {"pin_type": "ALPHANUMERIC", "pin_length": 3}, {"pin_type": "ALPHANUMERIC", "pin_length": 4}),
         ("PIN_TIME_TO_LIVE", {"pin_time_to_live": "601s"}, {"pin_time_to_live": "10m"}),
         ("PIN_ATTEMPTS", {"pin_attempts": 11}, {"pin_attempts": 10}),
+        ("VOICE_PRICES", {"allowed_channels": "sms, voice"}, {"allowed_channels": "sms"}),
         ("PIN_CASE", {"pin_type": "HEX", "pin_case": None}, {"pin_type": "HEX", "pin_case": "as-typed"}),
     ],
 )
@@ -41,10 +43,11 @@ def test_one_sentence_below_each_floor_and_none_on_it(
     assert warnings(load_settings(**{**GIVEN, **strong})) == []
 
 
-def test_the_defaults_are_strong_but_for_the_keys() -> None:
-    given = {name: value for name, value in GIVEN.items() if name not in ("api_keys", "pin_case")}
-    (sentence,) = warnings(load_settings(**given))
-    assert sentence.startswith("API_KEYS is not set")
+def test_the_defaults_are_strong_but_for_keys_and_calls() -> None:
+    given = {name: value for name, value in GIVEN.items() if name not in ("api_keys", "pin_case", "allowed_channels")}
+    of_keys, of_calls = warnings(load_settings(**given))
+    assert of_keys.startswith("API_KEYS is not set")
+    assert of_calls.startswith("VOICE_PRICES is not set")
 
 
 def test_a_start_and_a_reload_say_what_is_weak(
