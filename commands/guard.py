@@ -31,7 +31,10 @@ def guard(context: click.Context) -> None:
 @click.argument("kind", type=click.Choice(list(SCRIPTS)))
 @click.argument("which")
 def lift_block(kind: str, which: str) -> None:
-    """Make room for a country (DE), a prefix (+4915112345) or an address: what was not verified there is forgiven."""
+    """Make room for a country (DE), a prefix (+4915112345) or an address: what was not verified there is forgiven.
+
+    An address that a client app with a key has sent for is written with its name: shop/192.0.2.1.
+    """
     lift(_redis(), kind, which)
     click.echo(f"What was not verified for {kind} {which} is forgiven. It counts anew from now on.")
 

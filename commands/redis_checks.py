@@ -12,8 +12,8 @@ from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
 
 SAMPLE = 10_000  # keys looked at, of however many there are
-# <prefix>:LIMITER/<address>/<endpoint>/<amount>/<multiples>/<granularity>; an IPv6 client is its /64
-_COUNTED = re.compile(r"LIMITS:LIMITER/([^/]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
+# Of those that spending/windows.py tells of, the ones by address: an IPv6 client is its /64.
+_COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
 def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _durability(redis: Administration) -> Iterator[Finding]:
 def _addresses(redis: Administration, settings: Settings) -> Finding:
     """A proxy that is not counted in TRUSTED_PROXIES shows itself by its address among those of the clients."""
     name, sample = "client addresses", itertools.islice(redis.keys(), SAMPLE)
-    counted = {match[1] for key in sample if (match := _COUNTED.fullmatch(key))}
+    counted = {_plain(match[1]) for key in sample if (match := _COUNTED.fullmatch(key))}
     if not counted:
         return Finding("ok", name, "None was counted yet.")
     if private := sorted(filter(_may_be_a_proxy, counted)):
@@ -57,6 +57,12 @@ def _addresses(redis: Administration, settings: Settings) -> Finding:
         said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
         return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
     return Finding("ok", name, f"None of {len(counted)} that were counted looks like a proxy's.")
+
+
+def _plain(written: str) -> str:
+    """Without what a key has for a Cluster."""
+    address = written.translate({ord("{"): "", ord("}"): ""})
+    return str(ipaddress.ip_address(address)) if ":" in address else address
 
 
 def _may_be_a_proxy(written: str) -> bool:

@@ -1,6 +1,10 @@
 """Sliding windows in Redis, exact in every one of them: how often something may be asked.
 
-LIMITS:LIMITER/192.0.2.1/send/5/15/minute   list of when   lives as long as the period
+LIMITS:LIMITER/192.0.2.1/send/5/15/minute                  list of when   lives as long as the period
+LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one client app's end user
+LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
+LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
+LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
 
 The time is that of Redis, for the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that
 cannot be counted refuses. This is a storage and a strategy of the `limits` library, where Flask-Limiter finds both by
@@ -24,8 +28,9 @@ _TAKE = Script("window_take")
 
 
 class Window(NamedTuple):
-    """A window that was asked: whether there was room, how many are left, and seconds until one leaves it."""
+    """A window that was asked: of how many, whether one was taken, how many are left, seconds until one leaves it."""
 
+    amount: int
     taken: bool
     remaining: int
     wait: float
@@ -48,9 +53,17 @@ class WindowStorage(Storage, MovingWindowSupport):
     def take(self, key: str, amount: int, period: int, cost: int = 1) -> Window:
         """Take `cost` of `amount` in a window of `period` seconds, if they are there."""
         (reply,) = self._redis.run(_TAKE([key], amount, period, cost))
-        taken, remaining, wait = members(reply, int, int, int)
-        # Somebody else's times may be in the list, which make no sense.
-        return Window(bool(taken), remaining, wait / 1_000_000 if 0 <= wait <= period * 1_000_000 else period)
+        return _window(amount, period, *members(reply, int, int, int))
+
+    def take_of_both(self, keys: tuple[str, str], amounts: tuple[int, int], period: int) -> Window:
+        """Take one of each window, if it is there in both; they are of one period, and of one slot in a Cluster.
+
+        Returns the one that has less left, and of two that are used up the one that stays so for longer.
+        """
+        (reply,) = self._redis.run(_TAKE(keys, amounts[0], period, 1, amounts[1]))
+        taken, *told = members(reply, int, int, int, int, int)
+        windows = [_window(amounts[n], period, taken, *told[2 * n : 2 * n + 2]) for n in (0, 1)]
+        return min(windows, key=lambda window: (window.remaining, -window.wait))
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take `amount` of `limit`; False if they are not there."""
@@ -76,6 +89,12 @@ class WindowStorage(Storage, MovingWindowSupport):
     get = get_expiry = reset = incr  # type: ignore[assignment]
 
 
+def _window(amount: int, period: int, taken: int, remaining: int, wait: int) -> Window:
+    # Somebody else's times may be in the list, which make no sense.
+    seconds = wait / 1_000_000 if 0 <= wait <= period * 1_000_000 else period
+    return Window(amount, bool(taken), remaining, seconds)
+
+
 class ExactWindows(MovingWindowRateLimiter):
     """The library's strategy, with all that a window has to say in one answer."""
 
@@ -84,6 +103,11 @@ class ExactWindows(MovingWindowRateLimiter):
     def take(self, limit: RateLimitItem, *whose: str) -> Window:
         """Take one of those that `limit` lets through, if there is one."""
         return self.storage.take(key_of(limit, *whose), limit.amount, limit.get_expiry())
+
+    def take_of_both(self, limits: tuple[RateLimitItem, RateLimitItem], keys: tuple[str, str]) -> Window:
+        """Take one of those that each of two limits lets through, if both do; see the storage."""
+        one, other = limits
+        return self.storage.take_of_both(keys, (one.amount, other.amount), one.get_expiry())
 
 
 STRATEGIES[STRATEGY] = ExactWindows

@@ -181,6 +181,20 @@ def test_addresses_that_the_service_counted(
     assert said in command.run("check")[1]
 
 
+def test_addresses_that_client_apps_named(start: Callable[..., Service], command: CommandLine, phone: str) -> None:
+    """What a client's own rate counts is no address."""
+    url, key = command.environment["REDIS_URL"], "shop-key-0123456789"
+    given = {"API_KEYS": f"shop:{key}", "CLIENT_LIMITS": "shop: send=9 per day; verify=9 per day"}
+    service = start(command.environment["INFOBIP_BASE_URL"], REDIS_URL=url, **given)
+    said = []
+    for address in ("8.8.8.8", "2001:4860:4860::8888", "10.0.0.7"):
+        service.verify(phone, "123456", headers={"Authorization": f"Bearer {key}", "X-End-User-IP": address})
+        said.append(command.run("check")[1])
+    assert "ok       client addresses     None of 1" in said[0]
+    assert "ok       client addresses     None of 2" in said[1]
+    assert "warning  client addresses     The address 10.0.0.7 is counted as a client" in said[2]
+
+
 def test_an_address_that_is_none(command: CommandLine, durable: ValkeyServer) -> None:
     """What the service counts behind a Unix socket, where no proxy says who the client is."""
     with redis.Redis(port=durable.port) as client:

@@ -10,6 +10,7 @@ import requests
 
 from config import SettingsError, load_settings
 from sandbox.server import EMAIL_MESSAGE_ID
+from tests.command import eventually
 from tests.conftest import OPEN
 from tests.parts import ACCOUNT, Sandbox, Service, refusal
 
@@ -161,6 +162,53 @@ def test_a_backend_speaks_for_its_end_user(closed: Service, phone: str) -> None:
     assert [left("192.0.2.1"), left("192.0.2.1"), left("192.0.2.2"), left("::ffff:192.0.2.2")] == ["9", "8", "9", "8"]
     assert [left("2001:db8::1"), left("2001:db8::ffff"), left("2001:db8:0:1::1")] == ["9", "8", "9"]
     assert closed.verify(phone, "123456", headers=bearer(SHOP)).headers["X-RateLimit-Remaining"] == "9", "its own"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_a_client_uses_up_no_others_limits_by_address(
+    closed: Service, phones: Iterator[str], phone: str, address: str
+) -> None:
+    """By naming the address of the other's end user."""
+
+    def for_user(key: str) -> dict[str, dict[str, str]]:
+        return {"headers": bearer(key, **{"X-End-User-IP": address})}
+
+    sent = [closed.send(next(phones), **for_user(SHOP)).status_code for _ in range(6)]
+    verified = [closed.verify(phone, "123456", **for_user(SHOP)).status_code for _ in range(11)]
+    assert (sent, verified) == ([200] * 5 + [429], [401] * 10 + [429])
+    again = {"phoneNumber": phone}
+    assert closed.post("/resend-otp", again, **for_user(SHOP_NEXT)).status_code == 429, "both keys are one client"
+    assert closed.verify(phone, "123456", **for_user(SHOP_NEXT)).status_code == 429
+    assert closed.send(next(phones), **for_user(BANK)).headers["X-RateLimit-Remaining"] == "4"
+    assert closed.post("/resend-otp", again, **for_user(BANK)).headers["X-RateLimit-Remaining"] == "3"
+    assert closed.verify(phone, "123456", **for_user(BANK)).headers["X-RateLimit-Remaining"] == "9"
+
+
+def test_a_48_counts_for_end_users_too(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, API_KEYS=API_KEYS, VERIFY_OTP_LIMIT="1 per 5 minutes")
+    asked = [service.verify("+14155552671", "", headers=user(f"2001:db8:7:{n:x}::1")) for n in range(11)]
+    assert [response.status_code for response in asked] == [400] * 10 + [429]
+    theirs = bearer(BANK, **{"X-End-User-IP": "2001:db8:7:b::1"})
+    assert service.verify("+14155552671", "", headers=theirs).status_code == 400
+
+
+def test_without_keys_an_address_is_counted_by_itself(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url)
+    service.verify(phone, "123456")
+    assert database.keys("LIMITS:*") == ["LIMITS:LIMITER/127.0.0.1/verify_otp/10/5/minute"]
+
+
+def test_a_client_uses_up_no_others_countries(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    """Those that the guard lets an address send to."""
+    service = start(sandbox.url, API_KEYS=API_KEYS, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+    abroad = ["+4915112345678", "+33612345678", "+447400123456", "+34612345678"]
+    assert [service.send(number, headers=user("192.0.2.1")).status_code for number in abroad] == [200, 200, 200, 429]
+    theirs = bearer(BANK, **{"X-End-User-IP": "192.0.2.1"})
+    assert service.send(abroad[3], headers=theirs).status_code == 200
+    assert service.verify(abroad[3], sandbox.pin(abroad[3]), headers=theirs).status_code == 200
+    eventually(lambda: database.keys("otp:guard:address:*") == ["otp:guard:address:shop/192.0.2.1"])
 
 
 @pytest.mark.parametrize(

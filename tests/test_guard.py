@@ -130,6 +130,20 @@ def test_the_command_shows_countries_and_addresses_too(
     assert service.send("+4915712345678").status_code == 200
 
 
+def test_an_address_is_shown_with_the_client_that_named_it(
+    start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    key = "shop-key-0123456789"
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", API_KEYS=f"shop:{key}")
+    asked = {"headers": {"Authorization": f"Bearer {key}", "X-End-User-IP": "2001:db8::1"}}
+    for phone in ("+4915112345678", "+33612345678", "+447400123456", "+34612345678"):
+        service.send(phone, **asked)
+    assert flask.run()[1].split()[:2] == ["address", "shop/2001:db8::/64"]
+    flask.run("lift", "address", "shop/2001:db8::/64")
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert service.send("+34612345678", **asked).status_code == 200
+
+
 def test_a_lift_keeps_what_was_verified(
     guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
 ) -> None:

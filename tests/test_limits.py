@@ -1,10 +1,12 @@
 """How often: by address, by phone, by day; exact, and with a Retry-After that is true."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import redis
+import requests
+from redis.crc import key_slot
 
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
@@ -97,6 +99,62 @@ def test_an_ipv6_client_is_its_64(limited: Service) -> None:
     assert forwarded(limited, "2001:db8:1:2:ffff::2") == "8"
     assert forwarded(limited, "[2001:db8:1:2::3]:443") == "7"
     assert forwarded(limited, "2001:db8:1:3::1") == "9"
+
+
+def from_subnets(service: Service, subnets: Iterable[int], site: str = "2001:db8:7") -> list[requests.Response]:
+    """A verify from each of these /64s of a /48."""
+    addresses = [f"{site}:{n:x}::1" for n in subnets]
+    return [service.verify("+14155552671", "", headers={"X-Forwarded-For": address}) for address in addresses]
+
+
+def statuses(responses: list[requests.Response]) -> list[int]:
+    return [response.status_code for response in responses]
+
+
+@pytest.fixture
+def narrow(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """Two verifies for each address, behind one proxy of ours."""
+    return start(sandbox.url, TRUSTED_PROXIES="1", VERIFY_OTP_LIMIT="2 per 5 minutes")
+
+
+def test_a_48_gets_as_much_as_ten_addresses(narrow: Service) -> None:
+    """Who has one has 65,536 of the /64s that count like an address."""
+    assert statuses(from_subnets(narrow, range(22))) == [400] * 20 + [429] * 2
+    (refused,) = from_subnets(narrow, [0])
+    assert refusal(refused) == TOO_MANY, "though its /64 has one left"
+    assert 250 < int(refused.headers["Retry-After"]) <= 300
+    assert statuses(from_subnets(narrow, [0], site="2001:db8:8")) == [400]
+    assert forwarded(narrow, "192.0.2.1") == "1"
+
+
+def test_the_headers_tell_of_the_limit_that_is_tighter(narrow: Service) -> None:
+    def told(response: requests.Response) -> tuple[str, ...]:
+        return tuple(response.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining"))
+
+    responses = from_subnets(narrow, range(20))
+    assert [told(response) for response in responses] == [("2", "1")] * 19 + [("20", "0")]
+    assert 250 < int(responses[-1].headers["X-RateLimit-Reset"]) - time.time() <= 301
+    assert told(from_subnets(narrow, [0])[0]) == ("20", "0")
+
+
+def test_what_one_of_the_two_refuses_is_not_taken_from_the_other(narrow: Service, database: redis.Redis) -> None:
+    assert statuses(from_subnets(narrow, [0] * 30)) == [400] * 2 + [429] * 28
+    assert statuses(from_subnets(narrow, range(1, 20))) == [400] * 18 + [429], "the /48 has lost two of 20"
+    assert not [key for key in database.scan_iter() if f"{19:x}::/64" in key], "the last /64 has lost none"
+
+
+def test_both_limits_of_ipv6_are_counted_in_one_round_trip(narrow: Service, database: redis.Redis) -> None:
+    def reads(address: str) -> int:
+        before = int(database.info("stats")["total_reads_processed"])
+        for n in range(10):
+            narrow.verify("+14155552671", "", headers={"X-Forwarded-For": address.format(n)})
+        return int(database.info("stats")["total_reads_processed"]) - before
+
+    reads("192.0.2.{}")  # connections are opened
+    assert reads("2001:db8:{}::1") < reads("198.51.100.{}") + 5
+    counted = [key for key in database.scan_iter("LIMITS:*") if "2001:db8:7" in key]
+    assert len(counted) == 2
+    assert len({key_slot(key.encode()) for key in counted}) == 1, "a Cluster has both on one node"
 
 
 @pytest.mark.parametrize("nonsense", ["", ",", "unknown", "-", "1.2.3.4.5", "a" * 500])

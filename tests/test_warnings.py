@@ -56,6 +56,7 @@ def test_a_start_and_a_reload_say_what_is_weak(
     (tmp_path / ".env").write_text("PIN_LENGTH=4\nPIN_TIME_TO_LIVE=11m\n")
     sandbox.reset(pin_length=4)
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "API_KEYS": "shop:shop-key-0123456789"}
+    settings["ALLOWED_CHANNELS"] = "sms"
     with Service.started(tmp_path, settings) as service:
         said = said_by(service)
         assert said() == ["PIN_LENGTH", "PIN_TIME_TO_LIVE"]

@@ -15,14 +15,14 @@ START = 1_795_435_200 * SECOND
 class MovedClock:
     """Runs a script as at another time: microseconds since 1970."""
 
-    def __init__(self, database: redis.Redis, name: str, key: str) -> None:
-        text = str(in_full(Script(name)([key]))[1])
+    def __init__(self, database: redis.Redis, name: str, *keys: str) -> None:
+        text = str(in_full(Script(name)(keys))[1])
         assert text.count("redis.call('TIME')") == 1
         self._text = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
-        self._database, self._key = database, key
+        self._database, self._keys = database, keys
 
     def __call__(self, now: int, *arguments: int) -> Any:
-        return self._database.eval(self._text, 1, self._key, *arguments, *divmod(now, SECOND))
+        return self._database.eval(self._text, len(self._keys), *self._keys, *arguments, *divmod(now, SECOND))
 
 
 def arrivals(source: random.Random, period: int) -> list[int]:
@@ -54,6 +54,30 @@ def test_a_window_lets_exactly_the_limit_through(database: redis.Redis, seed: in
     assert most_in_a_window(taken, period) == amount
     assert database.llen("w") <= amount
     assert 0 < database.pttl("w") <= seconds * 1000 + 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, seed: int) -> None:
+    """And what one of them refuses, the other has not taken."""
+    source = random.Random(seed)
+    amounts, seconds = source.choice([((1, 2), 2), ((5, 12), 900), ((20, 20), 60)])
+    period = seconds * SECOND
+    take = {subnet: MovedClock(database, "window_take", subnet, "{w}") for subnet in ("{w}1", "{w}2", "{w}3")}
+    taken: dict[str, list[int]] = {key: [] for key in [*take, "{w}"]}
+    for at in arrivals(source, period):
+        subnet = source.choice([*take])
+        living = {key: [one for one in taken[key] if at - one < period] for key in (subnet, "{w}")}
+        fits = all(len(living[key]) < amount for key, amount in zip(living, amounts, strict=True))
+        for key in living:
+            taken[key] += [at] * fits
+            living[key] += [at] * fits
+        told = [
+            [amount - len(times), (times[0] if times else at) + period - at]
+            for times, amount in zip(living.values(), amounts, strict=True)
+        ]
+        assert take[subnet](at, amounts[0], seconds, 1, amounts[1]) == [int(fits), *told[0], *told[1]]
+    assert most_in_a_window(taken["{w}"], period) == amounts[1]
+    assert {key: database.llen(key) <= amounts[key == "{w}"] for key in taken} == dict.fromkeys(taken, True)
 
 
 def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) -> None:

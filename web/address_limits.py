@@ -5,7 +5,8 @@ Not by Flask-Limiter's decorators: they cost 170 us of CPU a request more, and p
 
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
+from ipaddress import IPv6Address
 from typing import cast
 
 from flask import Flask, Response, g
@@ -15,13 +16,23 @@ from limits import RateLimitItem
 
 from errors import TooManyRequests
 from otp.redis.client import RedisClient
-from spending.windows import STRATEGY, ExactWindows, Window
+from spending.windows import STRATEGY, ExactWindows, Window, key_of
+from telemetry import record
+from web.inbound import SUBNET
 
 View = Callable[..., ResponseReturnValue]
 
+# So many times as often as a /64, its /48 may ask. Customers of tunnels have a whole one, with 65,536 of them; but
+# strangers share one too, like the phones of a carrier, who with IPv4 share the one address of its NAT. Ten is generous
+# to these, and little to those.
+SITE = 10
+
 
 class AddressLimits:
-    """Counts by `g.address`, also one that is not known."""
+    """Counts by `g.address`, also one that is not known; of client apps with keys, by `g.client` too.
+
+    One of them could otherwise use up what another's end user may, by naming that address.
+    """
 
     def __init__(self, app: Flask, redis: RedisClient) -> None:
         limiter = Limiter(
@@ -44,21 +55,43 @@ class AddressLimits:
             TooManyRequests: more often.
         """
 
+        limits = limit, type(limit)(limit.amount * SITE, limit.multiples)
+
         @wraps(view)
         def so_often() -> ResponseReturnValue:
-            window = self._windows.take(limit, str(g.address), name)
-            g.address_limit = headers(limit, window)
+            known = record.current()
+            window = self._take(limits, (known.client,) if known.client else (), known.address, name)
+            known.address_limit = headers(window)
             if not window.taken:
                 raise TooManyRequests(window.wait, "address_limit")
             return view()
 
         return so_often
 
+    def _take(
+        self, limits: tuple[RateLimitItem, RateLimitItem], client: tuple[str, ...], address: str, name: str
+    ) -> Window:
+        limit, of_site = limits
+        if not address.endswith(SUBNET):
+            return self._windows.take(limit, *client, address, name)
+        subnet, site = _in_one_slot(address)
+        return self._windows.take_of_both(
+            limits, (key_of(limit, *client, subnet, name), key_of(of_site, *client, site, name))
+        )
 
-def headers(limit: RateLimitItem, window: Window) -> dict[str, int]:
-    """What an answer says of the `window` of a `limit`, in Unix seconds where it is a time."""
+
+@lru_cache(maxsize=4096)
+def _in_one_slot(subnet: str) -> tuple[str, str]:
+    """How keys name a /64, and the /48 that it is in: what stands in braces says which node of a Cluster has them."""
+    groups = [f"{int(group, 16):x}" for group in IPv6Address(subnet.removesuffix(SUBNET)).exploded.split(":")[:4]]
+    site = f"{{{':'.join(groups[:3])}}}"
+    return f"{site}:{groups[3]}::{SUBNET}", f"{site}::/48"
+
+
+def headers(window: Window) -> dict[str, int]:
+    """What an answer says of the `window`, in Unix seconds where it is a time."""
     return {
-        "X-RateLimit-Limit": limit.amount,
+        "X-RateLimit-Limit": window.amount,
         "X-RateLimit-Remaining": window.remaining,
         "X-RateLimit-Reset": int(time.time() + window.wait + 1),
     }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MAX_BODY = 16 * 1024
+SUBNET = "/64"  # of an IPv6 address: what one client has at least
 PATIENCE = 5  # seconds for a whole body; as many as gunicorn gives the head
 
 
@@ -101,7 +102,7 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
 
 def counted_as(address: IPv4Address | IPv6Address) -> str:
     """What the limits count: an IPv4 address itself, an IPv6 one by its /64."""
-    return f"{IPv6Address(int(address) >> 64 << 64)}/64" if isinstance(address, IPv6Address) else str(address)
+    return f"{IPv6Address(int(address) >> 64 << 64)}{SUBNET}" if isinstance(address, IPv6Address) else str(address)
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:

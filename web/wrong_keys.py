@@ -31,6 +31,6 @@ class WrongKeys:
         """
         with suppress(StoreUnavailable):
             if key and not (window := self._windows.take(WRONG_KEYS, str(g.address), "wrong_key")).taken:
-                g.address_limit = headers(WRONG_KEYS, window)
+                g.address_limit = headers(window)
                 return TooManyRequests(window.wait, "wrong_keys")
         return Unauthorized()

@@ -2,7 +2,7 @@
 
 otp:guard:country:DE          lives 14 days from the last send
 otp:guard:prefix:+4915112345  an hour from the last send
-otp:guard:address:192.0.2.1   a day from the first
+otp:guard:address:192.0.2.1   a day from the first; of a client app with a key, shop/192.0.2.1
 """
 
 import json
@@ -76,7 +76,9 @@ def _country(sending: Sending) -> str:
 
 
 def _address(sending: Sending) -> str:
-    return sending.phone and sending.requester.address
+    """By client too: one could otherwise use up the countries of another's end user, by naming that address."""
+    by = sending.requester
+    return sending.phone and (f"{by.client}/{by.address}" if by.client and by.address else by.address)
 
 
 def country(sending: Sending) -> str:

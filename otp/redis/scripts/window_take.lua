@@ -1,21 +1,20 @@
 -- May one more be let through a window that slides? Takes it if so. Exact to the microsecond, in every window.
+-- Of two windows, both must have room, or none is taken from.
 --
--- KEYS[1]  list: when each was taken (microseconds since 1970), the newest first; never more than the amount
--- ARGV     amount, period (seconds), how many to take: 0 only looks
--- Reply    {1 if taken, how many are left, microseconds until the next one that was taken leaves the window}
+-- KEYS     one or two lists: when each was taken (microseconds since 1970), the newest first; never more than the amount
+-- ARGV     amount of the first, period of both (seconds), how many to take: 0 only looks; amount of the second
+-- Reply    {1 if taken; and for each: how many are left, microseconds until the next one that was taken leaves it}
 local SEARCHED = 1024 -- of a window that has more, at most as many leave it with each call, and what is left is less
-local key, amount, period, cost = KEYS[1], tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
+local amount, period, cost = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local oldest = redis.call('LINDEX', key, -1)
-
-local function is_over(nth_oldest)
-  local at = redis.call('LINDEX', key, -nth_oldest)
-  return at and now - at >= period
-end
 
 -- Begins at the oldest, and doubles its steps until one is not over; then halves them.
-local function forget_what_is_over()
+local function forget_what_is_over(key)
+  local function is_over(nth_oldest)
+    local at = redis.call('LINDEX', key, -nth_oldest)
+    return at and now - at >= period
+  end
   local over, living = 1, 2
   while living <= SEARCHED and is_over(living) do over, living = living, living * 2 end
   while living <= SEARCHED and living - over > 1 do
@@ -23,14 +22,33 @@ local function forget_what_is_over()
     if is_over(middle) then over = middle else living = middle end
   end
   redis.call('LTRIM', key, 0, -over - 1)
-  oldest = redis.call('LINDEX', key, -1)
 end
 
-if oldest and now - oldest >= period then forget_what_is_over() end
-local n = redis.call('LLEN', key)
-local taken = n + cost <= amount
-if taken and cost > 0 then
+-- How many are in it, and the microseconds until the oldest leaves it.
+local function look(key)
+  local oldest = redis.call('LINDEX', key, -1)
+  if oldest and now - oldest >= period then
+    forget_what_is_over(key)
+    oldest = redis.call('LINDEX', key, -1)
+  end
+  return redis.call('LLEN', key), (oldest or now) + period - now
+end
+
+local function take(key)
+  local n
   for _ = 1, cost do n = redis.call('LPUSH', key, string.format('%.0f', now)) end
   redis.call('PEXPIRE', key, period / 1000 + 1)
+  return n
 end
-return {taken and 1 or 0, math.max(0, amount - n), (oldest or now) + period - now}
+
+local key, other = KEYS[1], KEYS[2]
+local n, wait = look(key)
+local taken = n + cost <= amount
+if not other then
+  if taken and cost > 0 then n = take(key) end
+  return {taken and 1 or 0, math.max(0, amount - n), wait}
+end
+local amount_of_other, m, wait_of_other = tonumber(ARGV[4]), look(other)
+taken = taken and m + cost <= amount_of_other
+if taken and cost > 0 then n, m = take(key), take(other) end
+return {taken and 1 or 0, math.max(0, amount - n), wait, math.max(0, amount_of_other - m), wait_of_other}
