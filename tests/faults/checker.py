@@ -5,12 +5,13 @@ answer, and one whose outcome its client was not told (503, 504, no answer) took
 no choice of those moments explains is a finding.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.faults.history import Call, History
+from tests.faults.history import LATE, Call, History
 from tests.faults.journal import Event
 
 REPEATED_WITHIN = 2.0  # seconds after a 5xx in which the same guess at the same PIN is its one repetition
@@ -20,9 +21,17 @@ ROUNDED = 0.05  # seconds: Redis and the services count in milliseconds of clock
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings that the services ran with: `windows` are (SMS to one phone, in so many seconds)."""
+    """The settings that the services ran with.
+
+    `attempts` guesses a PIN, `failures` guesses in a row that are not right a phone; `side_by_side` PINs of one phone,
+    each for `lifetime` seconds; `windows` are (SMS to one phone, in so many seconds). A run is shorter than the window
+    of the failures.
+    """
 
     attempts: int = 5
+    failures: int = 10
+    side_by_side: int = 3
+    lifetime: float = 600.0
     windows: tuple[tuple[int, float], ...] = ((1, 30.0), (5, 86400.0))
 
 
@@ -40,48 +49,121 @@ def check(events: Iterable[Event], rules: Rules) -> list[Finding]:
 
 
 def _duplicates(history: History, _: Rules) -> list[str]:
-    """An SMS that no accepted send accounts for: it is another send's second one."""
-    return [send.phone for sends in history.sends.values() for send in sends if send not in history.sender]
+    """An SMS that no accepted call accounts for: another one's second, or one with a PIN that was not asked for."""
+    return [sms.phone for messages in history.messages.values() for sms in messages if sms not in history.sender]
 
 
 def _unsent(history: History, _: Rules) -> list[str]:
-    """A send that was answered 200, and that no PIN was issued for."""
+    """A send, or a resend, that was answered 200, and that no SMS went out for."""
     senders = set(history.sender.values())
-    return [call.phone for call in history.of_clients("send", 200) if call not in senders]
+    confirmed = history.of_clients("send", 200) + history.of_clients("resend", 200)
+    return [call.phone for call in confirmed if call not in senders]
 
 
 def _double_successes(history: History, _: Rules) -> list[str]:
     """A PIN that was accepted more than once."""
-    pin_ids = {(send.phone, send.issued[1]): send.issued[0] for send in history.upstream if send.issued[0]}
     accepted = Counter((call.phone, call.pin) for call in history.of_clients("verify", 200))
-    return [pin_ids.get(pin, pin[0]) for pin, times in accepted.items() if times > 1]
+    twice = [pin for pin, times in accepted.items() if times > 1]
+    return [history.by_pin[pin].issued[0] if pin in history.by_pin else pin[0] for pin in twice]
 
 
-def _stale_successes(history: History, _: Rules) -> list[str]:
-    """A PIN that was accepted for a phone that it was not issued for, or after a newer one was confirmed."""
-    return [call.phone for call in history.of_clients("verify", 200) if _is_stale(call, history)]
+def _stale_successes(history: History, rules: Rules) -> list[str]:
+    """A PIN that was accepted for a phone that it was not issued for, or after it had ended.
+
+    It ends with its time, and as soon as enough newer ones were confirmed; without an id, one of the same client is.
+    """
+    return [
+        call.phone
+        for call in history.of_clients("verify", 200)
+        if not (send := _sent(call, history)) or _has_ended(call, send, history, rules)
+    ]
 
 
-def _is_stale(success: Call, history: History) -> bool:
-    sends = history.sends.get(success.phone, [])
-    issued = [n for n, send in enumerate(sends) if send.issued[1] == success.pin and send.start < success.end]
-    if not issued:
-        return True
-    newer = [history.sender[send] for send in sends[issued[-1] + 1 :] if send in history.sender]
-    return any(call.status == 200 and call.end < success.start for call in newer)
+def _foreign_successes(history: History, _: Rules) -> list[str]:
+    """A PIN that was accepted for another client than the one that had it sent."""
+    return [call.phone for call, send in _successes(history) if history.is_foreign(call, send)]
+
+
+def _misnamed_successes(history: History, _: Rules) -> list[str]:
+    """A PIN that was accepted with a verification id that is not its own."""
+    return [call.phone for call, send in _successes(history) if history.is_misnamed(call, send)]
+
+
+def _successes(history: History) -> list[tuple[Call, Call]]:
+    found = [(call, _sent(call, history)) for call in history.of_clients("verify", 200)]
+    return [(call, send) for call, send in found if send]
+
+
+def _sent(call: Call, history: History) -> Call | None:
+    """The send of the PIN that `call` tries."""
+    send = history.by_pin.get((call.phone, call.pin))
+    return send if send and send.start < call.end else None
+
+
+def _has_ended(call: Call, send: Call, history: History, rules: Rules) -> bool:
+    return (
+        history.is_superseded(call, send)
+        or _age(call, send, history) > rules.lifetime + LATE
+        or _gave_way(call, send, history, rules)
+    )
+
+
+def _age(call: Call, send: Call, history: History) -> float:
+    """Seconds that the PIN of `send` has certainly lived when `call` was asked."""
+    saved = max((sender.done for sender in history.senders(send)), default=math.inf)
+    agings = [aging for aging in history.agings if aging.phone == send.phone]
+    passed = sum(aging.seconds for aging in agings if saved < aging.start and aging.end < call.start)
+    return call.start - send.start + passed
+
+
+def _gave_way(call: Call, send: Call, history: History, rules: Rules) -> bool:
+    if _was_emptied(history, send.phone, send.start, call.start):
+        return False
+    requests = [*history.guesses[send.phone], *history.messages[send.phone]]
+    ended = [one for one in requests if one.verdict in ("right", "gone") and one.start < call.start]
+    room = {one.pin_id for one in ended} - {send.issued[0]}  # they may have made room before the newer ones came
+    return len(history.newer(call, send)) - len(room) >= rules.side_by_side
+
+
+def _was_emptied(history: History, phone: str, since: float, until: float) -> bool:
+    return any(since < at < until for at, of in history.forgot if of in ("", phone))
+
+
+def _stray_guesses(history: History, rules: Rules) -> list[str]:
+    """A guess at a PIN that nobody guessed at: of another client, with the id of another one, or at one that ended."""
+    guesses = [(guess, history.by_pin_id.get(guess.pin_id)) for guess in history.upstream if guess.verb == "verify"]
+    return [guess.pin_id for guess, send in guesses if send and _is_stray(guess, send, history, rules)]
+
+
+def _is_stray(guess: Call, send: Call, history: History, rules: Rules) -> bool:
+    calls = history.guessers(guess)
+    if any(call.status == 200 for call in calls):
+        return False  # a success: other rules look at it
+    return all(
+        history.is_foreign(call, send) or history.is_misnamed(call, send) or _has_ended(call, send, history, rules)
+        for call in calls
+    )
 
 
 def _excess_guesses(history: History, rules: Rules) -> list[str]:
     """A PIN that was guessed at more often than it may be; a guess repeated after a 5xx is one."""
-    guesses: dict[str, dict[str, list[Call]]] = defaultdict(lambda: defaultdict(list))
-    for call in sorted(history.upstream, key=lambda call: call.start):
-        if call.verb == "verify" and call.status not in UNJUDGED:
-            guesses[call.pin_id][call.pin].append(call)
-    return [pin_id for pin_id, pins in guesses.items() if sum(map(_fewest, pins.values())) > rules.attempts]
+    judged = [call for call in history.upstream if call.verb == "verify" and call.status not in UNJUDGED]
+    by_pin_id: dict[str, list[Call]] = defaultdict(list)
+    for guess in judged:
+        by_pin_id[guess.pin_id].append(guess)
+    return [pin_id for pin_id, guesses in by_pin_id.items() if _fewest(guesses) > rules.attempts]
 
 
-def _fewest(requests: list[Call]) -> int:
-    """How many guesses at least made these requests, all with the same PIN, when some may be others' repetitions.
+def _fewest(requests: Iterable[Call]) -> int:
+    """How many guesses at least made these requests, when some may be others' repetitions."""
+    alike: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    for request in sorted(requests, key=lambda call: call.start):
+        alike[request.pin_id, request.pin].append(request)
+    return sum(map(_fewest_alike, alike.values()))
+
+
+def _fewest_alike(requests: list[Call]) -> int:
+    """The same, where all have the same PIN.
 
     Who raced whom is not known, so each verdict is a repetition if it can be one, and of the 5xx left every other one.
     """
@@ -103,19 +185,103 @@ def _may_repeat(second: Call, first: Call) -> bool:
     return first.start < second.start < first.end + REPEATED_WITHIN
 
 
+def _excess_failures(history: History, rules: Rules) -> list[str]:
+    """A phone that had more guesses that were not right, at all of its PINs since the last success, than it may.
+
+    Those that the upstream did not judge, or that it has no PIN for, are none.
+    """
+    return [
+        phone
+        for phone, guesses in history.guesses.items()
+        if any(_failed(row) > rules.failures for row in _between_clears(phone, guesses, history))
+    ]
+
+
+def _between_clears(phone: str, guesses: list[Call], history: History) -> Iterable[list[Call]]:
+    """The guesses between two moments at which the count may have begun anew; without those that race with one."""
+    clears = [(at, at) for at, of in history.forgot if of in ("", phone)]
+    clears += [(guess.start, _end_of(guess, history)) for guess in guesses if guess.verdict == "right"]
+    rows: dict[int, list[Call]] = defaultdict(list)
+    for guess in guesses:
+        counted = min((call.start for call in history.guessers(guess)), default=guess.start)
+        if not any(start <= guess.start and counted <= end for start, end in clears):
+            rows[sum(end < counted for _, end in clears)].append(guess)
+    return rows.values()
+
+
+def _end_of(guess: Call, history: History) -> float:
+    """When what became of the guess was certainly written down."""
+    return max((call.done for call in history.guessers(guess)), default=guess.end)
+
+
+def _failed(guesses: list[Call]) -> int:
+    known = [guess for guess in guesses if guess.status not in UNJUDGED or guess.verdict == "gone"]
+    return _fewest(known) - sum(guess.verdict == "gone" for guess in known)
+
+
+def _refused_owners(history: History, rules: Rules) -> list[str]:
+    """A right PIN that was refused although it lives, and its client has not used it, nor its guesses.
+
+    Whatever other clients do, it can be verified.
+    """
+    refused = [(call, _sent(call, history)) for call in history.of_clients("verify", 401)]
+    return [call.phone for call, send in refused if send and _is_good(call, send, history, rules)]
+
+
+def _is_good(call: Call, send: Call, history: History, rules: Rules) -> bool:
+    owner, *others = history.senders(send) or [call]
+    return (
+        not others
+        and (owner.status, owner.client) == (200, call.client)
+        and owner.end < call.start
+        and (owner.given == call.named if call.named else _is_newest(call, owner, history))
+        and _is_untouched(call, owner, send, history, rules)
+        and _has_guesses(call, history, rules)
+    )
+
+
+def _is_newest(call: Call, owner: Call, history: History) -> bool:
+    sends = [one for one in history.asked[call.phone] if (one.verb, one.client) == ("send", call.client)]
+    others = [one for one in sends if one is not owner and one.start < call.end and one.status not in UNJUDGED]
+    return all(one.end < owner.start and one.status == 200 for one in others)
+
+
+def _is_untouched(call: Call, owner: Call, send: Call, history: History, rules: Rules) -> bool:
+    """Whether it cannot have expired, given way, been forgotten, used or dropped."""
+    agings = [one for one in history.agings if one.phone == call.phone and one.end > owner.start]
+    age = call.end - owner.start + sum(one.seconds for one in agings if one.start < call.end)
+    messages = [one for one in history.messages[call.phone] if one.start < call.end]
+    about = [one for one in (*messages, *history.guesses[call.phone]) if one.pin_id == send.issued[0]]
+    return (
+        age < rules.lifetime - LATE
+        and not _was_emptied(history, call.phone, owner.start, call.end)
+        and sum(one.verb == "send" for one in messages) <= rules.side_by_side
+        and not any(one.start < call.end and (one.verdict == "gone" or one.pin == call.pin) for one in about)
+    )
+
+
+def _has_guesses(call: Call, history: History, rules: Rules) -> bool:
+    """Whether the other verifies cannot have used them up: at most one each, and of their client's own PINs."""
+    asked = [one for one in history.asked[call.phone] if one.verb == "verify" and one.start < call.end]
+    counted = [one for one in asked if one is not call and history.may_count(one)]
+    own = [one for one in counted if one.client == call.client]
+    return len(own) < rules.attempts and len(counted) < rules.failures
+
+
 def _too_many_sms(history: History, rules: Rules) -> list[str]:
     """A phone that got more SMS in a window than it may."""
-    return [phone for phone, sends in history.sends.items() if _is_over(phone, sends, history, rules)]
+    return [phone for phone, messages in history.messages.items() if _is_over(phone, messages, history, rules)]
 
 
-def _is_over(phone: str, sends: list[Call], history: History, rules: Rules) -> bool:
+def _is_over(phone: str, messages: list[Call], history: History, rules: Rules) -> bool:
     # The first was let through after its client asked, the last before it reached the upstream.
-    counted = [send for send in sends if send.issued[0]]
-    starts = [history.sender.get(send, send).start for send in counted]
-    forgot = [at for at, of in history.forgot if of in ("", phone)]
+    counted = [message for message in messages if message.issued[0]]
+    starts = [history.sender.get(message, message).start for message in counted]
+    anew = [at for at, of in history.forgot if of in ("", phone)]
+    anew += [aging.start for aging in history.agings if aging.phone == phone]
     return any(
         counted[last].start - starts[last - amount] < period - ROUNDED
-        and not any(starts[last - amount] < at < counted[last].start for at in forgot)
+        and not any(starts[last - amount] < at < counted[last].start for at in anew)
         for amount, period in rules.windows
         for last in range(amount, len(counted))
     )
@@ -131,7 +297,12 @@ RULES: dict[str, Callable[[History, Rules], list[str]]] = {
     "confirmed without an SMS": _unsent,
     "double success": _double_successes,
     "stale success": _stale_successes,
+    "wrong client": _foreign_successes,
+    "wrong id": _misnamed_successes,
+    "stray guess": _stray_guesses,
     "excess guess": _excess_guesses,
+    "excess failures": _excess_failures,
+    "right PIN refused": _refused_owners,
     "SMS above a limit": _too_many_sms,
     "500": _bugs,
 }

@@ -1,45 +1,57 @@
 """A client of the service that writes down what it asks and what it is told."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import requests
 
 from tests.faults.journal import Journal, Verb
 
 PATIENCE = 30.0  # seconds
+KEYS = {"shop": "key-of-the-shop-16", "bank": "key-of-the-bank-16"}  # the client apps
 
 
-class Told(NamedTuple):
-    """Status and code of an answer; the code is empty for a success, and status 0 is no answer."""
+@dataclass(frozen=True)
+class Told:
+    """Status and code of an answer, and of a send its verification id, which is nothing to compare.
+
+    The code is empty for a success, and status 0 is no answer.
+    """
 
     status: int
     code: str = ""
+    verification_id: str = field(default="", compare=False)
 
 
 class Client:
-    """Asks the service at `url`, on a new connection each time; from as many threads as there are."""
+    """The client app `name` asks the service at `url`, on a new connection each time; from any number of threads."""
 
-    def __init__(self, url: str, journal: Journal) -> None:
+    def __init__(self, url: str, journal: Journal, name: str) -> None:
         self._url = url
         self._journal = journal
+        self.name = name
+        self._headers = {"Connection": "close", "Authorization": f"Bearer {KEYS[name]}"}
 
     def send(self, phone: str) -> Told:
-        return self._ask("send", phone, "", {"phoneNumber": phone})
+        return self._ask("send", phone)
 
-    def verify(self, phone: str, pin: str) -> Told:
-        return self._ask("verify", phone, pin, {"phoneNumber": phone, "pin": pin})
+    def resend(self, phone: str, verification_id: str = "") -> Told:
+        return self._ask("resend", phone, verification_id=verification_id)
 
-    def _ask(self, verb: Verb, phone: str, pin: str, body: dict[str, str]) -> Told:
-        call = self._journal.asked(verb, phone, pin)
-        told = self._post(f"{self._url}/{verb}-otp", body)
-        self._journal.answered(call, *told)
+    def verify(self, phone: str, pin: str, verification_id: str = "") -> Told:
+        return self._ask("verify", phone, pin, verification_id)
+
+    def _ask(self, verb: Verb, phone: str, pin: str = "", verification_id: str = "") -> Told:
+        call = self._journal.asked(verb, phone, pin, self.name, verification_id)
+        given = {"phoneNumber": phone, "pin": pin, "verificationId": verification_id}
+        told = self._post(f"{self._url}/{verb}-otp", {name: value for name, value in given.items() if value})
+        self._journal.answered(call, told.status, told.code, told.verification_id)
         return told
 
     def _post(self, url: str, body: dict[str, str]) -> Told:
         try:
-            response = requests.post(url, json=body, headers={"Connection": "close"}, timeout=PATIENCE)
+            response = requests.post(url, json=body, headers=self._headers, timeout=PATIENCE)
         except requests.RequestException:
             return Told(0)
         said = response.json()
         assert response.status_code == 200 or set(said) == {"error", "code"}, said
-        return Told(response.status_code, said.get("code", ""))
+        return Told(response.status_code, said.get("code", ""), said.get("verificationId", ""))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.checker import Rules, check
-from tests.faults.journal import Event, Verb
+from tests.faults.journal import Event, Verb, Verdict
 
 PHONE, OTHER = "+4915110000000", "+4915110000001"
 
@@ -17,15 +17,27 @@ class Forged:
         self.at, self.step = 0.0, 1.0
 
     @contextmanager
-    def client(self, verb: Verb, status: int, *, phone: str = PHONE, pin: str = "") -> Iterator[None]:
-        """A client asks, what is inside happens, and it is answered."""
-        call = self._next()
-        self.events.append(Event(call, "asked", round(call * 1000), verb, phone, pin))
+    def client(
+        self,
+        verb: Verb,
+        status: int,
+        *,
+        phone: str = PHONE,
+        pin: str = "",
+        of: str = "",
+        named: str = "",
+        given: str = "",
+    ) -> Iterator[None]:
+        """The client `of` that name asks, what is inside happens, and it is answered."""
+        at = self._next()
+        call = round(at * 1000)
+        self.events.append(Event(at, "asked", call, verb, phone, pin, client=of, verification_id=named))
         yield
-        self.events.append(Event(self._next(), "answered", round(call * 1000), status=status))
+        self.events.append(Event(self._next(), "answered", call, status=status, verification_id=given))
 
-    def refused(self, verb: Verb, status: int, pin: str = "") -> None:
-        with self.client(verb, status, pin=pin):
+    def refused(self, verb: Verb, status: int, pin: str = "", *, of: str = "", named: str = "") -> None:
+        """Without a word to the upstream."""
+        with self.client(verb, status, pin=pin, of=of, named=named):
             pass
 
     def sms(self, pin: str, *, phone: str = PHONE) -> None:
@@ -34,24 +46,63 @@ class Forged:
         self.events.append(Event(call, "received", round(call * 1000), "send", phone))
         self.events.append(Event(self._next(), "replied", round(call * 1000), None, "", pin, f"id-{pin}", 200))
 
+    def sms_again(self, pin: str) -> None:
+        """The upstream gets a resend."""
+        call = self._next()
+        self.events.append(Event(call, "received", round(call * 1000), "resend", pin_id=f"id-{pin}"))
+        self.events.append(Event(self._next(), "replied", round(call * 1000), None, "", pin, f"id-{pin}", 200))
+
     def no_sms(self, status: int) -> None:
         call = self._next()
         self.events.append(Event(call, "received", round(call * 1000), "send", PHONE))
         self.events.append(Event(self._next(), "replied", round(call * 1000), status=status))
 
-    def guess(self, pin: str, of: str, status: int = 200) -> None:
-        """The upstream gets a guess at the PIN `of`."""
+    def gone(self, verb: Verb, of: str, pin: str = "") -> None:
+        """The upstream knows no PIN `of` any more."""
         call = self._next()
-        self.events.append(Event(call, "received", round(call * 1000), "verify", "", pin, f"id-{of}"))
-        self.events.append(Event(self._next(), "replied", round(call * 1000), status=status))
+        self.events.append(Event(call, "received", round(call * 1000), verb, "", pin, f"id-{of}"))
+        self.events.append(Event(self._next(), "replied", round(call * 1000), status=404, verdict="gone"))
 
-    def sent(self, pin: str, *, status: int = 200, phone: str = PHONE) -> None:
-        with self.client("send", status, phone=phone):
+    def guess(self, pin: str, of: str, status: int = 200) -> None:
+        """The upstream gets a guess at the PIN `of`, and judges it."""
+        call = self._next()
+        judged: Verdict = "right" if pin == of else "wrong"
+        verdict: Verdict = judged if status == 200 else ""
+        self.events.append(Event(call, "received", round(call * 1000), "verify", "", pin, f"id-{of}"))
+        self.events.append(Event(self._next(), "replied", round(call * 1000), status=status, verdict=verdict))
+
+    def sent(self, pin: str, *, status: int = 200, phone: str = PHONE, of: str = "") -> None:
+        """The verification id is `of-<pin>`."""
+        with self.client("send", status, phone=phone, of=of, given=f"of-{pin}" if status == 200 else ""):
             self.sms(pin, phone=phone)
 
-    def verified(self, pin: str, *, phone: str = PHONE) -> None:
-        with self.client("verify", 200, phone=phone, pin=pin):
+    def resent(self, pin: str, *, of: str = "", named: str = "") -> None:
+        with self.client("resend", 200, of=of, named=named):
+            self.sms_again(pin)
+
+    def verified(self, pin: str, *, phone: str = PHONE, of: str = "", named: str = "") -> None:
+        with self.client("verify", 200, phone=phone, pin=pin, of=of, named=named):
             self.guess(pin, of=pin)
+
+    def tried(self, pin: str, at: str, *, status: int = 200, of: str = "", named: str = "") -> None:
+        """A guess at the PIN `at`, to which the upstream says `status`, and the client is told a no."""
+        with self.client("verify", 401, pin=pin, of=of, named=named):
+            self.guess(pin, of=at, status=status)
+
+    def tried_twice(self, pin: str, at: str) -> None:
+        """The same, where the upstream breaks and is asked once more, and breaks again."""
+        with self.client("verify", 504, pin=pin):
+            self.guess(pin, of=at, status=500)
+            self.guess(pin, of=at, status=500)
+
+    def forgot(self, phone: str = "") -> None:
+        at = self._next()
+        self.events.append(Event(at, "forgot", round(at * 1000), phone=phone))
+
+    def aged(self, seconds: float, phone: str = PHONE) -> None:
+        at = self._next()
+        self.events.append(Event(at, "aging", round(at * 1000), phone=phone, seconds=seconds))
+        self.events.append(Event(self._next(), "aged", round(at * 1000), phone=phone, seconds=seconds))
 
     def _next(self) -> float:
         self.at += self.step

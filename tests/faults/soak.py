@@ -18,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.faults.checker import check
-from tests.faults.client import Client, Told
-from tests.faults.infobip_faults import Fault, sends, verifies
+from tests.faults.client import KEYS, Client, Told
+from tests.faults.infobip_faults import Fault, resends, sends, verifies
 from tests.faults.journal import Verb
 from tests.faults.redis_faults import REDIS_FAULTS, RedisFault, replies
 from tests.faults.redis_proxy import RedisProxy
@@ -32,7 +33,19 @@ AMOUNTS = {"upstream faults": 3000, "races of 32": 1000, "process kills": 200, "
 CROWD = 32
 BESIDE = 8  # clients that send and verify while something else breaks
 BATCH = 10  # faults between two looks at how far it is
-SENDS, VERIFIES = [*sends().values()], [*verifies().values()]
+FAULTS: dict[Verb, list[Fault]] = {
+    "send": [*sends().values()],
+    "resend": [*resends().values()],
+    "verify": [*verifies().values()],
+}
+
+
+class Arrived(NamedTuple):
+    """A PIN that a client app had sent, and got a verification id for."""
+
+    client: str
+    value: str
+    verification_id: str
 
 
 class Soak:
@@ -65,7 +78,7 @@ class Soak:
             if random.random() < 0.5:
                 return None
             next(met)
-            return random.choice(SENDS if verb == "send" else VERIFIES)
+            return random.choice(FAULTS[verb])
 
         self._replicas.provider.choose = choose
         for story in [self._crowd.submit(self._story) for _ in range(min(amount, BATCH) * 3)]:
@@ -121,21 +134,38 @@ class Soak:
             self._replicas.provider.delay = 0.0
 
     def _story(self) -> None:
-        """A phone is sent a PIN and later another one, and each that arrived is tried, by two at once."""
-        phone = self._phone()
-        self._client(0).send(phone)
-        self._client(1).send(phone)
-        self._client(0).verify(phone, "999999")
-        self._replicas.age(phone, 31)
-        self._client(1).send(phone)
-        for _, pin in self._replicas.provider.pins.get(phone, []):
-            second = threading.Thread(target=self._client(1).verify, args=(phone, pin))
-            second.start()
-            self._client(0).verify(phone, pin)
-            second.join()
+        """Two client apps have PINs sent to a phone. Each tries the other's, and then its own, by two at once."""
+        phone, pins = self._phone(), list[Arrived]()
+        for _ in range(random.choice([2, 3, 4])):
+            pins += self._sent(phone, self._any())
+            self._any().send(phone)
+            self._any().verify(phone, "999999", random.choice(["", *[pin.verification_id for pin in pins]]))
+            self._replicas.age(phone, random.choice([31, 31, 31, 310]))
+        if pins:
+            self._any().resend(phone, random.choice(pins).verification_id)
+        for pin in random.sample(pins, len(pins)):
+            named = random.choice(["", pin.verification_id, pin.verification_id])
+            for name in sorted(KEYS, key=pin.client.__eq__):
+                self._try_by_two(name, phone, pin.value, named)
 
-    def _client(self, number: int) -> Client:
-        return self._replicas.clients[number % len(self._replicas.clients)]
+    def _sent(self, phone: str, client: Client) -> list[Arrived]:
+        told = client.send(phone)
+        arrived = self._replicas.provider.pins.get(phone, [])
+        return [Arrived(client.name, arrived[-1][1], told.verification_id)] if told.status == 200 else []
+
+    def _try_by_two(self, name: str, phone: str, pin: str, named: str) -> None:
+        second = threading.Thread(target=self._client(1, name).verify, args=(phone, pin, named))
+        second.start()
+        self._client(0, name).verify(phone, pin, named)
+        second.join()
+
+    def _any(self) -> Client:
+        """Either client app, at either replica."""
+        return self._client(random.randrange(2), random.choice([*KEYS]))
+
+    def _client(self, number: int, name: str = "shop") -> Client:
+        clients = self._replicas.clients[name]
+        return clients[number % len(clients)]
 
     def _phone(self) -> str:
         return f"+49151{next(self._numbers)}"

@@ -101,7 +101,7 @@ def test_a_pin_accepted_for_another_phone(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222", phone=OTHER)
     forged.verified("222222")
-    assert forged.found() == ["stale success"]
+    assert forged.found() == ["stale success", "stray guess"]
 
 
 def test_a_pin_accepted_that_was_never_issued(forged: Forged) -> None:
@@ -112,35 +112,484 @@ def test_a_pin_accepted_that_was_never_issued(forged: Forged) -> None:
 def test_a_guess_too_many(forged: Forged) -> None:
     forged.sent("111111")
     for _ in range(5):
-        forged.guess("000000", of="111111")
+        forged.tried("000000", at="111111")
     assert forged.found() == []
-    forged.guess("000000", of="111111")
+    forged.tried("000000", at="111111")
     assert forged.found() == ["excess guess"]
     assert forged.found(attempts=6) == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
 def test_a_guess_that_was_not_judged_is_none(forged: Forged, status: int) -> None:
+    forged.sent("111111")
     for _ in range(20):
-        forged.guess("000000", of="111111", status=status)
+        forged.tried("000000", at="111111", status=status)
     assert forged.found() == []
 
 
 def test_a_guess_repeated_after_a_5xx_is_one_and_only_once(forged: Forged) -> None:
-    for _ in range(10):
-        forged.guess("000000", of="111111", status=500)
-    assert forged.found() == []
-    forged.guess("000000", of="111111", status=500)
-    assert forged.found() == ["excess guess"]
+    forged.sent("111111")
+    for _ in range(5):
+        forged.tried_twice("000000", at="111111")
+    assert forged.found(failures=5) == []
+    forged.tried_twice("000000", at="111111")
+    assert forged.found(failures=5) == ["excess guess", "excess failures"]
 
 
 def test_two_that_race_may_both_be_repeated(forged: Forged) -> None:
     """Both fail before either is repeated."""
     forged.step = 0.1
-    for status in (500, 500, 200, 200):
-        forged.guess("000000", of="111111", status=status)
+    forged.sent("111111")
+    with forged.client("verify", 401, pin="000000"):
+        for status in (500, 500, 200, 200):
+            forged.guess("000000", of="111111", status=status)
     assert forged.found(attempts=2) == []
     assert forged.found(attempts=1) == ["excess guess"]
+
+
+def test_clients_and_their_pins_side_by_side_are_clean(forged: Forged) -> None:
+    forged.sent("111111", of="shop")
+    forged.sent("222222", of="bank")
+    forged.sent("333333", of="shop")
+    forged.refused("verify", 401, "111111", of="shop")
+    forged.refused("verify", 401, "111111", of="bank", named="of-111111")
+    forged.tried("000000", at="222222", of="bank")
+    forged.tried("000000", at="111111", of="shop", named="of-111111")
+    forged.resent("111111", of="shop", named="of-111111")
+    forged.resent("222222", of="bank")
+    forged.verified("222222", of="bank")
+    forged.verified("333333", of="shop")
+    forged.refused("verify", 401, "111111", of="shop")
+    forged.verified("111111", of="shop", named="of-111111")
+    assert forged.found() == []
+
+
+@pytest.mark.parametrize("named", ["", "of-111111"])
+def test_a_pin_accepted_for_another_client(forged: Forged, named: str) -> None:
+    forged.sent("111111", of="shop")
+    forged.verified("111111", of="bank", named=named)
+    assert forged.found() == ["wrong client", *(["wrong id"] if named else [])]
+
+
+def test_a_pin_of_another_client_though_one_of_its_own_may_be_late(forged: Forged) -> None:
+    """Of two SMS, only one can be that of the confirmed send. The other one is anybody's."""
+    forged.refused("send", 503, of="bank")
+    forged.sent("111111", of="shop")
+    forged.verified("111111", of="bank")
+    assert forged.found() == ["wrong client"]
+
+
+def test_a_pin_that_either_client_may_have_had_sent(forged: Forged) -> None:
+    forged.step = 0.1
+    forged.refused("send", 503, of="bank")
+    forged.sent("111111", status=504, of="shop")
+    forged.verified("111111", of="bank")
+    assert forged.found() == []
+
+
+def test_a_pin_that_nobody_can_have_had_sent(forged: Forged) -> None:
+    forged.sent("111111", status=400)
+    forged.verified("111111")
+    assert forged.found() == ["duplicate SMS"]
+
+
+def test_a_pin_that_a_newer_one_of_another_client_does_not_replace(forged: Forged) -> None:
+    forged.sent("111111", of="shop")
+    forged.sent("222222", of="bank")
+    forged.verified("111111", of="shop")
+    assert forged.found() == []
+
+
+@pytest.mark.parametrize("named", ["of-222222", "never given"])
+def test_a_pin_accepted_with_the_id_of_another_send(forged: Forged, named: str) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.verified("111111", named=named)
+    assert forged.found() == ["wrong id"]
+
+
+def test_an_older_pin_that_is_named_is_none_that_was_replaced(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.verified("111111", named="of-111111")
+    assert forged.found() == []
+
+
+def test_an_older_pin_accepted_without_its_id_after_the_newer_one_was_used(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.verified("222222")
+    forged.verified("111111")
+    assert forged.found() == ["stale success"]
+
+
+def test_a_pin_gives_way_to_the_third_newer_one(forged: Forged) -> None:
+    forged.sent("111111")
+    for pin in ("222222", "333333"):
+        forged.sent(pin, of="bank")
+    forged.verified("111111")
+    assert forged.found() == []
+    forged.events, forged.at = forged.events[:-4], forged.at - 4
+    forged.sent("444444", of="bank")
+    forged.verified("111111")
+    assert forged.found() == ["stale success"]
+    assert forged.found(side_by_side=4) == []
+
+
+@pytest.mark.parametrize("by", ["a success", "a drop"])
+def test_a_pin_that_ended_makes_room(forged: Forged, by: str) -> None:
+    forged.sent("111111")
+    forged.sent("222222", of="bank")
+    if by == "a success":
+        forged.verified("222222", of="bank")
+    else:
+        with forged.client("verify", 401, pin="000000", of="bank"):
+            forged.gone("verify", of="222222", pin="000000")
+    for pin in ("333333", "444444"):
+        forged.sent(pin, of="bank")
+    forged.verified("111111")
+    assert forged.found() == []
+
+
+@pytest.mark.parametrize(("waited", "found"), [(594, []), (595, ["stale success"])])
+def test_a_pin_accepted_after_its_end(forged: Forged, waited: int, found: list[str]) -> None:
+    """It is 11 s old anyway, and up to 5 s may pass before it is saved. A newer one does not make it live longer."""
+    forged.sent("111111")
+    forged.aged(waited - 300)
+    forged.sent("222222")
+    forged.aged(300)
+    forged.verified("111111", named="of-111111")
+    assert forged.found() == found
+
+
+def test_time_that_did_not_pass_for_certain(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.aged(700)
+    forged.events.pop()
+    forged.verified("111111")
+    assert forged.found() == []
+
+
+def test_a_pin_that_was_perhaps_saved_after_time_had_passed(forged: Forged) -> None:
+    forged.step = 0.1
+    forged.sent("111111", status=504)
+    forged.aged(700)
+    forged.verified("111111")
+    assert forged.found() == []
+
+
+def test_pins_that_were_forgotten_take_no_room(forged: Forged) -> None:
+    """That of the first was saved after that."""
+    forged.step = 0.1
+    forged.sent("111111", status=503)
+    for pin in ("222222", "333333", "444444"):
+        forged.sent(pin, of="bank")
+    forged.forgot()
+    forged.verified("111111")
+    assert forged.found() == []
+
+
+def test_a_guess_at_the_pin_of_another_client(forged: Forged) -> None:
+    forged.sent("111111", of="shop")
+    forged.tried("000000", at="111111", of="bank")
+    assert forged.found() == ["stray guess"]
+
+
+def test_a_guess_at_a_pin_that_was_not_named(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.tried("000000", at="222222", named="of-111111")
+    assert forged.found() == ["stray guess"]
+
+
+def test_a_guess_at_an_older_pin_without_its_id(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.tried("000000", at="111111")
+    assert forged.found() == ["stray guess"]
+
+
+def test_a_guess_of_which_only_one_of_two_clients_can_be_the_guesser(forged: Forged) -> None:
+    forged.sent("111111", of="shop")
+    with forged.client("verify", 401, pin="000000", of="shop"):
+        forged.tried("000000", at="111111", of="bank")
+    assert forged.found() == []
+
+
+def test_a_resend_of_the_pin_of_another_client(forged: Forged) -> None:
+    forged.sent("111111", of="shop")
+    forged.resent("111111", of="bank")
+    assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
+
+
+@pytest.mark.parametrize("named", ["", "of-222222"])
+def test_a_resend_of_another_pin_than_the_one_that_was_named(forged: Forged, named: str) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.resent("111111", named=named)
+    assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
+
+
+def test_a_resend_and_its_sms_again(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.resent("111111", named="of-111111")
+    assert forged.found() == []
+    assert forged.found(windows=((1, 30.0),)) == ["SMS above a limit"]
+    forged.sms_again("111111")
+    assert forged.found() == ["duplicate SMS"]
+
+
+def test_a_send_is_no_resend(forged: Forged) -> None:
+    forged.sent("111111")
+    with forged.client("resend", 200):
+        forged.sms("222222")
+    assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
+
+
+def test_a_resend_of_a_pin_that_the_upstream_does_not_know(forged: Forged) -> None:
+    forged.sent("111111")
+    with forged.client("resend", 401):
+        forged.gone("resend", of="111111")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+
+
+def failed(forged: Forged, pin: str, times: int, status: int = 200) -> None:
+    """A new PIN, and guesses at it that are not right."""
+    forged.sent(pin)
+    for number in range(times):
+        forged.tried(f"00000{number}", at=pin, status=status)
+
+
+def test_failures_at_several_pins_of_a_phone(forged: Forged) -> None:
+    failed(forged, "111111", 5)
+    failed(forged, "222222", 5)
+    assert forged.found() == []
+    failed(forged, "333333", 1)
+    assert forged.found() == ["excess failures"]
+    assert forged.found(failures=11) == []
+
+
+def test_failures_at_the_pins_of_two_clients_are_those_of_one_phone(forged: Forged) -> None:
+    failed(forged, "111111", 5)
+    forged.sent("222222", of="bank")
+    for _ in range(5):
+        forged.tried("000000", at="222222", of="bank")
+    assert forged.found(failures=9) == ["excess failures"]
+
+
+def test_failures_at_the_pins_of_two_phones(forged: Forged) -> None:
+    failed(forged, "111111", 5)
+    forged.sent("222222", phone=OTHER)
+    for _ in range(5):
+        with forged.client("verify", 401, phone=OTHER, pin="000000"):
+            forged.guess("000000", of="222222")
+    assert forged.found(failures=5) == []
+
+
+@pytest.mark.parametrize("status", [0, 204, 500])
+def test_a_guess_of_which_nobody_knows_whether_it_was_judged_is_a_failure(forged: Forged, status: int) -> None:
+    forged.step = 1.0 if status else 0.1
+    failed(forged, "111111", 3, status)
+    assert forged.found(failures=2) == ["excess failures"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 429])
+def test_a_guess_that_was_not_judged_is_no_failure(forged: Forged, status: int) -> None:
+    failed(forged, "111111", 3, status)
+    assert forged.found(failures=2) == []
+
+
+def test_a_guess_at_a_pin_that_is_gone_is_no_failure(forged: Forged) -> None:
+    """Nor where the upstream had been asked before, and broke."""
+    failed(forged, "111111", 2)
+    forged.sent("222222")
+    with forged.client("verify", 401, pin="000000"):
+        forged.guess("000000", of="222222", status=500)
+        forged.gone("verify", of="222222", pin="000000")
+    assert forged.found(failures=2) == []
+
+
+def test_a_success_clears_the_failures(forged: Forged) -> None:
+    failed(forged, "111111", 2)
+    forged.verified("111111")
+    failed(forged, "222222", 2)
+    assert forged.found(failures=2) == []
+    forged.tried("000009", at="222222")
+    assert forged.found(failures=2) == ["excess failures"]
+
+
+def test_a_success_of_which_the_client_was_not_told_may_clear_them_later(forged: Forged) -> None:
+    failed(forged, "111111", 2)
+    with forged.client("verify", 503, pin="111111"):
+        forged.guess("111111", of="111111")
+    failed(forged, "222222", 2)
+    assert forged.found(failures=2) == []
+    forged.step = 2.0
+    failed(forged, "333333", 3)
+    assert forged.found(failures=2) == ["excess failures"]
+
+
+def test_failures_that_race_with_a_success_are_before_it_or_after_it(forged: Forged) -> None:
+    failed(forged, "111111", 2)
+    with forged.client("verify", 200, pin="111111"):
+        forged.guess("111111", of="111111")
+        forged.guess("000009", of="111111")
+    asked = Event(forged.at - 4.5, "asked", 1, "verify", PHONE, "000009")
+    forged.events += [asked, Event(forged._next(), "answered", 1, status=401)]
+    assert forged.found(failures=2) == []
+
+
+def test_failures_that_race_with_the_use_of_a_right_pin(forged: Forged) -> None:
+    """They are judged while its client waits for an answer: the count may begin anew before them, or after them."""
+    failed(forged, "111111", 2)
+    with forged.client("verify", 200, pin="111111"):
+        forged.guess("111111", of="111111")
+        forged.tried("000008", at="111111")
+    forged.sent("222222")
+    forged.tried("000009", at="222222")
+    forged.tried("000009", at="222222")
+    assert forged.found(failures=2) == []
+    assert forged.found(failures=1) == ["excess failures"]
+
+
+@pytest.mark.parametrize(("aged", "found"), [(False, []), (True, ["excess failures"])])
+def test_failures_are_forgotten_but_do_not_age(forged: Forged, aged: bool, found: list[str]) -> None:
+    failed(forged, "111111", 2)
+    forged.aged(31) if aged else forged.forgot()
+    failed(forged, "222222", 2)
+    assert forged.found(failures=3) == found
+
+
+def test_a_right_pin_that_is_refused(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == ["right PIN refused"]
+
+
+@pytest.mark.parametrize("named", ["", "of-111111"])
+def test_a_right_pin_that_another_client_burned_or_replaced(forged: Forged, named: str) -> None:
+    forged.sent("111111", of="shop")
+    forged.sent("222222", of="bank")
+    for _ in range(5):
+        forged.refused("verify", 401, "000000", of="bank", named="of-111111")
+    forged.refused("verify", 401, "111111", of="shop", named=named)
+    assert forged.found() == ["right PIN refused"]
+
+
+def test_an_older_pin_that_is_refused_with_its_id(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.refused("verify", 401, "111111", named="of-111111")
+    assert forged.found() == ["right PIN refused"]
+
+
+@pytest.mark.parametrize("named", ["of-222222", "never given"])
+def test_a_right_pin_with_a_wrong_id_is_refused(forged: Forged, named: str) -> None:
+    forged.sent("111111")
+    forged.sent("222222")
+    forged.refused("verify", 401, "111111", named=named)
+    forged.refused("verify", 401, "111111", of="bank", named="of-111111")
+    assert forged.found() == []
+
+
+def test_a_right_pin_without_a_guess_left_is_refused(forged: Forged) -> None:
+    failed(forged, "111111", 5)
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+    assert forged.found(attempts=6) == ["right PIN refused"]
+
+
+@pytest.mark.parametrize(("status", "found"), [(401, ["right PIN refused"]), (503, []), (0, [])])
+def test_a_guess_that_did_not_reach_the_upstream_cannot_have_been_counted(
+    forged: Forged, status: int, found: list[str]
+) -> None:
+    """Unless nobody knows whether it was."""
+    forged.sent("111111")
+    for _ in range(5):
+        forged.refused("verify", status, "000000")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == found
+
+
+def test_a_right_pin_after_failures_at_others_is_refused(forged: Forged) -> None:
+    for number, pin in enumerate(("222222", "333333")):
+        forged.sent(pin, of="bank")
+        for _ in range(5):
+            forged.tried(f"00000{number}", at=pin, of="bank")
+    forged.sent("111111")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+    assert forged.found(failures=11) == ["right PIN refused"]
+
+
+def test_a_right_pin_that_gave_way_is_refused(forged: Forged) -> None:
+    forged.sent("111111")
+    for pin in ("222222", "333333", "444444"):
+        forged.sent(pin, of="bank")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+    assert forged.found(side_by_side=4) == ["right PIN refused"]
+
+
+@pytest.mark.parametrize("what", ["forgotten", "aged", "gone"])
+def test_a_right_pin_that_is_no_more_is_refused(forged: Forged, what: str) -> None:
+    forged.sent("111111")
+    if what == "forgotten":
+        forged.forgot()
+    elif what == "aged":
+        forged.aged(600)
+        forged.events.pop()  # nobody knows whether it was
+    else:
+        with forged.client("verify", 401, pin="000000"):
+            forged.gone("verify", of="111111", pin="000000")
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+
+
+def test_a_right_pin_that_is_refused_before_its_send_is_confirmed(forged: Forged) -> None:
+    with forged.client("send", 200):
+        forged.sms("111111")
+        forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+
+
+def test_a_right_pin_of_which_nobody_knows_whose_it_is(forged: Forged) -> None:
+    forged.step = 0.1
+    with forged.client("send", 200, of="shop", given="of-shop's"), forged.client("send", 200, of="bank"):
+        forged.sms("111111")
+        forged.sms("222222")
+    forged.refused("verify", 401, "111111", of="shop")
+    assert forged.found() == []
+
+
+def test_a_right_pin_is_the_newest_if_a_later_send_was_refused(forged: Forged) -> None:
+    forged.sent("000001", status=504)
+    forged.sent("111111")
+    forged.refused("send", 429)
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == [], "a save of the first may have come late"
+    forged.events, forged.at = forged.events[4:], forged.at
+    assert forged.found() == ["right PIN refused"]
+
+
+def test_a_right_pin_that_the_upstream_refused(forged: Forged) -> None:
+    forged.sent("111111")
+    with forged.client("verify", 401, pin="111111"):
+        forged.guess("111111", of="111111", status=204)
+    assert forged.found() == []
+
+
+@pytest.mark.parametrize("status", [0, 503, 504])
+def test_a_right_pin_of_which_nobody_knows_whether_it_was_saved_is_refused(forged: Forged, status: int) -> None:
+    """Nor whether a newer one was."""
+    forged.sent("111111", status=status)
+    forged.refused("verify", 401, "111111")
+    assert forged.found() == []
+    forged.sent("222222")
+    forged.refused("send", status)
+    forged.refused("verify", 401, "222222")
+    assert forged.found() == []
 
 
 @pytest.mark.parametrize(("window", "found"), [((2, 10.0), ["SMS above a limit"]), ((2, 8.0), []), ((3, 99.0), [])])
@@ -154,7 +603,7 @@ def test_an_sms_above_a_limit(forged: Forged, window: tuple[int, float], found: 
 @pytest.mark.parametrize(("phone", "found"), [("", []), (PHONE, []), (OTHER, ["SMS above a limit"])])
 def test_what_redis_was_made_to_forget_counts_no_more(forged: Forged, phone: str, found: list[str]) -> None:
     forged.sent("111111")
-    forged.events.append(Event(forged._next(), "forgot", 99, phone=phone))
+    forged.forgot(phone)
     forged.sent("222222")
     assert forged.found(windows=((1, 30.0),)) == found
 
@@ -163,6 +612,13 @@ def test_what_was_not_sent_is_no_sms(forged: Forged) -> None:
     with forged.client("send", 502):
         forged.no_sms(200)
     forged.sent("111111")
+    assert forged.found(windows=((1, 30.0),)) == []
+
+
+def test_a_cooldown_that_was_made_older(forged: Forged) -> None:
+    forged.sent("111111")
+    forged.aged(31)
+    forged.sent("222222")
     assert forged.found(windows=((1, 30.0),)) == []
 
 
@@ -196,4 +652,4 @@ def test_a_journal_keeps_the_order_of_many_threads() -> None:
 
 
 def test_every_rule_is_tried_here() -> None:
-    assert len(RULES) == 7
+    assert len(RULES) == 12

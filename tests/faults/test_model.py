@@ -1,7 +1,8 @@
 """The service beside a model of it that fits on a screen: whatever is done, and whatever breaks, both say the same."""
 
 import itertools
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,61 +11,95 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.faults.checker import check
-from tests.faults.client import Told
+from tests.faults.client import KEYS, Client, Told
 from tests.faults.fuzzing import examples
-from tests.faults.infobip_faults import Fault, sends, verifies
+from tests.faults.infobip_faults import Fault, resends, sends, verifies
 from tests.faults.replicas import RULES, Replicas
 
 QUICK = ("reset", "hang up", "500 json", "503 empty", "garbage", "html", "truncated json", "429", "401", "404 html")
-SENDS, VERIFIES = sends(), verifies()
-SEND_FAULTS = st.none() | st.sampled_from([*(SENDS[name] for name in (*QUICK, "not sent"))])
-VERIFY_FAULTS = st.none() | st.sampled_from([*(VERIFIES[name] for name in (*QUICK, "truthy", "unknown pin"))])
-PHONES = st.integers(0, 1)
+SENDS, RESENDS, VERIFIES = sends(), resends(), verifies()
+SEND_FAULTS = st.sampled_from([*[None] * 10, *(SENDS[name] for name in (*QUICK, "not sent"))])
+RESEND_FAULTS = st.sampled_from([*[None] * 10, *(RESENDS[name] for name in (*QUICK, "not sent", *["404"] * 4))])
+DROPS = ("unknown pin", "unknown pin of v1", "no guess left", "its time is over")
+VERIFY_FAULTS = st.sampled_from([*[None] * 16, *(VERIFIES[name] for name in (*QUICK, "truthy", *DROPS))])
+PHONES, REPLICAS, CLIENTS = st.integers(0, 1), st.integers(0, 1), st.sampled_from([*KEYS])
+BACK = st.sampled_from([0, 0, 0, 1, 1, 2, 3])  # the newest PIN, the one before it, ...
+NAMED = st.sampled_from(["", "its", "its", "a newer one's", "unknown"])
+RIGHT = st.sampled_from([True, True, True, False])
+WHOM = st.sampled_from(["its client"] * 3 + ["the other"])
 TOO_MANY, NO = Told(429, "too_many_requests"), Told(401, "invalid_otp")
 UNAVAILABLE, YES, NOTHING = Told(503, "service_unavailable"), Told(200), Told(0)
+WRONG = "999999"
 _numbers = itertools.count(10000000)
+
+
+@dataclass(eq=False)
+class Pin:
+    """A PIN that went out for `client`, which got the `id`; one that was lost has none. It lives `left` seconds."""
+
+    client: str
+    value: str
+    id: str = ""
+    guesses: int = 0
+    left: float = RULES.lifetime
+    is_newest: bool = True
 
 
 @dataclass
 class Phone:
-    """What the service should know of a phone: its PIN, if one can be verified, the guesses at it, and the cooldown."""
+    """What the service should know of a phone: the PINs that live, oldest first, the failures, and the cooldown."""
 
     number: str
-    pin: str = ""
-    guesses: int = 0
     cooling: bool = False
-    older: list[str] = field(default_factory=list)
+    failures: int = 0
+    pins: list[Pin] = field(default_factory=list)
+    ever: list[Pin] = field(default_factory=list)
 
-    def send(self, fault: Fault | None) -> Told:
-        if self.cooling:
-            return TOO_MANY
+    def message(self, fault: Fault | None) -> Told:
         self.cooling = not (fault and fault.given_back)
         return Told(*fault.row) if fault else YES
 
-    def sent(self, pin: str) -> None:
-        self.older += [self.pin] if self.pin else []
-        self.pin, self.guesses = pin, 0
+    def sent(self, pin: Pin) -> None:
+        for other in self.pins:
+            other.is_newest = other.is_newest and other.client != pin.client
+        self.pins = [*self.pins, pin][-RULES.side_by_side :]
+        self.ever.append(pin)
 
-    def may_guess(self) -> bool:
-        return bool(self.pin) and self.guesses < RULES.attempts
+    def meant(self, client: str, named: str) -> Pin | None:
+        own = [pin for pin in self.pins if pin.client == client and pin.guesses < RULES.attempts]
+        return next((pin for pin in own if (pin.id == named if named else pin.is_newest)), None)
 
-    def verify(self, pin: str, fault: Fault | None) -> Told:
-        if not self.may_guess():
+    def resend(self, pin: Pin | None, named: str, fault: Fault | None) -> Told:
+        if self.cooling and (pin or not named):
+            return TOO_MANY
+        if not pin:
             return NO
-        self.guesses += not (fault and fault.given_back)
-        if fault:
-            return Told(*fault.row)
-        if pin != self.pin:
-            return NO
-        self.older.append(self.pin)
-        self.pin = ""
-        return YES
+        if fault and fault.gone:
+            self.pins.remove(pin)
+        return self.message(fault)
 
-    def wait(self, seconds: int) -> None:
+    def guessed(self, client: str, named: str) -> Pin | None:
+        return self.meant(client, named) if self.failures < RULES.failures else None
+
+    def verify(self, pin: Pin | None, value: str, fault: Fault | None) -> Told:
+        if not pin:
+            return NO
+        if fault and fault.gone:
+            self.pins.remove(pin)
+        elif not fault and pin.value == value:
+            self.pins.remove(pin)
+            self.failures = 0
+            return YES
+        elif not fault or not fault.given_back:
+            pin.guesses += 1
+            self.failures += 1
+        return Told(*fault.row) if fault else NO
+
+    def wait(self, seconds: float) -> None:
         self.cooling = False
-        if seconds > 600:
-            self.older += [self.pin] if self.pin else []
-            self.pin = ""
+        for pin in self.pins:
+            pin.left -= seconds
+        self.pins = [pin for pin in self.pins if pin.left > 0]
 
 
 class Model(RuleBasedStateMachine):
@@ -74,70 +109,128 @@ class Model(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.replicas.provider.reset()
         self.phones = [Phone(f"+49151{next(_numbers)}") for _ in range(2)]
         self.before = len(self.replicas.journal.events())
         self.down = False
 
-    @rule(one=PHONES, fault=SEND_FAULTS, of=PHONES)
-    def send(self, one: int, fault: Fault | None, of: int) -> None:
-        """Where the phone is in its cooldown, that is a resend too early."""
+    def _client(self, name: str, replica: int) -> Client:
+        return self.replicas.clients[name][replica]
+
+    @rule(one=PHONES, client=CLIENTS, fault=SEND_FAULTS, of=REPLICAS)
+    def send(self, one: int, client: str, fault: Fault | None, of: int) -> None:
+        """Where the phone is in its cooldown, that is too early."""
         phone = self.phones[one]
-        cold = not phone.cooling
-        expected = UNAVAILABLE if self.down else phone.send(fault)
-        self.replicas.provider.faults.extend([fault] if cold and not self.down else [])
-        assert self.replicas.clients[of].send(phone.number) == expected
-        assert not self.replicas.provider.faults, "the fault was met"
-        if expected == YES:
-            phone.sent(self.replicas.provider.pin(phone.number))
+        reaches = not phone.cooling and not self.down
+        expected = phone.message(fault) if reaches else UNAVAILABLE if self.down else TOO_MANY
+        told = self._met([fault] * reaches, lambda: self._client(client, of).send(phone.number), expected)
+        if told == YES:
+            phone.sent(Pin(client, self.replicas.provider.pin(phone.number), told.verification_id))
 
     @precondition(lambda self: not self.down)
-    @rule(one=PHONES, of=PHONES)
-    def resend(self, one: int, of: int) -> None:
+    @rule(one=PHONES, client=CLIENTS, of=REPLICAS)
+    def send_in_time(self, one: int, client: str, of: int) -> None:
         """As soon as it may be."""
-        self.wait(one, 31)
-        self.send(one, None, of)
+        if self.phones[one].cooling:
+            self.wait(one, 31)
+        self.send(one, client, None, of)
 
-    @rule(one=PHONES, times=st.integers(1, 3), of=PHONES)
-    def guess_wrong(self, one: int, times: int, of: int) -> None:
+    @precondition(lambda self: not self.down)
+    @rule(one=PHONES, seed=st.integers(0, 2**32), of=REPLICAS)
+    def send_and_verify(self, one: int, seed: int, of: int) -> None:
+        """Nothing fails: PINs are sent as soon as they may be, and tried in between. All ways of it are as likely."""
+        chance = random.Random(seed)
+        for _ in range(chance.randrange(3, 12)):
+            if chance.random() < 0.5:
+                self.send_in_time(one, chance.choice([*KEYS]), of)
+                self.wait(one, 31)
+            else:
+                named, right = chance.choice(["its", "its", "its", ""]), chance.random() < 0.8
+                self.verify(one, chance.randrange(4), named, "its client", right, None, of)
+
+    @rule(one=PHONES, back=BACK, named=NAMED, by=WHOM, soon=st.booleans(), fault=RESEND_FAULTS, of=REPLICAS)
+    def resend(self, one: int, back: int, named: str, by: str, soon: bool, fault: Fault | None, of: int) -> None:
+        if not soon and not self.down:
+            self.wait(one, 31)
+        phone, (_, client, named) = self.phones[one], self._about(one, back, named, by)
+        pin = phone.meant(client, named)
+        reaches = bool(pin) and not phone.cooling and not self.down
+        expected = UNAVAILABLE if self.down else phone.resend(pin, named, fault)
+        self._met([fault] * reaches, lambda: self._client(client, of).resend(phone.number, named), expected)
+
+    @rule(one=PHONES, back=BACK, named=NAMED, by=WHOM, times=st.integers(1, 3), of=REPLICAS)
+    def guess_wrong(self, one: int, back: int, named: str, by: str, times: int, of: int) -> None:
         for _ in range(times):
-            self.verify(one, "wrong", None, of)
+            self.verify(one, back, named, by, False, None, of)
 
-    @rule(one=PHONES, guess=st.sampled_from(["right", "right", "wrong", "old"]), fault=VERIFY_FAULTS, of=PHONES)
-    def verify(self, one: int, guess: str, fault: Fault | None, of: int) -> None:
-        phone = self.phones[one]
-        old = phone.older[-1] if phone.older else "999999"
-        pin = {"right": phone.pin or old, "wrong": "999999", "old": old}[guess]
-        reaches = phone.may_guess() and not self.down
+    @precondition(lambda self: not self.down)
+    @rule(one=PHONES, back=BACK, fault=st.sampled_from([VERIFIES[name] for name in DROPS]), of=REPLICAS)
+    def the_upstream_knows_it_no_more(self, one: int, back: int, fault: Fault, of: int) -> None:
+        self.verify(one, back, "its", "its client", False, fault, of)
+
+    @precondition(lambda self: not self.down)
+    @rule(one=PHONES, times=st.integers(1, 2), of=REPLICAS)
+    def guess_wrong_at_all(self, one: int, times: int, of: int) -> None:
+        for back in range(len(self.phones[one].pins)):
+            self.guess_wrong(one, back, "its", "its client", times, of)
+
+    @rule(one=PHONES, back=BACK, named=NAMED, by=WHOM, right=RIGHT, fault=VERIFY_FAULTS, of=REPLICAS)
+    def verify(self, one: int, back: int, named: str, by: str, right: bool, fault: Fault | None, of: int) -> None:
+        phone, (value, client, named) = self.phones[one], self._about(one, back, named, by)
+        value = value if right else WRONG
+        pin = phone.guessed(client, named)
         calls = 2 if fault and fault.status >= 500 else 1
-        expected = UNAVAILABLE if self.down else phone.verify(pin, fault)
-        self.replicas.provider.faults.extend([fault] * calls if reaches else [])
-        assert self.replicas.clients[of].verify(phone.number, pin) == expected
+        faults = [fault] * calls if pin and not self.down else []
+        expected = UNAVAILABLE if self.down else phone.verify(pin, value, fault)
+        self._met(faults, lambda: self._client(client, of).verify(phone.number, value, named), expected)
+
+    def _about(self, one: int, back: int, named: str, by: str) -> tuple[str, str, str]:
+        """One of the last PINs, its client or the other one, and a verification id, or none."""
+        ever = [Pin("shop", WRONG), *self.phones[one].ever][-1 - back :]
+        pin, *newer = ever
+        named = {"its": pin.id, "a newer one's": newer[-1].id if newer else "", "unknown": "unknown"}.get(named, "")
+        other = next(name for name in KEYS if name != pin.client)
+        return pin.value, pin.client if by == "its client" else other, named
+
+    def _met(self, faults: Sequence[Fault | None], ask: Callable[[], Told], expected: Told) -> Told:
+        self.replicas.provider.faults.extend(faults)
+        told = ask()
+        assert told == expected
         assert not self.replicas.provider.faults, "every fault was met"
+        return told
 
     @precondition(lambda self: not self.down)
-    @rule(one=PHONES, seconds=st.sampled_from([31, 31, 601]))
+    @rule(one=PHONES, seconds=st.sampled_from([31, 31, 310, 601]))
     def wait(self, one: int, seconds: int) -> None:
-        self.replicas.age(self.phones[one].number, seconds)
-        self.phones[one].wait(seconds)
+        phone = self.phones[one]
+        while any(0 < pin.left - seconds < 60 for pin in phone.pins):  # while this runs, they may end by themselves
+            seconds += 60
+        self.replicas.age(phone.number, seconds)
+        phone.wait(seconds)
 
     @precondition(lambda self: not self.down)
-    @rule(one=PHONES, by_redis=st.booleans(), of=PHONES)
-    def a_send_is_interrupted(self, one: int, by_redis: bool, of: int) -> None:
+    @rule(one=PHONES, client=CLIENTS, by_redis=st.booleans(), of=REPLICAS)
+    def a_send_is_interrupted(self, one: int, client: str, by_redis: bool, of: int) -> None:
         """Between the SMS and its record: by the end of Redis, or of the worker."""
-        phone = self.phones[one]
-        expected = self._interrupted(by_redis, of) if phone.send(None) == YES else TOO_MANY
-        assert self.replicas.clients[of].send(phone.number) == expected
+        phone, expected = self.phones[one], TOO_MANY
+        if not phone.cooling:
+            expected = self._interrupted(by_redis, of)
+            phone.message(None)
+        assert self._client(client, of).send(phone.number) == expected
         self._mend()
+        if expected != TOO_MANY:
+            phone.ever.append(Pin(client, self.replicas.provider.pin(phone.number)))
 
     @precondition(lambda self: not self.down)
-    @rule(one=PHONES, by_redis=st.booleans(), of=PHONES)
-    def a_verify_is_interrupted(self, one: int, by_redis: bool, of: int) -> None:
+    @rule(one=PHONES, back=BACK, named=NAMED, by_redis=st.booleans(), of=REPLICAS)
+    def a_verify_is_interrupted(self, one: int, back: int, named: str, by_redis: bool, of: int) -> None:
         """Between the verdict, which is a yes, and its use."""
-        phone = self.phones[one]
-        if phone.may_guess():
-            phone.guesses += 1
+        phone, (_, client, named) = self.phones[one], self._about(one, back, named, "its client")
+        if pin := phone.guessed(client, named):
+            pin.guesses += 1
+            phone.failures += 1
             expected = self._interrupted(by_redis, of)
-            assert self.replicas.clients[of].verify(phone.number, phone.pin) == expected
+            assert self._client(client, of).verify(phone.number, pin.value, named) == expected
             self._mend()
 
     def _interrupted(self, by_redis: bool, of: int) -> Told:
@@ -164,7 +257,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(luck=st.integers(0, 3))
     def a_worker_is_killed(self, luck: int) -> None:
-        if not luck:  # more of all the rest
+        if luck == 3:  # more of all the rest
             self.replicas.kill_a_worker()
 
     def teardown(self) -> None:
@@ -180,6 +273,6 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
 
 def test_the_service_does_what_the_model_does(replicas: Replicas) -> None:
     running = type("Running", (Model,), {"replicas": replicas})
-    run_state_machine_as_test(running, settings=examples(short=15, long=300, steps=25))
+    run_state_machine_as_test(running, settings=examples(short=25, long=300, steps=30))
     events = replicas.journal.events()
     assert {event.status for event in events if event.kind == "answered"} >= {200, 401, 429}
