@@ -5,6 +5,8 @@ import time
 
 import gevent
 
+from errors import PinGone
+
 START = 0.2  # seconds; what a worker supposes until its first call has been answered
 NEWEST = 0.2  # the weight of the newest call in the average
 JITTER = 0.1  # a pause is longer or shorter by at most this part of it
@@ -48,5 +50,5 @@ class _Measured:
         self._started = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+        if kind in (None, PinGone):
             self._usual_time.add(time.monotonic() - self._started)

@@ -7,7 +7,7 @@ from functools import wraps
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from errors import OtpError
+from errors import OtpError, PinGone
 from telemetry import metrics, outcomes, tracing
 from telemetry.record import current, running
 
@@ -108,7 +108,7 @@ class _ProviderCall:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         current().provider.append((self._operation, time.perf_counter() - self._started))
         failed = ""
-        if isinstance(error, OtpError):
+        if isinstance(error, OtpError) and not isinstance(error, PinGone):  # that it knows no such PIN is an answer
             failed = outcomes.failure(error)
             metrics.PROVIDER_ERRORS.labels(self._operation, failed).inc()
         tracing.end(self._span, failed)

@@ -47,7 +47,7 @@ def test_a_request_is_one_trace_to_infobip_and_redis(
     app = create_app(load_settings(**account, infobip_base_url=upstream.url, redis_url=redis_url))
     client = app.test_client()
     seen: list[list[ReadableSpan]] = []
-    upstream.script.extend([up.answer(up.SENT), up.error(400, "BAD_REQUEST", "")])
+    upstream.script.extend([up.answer(up.SENT), up.answer(up.WRONG), up.error(400, "BAD_REQUEST", "")])
     asked: tuple[tuple[str, dict[str, str]], ...]
     asked = (("/send-otp", {}), ("/verify-otp", {"pin": "918273"}), ("/verify-otp", {"pin": "918273"}))
     for path, more in asked:
@@ -64,7 +64,7 @@ def test_a_request_is_one_trace_to_infobip_and_redis(
     written = "".join(span.to_json() for of_one in seen for span in of_one)
     for secret in (phone[1:], phone[1:-2], "918273", PIN_ID, "sandbox-api-key"):
         assert secret not in written
-    (refused,) = [span for span in seen[1] if span.name == "infobip verify"]
+    (refused,) = [span for span in seen[2] if span.name == "infobip verify"]
     assert refused.attributes == {"otp.operation": "verify"}, "an unknown PIN is an answer"
 
 
