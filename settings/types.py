@@ -25,9 +25,10 @@ def _limit(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     with suppress(ValueError):
-        if (limit := limits.parse(text)).amount > 0:
+        (limit,) = limits.parse_many(text)
+        if limit.amount > 0:
             return limit
-    raise ValueError("must be a limit like '5 per 15 minutes'")
+    raise ValueError("must be one limit like '5 per 15 minutes'")
 
 
 def _region(code: Any) -> str:

@@ -67,7 +67,7 @@ BAD = {
     "PIN_TYPE": ["numeric", "DIGITS"],
     "PIN_CASE": ["UPPER", "mixed"],
     "PIN_ATTEMPTS": ["0", "-1"],
-    "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity"],
+    "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity", "5 per minute, 20 per day"],
     "TOTAL_SEND_LIMIT": ["none"],
     "TOTAL_EMAIL_LIMIT": ["none"],
     "SMS_PRICES": [
