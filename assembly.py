@@ -53,7 +53,7 @@ def assemble(settings: Settings) -> Parts:
     rules = Rules(settings.pin_time_to_live, settings.waits, settings.send_again)
     admission = Admission(
         redis,
-        PhoneGate(rules.wait, settings.phone_send_limit),
+        PhoneGate(rules.wait, settings.phone_send_limit, settings.phone_send_share),
         TotalGate(settings.total_send_limit, settings.total_email_limit),
         *_budgets(settings, alerts),
         ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),

@@ -99,7 +99,7 @@ def _find_application(settings: AccountSettings, account: Account, wishes: Wishe
 
 
 def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Application) -> Application:
-    limits = {name: _no_tighter(rate) for name, rate in our_limits(settings).items()}
+    limits = {name: _no_tighter(rates) for name, rates in our_limits(settings).items()}
     verify = Rate(settings.pin_attempts, min(settings.waits[0], BURST))
     configuration = Configuration(
         pin_attempts=settings.pin_attempts,
@@ -115,5 +115,6 @@ def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Applicat
     )
 
 
-def _no_tighter(ours: Rate) -> str:
-    return str(Rate(ours.attempts, min(ours.period, YEAR)))
+def _no_tighter(ours: list[Rate]) -> str:
+    longest = max(ours, key=lambda rate: rate.period)
+    return str(Rate(longest.attempts, min(longest.period, YEAR)))

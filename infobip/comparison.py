@@ -14,19 +14,22 @@ from infobip.language_comparison import compare_languages
 from infobip.notation import Rate, duration, seconds
 from infobip.template_comparison import compare_template
 from settings.account import AccountSettings
+from spending.phone_gate import most_of
 
 log = logging.getLogger("otp.infobip")
 
 
-def our_limits(settings: AccountSettings) -> dict[str, Rate]:
-    """What the service lets through, by the name of the limit at Infobip that could refuse it."""
+def our_limits(settings: AccountSettings) -> dict[str, list[Rate]]:
+    """What the service lets through, all of it together, by the name of the limit at Infobip that could refuse it."""
     total = _rate(settings.total_send_limit)
     if settings.infobip_2fa_email_msg_id:
         total = total.beside(_rate(settings.total_email_limit))
     return {
-        "send_pin_per_phone_number_limit": _rate(settings.phone_send_limit),
-        "send_pin_per_application_limit": total,
-        "verify_pin_limit": Rate(settings.pin_attempts, settings.waits[0]),
+        "send_pin_per_phone_number_limit": [
+            Rate(most_of(each), each.get_expiry()) for each in settings.phone_send_limit
+        ],
+        "send_pin_per_application_limit": [total],
+        "verify_pin_limit": [Rate(settings.pin_attempts, settings.waits[0])],
     }
 
 
@@ -132,12 +135,13 @@ def _limits(settings: AccountSettings, configuration: Configuration) -> Iterator
         yield _limit(*names[field], ours, getattr(configuration, field))
 
 
-def _limit(name: str, setting: str, ours: Rate, written: str | None) -> Finding:
+def _limit(name: str, setting: str, ours: list[Rate], written: str | None) -> Finding:
     try:
         theirs = Rate.parse(written or "")
     except ValueError:
         return unknown(name)
-    if theirs.is_tighter_than(ours):
-        said = f"Infobip takes {theirs} and refuses what the service lets through ({ours})."
+    let_through = ", ".join(map(str, ours))
+    if all(theirs.is_tighter_than(each) for each in ours):
+        said = f"Infobip takes {theirs} and refuses what the service lets through ({let_through})."
         return Finding("warning", name, said, f"{SETUP}, or lower {setting}")
-    return Finding("ok", name, f"Infobip takes {theirs}, the service {ours}.")
+    return Finding("ok", name, f"Infobip takes {theirs}, the service {let_through}.")

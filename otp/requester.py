@@ -1,7 +1,11 @@
 """Who asks for a message, or tries a PIN."""
 
+from functools import lru_cache
 from hashlib import sha256
+from ipaddress import IPv6Network
 from typing import NamedTuple
+
+SUBNET = "/64"  # of an IPv6 address: what one client has at least
 
 
 class Requester(NamedTuple):
@@ -16,7 +20,12 @@ class Requester(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """The same for the same address of the same client: 12 hex digits, 48 bits, as it is kept in Redis."""
-        return sha256(f"{self.client}\n{self.address}".encode()).hexdigest()[:12]
+        return _hashed(self.client, self.address)
+
+    @property
+    def network_fingerprint(self) -> str:
+        """The same for a whole IPv6 /48, of whose 65,536 subnets (/64) one person may have all."""
+        return _hashed(self.client, _site(self.address) if self.address.endswith(SUBNET) else self.address)
 
     @property
     def end_user(self) -> str:
@@ -25,3 +34,12 @@ class Requester(NamedTuple):
 
 
 NOBODY = Requester()
+
+
+def _hashed(client: str, address: str) -> str:
+    return sha256(f"{client}\n{address}".encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=4096)
+def _site(subnet: str) -> str:
+    return str(IPv6Network(subnet).supernet(new_prefix=48))

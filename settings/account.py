@@ -1,5 +1,6 @@
 """What the account at Infobip and the service must agree on."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from settings.templates import TemplateSettings
-from settings.types import ByCommas, Duration, Identifier, Limit, Secret, is_loopback
+from settings.types import ByCommas, Duration, Identifier, Limit, Limits, Secret, is_loopback
 
 
 class AccountSettings(TemplateSettings):
@@ -28,7 +29,8 @@ class AccountSettings(TemplateSettings):
     resend_cooldown: Duration = Field(30.0, validate_default=True)
     resend_backoff: Annotated[tuple[Duration, ...], NoDecode, ByCommas] = ()
 
-    phone_send_limit: Limit = limits.parse("5 per day")
+    phone_send_limit: Limits = tuple(limits.parse_many("3 per hour, 5 per day"))
+    phone_send_share: Decimal = Field(Decimal("0.4"), gt=0, le=1)
     phone_failure_limit: Limit = limits.parse("10 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
     total_email_limit: Limit = limits.parse("10000 per day")

@@ -10,6 +10,7 @@ import limits
 from limits import RateLimitItem
 from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
 from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
 from infobip.notation import seconds
 
@@ -21,13 +22,22 @@ def _duration(text: Any) -> Any:
     return seconds(text) if isinstance(text, str) else text
 
 
+def _limits(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    with suppress(ValueError):
+        several = limits.parse_many(text)
+        if all(limit.amount > 0 for limit in several):
+            return several
+    raise ValueError("must be limits like '3 per hour, 5 per day'")
+
+
 def _limit(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     with suppress(ValueError):
-        (limit,) = limits.parse_many(text)
-        if limit.amount > 0:
-            return limit
+        (limit,) = _limits(text)
+        return limit
     raise ValueError("must be one limit like '5 per 15 minutes'")
 
 
@@ -77,6 +87,7 @@ def _words(text: Any) -> Any:
 ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
 Duration = Annotated[float, BeforeValidator(_duration)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
+Limits = Annotated[tuple[RateLimitItem, ...], NoDecode, BeforeValidator(_limits)]  # all of them hold
 NumberType = Annotated[str, BeforeValidator(_number_type)]  # by libphonenumber's name
 Region = Annotated[str, BeforeValidator(_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none

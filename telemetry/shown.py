@@ -27,4 +27,6 @@ def _shown(value: Any) -> Any:
         return ", ".join(sorted(map(str, value)))
     if isinstance(value, str) and "://" in value:  # what is behind the host of a webhook may be its key
         return f"{urlsplit(value).scheme}://{urlsplit(value).netloc}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return value if isinstance(value, int | float | str) else str(value or "")

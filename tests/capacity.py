@@ -29,6 +29,7 @@ SETTINGS = {
     "TRUSTED_PROXIES": "1",
     "FRAUD_GUARD": "monitor",
     "TOTAL_SEND_LIMIT": OPEN,
+    "PHONE_SEND_LIMIT": "",  # its default
     "PIN_TIME_TO_LIVE": "1h",
     "RESEND_COOLDOWN": "30m",
 }

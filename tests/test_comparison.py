@@ -16,7 +16,7 @@ CONFIGURATION = {
     "pinTimeToLive": "10m",
     "verifyPinLimit": "5/3s",
     "sendPinPerApplicationLimit": "10000/1d",
-    "sendPinPerPhoneNumberLimit": "5/1d",
+    "sendPinPerPhoneNumberLimit": "53/1d",
 }
 TEMPLATE = {"messageText": "{{pin}} is your code.", "pinLength": 6, "pinType": "NUMERIC"}
 
@@ -37,7 +37,7 @@ def found(
 
 def test_nothing_to_say() -> None:
     assert found(settings()) == {}
-    assert found(settings(), {"pinTimeToLive": "600s", "sendPinPerPhoneNumberLimit": "5/24h"}) == {}
+    assert found(settings(), {"pinTimeToLive": "600s", "sendPinPerPhoneNumberLimit": "53/24h"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_nothing_to_say() -> None:
         ("verifyPinLimit", "1/3s", "verifies of a phone", "warning", "1/3s"),
         ("verifyPinLimit", "9/31s", "verifies of a phone", "warning", "9/31s"),
         ("sendPinPerApplicationLimit", "9999/1d", "sends in all", "warning", "9999/1d"),
-        ("sendPinPerPhoneNumberLimit", "4/1d", "sends to a phone", "warning", "4/1d"),
+        ("sendPinPerPhoneNumberLimit", "52/1d", "sends to a phone", "warning", "(5/1h, 53/1d)"),
         ("sendPinPerPhoneNumberLimit", [], "sends to a phone", "warning", "does not say"),
     ],
 )
@@ -112,7 +112,9 @@ def test_an_old_template_may_have_its_own_placeholder() -> None:
 def test_our_settings_count_too() -> None:
     assert "sends to a phone" in found(settings(phone_send_limit="6 per day"))
     assert "sends to a phone" in found(settings(phone_send_limit="5 per hour"))
-    assert "sends to a phone" not in found(settings(phone_send_limit="1 per 5 hours"))
+    assert "sends to a phone" not in found(settings(phone_send_limit="1 per 12 hours"))
+    assert "sends to a phone" not in found(settings(), {"sendPinPerPhoneNumberLimit": "5/1h"})
+    assert "sends to a phone" in found(settings(), {"sendPinPerPhoneNumberLimit": "4/1h"})
     assert "verifies of a phone" in found(settings(pin_attempts=6), {"pinAttempts": 6})
 
 

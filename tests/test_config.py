@@ -1,6 +1,7 @@
 """Settings: one message names everything that is wrong, and no secret shows."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_the_defaults() -> None:
     assert (settings.pin_length, settings.pin_type, settings.pin_attempts, settings.port) == (6, "NUMERIC", 5, 3000)
     assert str(settings.send_otp_limit) == "5 per 15 minute"
     assert str(settings.verify_otp_limit) == "10 per 5 minute"
-    assert str(settings.phone_send_limit) == "5 per 1 day"
+    assert list(map(str, settings.phone_send_limit)) == ["3 per 1 hour", "5 per 1 day"]
+    assert settings.phone_send_share == Decimal("0.4")
     assert str(settings.total_send_limit) == str(settings.total_email_limit) == "10000 per 1 day"
 
 
@@ -68,6 +70,8 @@ BAD = {
     "PIN_CASE": ["UPPER", "mixed"],
     "PIN_ATTEMPTS": ["0", "-1"],
     "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity", "5 per minute, 20 per day"],
+    "PHONE_SEND_LIMIT": ["5", "3 per hour, 0 per day", "3 per hour, many per day", "3 per hour 5 per day", ","],
+    "PHONE_SEND_SHARE": ["0", "-0.1", "1.01", "half", "nan"],
     "TOTAL_SEND_LIMIT": ["none"],
     "TOTAL_EMAIL_LIMIT": ["none"],
     "SMS_PRICES": [

@@ -289,7 +289,15 @@ def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandb
         settings = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s", "SEND_OTP_LIMIT": OPEN}
         service = start(sandbox.url, REDIS_URL=url, **settings)
         database.execute_command(
-            "ACL", "SETUSER", "default", "resetkeys", "~*:cooldown", "~*:sent", "~*idempotency*", "~LIMITS*"
+            "ACL",
+            "SETUSER",
+            "default",
+            "resetkeys",
+            "~*:cooldown",
+            "~*:sent*",
+            "~*:trusted",
+            "~*idempotency*",
+            "~LIMITS*",
         )
         first = send(service, phone)
         again = send(service, phone)

@@ -175,7 +175,8 @@ def test_with_two_proxies_the_second_entry_from_the_right_counts(
     assert [forwarded(service, "x", "192.0.2.7", f"10.0.0.{n}") for n in range(3)] == ["9", "8", "7"]
 
 
-def test_five_sends_a_day_to_one_phone(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+def test_five_sends_a_day_to_one_phone(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    service = start(sandbox.url, PHONE_SEND_LIMIT="5 per day", PHONE_SEND_SHARE="1", SEND_OTP_LIMIT=OPEN)
     for _ in range(5):
         assert service.send(phone).status_code == 200
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -209,7 +210,7 @@ def test_the_days_total(start: Start, database: redis.Redis, sandbox: Sandbox) -
 def test_a_send_that_the_day_refuses_is_not_counted_against_the_phone(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, TOTAL_SEND_LIMIT="1 per 2 seconds", PHONE_SEND_LIMIT="2 per day", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="1 per 2 seconds", PHONE_SEND_LIMIT="1 per day", SEND_OTP_LIMIT=OPEN)
     assert service.send(next(numbers(30000000))).status_code == 200
     for _ in range(5):
         assert refusal(service.send(phone)) == TOO_MANY

@@ -10,7 +10,7 @@ from otp.redis.scripts import Script
 RESERVE = Script("recipient_reserve")
 SAVE = Script("pin_save")
 REMOVE = Script("pin_remove")
-KEYS = ["{otp:phoneNumber:+14155552671}:cooldown", "{otp:phoneNumber:+14155552671}:sent"]
+KEYS = [f"{{otp:phoneNumber:+14155552671}}:{name}" for name in ("cooldown", "sent", "sent:0123456789ab", "trusted")]
 PIN = ["otp:phoneNumber:+14155552671"]
 AHEAD = 3600 * 1_000_000  # microseconds
 
@@ -22,7 +22,7 @@ def test_a_clock_that_is_put_back_makes_no_send_an_earlier_one(database: redis.R
     database.expire(KEYS[1], 60)
     with connect(redis_url) as client:
         for send in ("one", "two"):
-            ((wait, _, order),) = client.run(RESERVE(KEYS, 5, 86400, send, 30_000))
+            ((wait, _, order),) = client.run(RESERVE(KEYS, send, 30_000, "0123456789ab", 3600, 5, 2, 86400))
             assert wait == 0
             assert order > later
             later = order

@@ -104,7 +104,7 @@ def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: 
 
 def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "DAILY_BUDGET": "0.35"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="3 per day", **prices)
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="3 per day", PHONE_SEND_SHARE="1", **prices)
     assert service.send(phone).status_code == 200
     for _ in range(2):
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")

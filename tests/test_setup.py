@@ -17,7 +17,7 @@ SAFE = Configuration(
     pin_time_to_live="10m",
     verify_pin_limit="5/3s",
     send_pin_per_application_limit="10000/1d",
-    send_pin_per_phone_number_limit="5/1d",
+    send_pin_per_phone_number_limit="53/1d",
 )
 
 
@@ -43,14 +43,14 @@ def test_an_empty_account_gets_safe_values(empty: Sandbox, command: CommandLine)
     assert template.pin_type == "NUMERIC"
     assert command.ids() == (application.application_id, template.message_id)
     assert command.env_file.stat().st_mode & 0o777 == 0o600
-    for shown in ('"10m"', '"5/3s"', '"10000/1d"', '"5/1d"', '"{{pin}} is your verification code."', "Do this?"):
+    for shown in ('"10m"', '"5/3s"', '"10000/1d"', '"53/1d"', '"{{pin}} is your verification code."', "Do this?"):
         assert shown in said
     assert said.index("Create the application") < said.index("Do this?") < said.index("Done.")
 
 
 def test_the_values_are_those_of_the_settings(empty: Sandbox, command: CommandLine) -> None:
     settings = {"PIN_TIME_TO_LIVE": "90s", "PIN_ATTEMPTS": "3", "PIN_LENGTH": "4", "PIN_TYPE": "HEX"}
-    limits = {"PHONE_SEND_LIMIT": "3 per 2 hours", "TOTAL_SEND_LIMIT": "7 per 3 years"}
+    limits = {"PHONE_SEND_LIMIT": "1 per minute, 3 per 2 hours", "TOTAL_SEND_LIMIT": "7 per 3 years"}
     slow = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s"}
     options = ("--name", "Shop", "--text", "Dein Code: {{pin}} €", "--sender", "Shop")
     assert command.run("setup", "--yes", *options, **settings, **limits, **slow)[0] == 0
@@ -62,7 +62,7 @@ def test_the_values_are_those_of_the_settings(empty: Sandbox, command: CommandLi
         pin_time_to_live="90s",
         verify_pin_limit="3/2s",
         send_pin_per_application_limit="7/365d",
-        send_pin_per_phone_number_limit="3/2h",
+        send_pin_per_phone_number_limit="7/2h",
     )
     assert (template.message_text, template.pin_length, template.pin_type) == ("Dein Code: {{pin}} €", 4, "HEX")
     assert template.sender_id == "Shop"
@@ -148,7 +148,7 @@ def test_a_disabled_one_is_enabled_and_an_email_template_left_alone(empty: Sandb
 
 
 def test_what_infobip_writes_in_another_way_is_no_difference(sandbox: Sandbox, command: CommandLine) -> None:
-    same = {"pin_time_to_live": "600s", "send_pin_per_phone_number_limit": "5/24h", "verify_pin_limit": "5/3000ms"}
+    same = {"pin_time_to_live": "600s", "send_pin_per_phone_number_limit": "53/24h", "verify_pin_limit": "5/3000ms"}
     sandbox.reset(SAFE.model_copy(update=same))
     command.env_file.write_text("INFOBIP_2FA_APP_ID=sandbox-application\nINFOBIP_2FA_MSG_ID=sandbox-message\n")
     assert command.run("setup")[1].splitlines()[-1] == "There is nothing to do."

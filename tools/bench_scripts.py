@@ -8,7 +8,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -31,6 +31,9 @@ JUDGE, VERIFIED = Script("guard_scope"), Script("guard_scope_outcome")
 REGIONS = [first + second for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
 
 
+Fill = Callable[[redis.Redis], Any]
+
+
 class Figures(NamedTuple):
     """Microseconds of a call: of one alone, with a cold cache; and of the quickest batch, which nothing interrupted."""
 
@@ -45,12 +48,23 @@ class Case(NamedTuple):
 
     script: str
     state: str
-    fill: Callable[[redis.Redis], Any]
+    fill: Fill
     arguments: tuple[Any, ...]
+    keys: tuple[str, ...] = (KEY,)
 
 
 def empty(client: redis.Redis) -> None:
     """Nothing is there."""
+
+
+def all_of(fills: Sequence[Fill]) -> Fill:
+    """One after the other."""
+
+    def fill(client: redis.Redis) -> None:
+        for each in fills:
+            each(client)
+
+    return fill
 
 
 def guard(client: redis.Redis, scope: str, at: float, *, mode: str = "count") -> None:
@@ -58,7 +72,7 @@ def guard(client: redis.Redis, scope: str, at: float, *, mode: str = "count") ->
     client.execute_command(*in_full(JUDGE([KEY], at, "DE", ALLOWANCE[scope], mode)))
 
 
-def history(scope: str, sends: int, verified: int, since: float = 0) -> Callable[[redis.Redis], None]:
+def history(scope: str, sends: int, verified: int, since: float = 0) -> Fill:
     """So many in every minute, hour and day that is kept, and of these so many verified; until `since` seconds ago."""
 
     def fill(client: redis.Redis) -> None:
@@ -79,7 +93,7 @@ def old_attack(client: redis.Redis) -> None:
     history("country", 3, 0)(client)
 
 
-def full_and_judged(scope: str) -> Callable[[redis.Redis], None]:
+def full_and_judged(scope: str) -> Fill:
     """Full, and judged a tenth of a second ago."""
 
     def fill(client: redis.Redis) -> None:
@@ -89,7 +103,7 @@ def full_and_judged(scope: str) -> Callable[[redis.Redis], None]:
     return fill
 
 
-def countries(n: int) -> Callable[[redis.Redis], None]:
+def countries(n: int) -> Fill:
     """An address with unverified sends to `n` countries."""
 
     def fill(client: redis.Redis) -> None:
@@ -100,7 +114,7 @@ def countries(n: int) -> Callable[[redis.Redis], None]:
     return fill
 
 
-def entries(n: int, oldest: float, newest: float = 0) -> Callable[[redis.Redis], None]:
+def entries(n: int, oldest: float, newest: float = 0, key: str = KEY) -> Fill:
     """A window with `n` entries, the ages in seconds."""
 
     def fill(client: redis.Redis) -> None:
@@ -108,12 +122,12 @@ def entries(n: int, oldest: float, newest: float = 0) -> Callable[[redis.Redis],
         now = seconds * 1_000_000 + micros
         ages = [newest + (oldest - newest) * i / n for i in range(n)]
         for start in range(0, n, 10_000):
-            client.rpush(KEY, *(now - int(age * 1e6) for age in ages[start : start + 10_000]))
+            client.rpush(key, *(now - int(age * 1e6) for age in ages[start : start + 10_000]))
 
     return fill
 
 
-def sixtieths(n: int, count: int, age: int = 0, period: int = DAY) -> Callable[[redis.Redis], None]:
+def sixtieths(n: int, count: int, age: int = 0, period: int = DAY) -> Fill:
     """A quota with `count` in each of `n` sixtieths, the newest of them `age` sixtieths old."""
 
     def fill(client: redis.Redis) -> None:
@@ -179,25 +193,53 @@ def window_cases() -> Iterator[Case]:
     yield Case("quota_release", "busy", sixtieths(60, 10), ("0",))
 
 
+def recipient_cases() -> Iterator[Case]:
+    """A recipient's cooldown, limit and shares."""
+    cooldown, sent, own, trusted = keys = tuple(f"{KEY}:{name}" for name in ("cooldown", "sent", "own", "trusted"))
+    few, many = (3, 2, HOUR, 5, 2, DAY), (1_000_000, 400_000, MINUTE)
+    states: dict[str, tuple[tuple[int, ...], Sequence[Fill]]] = {
+        "empty": (few, ()),
+        "in the cooldown": (few, (lambda client: client.set(cooldown, "another", px=30_000),)),
+        "almost full": (few, (entries(4, DAY / 2, HOUR, sent), entries(1, DAY / 2, HOUR, own))),
+        "full": (few, (entries(5, DAY / 2, key=sent), entries(1, DAY / 2, key=own))),
+        "the share is full": (few, (entries(3, DAY / 2, key=sent), entries(2, DAY / 2, key=own))),
+        "full, and trusted": (
+            few,
+            (
+                entries(6, DAY / 2, HOUR, sent),
+                entries(2, DAY / 2, HOUR, own),
+                lambda client: client.set(trusted, "9f86d081884c"),
+            ),
+        ),
+        "wide open, empty": (many, ()),
+        "wide open, 1000 sent": (many, (entries(1000, MINUTE, key=sent), entries(1000, MINUTE, key=own))),
+        "wide open, full": (many, (entries(1_000_000, 30, key=sent), entries(400_000, 30, key=own))),
+    }
+    for state, (windows, fills) in states.items():
+        arguments = ("reservation", 30_000, "0123456789ab", HOUR, *windows)
+        yield Case("recipient_reserve", state, all_of(fills), arguments, keys)
+
+
 def measure(client: redis.Redis, case: Case) -> Figures:
     """Call it, each time in the same state."""
-    client.delete(KEY)
+    client.delete(*case.keys)
     case.fill(client)
-    kept = client.dump(KEY)
-    script = Script(case.script)([KEY], *case.arguments)
+    kept = {key: client.dump(key) for key in case.keys}
+    script = Script(case.script)(case.keys, *case.arguments)
     client.execute_command(*in_full(script))
     took = sorted(_took(client, script, kept, 1) for _ in range(CALLS))
     in_a_row = min(_took(client, script, kept, BATCH) / BATCH for _ in range(CALLS // BATCH))
     return Figures(statistics.median(took), took[int(CALLS * 0.95)], took[-1], in_a_row)
 
 
-def _took(client: redis.Redis, command: Command, kept: Any, times: int) -> int:
+def _took(client: redis.Redis, command: Command, kept: Mapping[str, Any], times: int) -> int:
     pipe = client.pipeline(transaction=False)
     pipe.config_resetstat()
     for _ in range(times):
-        pipe.delete(KEY)
-        if kept:
-            pipe.restore(KEY, 0, kept)
+        pipe.delete(*kept)
+        for key, value in kept.items():
+            if value:
+                pipe.restore(key, 0, value)
         pipe.execute_command(*command)
     pipe.info("commandstats")
     return int(pipe.execute()[-1]["cmdstat_evalsha"]["usec"])
@@ -207,7 +249,7 @@ def run(client: redis.Redis, only: str) -> None:
     """Print a line for each case whose name has `only` in it."""
     if client.dbsize():
         sys.exit("The database is not empty: nothing was measured.")
-    cases = [*guard_cases(), *address_cases(), *window_cases()]
+    cases = [*guard_cases(), *address_cases(), *window_cases(), *recipient_cases()]
     sys.stdout.write(
         f"{'script':22} {'state':58} {'median':>7} {'p95':>7} {'max':>7} {'in row':>7}  us in Redis, {CALLS} calls\n"
     )
@@ -216,7 +258,7 @@ def run(client: redis.Redis, only: str) -> None:
             figures = " ".join(f"{figure:7.0f}" for figure in measure(client, case))
             sys.stdout.write(f"{case.script:22} {case.state:58} {figures}\n")
             sys.stdout.flush()
-    client.delete(KEY)
+    client.delete(*{key for case in cases for key in case.keys})
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from limits import RateLimitItem
 
 from errors import TooManyRequests
 from otp.redis.client import RedisClient
+from otp.requester import SUBNET
 from spending.windows import STRATEGY, ExactWindows, Window, key_of
 from telemetry import record
-from web.inbound import SUBNET
 
 View = Callable[..., ResponseReturnValue]
 

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from werkzeug.http import parse_options_header
 
 from errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from otp.requester import SUBNET
 from otp.web.strict_json import parse
 from telemetry import record
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MAX_BODY = 16 * 1024
-SUBNET = "/64"  # of an IPv6 address: what one client has at least
 PATIENCE = 5  # seconds for a whole body; as many as gunicorn gives the head
 
 

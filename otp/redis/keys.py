@@ -3,12 +3,14 @@
 otp:phoneNumber:+14155552671              hash of its PINs                        lives as long as the last of them
 otp:email:jo@example.com                  the same for an e-mail address
 {otp:phoneNumber:+14155552671}:cooldown   the id of the send that holds it        lives as long as the cooldown
-{otp:phoneNumber:+14155552671}:sent       the times of its sends                  lives as long as its limit's window
+{otp:phoneNumber:+14155552671}:sent       the times of its sends                  lives as long as its limit's windows
+{...}:sent:9f86d081884c                   of those that one requester asked for   the same
 {otp:phoneNumber:+14155552671}:failures   the times of guesses that were not right, until one is    the same
 {otp:phoneNumber:+14155552671}:trusted    who verified it lately                  lives 30 days (GUARD_KNOWN)
 """
 
 from otp.recipients import Recipient
+from otp.requester import Requester
 
 
 def pins(recipient: Recipient) -> str:
@@ -24,6 +26,11 @@ def cooldown(recipient: Recipient) -> str:
 def sent(recipient: Recipient) -> str:
     """Times (microseconds since 1970), the newest first."""
     return f"{{{pins(recipient)}}}:sent"
+
+
+def sent_for(recipient: Recipient, requester: Requester) -> str:
+    """The same, of the sends to the recipient that this requester asked for."""
+    return f"{sent(recipient)}:{requester.network_fingerprint}"
 
 
 def failures(recipient: Recipient) -> str:

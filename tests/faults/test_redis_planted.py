@@ -47,7 +47,7 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-KEYS = 25  # that a story has made: every kind that there is, but the one below
+KEYS = 27  # that a story has made: every kind that there is, but the one below
 _numbers = itertools.count(80000000)
 
 

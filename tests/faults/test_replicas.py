@@ -63,7 +63,8 @@ def numbers(amount: int) -> list[str]:
 def test_limits_are_exact_together(
     replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str, ahead: int
 ) -> None:
-    both = replicas(ahead, TOTAL_SEND_LIMIT="20 per day", PHONE_SEND_LIMIT="3 per day", SEND_OTP_LIMIT="24 per hour")
+    phones = {"PHONE_SEND_LIMIT": "3 per day", "PHONE_SEND_SHARE": "1"}
+    both = replicas(ahead, TOTAL_SEND_LIMIT="20 per day", SEND_OTP_LIMIT="24 per hour", **phones)
     for _ in range(4):
         statuses(both, [phone] * 4)
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -77,7 +78,7 @@ def test_limits_are_exact_together(
 @without_faketime
 def test_a_window_ends_when_it_ends(replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     """Counted by its own clock, one ahead would see the other's entries as old, and one behind as never ending."""
-    one, other = replicas(AHEAD, VERIFY_OTP_LIMIT="4 per 20 seconds", PHONE_SEND_LIMIT="2 per 20 seconds")
+    one, other = replicas(AHEAD, VERIFY_OTP_LIMIT="4 per 20 seconds", PHONE_SEND_LIMIT="5 per 20 seconds")
     assert [service.verify(phone, "123456").status_code for service in (one, one, other, other)] == [401] * 4
     for service in (one, other, one, other):
         refused = service.verify(phone, "123456")

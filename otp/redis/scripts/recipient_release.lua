@@ -1,6 +1,7 @@
 -- Gives the cooldown back, and uncounts, if the reservation still holds it.
--- KEYS     as in recipient_reserve.lua
+-- KEYS     [1], [2] and [3] of recipient_reserve.lua
 -- ARGV     the id of the reservation
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
 redis.call('DEL', KEYS[1])
 redis.call('LPOP', KEYS[2])
+redis.call('LPOP', KEYS[3])
