@@ -142,6 +142,12 @@ def test_who_comes_in_the_cooldown_uses_nothing_up(limited: Service, database: r
     assert statuses(database, limited, to, STRANGER, ANOTHER, OWNER) == [200, 200, 429]
 
 
+def test_the_subnets_of_one_network_share_a_share(limited: Service, database: redis.Redis, to: To) -> None:
+    """Who has an IPv6 /48 has 65,536 of the addresses that other limits count by."""
+    asked = statuses(database, limited, to, "2001:db8:1:1::7", "2001:db8:1:2::7", "2001:db8:1:3::7", "2001:db8:2:1::7")
+    assert asked == [200, 200, 429, 200]
+
+
 def test_a_resend_is_of_the_share_too(limited: Service, database: redis.Redis, sandbox: Sandbox, to: To) -> None:
     assert statuses(database, limited, to, STRANGER) == [200]
     for expected in (200, 429):
