@@ -17,6 +17,10 @@ if fields.err then -- somebody else has written there
   fields = {}
 end
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+if known.order and not known.ends then -- an older version's: its end is that of the key, which may be put off below
+  known.ends = string.format('%.0f', now + redis.call('PTTL', KEYS[1]))
+  redis.call('HSET', KEYS[1], 'ends', known.ends)
+end
 
 local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now end
 local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
@@ -25,7 +29,6 @@ local place, last = PLACES[1], now + life
 for _, one in ipairs(PLACES) do
   if order_of(one) == order then return {0, ''} end
   if order_of(one) < order_of(place) then place = one end
-  if lives(one) then last = math.max(last, known[one .. 'ends']) end
 end
 if order_of(place) > order then return {0, ''} end
 
@@ -38,8 +41,11 @@ redis.call('HDEL', KEYS[1], unpack(names))
 for i = 1, #values, 2 do values[i] = place .. values[i] end
 redis.call('HSET', KEYS[1], unpack(values))
 for _, other in ipairs(PLACES) do
-  if other ~= place and lives(other) and (known[other .. 'client'] or '') == client then
-    redis.call('HSET', KEYS[1], (order_of(other) < order and other or place) .. 'older', 1)
+  if other ~= place and lives(other) then
+    last = math.max(last, known[other .. 'ends'])
+    if (known[other .. 'client'] or '') == client then
+      redis.call('HSET', KEYS[1], (order_of(other) < order and other or place) .. 'older', 1)
+    end
   end
 end
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
