@@ -82,8 +82,8 @@ class Store:
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin(found[0] / 1000)
-        pin_id, again, left, verifications, _ = found
-        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
+        pin_id, again, left, verifications, sent_to = found
+        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split(), sent_to or recipient.canonical)
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
         """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too."""

@@ -107,7 +107,8 @@ class OtpService:
         if not verification_id and not own:
             return None
         pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id or None, own))
-        if isinstance(pin, NoPin):
+        # Infobip would send it to the address that it went to, which may be a stranger's: see `Recipient.identity`.
+        if isinstance(pin, NoPin) or pin.sent_to != sending.recipient.identity:
             return None
         new_id = None if verification_id else secrets.token_urlsafe(16)
         try:

@@ -123,6 +123,26 @@ def test_the_message_goes_to_what_was_typed_and_any_spelling_verifies(
     assert identity is None or identity in redeemed.values()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("jo@example.com", "jo+x@example.com", False),
+        ("jo+x@example.com", "jo@example.com", False),
+        ("vic.tim@gmail.com", "victim+1@gmail.com", True),
+    ],
+)
+def test_a_pin_is_repeated_only_to_the_address_that_asks(
+    start: Start, database: redis.Redis, sandbox: Sandbox, first: str, second: str, is_one: bool
+) -> None:
+    """Others may stand behind another spelling: what one asks for must not go to the other, whatever they share."""
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, SEND_AGAIN="same", **SIGNING)
+    own = service.post("/send-otp", about(first)).json()["verificationId"]
+    for given in ({}, {"verificationId": own}):
+        database.delete(*database.keys("*:cooldown"))
+        assert service.post("/send-otp", {**about(second), **given}).status_code == 200
+        assert sandbox.messages[-1].pin.to == (first if is_one else second)
+
+
 def test_the_national_form_is_the_same_line(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, DEFAULT_REGION="AR")
     assert service.send("011 15-2345-6789").status_code == 200
