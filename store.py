@@ -29,7 +29,7 @@ FIND = Script("pin_find")
 COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
-_FOUND = {"found": (str, str, int, int, str, str), "locked": (str, int), "none": (str, int)}
+_FOUND = {"found": (str, str, int, int, str, str), "locked": (str,), "none": (str,)}
 SOMEBODY = "-"  # who verified a recipient, where nobody knows which end user
 USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
@@ -81,20 +81,24 @@ class Store:
         """The PIN that is meant, if it lives and has a guess left."""
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
-            return NoPin(found[0] / 1000)
+            return NoPin()
         pin_id, again, left, verifications, sent_to = found
         return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split(), sent_to or recipient.canonical)
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
-        """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too."""
+        """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too.
+
+        The first guess at a PIN is let through by its id however many failed before, and without one if the recipient
+        is trusted: what strangers do with PINs of their own locks nobody out.
+        """
         kind, *found = self._find("guess", recipient, claim)
         if kind != "found":
-            return LockedOut(found[0] / 1000) if kind == "locked" else NoPin(found[0] / 1000)
+            return LockedOut() if kind == "locked" else NoPin()
         pin_id, number, _, verifications, sent_to = found
         return Guess(pin_id, number >= self._limits.attempts, verifications.split(), sent_to or recipient.canonical)
 
     def _find(self, purpose: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
-        of = keys.pins(recipient), keys.cooldown(recipient), keys.failures(recipient), keys.trusted(recipient)
+        of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
         verification = "" if claim.verification_id is None else hashed(claim.verification_id)
         whose = claim.client, verification, claim.requester
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
@@ -113,9 +117,10 @@ class Store:
         counted = COUNT_RESEND([keys.pins(recipient)], pin_id, verification)
         return members(self._redis.run(counted, *beside)[0], int) != [0]
 
-    def refund_attempt(self, recipient: Recipient, pin_id: str) -> None:
-        """Uncount one guess at `pin_id`, if it is still the recipient's."""
-        self._redis.run(REFUND_ATTEMPT([keys.pins(recipient), keys.failures(recipient)], pin_id))
+    def refund_attempt(self, recipient: Recipient, pin_id: str, *, was_not_judged: bool) -> None:
+        """Uncount one failure; and the guess at `pin_id`, if it certainly was not judged."""
+        of = keys.pins(recipient), keys.failures(recipient)
+        self._redis.run(REFUND_ATTEMPT(of, pin_id, int(was_not_judged)))
 
     def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
         """Use the PIN up. True for exactly one caller.

@@ -28,15 +28,11 @@ class PendingPin(NamedTuple):
 
 
 class NoPin(NamedTuple):
-    """There is none that can be verified. The recipient's cooldown lasts `cooldown` seconds."""
-
-    cooldown: float = 0
+    """There is none that can be verified."""
 
 
 class LockedOut(NamedTuple):
-    """There is one, and too many guesses at the recipient's PINs failed: in `wait` seconds one may fail again."""
-
-    wait: float
+    """There is one, and too many guesses at the recipient's PINs failed."""
 
 
 class Guess(NamedTuple):

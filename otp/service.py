@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
-from errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable, TooManyRequests
+from errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class OtpService:
 
     def send(self, sending: Sending, verification_id: str | None = None) -> Sent:
         """Have Infobip send a new PIN; or, by the rules, have the requester's own that lives sent again: that of the
-        `verification_id`, or the newest that the same client had sent for the same end user.
+        `verification_id`, or the client's newest if it was sent for the same end user.
 
         The recipient's cooldown is taken first, and kept unless it is certain that nothing went out: so one
         accepted request sends at most one message, however many race.
@@ -124,13 +124,13 @@ class OtpService:
 
         Raises:
             InvalidOtp: no such PIN lives, or it has no guess left.
-            TooManyRequests and the others: as for `send`. Without an id, the cooldown is told of first, whether there
-                is a PIN or not.
+            TooManyRequests and the others: as for `send`.
         """
         pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id))
         if isinstance(pin, NoPin):
-            if verification_id is None and pin.cooldown:
-                raise TooManyRequests(pin.cooldown, "cooldown")
+            if verification_id is None:  # who knows only a number hears of its limits first, as if there was a PIN
+                self._admission.enter(sending)
+                self._admission.leave(sending)
             raise InvalidOtp(reason="no_pin")
         return self._send_again(sending, pin)
 
@@ -166,8 +166,8 @@ class OtpService:
         """Accept `pin` for `recipient`, once, and return whom it proves: the identity of the address it was sent to.
 
         It is held against the PIN of the `verification_id`; without one, against the newest of the client. The guess
-        is counted before Infobip judges it, and given back only if Infobip certainly did not. Where none is meant,
-        nothing is counted and Infobip is not asked.
+        is counted before Infobip judges it, and given back only if Infobip certainly did not; where nobody knows, it
+        is no failure of the recipient. Where no PIN is meant, nothing is counted and Infobip is not asked.
 
         Raises:
             InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request or client.
@@ -201,8 +201,7 @@ class OtpService:
             self._drop(recipient, guess)
             raise
         except OtpError as e:
-            if e.nothing_done:
-                self._store.refund_attempt(recipient, guess.pin_id)
+            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=e.nothing_done)
             raise
 
     def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:

@@ -1,18 +1,19 @@
 -- Finds the PIN that a request is about. To `guess` also counts one, before Infobip judges it.
--- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] its cooldown; [3] list of the times of its failures
---          (microseconds since 1970), the newest first; [4] who verified it lately, if anybody did
+-- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of the times of its failures (microseconds since
+--          1970), the newest first; [3] who verified it lately, if anybody did
 -- ARGV     purpose (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
 --          failures in a period, the period (s)
 -- Replies  {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
---          address it was sent to or ''}; {'locked', ms until a guess may fail again}; {'none', ms of the cooldown}
-local HOUR = 3600 * 1000000
+--          identity it was sent to or ''}; {'locked'}; {'none'}
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local amount, period = tonumber(ARGV[6]), ARGV[7] * 1000000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known, fields = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-if known.pinId and not known.ends then known.ends = now / 1000 + redis.call('PTTL', KEYS[1]) end -- an older version's
+if known.pinId and not known.ends then -- an older version's, which is any client's
+  known.ends, known.client = now / 1000 + redis.call('PTTL', KEYS[1]), client
+end
 
 -- Without an id it is the newest of the client's; by its id, each of them.
 local function is_meant(pin)
@@ -22,33 +23,29 @@ local function is_meant(pin)
   return requester == '' or known[pin .. 'requester'] == requester
 end
 
--- Until a guess may fail again. Who verified the recipient lately is never locked out for longer than an hour.
-local function lock()
-  local oldest = tonumber(redis.call('LINDEX', KEYS[3], amount - 1) or nil)
-  local left = oldest and math.min(period, oldest + period - now) or 0 -- a clock may be put back
-  if left > 0 and redis.call('EXISTS', KEYS[4]) == 1 then
-    left = math.min(left, redis.call('LINDEX', KEYS[3], 0) + HOUR - now)
-  end
-  return left
+-- Strangers can have a PIN sent, and fail at it: so who has an id has a first guess at its PIN in any case, and whoever
+-- asks has one at the PIN of a recipient that was verified lately.
+local function is_locked(attempts)
+  if attempts == 0 and (id ~= '' or redis.call('EXISTS', KEYS[3]) == 1) then return false end
+  local oldest = tonumber(redis.call('LINDEX', KEYS[2], amount - 1) or nil)
+  return oldest and now - oldest < period
 end
 
+-- One failure more is kept than there may be: it is not lost where the newest one is given back.
 local function count(pin)
-  redis.call('LPUSH', KEYS[3], string.format('%.0f', now))
-  redis.call('LTRIM', KEYS[3], 0, amount - 1)
-  redis.call('PEXPIRE', KEYS[3], period / 1000 + 1)
+  redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
+  redis.call('LTRIM', KEYS[2], 0, amount)
+  redis.call('PEXPIRE', KEYS[2], period / 1000 + 1)
   return redis.call('HINCRBY', KEYS[1], pin .. 'attempts', 1)
 end
 
 for _, pin in ipairs({'', '2:', '3:'}) do
-  if is_meant(pin) and tonumber(known[pin .. 'attempts'] or 0) < most then
-    local number = tonumber(known[pin .. 'again'] or 0)
-    if guess then
-      local left = lock()
-      if left > 0 then return {'locked', math.ceil(left / 1000)} end
-      number = count(pin)
-    end
-    local life = math.floor(known[pin .. 'ends'] - now / 1000)
-    return {'found', known[pin .. 'pinId'], number, life, known[pin .. 'verification'] or '', known[pin .. 'to'] or ''}
+  local attempts = tonumber(known[pin .. 'attempts'] or 0)
+  if is_meant(pin) and attempts < most then
+    if guess and is_locked(attempts) then return {'locked'} end
+    local number = guess and count(pin) or tonumber(known[pin .. 'again'] or 0)
+    local life, ids = math.floor(known[pin .. 'ends'] - now / 1000), known[pin .. 'verification'] or ''
+    return {'found', known[pin .. 'pinId'], number, life, ids, known[pin .. 'to'] or ''}
   end
 end
-return {'none', math.max(0, redis.call('PTTL', KEYS[2]))}
+return {'none'}

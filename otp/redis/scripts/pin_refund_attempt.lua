@@ -1,9 +1,10 @@
--- Gives a guess back that Infobip did not judge.
+-- Gives back what a guess was counted for that Infobip has not judged, or may not have.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures
--- ARGV     pinId
+-- ARGV     pinId, 1 to give the guess back too, and not only the failure
+redis.call('LPOP', KEYS[2])
+if ARGV[2] ~= '1' then return end
 for _, place in ipairs({'', '2:', '3:'}) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     redis.call('HINCRBY', KEYS[1], place .. 'attempts', -1)
-    redis.call('LPOP', KEYS[2])
   end
 end

@@ -25,11 +25,20 @@ end
 local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now end
 local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
 
-local place, last = PLACES[1], now + life
+local function is_own(place) return lives(place) and (known[place .. 'client'] or '') == client end
+
+-- A client that has two of the places already gives up one of its own, and no other client's.
+local own = 0
 for _, one in ipairs(PLACES) do
   if order_of(one) == order then return {0, ''} end
-  if order_of(one) < order_of(place) then place = one end
+  if is_own(one) then own = own + 1 end
 end
+local place, last
+for _, one in ipairs(PLACES) do
+  local may_go = own < 2 or is_own(one) or not lives(one)
+  if may_go and (not place or order_of(one) < order_of(place)) then place = one end
+end
+last = now + life
 if order_of(place) > order then return {0, ''} end
 
 local gone = lives(place) and known[place .. 'pinId'] and known[place .. 'verification'] or ''
@@ -43,7 +52,7 @@ redis.call('HSET', KEYS[1], unpack(values))
 for _, other in ipairs(PLACES) do
   if other ~= place and lives(other) then
     last = math.max(last, known[other .. 'ends'])
-    if (known[other .. 'client'] or '') == client then
+    if is_own(other) then
       redis.call('HSET', KEYS[1], (order_of(other) < order and other or place) .. 'older', 1)
     end
   end
