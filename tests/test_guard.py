@@ -7,6 +7,9 @@ import pytest
 import redis
 
 from commands.guard import guard
+from otp.recipients import Recipient
+from otp.redis import keys
+from otp.requester import Requester
 from tests.asker import counted
 from tests.command import CommandLine, eventually
 from tests.conftest import OPEN
@@ -47,6 +50,20 @@ def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sa
     assert 60 <= int(answers[-1].headers["Retry-After"]) <= 3600
     assert len(sandbox.messages) == 10
     assert guarded.send("+4915119999999").status_code == 200
+
+
+@pytest.mark.parametrize(("verified_at", "status"), [("127.0.0.1", 200), ("192.0.2.1", 429), ("", 429)])
+def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
+    guarded: Service, database: redis.Redis, verified_at: str, status: int
+) -> None:
+    """Behind one NAT, or one backend that names no end users: for a day, else."""
+    for phone in ("+4915112345678", "+33612345678", "+447400123456"):
+        assert guarded.send(phone).status_code == 200
+    owner = "+34612345678"
+    if verified_at:
+        database.set(keys.trusted(Recipient.at(owner)), Requester(verified_at).fingerprint, ex=60)
+    assert guarded.send(owner).status_code == status
+    assert refusal(guarded.send("+31612345678")) == LIMITED, "a number that nobody knows"
 
 
 def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis) -> None:

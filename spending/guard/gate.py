@@ -33,19 +33,18 @@ class GuardGate:
         """Count, if there is room."""
         if not self._scope.of(sending):
             return []
-        known: list[Command] = [("EXISTS", keys.trusted(sending.recipient))] if self._scope.lets_known_pass else []
-        arguments = self._scope.judge_arguments(sending, self._mode)
-        return [*known, self._scripts.judge(self._keys(sending), *arguments)]
+        judge = self._scripts.judge(self._keys(sending), *self._scope.judge_arguments(sending, self._mode))
+        return [("GET", keys.trusted(sending.recipient)), judge]
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until there is room, if nothing else happens."""
         if not replies:
             return None
-        *known, judged = replies
+        trusted_by, judged = replies
         counted, wait, why = members(judged, int, int, str)
         if not why:
             return None
-        if known == [1]:
+        if self._passes(trusted_by, sending):
             if not counted:
                 self._count_anyway(sending)
             return None
@@ -61,6 +60,10 @@ class GuardGate:
         if not self._scope.of(sending):
             return []
         return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
+
+    def _passes(self, trusted_by: Any, sending: Sending) -> bool:
+        anybody = self._scope.lets_known_pass and trusted_by is not None
+        return anybody or trusted_by == sending.requester.fingerprint
 
     def _count_anyway(self, sending: Sending) -> None:
         arguments = self._scope.judge_arguments(sending, "count")

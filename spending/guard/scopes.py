@@ -38,7 +38,8 @@ class Scope:
     Args:
         of: which one a sending falls into; "" for none.
         allowance: how much may be unverified, in JSON; the script's.
-        lets_known_pass: whether a phone that was verified lately passes, whatever is used up.
+        lets_known_pass: whether a phone that was verified lately passes, whatever is used up and whoever asks. If not,
+            it passes for the requester that verified it.
     """
 
     name: str
