@@ -122,7 +122,9 @@ def _gave_way(call: Call, send: Call, history: History, rules: Rules) -> bool:
     requests = [*history.guesses[send.phone], *history.messages[send.phone]]
     ended = [one for one in requests if one.verdict in ("right", "gone") and one.start < call.start]
     room = {one.pin_id for one in ended} - {send.issued[0]}  # they may have made room before the newer ones came
-    return len(history.newer(call, send)) - len(room) >= rules.side_by_side
+    # Those of other clients push at most one another out: a client that has two gives up one of its own.
+    newer = [one for one in history.newer(call, send) if not history.is_foreign(one, send)]
+    return len(newer) - len(room) >= rules.side_by_side
 
 
 def _was_emptied(history: History, phone: str, since: float, until: float) -> bool:
@@ -186,14 +188,14 @@ def _may_repeat(second: Call, first: Call) -> bool:
 
 
 def _excess_failures(history: History, rules: Rules) -> list[str]:
-    """A phone that had more guesses that were not right, at all of its PINs since the last success, than it may.
+    """A phone that had more guesses that were wrong, at all of its PINs since the last success, than it may.
 
-    Those that the upstream did not judge, or that it has no PIN for, are none.
+    Each PIN may have one guess more. Those of which the upstream gave no verdict are none.
     """
     return [
         phone
         for phone, guesses in history.guesses.items()
-        if any(_failed(row) > rules.failures for row in _between_clears(phone, guesses, history))
+        if any(_is_excess(row, rules) for row in _between_clears(phone, guesses, history))
     ]
 
 
@@ -214,9 +216,9 @@ def _end_of(guess: Call, history: History) -> float:
     return max((call.done for call in history.guessers(guess)), default=guess.end)
 
 
-def _failed(guesses: list[Call]) -> int:
-    known = [guess for guess in guesses if guess.status not in UNJUDGED or guess.verdict == "gone"]
-    return _fewest(known) - sum(guess.verdict == "gone" for guess in known)
+def _is_excess(guesses: list[Call], rules: Rules) -> bool:
+    wrong = [guess.pin_id for guess in guesses if guess.verdict == "wrong"]
+    return len(wrong) > rules.failures + len(set(wrong))
 
 
 def _refused_owners(history: History, rules: Rules) -> list[str]:

@@ -52,6 +52,7 @@ class Phone:
     number: str
     cooling: bool = False
     failures: int = 0
+    is_trusted: bool = False
     pins: list[Pin] = field(default_factory=list)
     ever: list[Pin] = field(default_factory=list)
 
@@ -62,7 +63,10 @@ class Phone:
     def sent(self, pin: Pin) -> None:
         for other in self.pins:
             other.is_newest = other.is_newest and other.client != pin.client
-        self.pins = [*self.pins, pin][-RULES.side_by_side :]
+        if len(self.pins) == RULES.side_by_side:
+            own = [other for other in self.pins if other.client == pin.client]
+            self.pins.remove(own[0] if len(own) > 1 else self.pins[0])
+        self.pins.append(pin)
         self.ever.append(pin)
 
     def meant(self, client: str, named: str) -> Pin | None:
@@ -79,20 +83,22 @@ class Phone:
         return self.message(fault)
 
     def guessed(self, client: str, named: str) -> Pin | None:
-        return self.meant(client, named) if self.failures < RULES.failures else None
+        pin = self.meant(client, named)
+        is_free = pin and not pin.guesses and (named or self.is_trusted)
+        return pin if self.failures < RULES.failures or is_free else None
 
     def verify(self, pin: Pin | None, value: str, fault: Fault | None) -> Told:
         if not pin:
             return NO
+        if not fault and pin.value == value:
+            self.pins.remove(pin)
+            self.failures, self.is_trusted = 0, True
+            return YES
         if fault and fault.gone:
             self.pins.remove(pin)
-        elif not fault and pin.value == value:
-            self.pins.remove(pin)
-            self.failures = 0
-            return YES
-        elif not fault or not fault.given_back:
+        elif not (fault and fault.given_back):
             pin.guesses += 1
-            self.failures += 1
+        self.failures += not fault or fault.gone
         return Told(*fault.row) if fault else NO
 
     def wait(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 -- KEYS[1]  hash of the recipient's PINs, as in pin_save.lua
 -- ARGV     pinId, the hash of one more verification id of it or ''
 -- Replies  {how often it was sent once more}; {0}, with nothing counted, if it is not one of the recipient's any more
-for _, place in ipairs({'', '2:', '3:'}) do
+for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''
     if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], place .. 'verification', ids .. ' ' .. ARGV[2]) end

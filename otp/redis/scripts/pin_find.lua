@@ -39,7 +39,7 @@ local function count(pin)
   return redis.call('HINCRBY', KEYS[1], pin .. 'attempts', 1)
 end
 
-for _, pin in ipairs({'', '2:', '3:'}) do
+for _, pin in ipairs({'', '2:', '3:', '4:', '5:'}) do
   local attempts = tonumber(known[pin .. 'attempts'] or 0)
   if is_meant(pin) and attempts < most then
     if guess and is_locked(attempts) then return {'locked'} end

@@ -3,7 +3,7 @@
 -- ARGV     pinId, 1 to give the guess back too, and not only the failure
 redis.call('LPOP', KEYS[2])
 if ARGV[2] ~= '1' then return end
-for _, place in ipairs({'', '2:', '3:'}) do
+for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     redis.call('HINCRBY', KEYS[1], place .. 'attempts', -1)
   end

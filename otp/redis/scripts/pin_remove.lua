@@ -1,13 +1,13 @@
--- Takes a PIN away that was used, or that is gone at Infobip. What is left of it is its order and
--- its client, for a save that arrives late.
+-- Takes a PIN away that was used, or that is gone at Infobip. What is left of it for a while is its order and its client, for
+-- a save that arrives late.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures; [3] who verified it lately
 -- ARGV     pinId, how long its order is kept (ms), who has verified it with this PIN or '', how long that is kept (ms)
 -- Replies  {1} to exactly one caller, {0} to all others
 local FIELDS = {'pinId', 'verification', 'requester', 'to', 'attempts', 'again', 'older'}
-local ends, found = 0, nil
-for _, place in ipairs({'', '2:', '3:'}) do
+local last, found = 0, nil
+for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
   local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'ends')
-  if pin[1] == ARGV[1] then found = place else ends = math.max(ends, tonumber(pin[2] or 0)) end
+  if pin[1] == ARGV[1] then found = place else last = math.max(last, tonumber(pin[2] or 0)) end
 end
 if not found then return {0} end
 local names = {}
@@ -16,7 +16,7 @@ redis.call('HDEL', KEYS[1], unpack(names))
 local time = redis.call('TIME')
 local kept = math.floor(time[1] * 1000 + time[2] / 1000 + ARGV[2])
 redis.call('HSET', KEYS[1], found .. 'ends', string.format('%.0f', kept))
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(ends, kept)))
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(last, kept)))
 if ARGV[3] ~= '' then
   redis.call('DEL', KEYS[2])
   redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])

@@ -2,11 +2,11 @@
 -- newer PIN nor revives a used one.
 -- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester, to
 --          (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again (messages
---          beside the first), order, and `older` where its client was sent a newer one; of the second and the third the
---          same, as 2:pinId and 3:pinId. One that was used just now has its order, client and end alone.
+--          beside the first), order, and `older` where its client was sent a newer one; of others the
+--          same, as 2:pinId to 5:pinId. One that was used just now has its order, client and end alone.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
 -- Replies  {1 if it was saved, the verification ids of the PIN that gave way, or ''}
-local PLACES = {'', '2:', '3:'}
+local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- those that were used just now have places, too
 local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
@@ -24,21 +24,19 @@ end
 
 local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now end
 local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
-
 local function is_own(place) return lives(place) and (known[place .. 'client'] or '') == client end
 
--- A client that has two of the places already gives up one of its own, and no other client's.
-local own = 0
-for _, one in ipairs(PLACES) do
-  if order_of(one) == order then return {0, ''} end
-  if is_own(one) then own = own + 1 end
+local pins, own, others = {}, {}, {} -- those that can be verified, of these the client's; and the other places
+for _, place in ipairs(PLACES) do
+  if order_of(place) == order then return {0, ''} end
+  local is_pin = lives(place) and known[place .. 'pinId']
+  table.insert(is_pin and pins or others, place)
+  if is_pin and is_own(place) then table.insert(own, place) end
 end
-local place, last
-for _, one in ipairs(PLACES) do
-  local may_go = own < 2 or is_own(one) or not lives(one)
-  if may_go and (not place or order_of(one) < order_of(place)) then place = one end
-end
-last = now + life
+-- Where three live, the oldest gives way; a client that has two of them gives up one of its own.
+local may_go = #pins < MOST and others or #own > 1 and own or pins
+table.sort(may_go, function(one, other) return order_of(one) < order_of(other) end)
+local place, last = may_go[1], now + life
 if order_of(place) > order then return {0, ''} end
 
 local gone = lives(place) and known[place .. 'pinId'] and known[place .. 'verification'] or ''
