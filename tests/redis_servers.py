@@ -85,6 +85,14 @@ class Servers:
         cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
         return self.start(port, "--save", "", *cluster, *flags)
 
+    def move(self, port: int, other: int, *flags: str) -> None:
+        """End a node of a Cluster, and start it under another port with what it saved."""
+        self.processes[port].terminate()
+        self.processes[port].wait()
+        (self._directory / str(port)).rename(self._directory / str(other))
+        self.cluster_node(other, *flags)
+        eventually(lambda: node(other).cluster("INFO")["cluster_state"] == "ok")
+
     def replica_of(self, primary: int) -> int:
         """One more server of the Cluster, that has what `primary` has."""
         port = self.cluster_node(free_port())

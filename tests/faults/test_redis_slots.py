@@ -1,0 +1,130 @@
+"""A Cluster whose slots move to another node, whose nodes hang, or that comes back elsewhere."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from signal import SIGCONT, SIGSTOP
+
+from redis.crc import key_slot
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.faults.burst import Answer, Clients
+from tests.faults.held_infobip import HeldInfobip, pin_of
+from tests.faults.promises import back_within, is_ready, whole_flow
+from tests.parts import Sandbox, Service
+from tests.redis_servers import Servers, eventually, meet, node
+
+Start = Callable[..., Service]
+SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SLOT = 4711
+AT_ONCE = 50  # requests
+KEPT = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+class Move:
+    """Of SLOT, from the node that has all of them to one that is new and has no scripts."""
+
+    def __init__(self, servers: Servers) -> None:
+        (self.source,) = servers.cluster(1)
+        self.target = servers.cluster_node(free_port())
+        meet(self.source, self.target)
+        eventually(lambda: node(self.target).cluster("INFO")["cluster_state"] == "ok")
+
+    def begin(self) -> None:
+        """From now on, keys that the one does not have are the other's."""
+        node(self.target).execute_command("CLUSTER", "SETSLOT", SLOT, "IMPORTING", _id(self.source))
+        node(self.source).execute_command("CLUSTER", "SETSLOT", SLOT, "MIGRATING", _id(self.target))
+
+    def move_keys(self) -> None:
+        keys = node(self.source).execute_command("CLUSTER", "GETKEYSINSLOT", SLOT, 1000)
+        assert keys
+        node(self.source).execute_command("MIGRATE", "127.0.0.1", self.target, "", 0, 5000, "KEYS", *keys)
+
+    def end(self) -> None:
+        for port in (self.target, self.source):
+            node(port).execute_command("CLUSTER", "SETSLOT", SLOT, "NODE", _id(self.target))
+
+    def said(self, word: str) -> int:
+        """How often either of them refused a command so."""
+        stats = [node(port).info("errorstats").get(f"errorstat_{word}", {}) for port in (self.source, self.target)]
+        return sum(each.get("count", 0) for each in stats)
+
+
+@cache
+def phones() -> list[str]:
+    """Some whose keys are all in SLOT."""
+    some = (f"+49151{number}" for number in range(10000000, 10300000))
+    return [phone for phone in some if key_slot(f"otp:phoneNumber:{phone}".encode()) == SLOT]
+
+
+def _id(port: int) -> str:
+    return str(node(port).execute_command("CLUSTER", "MYID"))
+
+
+def statuses(answers: list[Answer]) -> set[int]:
+    return {answer.status for answer in answers}
+
+
+def verify(service: Service, clients: Clients, of: list[str]) -> "Future[list[Answer]]":
+    guesses = ({"phoneNumber": phone, "pin": pin_of(phone)} for phone in of)
+    return clients.post(service.port, "/verify-otp", guesses)
+
+
+def nothing_twice(held: HeldInfobip) -> None:
+    """Each phone got one SMS, and each PIN was judged once."""
+    assert sorted(held.phones.values()) == sorted(phone for phone, _ in held.judged) == phones()
+
+
+def test_the_slot_moves_between_the_sms_and_the_save(
+    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+) -> None:
+    move = Move(servers)
+    service = start(held.url, REDIS_URL=url(move.source), **SETTINGS)
+    asked = clients.send(service.port, phones())
+    held.wait_for(len(phones()), refused=clients.answered)
+    move.begin()
+    move.move_keys()
+    held.answer()
+    assert statuses(asked.result(60)) == {200}
+    assert move.said("ASK"), "they were sent on"
+    assert move.said("NOSCRIPT"), "to a node without the scripts"
+    move.end()
+    assert statuses(verify(service, clients, phones()).result(60)) == {200}
+    assert statuses(verify(service, clients, phones()).result(60)) == {401}
+    nothing_twice(held)
+    assert move.said("MOVED")
+    assert is_ready(service)
+
+
+def test_all_nodes_hang(servers: Servers, start: Start, clients: Clients, sandbox: Sandbox, phone: str) -> None:
+    """Nobody waits for the table of the slots behind others who wait for it, too."""
+    ports = servers.cluster(2)
+    service = start(sandbox.url, REDIS_URL=url(*ports), **SETTINGS)
+    whole_flow(service, sandbox, phone)
+    asked = sandbox.asked()
+    for port in ports:
+        servers.processes[port].send_signal(SIGSTOP)
+    for first in (20000000, 30000000):  # whose connections fall silent, and who has none and no table
+        answers = clients.send(service.port, (f"+49151{first + number}" for number in range(AT_ONCE))).result(60)
+        assert statuses(answers) == {503}
+        assert max(answer.took for answer in answers) < 2
+    assert sandbox.asked() == asked
+    for port in ports:
+        servers.processes[port].send_signal(SIGCONT)
+    back_within(5, service, "+442071838750")
+
+
+def test_it_comes_back_under_another_port(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+    """No address that it told of itself is right any more, and one of REDIS_URL is."""
+    (port,), other = servers.cluster(1, *KEPT), free_port()
+    service = start(sandbox.url, REDIS_URL=url(port, other), **SETTINGS)
+    assert service.send(phone).status_code == 200
+    servers.move(port, other, *KEPT)
+    back_within(5, service, "+442071838750")
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+    assert is_ready(service)
+
+
+def url(*ports: int) -> str:
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
