@@ -16,7 +16,7 @@ from telemetry.calls import RedisCall
 SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
 LEAST = 0.3  # seconds; asked for less, nobody could answer
-MOST_REFUSALS = 3  # for one command
+MOST_REFUSALS = 3  # in a row, of one command; while a slot moves, as many as there is time for
 
 
 class RedisClient:
@@ -35,7 +35,7 @@ class RedisClient:
     def run(self, *commands: Command) -> list[Any]:
         """Run the commands in one round trip; returns their replies. In a Cluster, the nodes are asked at once.
 
-        A command that Redis refused without running it (NOSCRIPT, MOVED, READONLY, LOADING ...) is asked once more. One
+        A command that Redis refused without running it (NOSCRIPT, MOVED, READONLY, LOADING ...) is asked again. One
         whose reply was lost never is: it may have run.
 
         Raises:
@@ -77,24 +77,29 @@ class RedisClient:
         refusals = 0
         while errors := [reply for reply in replies if isinstance(reply, Exception)]:
             failed = [error for error in errors if not isinstance(error, NOT_RUN)]
-            refusals += 1
-            if failed or refusals > MOST_REFUSALS:
+            refusals = 0 if _is_moving(errors) else refusals + 1
+            left = patience - (time.monotonic() - began)
+            if failed or refusals > MOST_REFUSALS or left <= 0:
                 raise [*failed, *errors][0]
-            left = max(LEAST, patience - (time.monotonic() - began))
-            replies = self._ask_again(commands, replies, left)
+            replies = self._ask_again(commands, replies, max(LEAST, left))
         return replies
 
     def _ask_again(self, commands: list[Command], replies: list[Any], patience: float) -> list[Any]:
         refused = [place for place, reply in enumerate(replies) if isinstance(reply, NOT_RUN)]
         refusals: Refusals = [replies[place] for place in refused]
-        if any(isinstance(refusal, TryAgainError) for refusal in refusals):
-            time.sleep(PAUSE)  # the slot's keys are on their way from one node to another
+        if _is_moving(refusals):
+            time.sleep(PAUSE)
         for place in refused:  # once in full, always in full: a slot that moves is asked of both nodes in turn
             commands[place] = _without_sha(commands[place], replies[place])
         again = [commands[place] for place in refused]
         for place, reply in zip(refused, self._nodes.ask(again, patience, refusals), strict=True):
             replies[place] = reply
         return replies
+
+
+def _is_moving(refusals: Refusals) -> bool:
+    """Whether a slot's keys are on their way from one node to another: a script is run where all of its keys are."""
+    return any(isinstance(refusal, TryAgainError) for refusal in refusals)
 
 
 def _without_sha(command: Command, refusal: Exception) -> Command:

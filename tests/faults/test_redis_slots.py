@@ -97,6 +97,24 @@ def test_the_slot_moves_between_the_sms_and_the_save(
     assert is_ready(service)
 
 
+def test_whoever_asks_while_the_slot_moves_waits_for_it(
+    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+) -> None:
+    """TRYAGAIN: of the keys of a script, neither node has all, or is to make them."""
+    move, held.holds = Move(servers), False
+    service = start(held.url, REDIS_URL=url(move.source), **SETTINGS)
+    old, new = phones()[:10], phones()[10:]
+    assert statuses(clients.send(service.port, old).result(60)) == {200}
+    move.begin()
+    sends, verifies = clients.send(service.port, new), verify(service, clients, old)
+    eventually(lambda: move.said("TRYAGAIN") > 3 * len(phones()) or clients.answered())
+    move.move_keys()
+    move.end()
+    assert statuses(sends.result(60)) == statuses(verifies.result(60)) == {200}
+    assert statuses(verify(service, clients, new).result(60)) == {200}
+    nothing_twice(held)
+
+
 def test_all_nodes_hang(servers: Servers, start: Start, clients: Clients, sandbox: Sandbox, phone: str) -> None:
     """Nobody waits for the table of the slots behind others who wait for it, too."""
     ports = servers.cluster(2)
