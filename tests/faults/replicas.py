@@ -41,9 +41,10 @@ RULES = Rules(attempts=3, failures=5, windows=((1, 30.0),))
 
 # Takes ARGV[1] milliseconds from the life of both KEYS, and from that of each PIN in the second.
 AGE = """
-for _, name in ipairs({'ends', '2:ends', '3:ends'}) do
-  local ends = redis.call('HGET', KEYS[2], name)
-  if ends then redis.call('HSET', KEYS[2], name, string.format('%.0f', ends - ARGV[1])) end
+for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.find(name, 'ends$') then
+    redis.call('HSET', KEYS[2], name, string.format('%.0f', redis.call('HGET', KEYS[2], name) - ARGV[1]))
+  end
 end
 for _, key in ipairs(KEYS) do
   local left = redis.call('PTTL', key) - ARGV[1]
