@@ -70,7 +70,9 @@ def in_redis(client: redis.Redis) -> list[str]:
     """What its keys and values have; a recipient is in the name of a key, and a pinId in one field."""
     keys = [*client.scan_iter()]
     words = _words(" ".join(value for key in keys for value in values(client, key)))
-    words |= {word for word in _words(" ".join(keys)) if _told.get(word) not in (MAIL, "phone")}
+    words |= {
+        word for word in _words(" ".join(keys)) if not _PHONE.fullmatch(word) and _told.get(word) not in (MAIL, "phone")
+    }
     return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words)
 
 

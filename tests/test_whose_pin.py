@@ -465,3 +465,17 @@ def test_a_client_that_names_no_end_user_repeats_by_the_id_alone(
     wait_over(database)
     assert shop.send(own) == own
     assert sandbox.pin(phone) == sandbox.pins(phone)[0]
+
+
+def test_one_that_was_used_takes_no_ones_place(
+    keyed: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)
+    first = shop.send()
+    for person in (bank, shop):
+        wait_over(database)
+        person.send()
+    assert shop.verify(sandbox.pin(phone)) == 200
+    wait_over(database)
+    bank.send()
+    assert shop.verify(sandbox.pins(phone)[0], first) == 200, "two lived, and it was one of them"
