@@ -233,7 +233,7 @@ class Service:
             process.send_signal(signal.SIGCONT)
             process.terminate()
             process.wait(60)
-        assert leaks.in_log(service.log()) == []
+        assert not (leaked := leaks.in_log(service.log())), leaked
 
     def wait_until_up(self, workers: int = 1) -> None:
         """Until one answers, and the others are there."""
