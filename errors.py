@@ -19,7 +19,7 @@ OtpError
 ├── InvalidLocale             not a language tag of BCP 47
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
-│   └── PinGone                 Infobip does not know the PIN any more
+│   └── PinGone                 Infobip does not know the PIN any more, or it was used meanwhile
 ├── InvalidProof              signed by another, changed, or no proof at all
 │   ├── ProofExpired            it was a proof, until its time was over
 │   ├── ProofForAnother         it is one for another audience
@@ -148,7 +148,7 @@ class InvalidOtp(OtpError):
 
 
 class PinGone(InvalidOtp):
-    """Infobip does not know the PIN, or not any more: it can be forgotten."""
+    """Infobip does not know the PIN any more, or it was used meanwhile: it can be forgotten."""
 
 
 class InvalidProof(OtpError):

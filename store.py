@@ -16,13 +16,14 @@ from typing import Any, Literal, NamedTuple
 
 from limits import RateLimitItem
 
+from errors import StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
-from otp.requester import Requester
+from otp.requester import SOMEBODY, Requester
 
 SAVE = Script("pin_save")
 FIND = Script("pin_find")
@@ -30,7 +31,6 @@ COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
 _FOUND = {"found": (str, str, int, int, str, str), "locked": (str,), "none": (str,)}
-SOMEBODY = "-"  # who verified a recipient, where nobody knows which end user
 USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
 
@@ -74,22 +74,24 @@ class Store:
         if recipient.identity != recipient.canonical:
             fields += ["to", recipient.identity]
         save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, requester.client, *fields)
-        gone: str = members(self._redis.run_surely(save, *beside)[0], int, str)[1]
-        return gone.split()
+        saved, gone = members(self._redis.run_surely(save, *beside)[0], int, str)
+        if not saved:  # so late that newer ones have all places
+            raise StoreUnavailable(retry_after=1)
+        return str(gone).split()
 
     def pending(self, recipient: Recipient, claim: Claim) -> PendingPin | NoPin:
         """The PIN that is meant, if it lives and has a guess left."""
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin()
-        pin_id, again, left, verifications, sent_to = found
-        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split(), sent_to or recipient.canonical)
+        pin_id, again, left, verifications, _ = found
+        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
         """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too.
 
         The first guess at a PIN is let through by its id however many failed before, and without one if the recipient
-        is trusted: what strangers do with PINs of their own locks nobody out.
+        is trusted: strangers can fail at PINs of their own.
         """
         kind, *found = self._find("guess", recipient, claim)
         if kind != "found":
@@ -102,7 +104,8 @@ class Store:
         verification = "" if claim.verification_id is None else hashed(claim.verification_id)
         whose = claim.client, verification, claim.requester
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
-        (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures))
+        about = recipient.identity.lower(), recipient.canonical
+        (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures, *about))
         kind = reply[0] if isinstance(reply, list) and reply else None
         return members(reply, *next((of for name, of in _FOUND.items() if name == kind), (dict,)))
 

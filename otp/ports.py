@@ -17,14 +17,13 @@ class Claim(NamedTuple):
 class PendingPin(NamedTuple):
     """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times.
 
-    `verifications` are its hashed verification ids, `sent_to` is the identity of the address it was sent to.
+    `verifications` are its hashed verification ids.
     """
 
     pin_id: str
     again: int
     lifetime: float
     verifications: list[str]
-    sent_to: str
 
 
 class NoPin(NamedTuple):

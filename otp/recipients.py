@@ -29,7 +29,8 @@ class Recipient(NamedTuple):
     def canonical(self) -> str:
         """One spelling for all addresses of one person: PINs, cooldowns and limits are kept by it.
 
-        Strangers at servers that know no tags may share it: each of them waits for the other's cooldown, at worst.
+        Strangers at servers that know no tags may share it, and with it the cooldown, the limits and the places of
+        PINs; but neither verifies what was sent to the other: see `identity`.
         """
         return _mailbox(self.address) if self.kind == "email" else _line(self.address)
 

@@ -1,10 +1,14 @@
 """Who asks for a message, or tries a PIN."""
 
+import re
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Network
 from typing import NamedTuple
 
+SOMEBODY = "-"  # in place of a fingerprint, where nobody knows which end user it was
+TRUSTED_BY = re.compile(f"[0-9a-f]{{12}}|{SOMEBODY}")
+UNKNOWN = "None"  # the address over a Unix socket without a proxy: everybody has it
 SUBNET = "/64"  # of an IPv6 address: what one client has at least
 
 
@@ -30,7 +34,7 @@ class Requester(NamedTuple):
     @property
     def end_user(self) -> str:
         """The fingerprint, where it is an end user's; "" where nobody knows which of them asks."""
-        return "" if self.is_client_app else self.fingerprint
+        return "" if self.is_client_app or self.address in ("", UNKNOWN) else self.fingerprint
 
 
 NOBODY = Requester()

@@ -107,8 +107,7 @@ class OtpService:
         if not verification_id and not own:
             return None
         pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id or None, own))
-        # Infobip would send it to the address that it went to, which may be a stranger's: see `Recipient.identity`.
-        if isinstance(pin, NoPin) or pin.sent_to != sending.recipient.identity:
+        if isinstance(pin, NoPin):
             return None
         new_id = None if verification_id else secrets.token_urlsafe(16)
         try:
@@ -124,11 +123,12 @@ class OtpService:
 
         Raises:
             InvalidOtp: no such PIN lives, or it has no guess left.
-            TooManyRequests and the others: as for `send`.
+            TooManyRequests and the others: as for `send`; without an id, they come first, whether there is a PIN or
+                not. A budget may then tell of a threshold for a message that was not sent.
         """
         pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id))
         if isinstance(pin, NoPin):
-            if verification_id is None:  # who knows only a number hears of its limits first, as if there was a PIN
+            if verification_id is None:  # who knows only a number hears of the limits first, as if there was a PIN
                 self._admission.enter(sending)
                 self._admission.leave(sending)
             raise InvalidOtp(reason="no_pin")
@@ -198,6 +198,7 @@ class OtpService:
             with self._usual_time.measured():
                 return self._infobip.verify_pin(guess.pin_id, pin)
         except PinGone:
+            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=False)
             self._drop(recipient, guess)
             raise
         except OtpError as e:

@@ -75,6 +75,6 @@ class Asker:
 
     def verify(self, *sent: Sending) -> None:
         for sending in sent:
-            self.client.run(("SET", keys.trusted(sending.recipient), 1, "EX", 30 * DAY))
+            self.client.run(("SET", keys.trusted(sending.recipient), sending.requester.fingerprint, "EX", 30 * DAY))
             self.guard.verified(sending.recipient)
         self.guard.finish()

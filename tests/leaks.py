@@ -24,7 +24,7 @@ _PIN_ID = re.compile(
     "[0-9A-F]{32}"
 )  # as the sandbox and the scripted Infobip write them; ids of requests are lower case
 _PHONE = re.compile("[1-9][0-9]{9,14}")
-_PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+")
+_PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a rate, like 1440010000/1d
 
 _told: dict[str, str] = {}  # each secret that a test has told a service, and what it is
 

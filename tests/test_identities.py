@@ -124,6 +124,20 @@ def test_the_message_goes_to_what_was_typed_and_any_spelling_verifies(
 
 
 @pytest.mark.parametrize(
+    ("sent_to", "typed"), [("jo+x@example.com", "jo@example.com"), ("jo@example.com", "jo+x@example.com")]
+)
+def test_another_ones_mailbox_verifies_nothing(signing: Service, sandbox: Sandbox, sent_to: str, typed: str) -> None:
+    """Where tags are no tags they are two people, though their limits are one."""
+    own = signing.post("/send-otp", about(sent_to)).json()["verificationId"]
+    (message,) = sandbox.messages
+    for given in ({}, {"verificationId": own}):
+        guess = {**about(typed), **given, "pin": message.pin.value}
+        assert refusal(signing.post("/verify-otp", guess)) == (401, "invalid_otp")
+    assert sandbox.verifies() == 0
+    assert signing.post("/verify-otp", {**about(sent_to), "pin": message.pin.value}).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("first", "second", "is_one"),
     [
         ("jo@example.com", "jo+x@example.com", False),

@@ -74,7 +74,9 @@ def test_a_request_takes_few_round_trips(service: Service, database: redis.Redis
 
 
 def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
-    found = database.execute_command(*in_full(FIND(["key", "two", "three"], "guess", "", "", "", 5, 10, 86400)))
+    found = database.execute_command(
+        *in_full(FIND(["key", "two", "three"], "guess", "", "", "", 5, 10, 86400, "a", "a"))
+    )
     assert found == ["none"]
     assert list(database.scan_iter()) == []
 

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from werkzeug.http import parse_options_header
 
 from errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
-from otp.requester import SUBNET
+from otp.requester import SUBNET, UNKNOWN
 from otp.web.strict_json import parse
 from telemetry import record
 
@@ -97,7 +97,7 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
     entries = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     written = entries[-trusted_proxies] if 0 < trusted_proxies <= len(entries) else ""
     address = _ip(written) or _ip(environ.get("REMOTE_ADDR", ""))
-    return counted_as(address) if address else "None"  # over a Unix socket without a proxy: everybody shares one limit
+    return counted_as(address) if address else UNKNOWN
 
 
 def counted_as(address: IPv4Address | IPv6Address) -> str:

@@ -2,7 +2,8 @@
 
 A right key is let in all the same, and costs no look here: a stranger behind the same NAT, or one instance that has an
 old key, would shut out a client otherwise. So guessing goes on, and is hopeless by itself: a key has 16 characters or
-more. What the limit does is to say "wait" to programs that go on and on, and to show the operator that they do.
+more. What the limit does is to say "wait" to programs that go on and on, and to show the operator that they do. Who has
+an IPv6 /48 has many addresses (/64).
 """
 
 from contextlib import suppress

@@ -8,6 +8,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
+from otp.requester import TRUSTED_BY
 from spending.guard.scopes import SCRIPTS, Mode, Scope, country, key_of
 from spending.sending import Sending
 
@@ -62,8 +63,9 @@ class GuardGate:
         return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
 
     def _passes(self, trusted_by: Any, sending: Sending) -> bool:
-        anybody = self._scope.lets_known_pass and trusted_by is not None
-        return anybody or trusted_by == sending.requester.fingerprint
+        if not isinstance(trusted_by, str) or not TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
+            return False
+        return self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint
 
     def _count_anyway(self, sending: Sending) -> None:
         arguments = self._scope.judge_arguments(sending, "count")

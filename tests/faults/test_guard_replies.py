@@ -16,4 +16,4 @@ def test_nonsense_makes_no_phone_known(database: redis.Redis, redis_server: Valk
         assert [someone.wait(NOON, f"+4915112340{n:03}") for n in range(10)] == [None] * 10
         proxy.fault(say(answer), ":trusted")
         assert someone.wait(NOON, "+4915112340010") is not None
-        assert proxy.met == 2, "for the country and for the prefix; an address knows nobody"
+        assert proxy.met == 3, "for the country, for the prefix and for the address"

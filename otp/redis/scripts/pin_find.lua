@@ -2,11 +2,12 @@
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of the times of its failures (microseconds since
 --          1970), the newest first; [3] who verified it lately, if anybody did
 -- ARGV     purpose (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
---          failures in a period, the period (s)
+--          failures in a period, the period (s), the identity of whom it is about (lower case), and its canonical form
 -- Replies  {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
 --          identity it was sent to or ''}; {'locked'}; {'none'}
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local amount, period = tonumber(ARGV[6]), ARGV[7] * 1000000
+local identity, canonical = ARGV[8], ARGV[9]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known, fields = {}, redis.call('HGETALL', KEYS[1])
@@ -19,22 +20,24 @@ end
 local function is_meant(pin)
   local ends, ids = tonumber(known[pin .. 'ends']), known[pin .. 'verification']
   if not known[pin .. 'pinId'] or not ends or ends * 1000 <= now or (known[pin .. 'client'] or '') ~= client then return end
+  if string.lower(known[pin .. 'to'] or canonical) ~= identity then return end -- it went to another one's mailbox
   if id == '' and known[pin .. 'older'] or id ~= '' and not (ids and string.find(ids, id, 1, true)) then return end
   return requester == '' or known[pin .. 'requester'] == requester
 end
 
 -- Strangers can have a PIN sent, and fail at it: so who has an id has a first guess at its PIN in any case, and whoever
--- asks has one at the PIN of a recipient that was verified lately.
+-- asks has one at a PIN of a recipient that was verified lately.
 local function is_locked(attempts)
   if attempts == 0 and (id ~= '' or redis.call('EXISTS', KEYS[3]) == 1) then return false end
-  local oldest = tonumber(redis.call('LINDEX', KEYS[2], amount - 1) or nil)
-  return oldest and now - oldest < period
+  local oldest = redis.call('LINDEX', KEYS[2], amount - 1)
+  local at = tonumber(oldest or nil)
+  return oldest and (not at or now - at < period) -- what is no time was not written here
 end
 
--- One failure more is kept than there may be: it is not lost where the newest one is given back.
+-- More failures are kept than there may be, one for each PIN's first guess: none is lost where the newest are given back.
 local function count(pin)
   redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
-  redis.call('LTRIM', KEYS[2], 0, amount)
+  redis.call('LTRIM', KEYS[2], 0, amount + 2)
   redis.call('PEXPIRE', KEYS[2], period / 1000 + 1)
   return redis.call('HINCRBY', KEYS[1], pin .. 'attempts', 1)
 end

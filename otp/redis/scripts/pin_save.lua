@@ -5,7 +5,7 @@
 --          beside the first), order, and `older` where its client was sent a newer one; of others the
 --          same, as 2:pinId to 5:pinId. One that was used just now has its order, client and end alone.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
--- Replies  {1 if it was saved, the verification ids of the PIN that gave way, or ''}
+-- Replies  {1 if it was saved, now or before, the verification ids of the PIN that gave way, or ''}
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- those that were used just now have places, too
 local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
@@ -28,7 +28,7 @@ local function is_own(place) return lives(place) and (known[place .. 'client'] o
 
 local pins, own, others = {}, {}, {} -- those that can be verified, of these the client's; and the other places
 for _, place in ipairs(PLACES) do
-  if order_of(place) == order then return {0, ''} end
+  if order_of(place) == order then return {1, ''} end
   local is_pin = lives(place) and known[place .. 'pinId']
   table.insert(is_pin and pins or others, place)
   if is_pin and is_own(place) then table.insert(own, place) end

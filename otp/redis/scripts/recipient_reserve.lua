@@ -1,8 +1,9 @@
 -- May this recipient get a message now? Takes the cooldown and counts, as one decision: whoever comes during the cooldown
 -- is never counted. One requester may take only a share of each window, unless it verified the recipient lately. Each
 -- window is exact to the microsecond. A recipient that was verified lately is never locked out for longer than a while:
--- one more may be sent that long after its last one; after the requester's own last one where that has verified it, so
--- that nobody else's sends keep it waiting.
+-- one more may be sent that long after its last one; after the requester's own last one (or that of its IPv6 /48)
+-- where that has verified it, so that nobody else's sends keep it waiting. Where the clock is put back, the while may begin
+-- anew.
 -- KEYS     [1] the cooldown: the id of the reservation that holds it; [2] list of the times of the recipient's sends
 --          (microseconds since 1970), the newest first; [3] the same of those that this requester asked for; [4] the
 --          fingerprint of who verified the recipient lately
