@@ -106,8 +106,8 @@ class Store:
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
         about = recipient.identity.lower(), recipient.canonical
         (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures, *about))
-        kind = reply[0] if isinstance(reply, list) and reply else None
-        return members(reply, *next((of for name, of in _FOUND.items() if name == kind), (dict,)))
+        kind = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], str) else ""
+        return members(reply, *_FOUND.get(kind, (dict,)))
 
     def count_resend(
         self, recipient: Recipient, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()

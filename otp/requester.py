@@ -40,6 +40,7 @@ class Requester(NamedTuple):
 NOBODY = Requester()
 
 
+@lru_cache(maxsize=4096)
 def _hashed(client: str, address: str) -> str:
     return sha256(f"{client}\n{address}".encode()).hexdigest()[:12]
 

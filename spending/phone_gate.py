@@ -15,7 +15,8 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
-from spending.sending import ORDER, Sending
+from otp.requester import TRUSTED_BY
+from spending.sending import ORDER, TRUST, Sending
 
 LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
 _RULES = {1: "phone_limit", 2: "phone_share"}
@@ -47,8 +48,10 @@ class PhoneGate:
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown, or each of the windows, has room."""
-        wait, rule, now = members(replies[0], int, int, int)
+        wait, rule, now, trusted_by = members(replies[0], int, int, int, str)
         sending.counted_in[ORDER] = now
+        if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
+            sending.trusted_by[TRUST] = trusted_by
         return TooManyRequests(wait / 1000, _RULES.get(rule, "cooldown")) if wait else None
 
     def undo(self, sending: Sending) -> list[Command]:

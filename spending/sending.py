@@ -12,6 +12,7 @@ from otp.requester import NOBODY, Requester
 from phone import region_of
 
 ORDER = "order"  # in `counted_in`
+TRUST = "trust"  # in `trusted_by`
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Sending:
     PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
     that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
     by key. `order` is that time when the recipient's cooldown was taken, in microseconds: of two sends to one
-    recipient, the later one has the higher.
+    recipient, the later one has the higher. `trusted_by` has the fingerprint of who verified the recipient lately, once
+    that is known, if anybody did.
     """
 
     recipient: Recipient
@@ -34,6 +36,7 @@ class Sending:
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
     counted_in: dict[str, int] = field(default_factory=dict, kw_only=True, compare=False)
+    trusted_by: dict[str, str] = field(default_factory=dict, kw_only=True, compare=False)
 
     @property
     def order(self) -> int:

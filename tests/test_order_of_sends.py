@@ -22,7 +22,7 @@ def test_a_clock_that_is_put_back_makes_no_send_an_earlier_one(database: redis.R
     database.expire(KEYS[1], 60)
     with connect(redis_url) as client:
         for send in ("one", "two"):
-            ((wait, _, order),) = client.run(RESERVE(KEYS, send, 30_000, "0123456789ab", 3600, 5, 2, 86400))
+            ((wait, _, order, _),) = client.run(RESERVE(KEYS, send, 30_000, "0123456789ab", 3600, 5, 2, 86400))
             assert wait == 0
             assert order > later
             later = order

@@ -78,7 +78,7 @@ class Played:
     def ask(self, sending: Sending) -> tuple[int, Verdict]:
         """When it was, and what it said."""
         (command,) = self._gate.ask(sending)
-        wait, rule, now = self.database.execute_command(*in_full(command))
+        wait, rule, now, _ = self.database.execute_command(*in_full(command))
         return now + self._moved, Verdict(wait, rule)
 
     def undo(self, sending: Sending) -> None:

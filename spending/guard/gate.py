@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from errors import TooManyRequests
-from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
-from otp.requester import TRUSTED_BY
 from spending.guard.scopes import SCRIPTS, Mode, Scope, country, key_of
-from spending.sending import Sending
+from spending.sending import TRUST, Sending
 
 
 class GuardGate:
@@ -35,17 +33,16 @@ class GuardGate:
         if not self._scope.of(sending):
             return []
         judge = self._scripts.judge(self._keys(sending), *self._scope.judge_arguments(sending, self._mode))
-        return [("GET", keys.trusted(sending.recipient)), judge]
+        return [judge]
 
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until there is room, if nothing else happens."""
         if not replies:
             return None
-        trusted_by, judged = replies
-        counted, wait, why = members(judged, int, int, str)
+        counted, wait, why = members(replies[0], int, int, str)
         if not why:
             return None
-        if self._passes(trusted_by, sending):
+        if self._passes(sending):
             if not counted:
                 self._count_anyway(sending)
             return None
@@ -62,10 +59,9 @@ class GuardGate:
             return []
         return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
 
-    def _passes(self, trusted_by: Any, sending: Sending) -> bool:
-        if not isinstance(trusted_by, str) or not TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
-            return False
-        return self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint
+    def _passes(self, sending: Sending) -> bool:
+        trusted_by = sending.trusted_by.get(TRUST, "")
+        return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint)
 
     def _count_anyway(self, sending: Sending) -> None:
         arguments = self._scope.judge_arguments(sending, "count")

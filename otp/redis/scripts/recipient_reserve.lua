@@ -10,7 +10,7 @@
 -- ARGV     the id of the reservation, the cooldown (ms), the requester's fingerprint, the longest lock-out (s), then for
 --          each window: sends, sends of one requester, the period (s)
 -- Replies  {ms to wait, 0 if it may; 0 for the cooldown, 1 for the limit, 2 for the requester's share; the time
---          (microseconds), later than that of the send before}
+--          (microseconds), later than that of the send before; the fingerprint of who verified the recipient lately or ''}
 local FIRST_WINDOW = 5
 local function newest(key) return tonumber(redis.call('LINDEX', key, 0) or 0) or 0 end
 
@@ -22,7 +22,7 @@ local now = time[1] * 1000000 + time[2]
 local ahead = last - now
 if ahead >= 0 and ahead < 86400000000 then now = now + ahead + 1 end
 
-local function reply(wait, rule) return {wait, rule, now} end
+local function reply(wait, rule) return {wait, rule, now, trusted_by or ''} end
 
 -- Until each of the windows has room; `amount` is the place of its number of sends.
 local function wait_for(key, amount, since)
