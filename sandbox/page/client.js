@@ -70,7 +70,7 @@ export class Client {
 
   async resendPin(channel) {
     const { key, recipient } = this;
-    const reply = await this.ask(this.send, "resend-otp", { ...this.named, channel });
+    const reply = await this.ask(this.send, "resend-otp", { ...this.named, channel, verificationId: this.pins.get(key)?.id });
     if (reply?.body?.code === "invalid_otp") this.pins.delete(key); // there is none any more
     if (reply?.status !== 200) return this.tick();
     this.sent(key, reply.body, { ...this.pins.get(key), channel });
