@@ -54,23 +54,26 @@ def test_a_pending_pin_takes_little_memory(service: Service, database: redis.Red
     assert 0 < (database.memory_usage(f"otp:phoneNumber:{phone}") or 0) <= 300
 
 
-def test_a_request_takes_few_round_trips(service: Service, database: redis.Redis, sandbox: Sandbox) -> None:
-    """Limits included: three for a send, three for a verify."""
+def test_a_request_takes_few_round_trips(start: Start, sandbox: Sandbox) -> None:
+    """Limits included: three for a send, three for a verify. At a server that nobody else reads from."""
+    with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port) as database:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
 
-    def reads() -> int:
-        return int(database.info("stats")["total_reads_processed"])
+        def reads() -> int:
+            return int(database.info("stats")["total_reads_processed"])
 
-    numbers = [f"+49156{n}" for n in range(10000000, 10000040)]
-    for number in numbers[:20]:  # connections are opened
-        service.send(number)
-    before = reads()
-    for number in numbers[20:]:
-        service.send(number)
-    between = reads()
-    for number in numbers[20:]:
-        service.verify(number, sandbox.pin(number))
-    assert (between - before - 1) / 20 <= 3.2
-    assert (reads() - between - 1) / 20 <= 3.2
+        numbers = [f"+49156{n}" for n in range(10000000, 10000040)]
+        for number in numbers[:20]:  # connections are opened
+            service.send(number)
+        before = reads()
+        for number in numbers[20:]:
+            service.send(number)
+        between = reads()
+        for number in numbers[20:]:
+            service.verify(number, sandbox.pin(number))
+        assert (between - before - 1) / 20 <= 3.2
+        assert (reads() - between - 1) / 20 <= 3.2
 
 
 def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
