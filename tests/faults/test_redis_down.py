@@ -73,7 +73,7 @@ def test_gone_and_back(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbo
 
 
 def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
-    """More clients than connections to Redis: nobody waits for those before him."""
+    """Many clients share a connection to Redis: nobody waits for those before him."""
     whole_flow(on_own, sandbox, phone)
     asked, until = sandbox.asked(), time.monotonic() + HUNG
 
@@ -81,7 +81,7 @@ def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sand
         answers = Counter[tuple[int, str]]()
         guess = {"phoneNumber": phone, "pin": "123456"}
         bodies = {"/send-otp": {"phoneNumber": f"+49158{number}"}, "/verify-otp": guess}
-        with requests.Session() as session:  # 80 clients that check every answer would be slower than the service
+        with requests.Session() as session:  # clients that check every answer would be slower than the service
             while time.monotonic() < until:
                 for path, body in bodies.items():
                     answer = session.post(f"{on_own.url}{path}", json=body, timeout=30)
@@ -89,8 +89,9 @@ def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sand
                     answers[refusal(answer)] += 1
         return answers
 
-    with hung(own_redis), ThreadPoolExecutor(80) as executor:
-        answers = sum(executor.map(ask, range(10000000, 10000080)), Counter())
+    # No more of them: in one Python, 80 take each other the time that is measured.
+    with hung(own_redis), ThreadPoolExecutor(30) as executor:
+        answers = sum(executor.map(ask, range(10000000, 10000030)), Counter())
         assert not is_ready(on_own)
     assert set(answers) == {UNAVAILABLE}
     assert sandbox.asked() == asked
