@@ -59,21 +59,23 @@ def assemble(settings: Settings) -> Parts:
         ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),
         *guard.gates,
     )
-    voice_refused = settings.voice_refused_number_types or settings.refused_number_types
-    phones = PhoneBook(
-        settings.default_region, settings.allowed_countries, settings.refused_number_types, voice_refused
-    )
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     verifications = Verifications(redis, keyed=bool(settings.named_keys()))
     tracker = Tracker(redis, Messages(redis, settings.pin_time_to_live), verifications, guard.verified)
     provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
     otp = OtpService(admission, store, provider, rules, usual_time, tracker, locked_out)
-    return Parts(redis, store, otp, phones, tracker, verifications, _proofs(settings))
+    return Parts(redis, store, otp, _phones(settings), tracker, verifications, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
     """The account at Infobip."""
     return Account(_transport(settings, pool_size=1))
+
+
+def _phones(settings: Settings) -> PhoneBook:
+    refused = settings.refused_number_types
+    by_call = settings.voice_refused_number_types or refused
+    return PhoneBook(settings.default_region, settings.allowed_countries, refused, by_call)
 
 
 def _alerts(settings: AlertSettings, redis: RedisClient) -> Alerts:

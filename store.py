@@ -21,9 +21,10 @@ from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import members, milliseconds
+from otp.redis.replies import members, milliseconds, nonsense
 from otp.redis.scripts import Command, Script
 from otp.requester import SOMEBODY, Requester
+from spending.sending import Sending
 
 SAVE = Script("pin_save")
 FIND = Script("pin_find")
@@ -52,28 +53,22 @@ class Store:
         self._limits = limits
 
     def save(
-        self,
-        recipient: Recipient,
-        requester: Requester,
-        pin_id: str,
-        verification_id: str,
-        lifetime: float,
-        order: int,
-        beside: Sequence[Command] = (),
+        self, sending: Sending, pin_id: str, verification_id: str, lifetime: float, beside: Sequence[Command] = ()
     ) -> list[str]:
-        """Keep `pin_id` for `lifetime` seconds, with no guess used. `beside` goes out with it.
+        """Keep the PIN that was sent, for `lifetime` seconds, with no guess used. `beside` goes out with it.
 
         Where the reply was lost it is asked again: it never takes the place of a later send, which has a higher
-        `order`, and never revives one that was used.
+        order, and never revives one that was used.
 
         Returns the hashed verification ids of the PIN that gave way.
         """
+        recipient, requester = sending.recipient, sending.requester
         fields = ["pinId", pin_id, "verification", hashed(verification_id)]
         if requester.end_user:
             fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
             fields += ["to", recipient.identity]
-        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), order, requester.client, *fields)
+        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), sending.reserved.order, requester.client, *fields)
         saved, gone = members(self._redis.run_surely(save, *beside)[0], int, str)
         if not saved:  # so late that newer ones have all places
             raise StoreUnavailable(retry_after=1)
@@ -107,7 +102,9 @@ class Store:
         about = recipient.identity.lower(), recipient.canonical
         (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures, *about))
         kind = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], str) else ""
-        return members(reply, *_FOUND.get(kind, (dict,)))
+        if kind not in _FOUND:
+            raise nonsense()
+        return members(reply, *_FOUND[kind])
 
     def count_resend(
         self, recipient: Recipient, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()

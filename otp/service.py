@@ -153,9 +153,8 @@ class OtpService:
     def _save(self, sending: Sending, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
         noted = self._tracker.begin(sending, verification_id, lifetime)
-        whose = sending.recipient, sending.requester
         try:
-            gone = self._store.save(*whose, sent.pin_id, verification_id, lifetime, sending.order, noted)
+            gone = self._store.save(sending, sent.pin_id, verification_id, lifetime, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
         self._tracker.ended(gone)

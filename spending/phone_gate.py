@@ -16,7 +16,7 @@ from otp.redis import keys
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
 from otp.requester import TRUSTED_BY
-from spending.sending import ORDER, TRUST, Sending
+from spending.sending import Sending
 
 LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
 _RULES = {1: "phone_limit", 2: "phone_share"}
@@ -49,9 +49,9 @@ class PhoneGate:
     def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown, or each of the windows, has room."""
         wait, rule, now, trusted_by = members(replies[0], int, int, int, str)
-        sending.counted_in[ORDER] = now
+        sending.reserved.order = now
         if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
-            sending.trusted_by[TRUST] = trusted_by
+            sending.reserved.trusted_by = trusted_by
         return TooManyRequests(wait / 1000, _RULES.get(rule, "cooldown")) if wait else None
 
     def undo(self, sending: Sending) -> list[Command]:

@@ -11,8 +11,18 @@ from otp.recipients import Recipient
 from otp.requester import NOBODY, Requester
 from phone import region_of
 
-ORDER = "order"  # in `counted_in`
-TRUST = "trust"  # in `trusted_by`
+
+@dataclass(slots=True)
+class Reserved:
+    """What was found out when the recipient's cooldown was taken.
+
+    `order` is that time by the clock of Redis (microseconds since 1970), for those of replicas differ by more than a
+    cooldown may last: of two sends to one recipient, the later one has the higher. `trusted_by` is the fingerprint of
+    who verified the recipient lately, "" if nobody did.
+    """
+
+    order: int = 0
+    trusted_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,11 +30,8 @@ class Sending:
     """A message that somebody asks for.
 
     `again` says how often its PIN was sent before. `template` is Infobip's, and `placeholders` what fills it beside the
-    PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute,
-    that it was counted in. `counted_in` is the same for limits that take the time of Redis: the part of their period,
-    by key. `order` is that time when the recipient's cooldown was taken, in microseconds: of two sends to one
-    recipient, the later one has the higher. `trusted_by` has the fingerprint of who verified the recipient lately, once
-    that is known, if anybody did.
+    PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute, that it was counted in.
+    `counted_in` is the same for limits that take the time of Redis: the part of their period, by key.
     """
 
     recipient: Recipient
@@ -36,12 +43,7 @@ class Sending:
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
     counted_in: dict[str, int] = field(default_factory=dict, kw_only=True, compare=False)
-    trusted_by: dict[str, str] = field(default_factory=dict, kw_only=True, compare=False)
-
-    @property
-    def order(self) -> int:
-        """See above. The clock is Redis', for those of replicas differ by more than a cooldown may last."""
-        return self.counted_in[ORDER]
+    reserved: Reserved = field(default_factory=Reserved, kw_only=True, compare=False)
 
     @property
     def phone(self) -> str:

@@ -16,7 +16,7 @@ from otp.requester import Requester
 from settings.guard import GuardSettings
 from spending.admission import Admission
 from spending.guard.guard import Guard
-from spending.sending import TRUST, Sending
+from spending.sending import Reserved, Sending
 
 NOON = 1_795_435_200.0  # 2026-11-23
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -56,7 +56,7 @@ class Asker:
         asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
         to = Recipient.at(phone)
         (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the recipient's own gate finds it out
-        return Sending(to, asks, at=at, trusted_by={TRUST: trusted_by} if trusted_by else {})
+        return Sending(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
 
     def enter(self, at: float, phone: str = "", address: str | None = None) -> Sending:
         sending = self.sending(at, phone, address)

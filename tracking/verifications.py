@@ -66,19 +66,10 @@ class Verifications:
         """The commands that note a PIN that lives `lifetime` more seconds; none where nobody may ask for it."""
         if not (self.keyed and sending.requester.client):
             return []
-        sent, ends = int(sending.at), int(time.time() + lifetime)
-        fields = (
-            "client",
-            sending.requester.client,
-            "channel",
-            sending.channel.name,
-            "sentAt",
-            sent,
-            "expiresAt",
-            ends,
-        )
+        whose = ("client", sending.requester.client, "channel", sending.channel.name)
+        times = ("sentAt", int(sending.at), "expiresAt", int(time.time() + lifetime))
         key = _key(hashed(verification_id))
-        return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *fields)]
+        return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *whose, *times)]
 
     def mark(self, hashes: Iterable[str], what: Moment, at: float) -> list[Command]:
         """The commands that note that it happened `at`."""

@@ -8,7 +8,7 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
 from spending.guard.scopes import SCRIPTS, Mode, Scope, country, key_of
-from spending.sending import TRUST, Sending
+from spending.sending import Sending
 
 
 class GuardGate:
@@ -60,7 +60,7 @@ class GuardGate:
         return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
 
     def _passes(self, sending: Sending) -> bool:
-        trusted_by = sending.trusted_by.get(TRUST, "")
+        trusted_by = sending.reserved.trusted_by
         return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint)
 
     def _count_anyway(self, sending: Sending) -> None:

@@ -1,9 +1,9 @@
 -- Keeps the PIN that was just sent, beside two others at most. Harmless when it runs twice or late: it neither replaces a
 -- newer PIN nor revives a used one.
--- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester, to
---          (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again (messages
---          beside the first), order, and `older` where its client was sent a newer one; of others the
---          same, as 2:pinId to 5:pinId. One that was used just now has its order, client and end alone.
+-- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client,
+--          requester, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
+--          (messages after the first), order, and `older` where its client was sent a newer one; of others the same, as
+--          2:pinId to 5:pinId. One that was used just now has its order, client and end alone.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
 -- Replies  {1 if it was saved, now or before, the verification ids of the PIN that gave way, or ''}
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- those that were used just now have places, too
