@@ -67,8 +67,3 @@ EMAIL = Channel(
 
 CHANNELS = {channel.name: channel for channel in (SMS, VOICE, EMAIL)}
 USUAL = {channel.member: channel for channel in (SMS, EMAIL)}  # where a request names none
-
-
-def member_of(to: str) -> Member:
-    """Which member has this recipient: a phone (E.164) or an e-mail address."""
-    return "email" if "@" in to else "phoneNumber"

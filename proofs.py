@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import OKPAlgorithm
 from jwt.utils import base64url_encode
 
-from channels import member_of
 from errors import InvalidProof, ProofExpired, ProofForAnother
+from otp.recipients import Recipient
 
 LIFETIME = 5 * 60  # seconds
 ALGORITHM = "EdDSA"
@@ -63,7 +63,7 @@ class Proofs:
             "iss": self._issuer,
             "aud": audience,
             "sub": to,
-            "amr": ["otp" if member_of(to) == "email" else "sms"],
+            "amr": ["otp" if Recipient.at(to).kind == "email" else "sms"],
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,

@@ -9,7 +9,7 @@ import click
 from dotenv import dotenv_values
 
 from assembly import account, assemble
-from channels import CHANNELS, member_of
+from channels import CHANNELS
 from commands import env_file
 from commands.redis_checks import examine_redis
 from commands.setup import NAME, plan
@@ -22,6 +22,7 @@ from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
 from infobip.findings import Finding
 from infobip.notation import duration
+from otp.recipients import Recipient
 from otp.requester import NOBODY
 from otp.service import OtpService, Sent
 from settings.account import AccountSettings
@@ -160,7 +161,9 @@ def resend(to: str, channel: str | None) -> None:
 def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
     settings = load_settings()
     parts = assemble(settings)
-    sending = Sendings(parts.phones, settings).read(SendOtp.model_validate({member_of(to): to, "channel": channel}))
+    sending = Sendings(parts.phones, settings).read(
+        SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel})
+    )
     lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
     click.echo(f"OTP sent successfully. It lives {lifetime}.")
 
@@ -173,7 +176,7 @@ def verify(to: str, pin: str) -> None:
     settings = load_settings()
     parts = assemble(settings)
     recipient = Sendings(parts.phones, settings).read_recipient(
-        VerifyOtp.model_validate({member_of(to): to, "pin": pin})
+        VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin})
     )
     if not settings.pin_pattern.fullmatch(pin):
         raise InvalidPinFormat

@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 
 import errors
-from channels import member_of
+from otp.recipients import Recipient
 from proofs import Proofs
 from store import Store
 from web.inbound import Body, read_body
@@ -42,7 +42,7 @@ class ProofApi:
         proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
         if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        return {member_of(proven.to): proven.to, "verifiedAt": proven.verified_at}
+        return {Recipient.at(proven.to).member: proven.to, "verifiedAt": proven.verified_at}
 
     def _audience(self) -> str:
         """Whom a proof of this request is for: the client that asks, or without keys whom the settings say."""
