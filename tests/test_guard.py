@@ -66,6 +66,16 @@ def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
     assert refusal(guarded.send("+31612345678")) == LIMITED, "a number that nobody knows"
 
 
+@pytest.mark.parametrize(("trusted_by", "status"), [("1", 429), ("junk", 429), ("A" * 12, 429), ("-", 200)])
+def test_nonsense_makes_no_phone_known(guarded: Service, database: redis.Redis, trusted_by: str, status: int) -> None:
+    """Of a full prefix; `-` stands for an end user whom the client app has not named."""
+    *others, owner = neighbours(11)
+    for phone in others:
+        assert guarded.send(phone).status_code == 200
+    database.set(keys.trusted(Recipient.at(owner)), trusted_by, ex=60)
+    assert guarded.send(owner).status_code == status
+
+
 def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis) -> None:
     for phone in neighbours(11):
         guarded.send(phone)

@@ -12,6 +12,7 @@ from otp.requester import Requester
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
+from tests.test_resend import wait_over
 from tests.upstream import Upstream, answer
 
 Start = Callable[..., Service]
@@ -69,8 +70,7 @@ def later(database: redis.Redis, seconds: float) -> None:
     for key in database.scan_iter("*}:sent*"):
         for place, at in enumerate(database.lrange(key, 0, -1)):
             database.lset(key, place, str(int(at) - int(seconds * 1_000_000)))
-    if cooldowns := database.keys("*}:cooldown"):
-        database.delete(*cooldowns)
+    wait_over(database)
 
 
 def trust(database: redis.Redis, to: To, requester: Requester) -> None:
