@@ -1,5 +1,6 @@
 // Verify a phone number:    node verify.mjs +14155552671
 // Needs Node 18 or newer, no package. OTP_URL says where the service is, OTP_API_KEY is a key of it where it wants one.
+// It ends with 0 only after the right PIN, with 2 where it is used wrongly, and else with 1.
 
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -7,8 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const { OTP_URL: url = "http://localhost:3000", OTP_API_KEY: key } = process.env;
 
+class Unverified extends Error {}
+
 // The service said no: decide by `code`. Where waiting helps, `wait` says how many seconds.
-class Refused extends Error {
+class Refused extends Unverified {
   constructor(answer, { error, code }) {
     const wait = answer.headers.get("Retry-After");
     const pause = wait ? ` Wait ${wait} seconds.` : "";
@@ -55,9 +58,15 @@ async function main(phoneNumber) {
       console.log(`${error.message}\nPIN:`); // mistyped, or all guesses are used up: Ctrl-C, and send again
     }
   }
+  throw new Unverified("Not verified.");
 }
 
-await main(process.argv[2]).then(() => process.exit(), (error) => {
-  console.error(error instanceof Refused ? error.message : `The service cannot be reached: ${error.name}.`);
+const [phoneNumber, ...more] = process.argv.slice(2);
+if (!phoneNumber || more.length) {
+  console.error("Usage: node verify.mjs PHONE_NUMBER, like +14155552671; quote one with blanks.");
+  process.exit(2);
+}
+await main(phoneNumber).then(() => process.exit(), (error) => {
+  console.error(error instanceof Unverified ? error.message : `The service cannot be reached: ${error.name}.`);
   process.exit(1);
 });

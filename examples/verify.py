@@ -1,6 +1,7 @@
 """Verify a phone number:    python verify.py +14155552671
 
 Needs `pip install requests`. OTP_URL says where the service is, OTP_API_KEY is a key of it where it wants one.
+It ends with 0 only after the right PIN, with 2 where it is used wrongly, and else with 1.
 """
 
 import os
@@ -62,8 +63,13 @@ def main(phone: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1]:
+        print("Usage: python verify.py PHONE_NUMBER, like +14155552671; quote one with blanks.", file=sys.stderr)
+        sys.exit(2)
     try:
         main(sys.argv[1])
+    except (EOFError, KeyboardInterrupt):
+        sys.exit("\nNot verified.")
     except Refused as e:
         sys.exit(str(e))
     except requests.RequestException as e:

@@ -1,7 +1,12 @@
 #!/bin/sh
 # Verify a phone number:    sh verify.sh +14155552671
 # Needs curl. OTP_URL says where the service is, OTP_API_KEY is a key of it where it wants one.
+# It ends with 0 only after the right PIN, with 2 where it is used wrongly, and else with 1.
 set -eu
+if [ $# != 1 ] || [ -z "$1" ]; then
+    echo "Usage: sh verify.sh PHONE_NUMBER, like +14155552671; quote one with blanks." >&2
+    exit 2
+fi
 url=${OTP_URL:-http://localhost:3000}
 heads=$(mktemp)
 trap 'rm -f "$heads"' EXIT
@@ -39,7 +44,7 @@ done
 verification=$(member verificationId)
 echo "A PIN is on its way."
 
-while printf 'PIN: ' && read -r pin; do
+while printf 'PIN: ' && { read -r pin || [ -n "$pin" ]; }; do
     pin=$(printf '%s' "$pin" | tr -cd '0-9A-Za-z')
     post /verify-otp "{\"phoneNumber\":\"$1\",\"pin\":\"$pin\",\"verificationId\":\"$verification\"}" ||
         { echo "The service cannot be reached." >&2; exit 1; }
@@ -49,4 +54,5 @@ while printf 'PIN: ' && read -r pin; do
         *) refusal >&2; exit 1 ;;
     esac
 done
+echo "Not verified." >&2
 exit 1

@@ -173,20 +173,33 @@ def is_shown(endpoint: tuple[str, str], shown: set[tuple[str, str]]) -> bool:
     return any(method == each and path.fullmatch(where) for each, where in shown)
 
 
-def test_the_http_file_answers_as_its_titles_say(stack: Stack) -> None:
+def test_the_http_file_runs_from_top_to_bottom(stack: Stack) -> None:
+    """As VS Code's REST Client reads it: values come from the answers of named requests, and nobody pastes one."""
     head, *blocks = re.split("^### ", stack.moved(HTTP_FILE), flags=re.MULTILINE)
     variables = dict(re.findall("^@(.*) = (.*)$", head, re.MULTILINE))
+    answers = dict[str, Json]()
     for block in blocks:
         title, _, text = block.partition("\n")
-        if "{{pin}}" in text:
-            variables["pin"] = stack.pin(variables["phoneNumber"])
-        answer = perform(re.sub("{{(.*?)}}", lambda name: variables[name[1]], text))
-        if answer.ok and "proof" in answer.text:
-            variables["proof"] = answer.json().get("proof", variables["proof"])
+        name, text = re.findall(r"\A# @name (\w+)\n", text), re.sub(r"\A# .*\n", "", text)
+        for _ in range(2):  # a variable may hold another one
+            text = re.sub("{{(.*?)}}", lambda found: value(found[1], variables, answers), text)
+        answer = perform(text)
+        answers.update({each: answer.json() for each in name})
         code = answer.json()["code"] if answer.status_code >= 400 else ""
         assert title.endswith(f": {answer.status_code} {code}".rstrip()), f"{title}: {answer.status_code} {code}"
         assert answer.request.headers.get("X-Request-ID") in (None, answer.headers.get("X-Request-ID"))
     assert len(blocks) == len(re.findall("^(GET|POST) ", HTTP_FILE, re.MULTILINE))
+
+
+def value(expression: str, variables: dict[str, str], answers: dict[str, Json]) -> str:
+    """Of a variable, or of a request variable: a JSONPath into the answer of a named request that was sent before."""
+    name, of_answer, path = expression.partition(".response.body.$.")
+    if not of_answer:
+        return variables[name]
+    found: Any = answers[name]
+    for step in re.findall(r"\w+", path):
+        found = found[int(step) if step.isdigit() else step]
+    return str(found)
 
 
 def perform(text: str) -> requests.Response:

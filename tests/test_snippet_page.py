@@ -97,6 +97,31 @@ def test_a_person_types_the_pin(visit: Callable[..., Page], phone: str) -> None:
     expect(page.locator("form:visible")).to_have_count(0)
 
 
+def test_a_double_tap_does_not_say_wrong_to_somebody_who_is_verified(visit: Callable[..., Page], phone: str) -> None:
+    """Both taps are there before the first answer is; the second guess would come too late for its PIN."""
+    page = visit()
+    send(page, phone)
+    page.get_by_label("PIN", exact=True).fill(PIN)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if "/verify-otp" in request.url else None)
+    page.evaluate("verify.requestSubmit(); verify.requestSubmit()")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    assert len([request for request in asked if request.method == "POST"]) == 1
+
+
+def test_a_double_tap_sends_once(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    page.get_by_label("Phone number").fill(phone)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if "/send-otp" in request.url else None)
+    page.evaluate("send.requestSubmit(); send.requestSubmit()")
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    page.wait_for_load_state("networkidle")
+    assert len([request for request in asked if request.method == "POST"]) == 1
+
+
 def test_the_sms_fills_it_in(visit: Callable[..., Page], phone: str) -> None:
     page = visit(WEB_OTP)
     send(page, phone)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,17 +41,24 @@ def keyed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Client:
     """Run one with a phone and what is typed; it asks the service at `url`."""
-    name, program = request.param, CLIENTS[request.param]
-    if not shutil.which(program):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {program}; on Debian: apt install nodejs")
+    command = command_of(request.param)
 
     def run(url: str, phone: str, *typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        given = {"PATH": os.environ["PATH"], "OTP_URL": url, **environment}
-        command = [program, str(ROOT / "examples" / name), phone]
-        text = "".join(f"{line}\n" for line in typed)
-        return subprocess.run(command, input=text, env=given, capture_output=True, text=True, timeout=60, check=False)
+        return ran([*command, phone], "".join(f"{line}\n" for line in typed), OTP_URL=url, **environment)
 
     return run
+
+
+def command_of(name: str) -> list[str]:
+    """What a person types before the phone number."""
+    if not shutil.which(CLIENTS[name]):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {CLIENTS[name]}; on Debian: apt install nodejs")
+    return [CLIENTS[name], str(ROOT / "examples" / name)]
+
+
+def ran(command: list[str], typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, input=typed, env=given, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_number_is_verified(client: Client, stack: Stack, phone: str) -> None:
@@ -61,6 +69,40 @@ def test_a_number_is_verified(client: Client, stack: Stack, phone: str) -> None:
     assert "Invalid PIN format. (invalid_pin_format, request " in ran.stdout
     assert ran.stdout.endswith("Verified.\n")
     assert stack.pins(phone) == [PIN]
+
+
+@pytest.mark.parametrize("typed", ["", f"{WRONG}\n"], ids=["nothing", "a wrong PIN"])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_an_end_of_input_grants_nothing(stack: Stack, phone: str, name: str, typed: str) -> None:
+    """`verify PHONE && grant`, with Ctrl-D in place of the PIN."""
+    ended = ran([*command_of(name), phone], typed, OTP_URL=f"http://localhost:{stack.port}")
+    assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_pin_without_a_newline_counts(stack: Stack, phone: str, name: str) -> None:
+    ended = ran([*command_of(name), phone], PIN, OTP_URL=f"http://localhost:{stack.port}")
+    assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr
+
+
+@pytest.mark.parametrize("given", [[], [""], ["+1", "415", "555", "2671"]], ids=["nothing", "empty", "unquoted"])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_wrong_use_is_explained(name: str, given: list[str]) -> None:
+    ended = ran([*command_of(name), *given], "", OTP_URL=f"http://127.0.0.1:{free_port()}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(rf"Usage: \S+ {re.escape(name)} PHONE_NUMBER, like .*\n", ended.stderr)
+
+
+def test_ctrl_c_leaves_no_traceback(stack: Stack, phone: str) -> None:
+    command = command_of("verify.py")
+    given = {"PATH": os.environ["PATH"], "OTP_URL": f"http://localhost:{stack.port}", "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, phone], env=given, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline().startswith("A PIN is on its way.")
+        assert process.stdout.read(5) == "PIN: "
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 1
+        assert process.stderr.read().strip() == "Not verified."
 
 
 def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, stack: Stack, phone: str) -> None:
