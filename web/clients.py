@@ -11,9 +11,9 @@ from flask.typing import ResponseReturnValue
 
 from errors import InvalidHeader, TooManyRequests
 from otp.redis.client import RedisClient
+from otp.web.client_ip import counted_as, read_address
 from settings.clients import ClientSettings
 from spending.windows import ExactWindows, WindowStorage
-from web.inbound import counted_as, read_address
 from web.wrong_keys import WrongKeys
 
 View = Callable[..., ResponseReturnValue]
