@@ -160,6 +160,7 @@ def test_a_backend_speaks_for_its_end_user(closed: Service, phone: str) -> None:
         return str(closed.verify(phone, "123456", headers=user(address)).headers["X-RateLimit-Remaining"])
 
     assert [left("192.0.2.1"), left("192.0.2.1"), left("192.0.2.2"), left("::ffff:192.0.2.2")] == ["9", "8", "9", "8"]
+    assert [left("64:ff9b::192.0.2.2"), left("64:ff9b::192.0.2.3")] == ["7", "9"], "behind NAT64"
     assert [left("2001:db8::1"), left("2001:db8::ffff"), left("2001:db8:0:1::1")] == ["9", "8", "9"]
     assert closed.verify(phone, "123456", headers=bearer(SHOP)).headers["X-RateLimit-Remaining"] == "9", "its own"
 

@@ -94,6 +94,42 @@ def test_only_what_our_own_proxy_wrote_is_believed(limited: Service) -> None:
     assert forwarded(limited, "198.51.100.1", "198.51.100.2") == "9"
 
 
+EMBEDDED = {  # 192.0.2.33 in each of them, but for Teredo's, which is the example of its RFC
+    "RFC 6052, the well-known prefix": "64:ff9b::192.0.2.33",
+    "RFC 8215, a /96": "64:ff9b:1:fffe::192.0.2.33",
+    "RFC 8215, a /64": "64:ff9b:1:abcd:c0:2:2100::",
+    "RFC 8215, a /56": "64:ff9b:1:aac0:0:221::",
+    "RFC 8215, a /48": "64:ff9b:1:c000:2:2100::",
+    "RFC 2765, translated": "::ffff:0:192.0.2.33",
+    "RFC 3056, 6to4": "2002:c000:221:7::1",
+    "RFC 4291, mapped": "::ffff:192.0.2.33",
+}
+
+
+@pytest.mark.parametrize("written", EMBEDDED.values(), ids=EMBEDDED)
+def test_an_ipv4_address_within_an_ipv6_one_is_that_client(limited: Service, written: str) -> None:
+    assert forwarded(limited, "192.0.2.33") == "9"
+    assert forwarded(limited, written) == "8"
+    assert forwarded(limited, f"[{written}]:443") == "7"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2"),
+        ("64:ff9b:1:c000:2:100::", "64:ff9b:1:c000:2:200::"),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:0:4136:e378:8000:63bf:3fff:fdd1"),  # Teredo, RFC 4380
+    ],
+)
+def test_strangers_behind_one_translator_are_counted_apart(limited: Service, one: str, other: str) -> None:
+    assert [forwarded(limited, each) for each in (one, one, other)] == ["9", "8", "9"]
+
+
+@pytest.mark.parametrize("neighbour", ["64:ff9b:2:1::{}", "64:ff9b:0:0:1::{}", "64:ff9b:1:abcd:100::{}", "2001:1::{}"])
+def test_what_only_looks_like_it_is_its_64(limited: Service, neighbour: str) -> None:
+    assert [forwarded(limited, neighbour.format(n)) for n in (1, 2)] == ["9", "8"]
+
+
 def test_an_ipv6_client_is_its_64(limited: Service) -> None:
     assert forwarded(limited, "2001:db8:1:2::1") == "9"
     assert forwarded(limited, "2001:db8:1:2:ffff::2") == "8"

@@ -1,13 +1,22 @@
-"""The address of a client, hostile until it has passed here: who is on the other end of a request, as limits count it."""
+"""The address of a client, hostile until it has passed here."""
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from otp.requester import SUBNET, UNKNOWN
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: prefixes of any length from 48 on
+# Where the four bytes of the IPv4 address are, by the last byte that is not zero: RFC 6052, 2.2. All that follows is
+# zero; a /96 has them at the end. Bits 64 to 71 are zero in all of these.
+_PLACES = {11: (7, 9, 10, 11), 12: (9, 10, 11, 12), 13: (12, 13, 14, 15), 14: (12, 13, 14, 15), 15: (12, 13, 14, 15)}
+_OF_48 = (6, 7, 9, 10)
+_ZERO_BYTE = 8
 
 
 def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
@@ -28,18 +37,34 @@ def counted_as(address: IPv4Address | IPv6Address) -> str:
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
-    """Read an IP address and nothing else; a v4 address that is written as v6 is that v4 one.
+    """Read an IP address and nothing else. An IPv6 address in which a whole IPv4 address stands is that one.
+
+    Strangers share a /64 of those: they come through a translator (NAT64), or one server (Teredo).
 
     Raises:
         ValueError: it is none.
     """
     address = ip_address(text)
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return (_embedded(address) or address) if isinstance(address, IPv6Address) else address
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    if address in _NAT64 or address in _TRANSLATED:
+        return IPv4Address(address.packed[12:])
+    if address in _LOCAL_NAT64:
+        return _of_local_nat64(address.packed)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+
+
+def _of_local_nat64(packed: bytes) -> IPv4Address | None:
+    """Nobody tells us how long the operator's prefix is, but the zeros at the end do."""
+    places = _PLACES.get(len(packed.rstrip(b"\0")) - 1, _OF_48)
+    return None if packed[_ZERO_BYTE] else IPv4Address(bytes(packed[place] for place in places))
 
 
 @lru_cache(maxsize=4096)
 def _ip(written: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, which some proxies write with a port; a v4 address that is written as v6 is that v4 one."""
+    """Read an address, which some proxies write with a port."""
     text = written.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
