@@ -1,7 +1,9 @@
 """How often: by address, by phone, by day; exact, and with a Retry-After that is true."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -128,6 +130,33 @@ def test_strangers_behind_one_translator_are_counted_apart(limited: Service, one
 @pytest.mark.parametrize("neighbour", ["64:ff9b:2:1::{}", "64:ff9b:0:0:1::{}", "64:ff9b:1:abcd:100::{}", "2001:1::{}"])
 def test_what_only_looks_like_it_is_its_64(limited: Service, neighbour: str) -> None:
     assert [forwarded(limited, neighbour.format(n)) for n in (1, 2)] == ["9", "8"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
+def test_a_proxy_that_nobody_told_of_is_warned_of_once(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, header: str
+) -> None:
+    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "2"}
+    with Service.started(tmp_path, settings, cold=True) as service:
+        service.get("/")
+        for number in range(20):  # the workers share them
+            service.get("/", **{header: f"203.0.113.{number}", "Connection": "close"})
+    (line,) = [line for line in service.log().splitlines() if "TRUSTED_PROXIES is 0" in line]
+    assert json.loads(line)["level"] == "warning"
+    assert header in line
+    assert "203.0.113" not in line
+
+
+def test_fewer_proxies_than_are_trusted_are_warned_of(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
+) -> None:
+    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "TRUSTED_PROXIES": "2"}
+    with Service.started(tmp_path, settings, cold=True) as service:
+        service.get("/", **{"X-Forwarded-For": "192.0.2.1, 192.0.2.2"})
+        service.get("/readyz")  # a health check comes without one
+        assert "than TRUSTED_PROXIES says" not in service.log()
+        service.get("/", **{"X-Forwarded-For": "192.0.2.1"})
+    assert service.log().count("than TRUSTED_PROXIES says") == 1
 
 
 def test_an_ipv6_client_is_its_64(limited: Service) -> None:

@@ -1,5 +1,7 @@
 """The address of a client, hostile until it has passed here."""
 
+import logging
+import mmap
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
@@ -8,6 +10,24 @@ from otp.requester import SUBNET, UNKNOWN
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+log = logging.getLogger("otp")
+
+X_FORWARDED_FOR = "X-Forwarded-For"
+_PROXIES_WRITE = {
+    "HTTP_X_FORWARDED_FOR": X_FORWARDED_FOR,
+    "HTTP_X_REAL_IP": "X-Real-IP",
+    "HTTP_FORWARDED": "Forwarded",
+}
+UNTRUSTED = (
+    "A request came with {}, but TRUSTED_PROXIES is 0: if a proxy of yours wrote it, all clients behind the proxy "
+    "share one limit. Set TRUSTED_PROXIES to how many proxies stand in front."
+)
+TOO_FEW = (
+    "A request came with fewer addresses in X-Forwarded-For than TRUSTED_PROXIES says: the address of whoever "
+    "connected is counted, which may be a proxy's."
+)
+_warned = mmap.mmap(-1, 1)  # shared with the workers that are forked later: whoever sends a header causes one line
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
@@ -27,8 +47,20 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
     """
     entries = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     written = entries[-trusted_proxies] if 0 < trusted_proxies <= len(entries) else ""
+    if not written and not _warned[0]:
+        _warn(environ, trusted_proxies)
     address = _ip(written) or _ip(environ.get("REMOTE_ADDR", ""))
     return counted_as(address) if address else UNKNOWN
+
+
+def _warn(environ: "WSGIEnvironment", trusted_proxies: int) -> None:
+    """Log, once for all workers, that TRUSTED_PROXIES does not fit what comes in."""
+    written = [name for key, name in _PROXIES_WRITE.items() if environ.get(key)]
+    if trusted_proxies and X_FORWARDED_FOR not in written:
+        return  # whoever connects to the service itself, like a health check
+    if written:
+        _warned[0] = 1
+        log.warning(TOO_FEW if trusted_proxies else UNTRUSTED.format(written[0]))
 
 
 def counted_as(address: IPv4Address | IPv6Address) -> str:
