@@ -45,6 +45,6 @@ ENV PATH=/venv/bin PYTHONUNBUFFERED=1
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, sys, http.client; c = http.client.HTTPConnection('127.0.0.1', int(os.getenv('PORT') or 3000), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, sys, http.client; b = os.getenv('BIND') or '0.0.0.0'; c = http.client.HTTPConnection('localhost' if b in ('0.0.0.0', '::') else b, int(os.getenv('PORT') or 3000), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM
 CMD ["gunicorn", "-c", "gunicorn.conf.py"]

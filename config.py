@@ -21,7 +21,7 @@ from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.section import ENV_FILE
 from settings.telemetry import TelemetrySettings
-from settings.types import ByCommas, Identifier, Limit, NumberType, Region, Secret
+from settings.types import ByCommas, Identifier, Limit, ListenAddress, NumberType, Region, Secret
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
@@ -68,6 +68,7 @@ class Settings(
     voice_refused_number_types: Annotated[frozenset[NumberType], NoDecode, ByCommas] = frozenset()
     trusted_proxies: int = Field(0, ge=0, le=10)
 
+    bind: ListenAddress = "0.0.0.0"
     port: int = Field(3000, ge=1, le=65535)
     web_concurrency: int = Field(2, ge=1, le=256)
 

@@ -43,7 +43,7 @@ from telemetry.shown import shown  # noqa: E402
 from version import VERSION  # noqa: E402
 
 wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
-bind = f"0.0.0.0:{settings.port}"
+bind = f"[{settings.bind}]:{settings.port}"  # brackets are for IPv6, and no harm to IPv4
 workers = settings.web_concurrency
 # A connection of a client is an open file, and so is the call to Infobip that it may wait for. Many systems allow 1024,
 # unless one asks for more. Where they allow no more, fewer clients get in, and each of them can be served.
@@ -109,7 +109,7 @@ def when_ready(server: object) -> None:
     lifecycle.announce_end(server)
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
-        exposition.serve(settings.metrics_port)
+        exposition.serve(settings.bind, settings.metrics_port)
     freeze()
 
 

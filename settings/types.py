@@ -41,6 +41,13 @@ def _limit(text: Any) -> Any:
     raise ValueError("must be one limit like '5 per 15 minutes'")
 
 
+def _listen_address(text: Any) -> str:
+    with suppress(ValueError):
+        if "%" not in str(text):
+            return str(ip_address(text))
+    raise ValueError("must be an IP address of this machine, like 127.0.0.1; 0.0.0.0 is all of IPv4, :: of IPv6 too")
+
+
 def _region(code: Any) -> str:
     if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
         raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
@@ -86,6 +93,7 @@ def _words(text: Any) -> Any:
 
 ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
 Duration = Annotated[float, BeforeValidator(_duration)]
+ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Limits = Annotated[tuple[RateLimitItem, ...], NoDecode, BeforeValidator(_limits)]  # all of them hold
 NumberType = Annotated[str, BeforeValidator(_number_type)]  # by libphonenumber's name

@@ -57,16 +57,19 @@ def prepare() -> None:
         _no_room = e
 
 
-def serve(port: int) -> None:
-    """Answer `GET /metrics` on `port` from now on. Where it is taken, say so: there is no answer until it is free."""
+def serve(bind: str, port: int) -> None:
+    """Answer `GET /metrics` on this IP address and port from now on.
+
+    Where they are taken, say so: there is no answer until they are free.
+    """
     if _no_room:
         log.error("no_metrics", extra={"error": _no_room.strerror})
         return
     try:
-        _start_thread(_serve, (_listen(port),))
+        _start_thread(_serve, (_listen(bind, port),))
     except OSError as e:
         log.error("no_metrics", extra={"port": port, "error": e.strerror})
-        _start_thread(_serve_later, (port,))
+        _start_thread(_serve_later, (bind, port))
 
 
 def begin() -> None:
@@ -109,11 +112,14 @@ def _count_into(directory: str) -> "MetricFiles":
     return files
 
 
-def _listen(port: int) -> Any:
-    listener = _Socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(bind: str, port: int) -> Any:
+    is_ipv6 = ":" in bind
+    listener = _Socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
+        if is_ipv6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # :: takes IPv4 too
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("0.0.0.0", port))
+        listener.bind((bind, port))
         listener.listen(16)
     except OSError:
         listener.close()
@@ -121,11 +127,11 @@ def _listen(port: int) -> Any:
     return listener
 
 
-def _serve_later(port: int) -> None:
+def _serve_later(bind: str, port: int) -> None:
     while True:
         _sleep(AGAIN)
         with suppress(OSError):
-            _serve(_listen(port))
+            _serve(_listen(bind, port))
 
 
 def _serve(listener: Any) -> None:

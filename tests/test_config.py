@@ -117,6 +117,7 @@ BAD = {
     "ALLOWED_PLACEHOLDERS": ["pin", "first name", "{x}"],
     "SEND_AGAIN": ["old"],
     "TRUSTED_PROXIES": ["-1", "all"],
+    "BIND": ["localhost", "*", "[::]", "0.0.0.0:3000", "fe80::1%eth0", "256.0.0.1", "example.com"],
     "PORT": ["0", "65536", "http"],
     "DOCS": ["true", "ON", "public"],
     "LOG_LEVEL": ["LOUD"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import requests
 
 from sandbox.ports import free_port
 from tests import image, leaks
@@ -43,6 +44,37 @@ def test_the_image_starts_sends_and_stops(
     assert "Traceback" not in service.log()
     assert "Warning" not in service.log()
     assert leaks.in_log(service.log()) == []
+
+
+@pytest.mark.parametrize(
+    ("bind", "reached", "refused"),
+    [
+        ("0.0.0.0", ["127.0.0.1", "127.0.0.2"], ["[::1]"]),
+        ("::", ["[::1]", "127.0.0.1"], []),
+        ("::1", ["[::1]"], ["127.0.0.1"]),
+        ("127.0.0.2", ["127.0.0.2"], ["127.0.0.1", "[::1]"]),
+    ],
+)
+def test_it_listens_where_it_is_told_to(
+    laid_out: Image, tmp_path: Path, redis_url: str, sandbox: Sandbox, bind: str, reached: list[str], refused: list[str]
+) -> None:
+    """The metrics, too; and the image's own health check finds it."""
+    port, metrics = free_port(), free_port()
+    settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "BIND": bind}
+    settings |= {"PORT": str(port), "METRICS_PORT": str(metrics)}
+    leaks.tell_settings(settings)
+    log = tmp_path / "log"
+    with log.open("wb") as output, laid_out.started(image.start_command(), output, **settings) as process:
+        Service(process, port, log, reached[0]).wait_until_up(2)
+        assert laid_out.run(image.health_check(), PORT=str(port), BIND=bind) == 0
+        for host in reached:
+            assert Service(process, port, log, host).verify("+14155552671", "1").headers["X-RateLimit-Remaining"]
+            assert requests.get(f"http://{host}:{metrics}/metrics", timeout=5).status_code == 200
+        for url in [f"http://{host}:{each}/metrics" for host in refused for each in (port, metrics)]:
+            with pytest.raises(requests.ConnectionError):
+                requests.get(url, timeout=5)
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_the_image_is_the_sandbox_too(laid_out: Image, tmp_path: Path) -> None:

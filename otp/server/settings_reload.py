@@ -9,7 +9,7 @@ from typing import Any
 
 log = logging.getLogger("otp")
 
-FIXED = ("port", "metrics_port")  # sockets that are open; who connects to them has the port in its own settings
+FIXED = ("bind", "port", "metrics_port")  # sockets that are open; whoever connects to them knows address and port
 
 _checked: Any = None  # the settings that a reload has read, until the configuration is executed again
 
