@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator
 
+from config import Settings
 from infobip.account import Template
 from infobip.autofill import LONGEST, PIN, is_malformed, last_line
 from infobip.findings import SETUP, Finding, shown, unknown
 from infobip.segments import measure
-from settings.account import AccountSettings
 
 _OTHER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
-def compare_template(settings: AccountSettings, template: Template, channel: str = "sms") -> Iterator[Finding]:
+def compare_template(settings: Settings, template: Template, channel: str = "sms") -> Iterator[Finding]:
     """What is to be said of it, the good too. What an e-mail says is not in its template."""
     yield _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH")
     yield _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE")
@@ -36,7 +36,7 @@ def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) ->
     return Finding("ok", name, f"It is {ours} on both sides.")
 
 
-def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
+def _text(settings: Settings, template: Template) -> Iterator[Finding]:
     if PIN not in (text := text_of(template)):
         said = f"There is no {PIN} in {'it' if text else 'the template: is it one for email?'}."
         yield Finding("error", "message text", said, SETUP)
@@ -47,13 +47,15 @@ def _text(settings: AccountSettings, template: Template) -> Iterator[Finding]:
         said = f"The service fills no {', '.join(map(shown, others))}, so its length is unknown."
         yield Finding("warning", "message text", said, "leave only {{pin}} in the text")
     said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}."
-    if length.segments > 1:
-        yield Finding("warning", "message length", f"{said} Each is paid for.", "make the text shorter or plainer")
+    if length.segments > settings.sms_segments:
+        said = f"{said} Each is paid for, and SMS_SEGMENTS counts {settings.sms_segments}."
+        remedy = f"make the text shorter or plainer, or set SMS_SEGMENTS={length.segments}"
+        yield Finding("warning", "message length", said, remedy)
     elif not others:
         yield Finding("ok", "message length", said)
 
 
-def _autofill(settings: AccountSettings, text: str) -> Iterator[Finding]:
+def _autofill(settings: Settings, text: str) -> Iterator[Finding]:
     name, line = "autofill", last_line(settings)
     size = len(text.replace(PIN, "0" * settings.pin_length).encode())
     if line and not text.endswith(f"\n{line}"):

@@ -50,8 +50,9 @@ def _millionths(amount: Decimal) -> int:
 
 
 class MoneySettings(Section):
-    """Budgets are in the currency of the prices; 0 is none."""
+    """Budgets are in the currency of the prices; 0 is none. `sms_segments` is how many SMS one text takes at most."""
 
+    sms_segments: int = Field(1, ge=1, le=10)
     sms_prices: Annotated[Prices | None, NoDecode, BeforeValidator(_prices)] = None
     voice_prices: Annotated[Prices | None, NoDecode, BeforeValidator(_prices)] = None
     daily_budget: Amount = Decimal(0)
@@ -74,9 +75,10 @@ class MoneySettings(Section):
 
     @property
     def prices(self) -> PriceLists:
-        """Of every channel that reaches phones: it costs what an SMS does, unless something else is known."""
-        reach_phones = (name for name, channel in CHANNELS.items() if channel.member == "phoneNumber")
-        prices = {name: getattr(self, f"{name}_prices", None) or self.sms_prices for name in reach_phones}
+        """By the channels that reach phones. A call costs what a text does, unless VOICE_PRICES is set."""
+        text = self.sms_prices.times(self.sms_segments) if self.sms_prices else None
+        prices = {name: text for name, channel in CHANNELS.items() if channel.member == "phoneNumber"}
+        prices["voice"] = self.voice_prices or text
         return PriceLists({name: each for name, each in prices.items() if each})
 
     @property

@@ -19,6 +19,11 @@ class Prices:
         """The price of a message to `region`."""
         return self.by_region.get(region, self.default)
 
+    def times(self, messages: int) -> "Prices":
+        """The prices of so many messages at once."""
+        by_region = {region: price * messages for region, price in self.by_region.items()}
+        return Prices(self.currency, self.default * messages, by_region)
+
 
 @dataclass(frozen=True)
 class PriceLists:

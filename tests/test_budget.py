@@ -74,6 +74,13 @@ def test_what_the_day_cannot_pay_is_not_sent(
     assert len(sandbox.messages) == 4
 
 
+def test_a_text_of_two_sms_costs_two(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+    service, tried = costly(DAILY_BUDGET="0.3", SMS_SEGMENTS="2"), numbers()
+    assert [service.send(next(tried)).status_code for _ in range(3)] == [200, 200, 503]
+    assert spent(database, today()) == 300_000
+    assert len(sandbox.messages) == 2
+
+
 def test_a_verify_costs_nothing(costly: Callable[..., Service], sandbox: Sandbox, phone: str) -> None:
     service = costly(DAILY_BUDGET="0.075")
     service.send(phone)
@@ -316,6 +323,15 @@ def test_a_price_is_exact() -> None:
     settings = load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
     assert settings.sms_prices == Prices("USD", 3, {"US": 4_350_000})
     assert settings.budgets == (1_100_000, 0)
+
+
+def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
+    given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_segments": 2}
+    given |= {name.lower(): value for name, value in ACCOUNT.items()}
+    given["sms_prices"] = '{"currency": "EUR", "default": 1}'
+    for calls, price in ({}, 2), ({"voice_prices": '{"currency": "EUR", "default": 5}'}, 5):
+        prices = load_settings(**given, **calls).prices
+        assert [prices.of("sms", "DE"), prices.of("voice", "DE")] == [2 * MILLION, price * MILLION]
 
 
 def test_amounts_as_people_write_them() -> None:

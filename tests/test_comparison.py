@@ -94,6 +94,15 @@ def test_a_template_that_differs(field: str, value: Any, name: str, status: str,
     assert said in findings[name].sentence
 
 
+def test_the_check_agrees_with_what_the_budgets_count() -> None:
+    two, three = "{{pin}}" + "ç" * 65, "{{pin}}" + "ç" * 129
+    said = found(settings(), messageText=two)["message length"]
+    assert said.sentence.endswith("Each is paid for, and SMS_SEGMENTS counts 1.")
+    assert said.remedy.endswith("or set SMS_SEGMENTS=2")
+    assert found(settings(sms_segments=2), messageText=two) == {}
+    assert "message length" in found(settings(sms_segments=2), messageText=three)
+
+
 def test_the_pin_counts_as_long_as_it_is() -> None:
     fits: dict[str, Any] = {"messageText": "{{pin}}" + "a" * 154}
     assert found(settings(), **fits) == {}

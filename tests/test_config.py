@@ -99,6 +99,7 @@ BAD = {
     ],
     "WEBOTP_DOMAIN": ["https://example.com", "example", "example.com/", "exa mple.com", "a..b", "-a.com", "1.2.3.4"],
     "ANDROID_APP_HASH": ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS="],
+    "SMS_SEGMENTS": ["0", "11", "two"],
     "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
     "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
     "ALERT_WEBHOOK_SECRET": [
