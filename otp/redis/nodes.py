@@ -181,19 +181,19 @@ def _timeouts() -> dict[str, float | None]:
     return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else SILENCE}
 
 
-def _pool(url: RedisUrl, **timeouts: float | None) -> ConnectionPool:
-    """redis-py's pool of connections to the one server of `url`, or to the primary that its Sentinels name."""
+def _pool(url: RedisUrl, **options: Any) -> ConnectionPool:
+    """redis-py's pool of connections, with `options`, to the one server of `url` or the primary that Sentinels name."""
     if url.kind == "sentinel":
-        return _primary(url, **timeouts).connection_pool
+        return _primary(url, **options).connection_pool
     if url.kind == "socket":
-        options = {**_OPTIONS, **timeouts, **url.options}
+        options = {**_OPTIONS, **options, **url.options}
         return ConnectionPool(UnixDomainSocketConnection, path=url.name, retry=_no_retry(), **options)
-    return _server(url.hosts[0], url, **timeouts)
+    return _server(url.hosts[0], url, **options)
 
 
-def _server(address: tuple[str, int], url: RedisUrl, **timeouts: float | None) -> ConnectionPool:
+def _server(address: tuple[str, int], url: RedisUrl, **options: Any) -> ConnectionPool:
     host, port = address
-    options = {**_OPTIONS, **_TCP, **timeouts, **url.options}
+    options = {**_OPTIONS, **_TCP, **options, **url.options}
     return ConnectionPool(SSLConnection if url.tls else Connection, host=host, port=port, retry=_no_retry(), **options)
 
 
@@ -202,11 +202,12 @@ def _maker(pool: Any) -> Callable[[], Connection]:
     return lambda: cast(Connection, pool.connection_class(**pool.connection_kwargs))
 
 
-def _primary(url: RedisUrl, **timeouts: float | None) -> Redis:
+def _primary(url: RedisUrl, **options: Any) -> Redis:
     tls = {"ssl": url.tls, **url.tls_options}
     asked = {"socket_connect_timeout": ASKED, "socket_timeout": ASKED, "retry": _no_retry(), "protocol": 2}
-    sentinels = Sentinel(url.hosts, sentinel_kwargs={**asked, **tls, **url.sentinel_credentials})
-    options = {**_OPTIONS, **_TCP, **timeouts, **url.options, **tls}
+    asked |= {"redis_connect_func": _open_pooled, **tls, **url.sentinel_credentials}
+    sentinels = Sentinel(url.hosts, sentinel_kwargs=asked)
+    options = {**_OPTIONS, **_TCP, **options, **url.options, **tls}
     primary: Redis = sentinels.master_for(url.name, retry=_no_retry(), **options)
     return primary
 
@@ -214,8 +215,15 @@ def _primary(url: RedisUrl, **timeouts: float | None) -> Redis:
 def _cluster(url: RedisUrl) -> RedisCluster:
     options = {**_OPTIONS, **url.options, "socket_connect_timeout": ASKED, "socket_timeout": ASKED}
     options.pop("db", None)  # 0, and redis-py does not want to hear it
-    nodes = [ClusterNode(host, port) for host, port in url.hosts]
-    return RedisCluster(startup_nodes=nodes, retry=_no_retry(), ssl=url.tls, **options)
+    nodes = [ClusterNode(*_by_name(host)) for host in url.hosts]
+    options |= {"ssl": url.tls, "address_remap": _by_name, "redis_connect_func": _fetch_tickets}
+    return RedisCluster(startup_nodes=nodes, retry=_no_retry(), **options)
+
+
+def _by_name(address: tuple[str, int]) -> tuple[str, int]:
+    """The same host, by a name that redis-py keeps: `localhost` it looks up, and a certificate is of a name."""
+    host, port = address
+    return "LOCALHOST" if host == "localhost" else host, port
 
 
 def blocking_client(url: str) -> Redis | RedisCluster:
@@ -223,7 +231,21 @@ def blocking_client(url: str) -> Redis | RedisCluster:
     parsed = parse(url)
     if parsed.kind == "cluster":
         return _cluster(parsed)
-    return Redis(connection_pool=_pool(parsed, socket_connect_timeout=OPENING, socket_timeout=SILENCE))
+    options = {"socket_connect_timeout": OPENING, "socket_timeout": SILENCE, "redis_connect_func": _open_pooled}
+    return Redis(connection_pool=_pool(parsed, **options))
+
+
+def _open_pooled(connection: Connection) -> None:
+    """What redis-py does with a new connection, and `_fetch_tickets`."""
+    connection.on_connect()
+    _fetch_tickets(connection)
+
+
+def _fetch_tickets(connection: Connection) -> None:
+    """Have the session tickets of TLS 1.3 come along with a reply: redis-py's pools would take them for one."""
+    if isinstance(connection, SSLConnection):
+        connection.send_command("PING", check_health=False)
+        connection.read_response()
 
 
 def _no_retry() -> Retry:

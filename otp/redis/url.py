@@ -31,7 +31,9 @@ SCHEMES = {
     "rediss": _Scheme("server", tls=True),
     "unix": _Scheme("socket"),
     "redis+sentinel": _Scheme("sentinel"),
+    "rediss+sentinel": _Scheme("sentinel", tls=True),
     "redis+cluster": _Scheme("cluster"),
+    "rediss+cluster": _Scheme("cluster", tls=True),
 }
 _DEFAULT_PORT = 6379
 
