@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox.choices import Choices
 from sandbox.model import Channel
 from sandbox.pins import Pin, Sent, Verdict
 
@@ -30,9 +31,11 @@ def judged(verdict: Verdict) -> Json:
     return answer | ({"pinError": verdict.pin_error} if verdict.pin_error else {})
 
 
-def verification(pin: Pin, unit: int) -> Json:
-    """Verification. `unit`: 1 for times in seconds, 1000 for milliseconds."""
-    shown: Json = {"msisdn": pin.to, "verified": pin.verified_at is not None}
-    if pin.verified_at is not None:
-        shown["verifiedAt"] = int(pin.verified_at * unit)
-    return shown | ({"sentAt": int(pin.sent_at * unit)} if pin.reached else {})
+def verification(pin: Pin, choices: Choices) -> Json:
+    """Verification."""
+    unit = 1 if choices.timestamps == "seconds" else 1000
+    times = {"verifiedAt": pin.verified_at, "sentAt": pin.sent_at if pin.reached else None}
+    if choices.missing_times == "absent":
+        times = {name: time for name, time in times.items() if time is not None}
+    shown = {name: int((time or 0) * unit) for name, time in times.items()}
+    return {"msisdn": pin.to, "verified": pin.verified_at is not None, **shown}

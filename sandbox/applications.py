@@ -29,6 +29,7 @@ class Applications:
 
     def __init__(self, choices: Choices) -> None:
         self._merge = choices.updates == "merge"
+        self._needs_pin = choices.text_without_pin == "refused"
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._templates: dict[str, dict[str, Template | EmailTemplate]] = {}
@@ -86,6 +87,7 @@ class Applications:
         self, application_id: str, request: TemplateRequest | EmailTemplateRequest
     ) -> Template | EmailTemplate:
         """Make a template."""
+        self._may_say(request)
         if len(self.templates(application_id)) >= KEPT:
             raise bad_request(messageText=f"the sandbox keeps at most {KEPT} templates of an application")
         kind = Template if isinstance(request, TemplateRequest) else EmailTemplate
@@ -101,6 +103,12 @@ class Applications:
         old = self.template(application_id, message_id)
         if isinstance(old, Template) != isinstance(request, TemplateUpdate):
             raise not_found()
+        self._may_say(request)
         with self._lock:
             self._templates[application_id][message_id] = new = old.changed(request.given())
         return new
+
+    def _may_say(self, request: TemplateUpdate | EmailTemplateUpdate) -> None:
+        text = request.message_text if isinstance(request, TemplateUpdate) else None
+        if self._needs_pin and text is not None and "{{pin}}" not in text:
+            raise bad_request(messageText="must contain {{pin}}")

@@ -1,4 +1,7 @@
-"""Who may use the API: `Authorization: App`, `Bearer` or `IBSSO` with a key, or `Basic` with it as the password."""
+"""Who may use the API: `Authorization: App`, `Bearer` or `IBSSO` with a key, or `Basic` with it as the password.
+
+The scheme may be written in any case (RFC 9110, section 11.1).
+"""
 
 import base64
 import binascii
@@ -24,10 +27,11 @@ def authorize(header: str, *, manages: bool) -> None:
 
 
 def _key(header: str) -> str:
-    scheme, _, given = header.partition(" ")
-    if scheme in ("App", "Bearer", "IBSSO"):
+    scheme, _, written = header.partition(" ")
+    scheme, given = scheme.lower(), written.strip(" ")
+    if scheme in ("app", "bearer", "ibsso"):
         return given
-    if scheme != "Basic":
+    if scheme != "basic":
         return ""
     try:
         return base64.b64decode(given, validate=True).decode().partition(":")[2]

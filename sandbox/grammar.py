@@ -12,6 +12,11 @@ ALPHABETS = {
     "HEX": string.digits + "ABCDEF",
     "ALPHANUMERIC": string.ascii_uppercase + string.digits,
 }
+_FLAGS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+    **dict.fromkeys(("", "undefined", "null", "none"), None),
+}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
@@ -48,6 +53,17 @@ class Limit:
         if not slash or not re.fullmatch("[0-9]{1,9}", attempts) or not int(attempts):
             raise ValueError("must be a limit like 3/1d")
         return cls(int(attempts), seconds(period, longest))
+
+
+def flag(written: str) -> bool | None:
+    """Read a boolean of a query as clients write it: `true`, `True`, `1`; None for one that is absent (`undefined`).
+
+    Raises:
+        ValueError: it is none.
+    """
+    if (known := written.strip().lower()) not in _FLAGS:
+        raise ValueError("must be true or false")
+    return _FLAGS[known]
 
 
 def filled(text: str, placeholders: dict[str, str]) -> str:

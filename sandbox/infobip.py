@@ -1,7 +1,9 @@
 """The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract."""
 
+import re
+from collections.abc import Iterable
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
@@ -10,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from sandbox import answers, faults, magic
 from sandbox.answers import Json
 from sandbox.authorization import authorize
+from sandbox.grammar import flag
 from sandbox.model import (
     ApplicationRequest,
     Channel,
@@ -27,6 +30,11 @@ from sandbox.refusal import ApiError, bad_request, invalid
 from sandbox.reporter import Reporter
 from sandbox.two_factor import TwoFactor
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+MAX_BODY = 1024 * 1024
+
 _W = TypeVar("_W", bound=Wire)
 
 
@@ -38,7 +46,7 @@ class Api:
         self._reporter = reporter
         self._applications = two_factor.applications
         self._created = int(two_factor.choices.created_status)
-        self._unit = 1 if two_factor.choices.timestamps == "seconds" else 1000
+        self._choices = two_factor.choices
 
     def get_2fa_applications(self) -> Response:
         return jsonify([application.shown() for application in self._applications.all()])
@@ -71,12 +79,20 @@ class Api:
         return self._applications.update_template(app_id, msg_id, _read(EmailTemplateUpdate)).shown()
 
     def get_2fa_verification_status(self, app_id: str) -> Json:
-        if not (msisdn := request.args.get("msisdn", "").strip()):
+        msisdn = request.args.get("msisdn", "").strip()
+        if not msisdn and self._choices.missing_msisdn == "refused":
             raise bad_request()  # the contract has no validationErrors for a GET
-        verified, sent = _flag("verified"), _flag("sent")
+        verified, sent = self._filters()
         pins = self._two_factor.verifications(app_id, msisdn)
         chosen = (p for p in pins if verified in (None, p.verified_at is not None) and sent in (None, p.reached))
-        return {"verifications": [answers.verification(pin, self._unit) for pin in chosen]}
+        return {"verifications": [answers.verification(pin, self._choices) for pin in chosen]}
+
+    def _filters(self) -> tuple[bool | None, bool | None]:
+        """Of verifications: which `verified` and which `sent` are wanted; None is both."""
+        verified, sent = _flag("verified"), _flag("sent")
+        if self._choices.false_filters == "unset" and verified is not None and sent is False:
+            return verified or None, None
+        return verified, sent
 
     def send(self, channel: Channel) -> faults.Answer:
         """Answer send-2fa-pin-code-over-sms, -voice and -email."""
@@ -110,6 +126,8 @@ def create_api(two_factor: TwoFactor, reporter: Reporter) -> Flask:
     """The API over `two_factor`."""
     app, api = Flask(__name__, static_folder=None), Api(two_factor, reporter)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.wsgi_app = _tidy(app.wsgi_app)  # type: ignore[method-assign,assignment]
     app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)
     app.register_error_handler(HTTPException, _http_refusal)
@@ -133,6 +151,16 @@ def create_api(two_factor: TwoFactor, reporter: Reporter) -> Flask:
     return app
 
 
+def _tidy(app: "WSGIApplication") -> "WSGIApplication":
+    """Wrap `app` so that a slash too many in a path does not matter, wherever a path is looked at."""
+
+    def tidied(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        environ["PATH_INFO"] = re.sub("/+", "/", environ["PATH_INFO"]).rstrip("/") or "/"
+        return app(environ, start_response)
+
+    return tidied
+
+
 def _authorize() -> None:
     """Who uses the API needs a key. The rest is open: it stands for the phones."""
     if request.path.startswith("/2fa/"):
@@ -141,7 +169,9 @@ def _authorize() -> None:
 
 
 def _read(model: type[_W], *, optional: bool = False) -> _W:
-    content = request.get_data() or (b"{}" if optional else b"")
+    content = request.get_data()
+    if optional and content.strip() in (b"", b"null"):
+        content = b"{}"
     try:
         return model.model_validate_json(content, by_alias=True, by_name=False)
     except ValidationError as e:
@@ -149,10 +179,10 @@ def _read(model: type[_W], *, optional: bool = False) -> _W:
 
 
 def _flag(name: str) -> bool | None:
-    given = request.args.get(name)
-    if given not in (None, "true", "false"):
-        raise bad_request()
-    return None if given is None else given == "true"
+    try:
+        return flag(request.args.get(name, ""))
+    except ValueError as e:
+        raise bad_request() from e
 
 
 def _refusal(error: ApiError) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from sandbox.grammar import DAY, YEAR, Limit, seconds
@@ -33,21 +33,37 @@ def _limit(longest: float) -> AfterValidator:
     return AfterValidator(lambda text: (Limit.parse(text, longest), text)[1])
 
 
+def _object(given: Any) -> Any:
+    """Read `null` members as absent and `[]` as an empty object: so some clients serialize what is not set."""
+    if given == []:
+        return {}
+    return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+def _language(given: Any) -> Any:
+    return given.lower().replace("-", "_") if isinstance(given, str) else given
+
+
 def _placeholders(given: dict[str, str]) -> dict[str, str]:
     if any(name == "pin" or "{" in name or "}" in name for name in given):
         raise ValueError("names must not be pin and must not contain curly brackets")
     return given
 
 
-Placeholders = Annotated[dict[str, str], AfterValidator(_placeholders)]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Identifier = Annotated[str, Field(min_length=1, max_length=100)]
+Placeholders = Annotated[dict[str, str], BeforeValidator(_object), AfterValidator(_placeholders)]
+Language = Annotated[str, BeforeValidator(_language), Field(pattern=f"^({LANGUAGES})$")]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Wire(BaseModel):
-    """camelCase outside, snake_case here. Unknown members are ignored; "true" and "5" are read as they are meant."""
+    """camelCase outside, snake_case here. Unknown members are ignored; "true", "5" and 5 are read as they are meant."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        return _object(given)
 
     def shown(self) -> dict[str, Any]:
         """The JSON form, without what is not set."""
@@ -108,19 +124,12 @@ class TemplateUpdate(Wire):
     message_text: Text | None = None
     pin_type: PinType | None = None
     pin_length: int = Field(4, ge=1, le=16)
-    sender_id: Text | None = None
-    language: str | None = Field(None, pattern=f"^({LANGUAGES})$")
-    voice_name: Text | None = None
-    repeat_dtmf: Text | None = Field(None, alias="repeatDTMF")
+    sender_id: str | None = None
+    language: Language | None = None
+    voice_name: str | None = None
+    repeat_dtmf: str | None = Field(None, alias="repeatDTMF")
     speech_rate: float | None = Field(None, ge=0.5, le=2)
     regional: Regional | None = None
-
-    @field_validator("message_text")
-    @classmethod
-    def _holds_the_pin(cls, text: str | None) -> str | None:
-        if text is not None and "{{pin}}" not in text:
-            raise ValueError("must contain {{pin}}")
-        return text
 
 
 class TemplateRequest(TemplateUpdate):
@@ -134,8 +143,8 @@ class EmailTemplateUpdate(Wire):
     """UpdateEmailMessageRequest."""
 
     email_template_id: int | None = None
-    from_: Text | None = Field(None, alias="from")
-    landing_page_id: Text | None = None
+    from_: str | None = Field(None, alias="from")
+    landing_page_id: str | None = None
     pin_type: PinType = "NUMERIC"
     pin_length: int = Field(4, ge=1, le=16)
 
@@ -185,13 +194,13 @@ class ResendRequest(Wire):
 class SendRequest(ResendRequest):
     """StartAuthenticationRequest and StartEmailAuthenticationRequest."""
 
-    application_id: Identifier
-    message_id: Identifier
-    to: Identifier
-    from_: Text | None = Field(None, alias="from")
+    application_id: Text
+    message_id: Text
+    to: Text
+    from_: str | None = Field(None, alias="from")
 
 
 class VerifyRequest(Wire):
     """VerifyPinRequest."""
 
-    pin: Annotated[str, Field(max_length=100)]
+    pin: str

@@ -74,7 +74,7 @@ class TwoFactor:
             if pin.state(self.now()) != "pending":
                 raise not_found()
             application = self.applications.get(pin.application_id)
-            self._may_send(application, pin.template, pin.to, channel)
+            self._may_send(application, pin.template, pin.to, channel, counts=self.choices.resend_counts)
             if self.choices.resend_restarts:
                 pin.expires_at = self.now() + seconds(application.configuration.pin_time_to_live)
             return self._send(pin, channel, request.placeholders)
@@ -103,11 +103,11 @@ class TwoFactor:
         raise not_found() if self.choices.unknown_pin_status == "404" else bad_request()
 
     def verifications(self, application_id: str, to: str) -> list[Pin]:
-        """The PINs that an application sent to `to` (number or e-mail address), oldest first."""
+        """The PINs that an application sent to `to` (number or e-mail address; "" is everybody), oldest first."""
         self.applications.get(application_id)
-        wanted = application_id, unsigned(to)
         with self._lock:
-            return [pin for pin in self._pins.values() if (pin.application_id, pin.to) == wanted]
+            sent = [pin for pin in self._pins.values() if pin.application_id == application_id]
+        return [pin for pin in sent if unsigned(to) in ("", pin.to)]
 
     def changes(self, since: int = 0) -> tuple[int, list[Message]]:
         """The version of everything, and the messages that are new or changed after version `since`, oldest first."""
@@ -115,12 +115,20 @@ class TwoFactor:
             return self._version, [m for m in self._messages if max(m.serial, m.pin.changed) > since]
 
     def _may_send(
-        self, application: Application, template: Template | EmailTemplate, to: str, channel: Channel
+        self,
+        application: Application,
+        template: Template | EmailTemplate,
+        to: str,
+        channel: Channel,
+        *,
+        counts: bool = True,
     ) -> None:
         if not application.enabled:
             raise bad_request(applicationId="the application is not enabled")
         if channel not in template.channels:
             raise bad_request(messageId=f"the template is not one for {channel}")
+        if not counts:
+            return
         key, configuration = f"send {application.application_id}", application.configuration
         per_number = Limit.parse(configuration.send_pin_per_phone_number_limit)
         in_all = Limit.parse(configuration.send_pin_per_application_limit)

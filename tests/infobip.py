@@ -25,7 +25,7 @@ def call(url: str, method: str, path: str, body: Any = None, authorization: str 
     return response.status_code, response.json()
 
 
-def send(url: str, to: str = TO, path: str = "/pin", **more: Any) -> Answer:
+def send(url: str, to: Any = TO, path: str = "/pin", **more: Any) -> Answer:
     return call(url, "POST", path, {"applicationId": APPLICATION_ID, "messageId": MESSAGE_ID, "to": to, **more})
 
 

@@ -40,6 +40,23 @@ def test_an_e_mail_brings_one(every_channel: Service, sandbox: Sandbox, email: s
     assert refusal(every_channel.post("/verify-otp", {**guess, "pin": pin})) == (401, "invalid_otp")
 
 
+def address_of(length: int) -> str:
+    """An e-mail address of so many characters."""
+    labels, more = divmod(length - 65, 9)
+    return f"{'a' * 40}@{'d' * (20 + more)}{'.dddddddd' * labels}.com"
+
+
+@pytest.mark.parametrize("length", [100, 101, 254])
+def test_a_long_address_gets_one_too(every_channel: Service, sandbox: Sandbox, length: int) -> None:
+    to = address_of(length)
+    assert len(to) == length
+    assert every_channel.post("/send-otp", {"email": to}).status_code == 200
+    assert arrived(sandbox) == [("EMAIL", to)]
+    pin = sandbox.messages[-1].pin.value
+    assert every_channel.post("/verify-otp", {"email": to, "pin": pin}).status_code == 200
+    assert refusal(every_channel.post("/send-otp", {"email": address_of(255)})) == (400, "invalid_email")
+
+
 def test_one_mailbox_has_many_spellings(every_channel: Service, sandbox: Sandbox, email: str) -> None:
     local = email.partition("@")[0]
     assert every_channel.post("/send-otp", {"email": f"{local.upper()}@EXAMPLE.com"}).status_code == 200

@@ -1,8 +1,11 @@
 """The local Infobip: sending, resending and verifying."""
 
+from typing import Any
+
 import pytest
 import requests
 
+from sandbox.choices import Choices
 from sandbox.grammar import ALPHABETS
 from sandbox.model import Channel, Configuration, SendRequest
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
@@ -92,8 +95,9 @@ def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
 
 
 def test_the_send_limits(sandbox: Sandbox) -> None:
-    """A resend counts as a send, and what is refused does not count at all."""
-    sandbox.reset(Configuration(send_pin_per_phone_number_limit="2/h", send_pin_per_application_limit="3/1d"))
+    """With the switch, a resend counts as a send; what is refused does not count at all."""
+    limits = Configuration(send_pin_per_phone_number_limit="2/h", send_pin_per_application_limit="3/1d")
+    sandbox.reset(limits, Choices(resend_counts=True))
     pin_id = send(sandbox.url)[1]["pinId"]
     assert resend(sandbox.url, pin_id)[0] == 200
     assert error(send(sandbox.url)) == error(resend(sandbox.url, pin_id)) == THROTTLED
@@ -126,7 +130,8 @@ def test_placeholders(sandbox: Sandbox) -> None:
     (first, second), pin = sandbox.messages, sandbox.pins(PHONE)[0]
     assert first.text == f"{{{{pin}}}} <b>, {{{{other}}}}, {{{{ pin }}}}: {pin} {pin}"
     assert (first.sender, second.sender) == ("Shop", "Other")
-    for bad in ({"pin": "1"}, {"{x}": "1"}, {"x": 1}, "x"):
+    no_placeholders: tuple[Any, ...] = ({"pin": "1"}, {"{x}": "1"}, {"x": True}, {"x": []}, "x", [1])
+    for bad in no_placeholders:
         assert next(iter(wrong_fields(send(sandbox.url, placeholders=bad)))).startswith("placeholders")
 
 

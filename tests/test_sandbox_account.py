@@ -30,14 +30,27 @@ EMAIL_TEMPLATES = f"{APPLICATION}/email/messages"
 LOGIN = base64.b64encode(f"sandbox:{API_KEY}".encode()).decode()
 
 
-@pytest.mark.parametrize("given", [f"App {API_KEY}", f"Bearer {API_KEY}", f"IBSSO {API_KEY}", f"Basic {LOGIN}"])
-def test_every_scheme_of_the_contract(sandbox: Sandbox, given: str) -> None:
+@pytest.mark.parametrize("scheme", ["App", "APP", "app", "Bearer", "bearer", "IBSSO", "ibsso", "Basic", "BASIC"])
+@pytest.mark.parametrize("blanks", [" ", "  "])
+def test_every_scheme_of_the_contract_in_any_case(sandbox: Sandbox, scheme: str, blanks: str) -> None:
+    given = f"{scheme}{blanks}{LOGIN if scheme.lower() == 'basic' else API_KEY}"
     assert call(sandbox.url, "GET", APPLICATIONS, authorization=given)[0] == 200
 
 
 @pytest.mark.parametrize(
     "given",
-    ["", API_KEY, "App other", "App", f"app {API_KEY}", f"Digest {API_KEY}", f"Basic {API_KEY}", "Basic w6Q6", "App é"],
+    [
+        "",
+        API_KEY,
+        "App other",
+        "App",
+        f"Ap {API_KEY}",
+        f"App {API_KEY.upper()}",
+        f"Digest {API_KEY}",
+        f"Basic {API_KEY}",
+        "Basic w6Q6",
+        "App é",
+    ],
 )
 def test_without_the_key(sandbox: Sandbox, given: str) -> None:
     answer = call(sandbox.url, "GET", APPLICATIONS, authorization=given.encode().decode("latin-1"))
@@ -74,9 +87,10 @@ def test_an_application_has_infobips_defaults_and_keeps_what_a_put_leaves_out(sa
 BAD_APPLICATIONS: list[tuple[dict[str, Any], str]] = [
     ({}, "name"),
     ({"name": ""}, "name"),
-    ({"name": 5}, "name"),
+    ({"name": None}, "name"),
+    ({"name": True}, "name"),
     ({"name": "x", "enabled": "perhaps"}, "enabled"),
-    ({"name": "x", "configuration": []}, "configuration"),
+    ({"name": "x", "configuration": [1]}, "configuration"),
     ({"name": "x", "configuration": {"pinAttempts": 0}}, "configuration.pinAttempts"),
     ({"name": "x", "configuration": {"pinAttempts": 2**31}}, "configuration.pinAttempts"),
     ({"name": "x", "configuration": {"pinTimeToLive": "366d"}}, "configuration.pinTimeToLive"),
@@ -97,7 +111,7 @@ REGIONAL = {"indiaDlt": {"principalEntityId": "1" * 30}}
 BAD_TEMPLATES: list[tuple[dict[str, Any], str]] = [
     ({"pinType": "NUMERIC"}, "messageText"),
     ({"messageText": "{{pin}}"}, "pinType"),
-    ({**GOOD, "messageText": "your {{ pin }}"}, "messageText"),
+    ({**GOOD, "messageText": None}, "messageText"),
     ({**GOOD, "pinType": "HEXA"}, "pinType"),
     ({**GOOD, "pinLength": 0}, "pinLength"),
     ({**GOOD, "pinLength": 17}, "pinLength"),
@@ -128,7 +142,6 @@ def test_a_template_comes_back_as_it_was_given(sandbox: Sandbox) -> None:
     assert made.items() >= {**given, "pinPlaceholder": "{{pin}}"}.items()
     path = f"{TEMPLATES}/{made['messageId']}"
     assert call(sandbox.url, "PUT", path, {"senderId": "Shop"}) == (200, {**made, "senderId": "Shop"})
-    assert wrong_fields(call(sandbox.url, "PUT", path, {"messageText": "no"})).keys() == {"messageText"}
     assert call(sandbox.url, "GET", path)[1]["messageText"] == "{{pin}}"
 
 
@@ -148,7 +161,6 @@ def test_what_is_not_there(sandbox: Sandbox) -> None:
     for path in (f"{APPLICATIONS}/x", f"{APPLICATIONS}/x/messages", f"{TEMPLATES}/x", elsewhere, "/pin", "/x/y"):
         assert error(call(sandbox.url, "GET", path))[0] == (405 if path == "/pin" else 404)
     assert error(call(sandbox.url, "GET", f"{APPLICATIONS}/x/verifications?msisdn={TO}")) == UNKNOWN
-    assert error(call(sandbox.url, "GET", f"{APPLICATION}/verifications")) == BAD
     assert error(send(sandbox.url, applicationId="x")) == error(send(sandbox.url, applicationId=other)) == UNKNOWN
     assert error(call(sandbox.url, "POST", "/pin/ABC/verify", {"pin": "1"})) == UNKNOWN
 

@@ -119,7 +119,7 @@ def test_the_verification_status(api: TfaApi, sandbox: Sandbox, sending: Any) ->
         return list(api.get_tfa_verification_status(TO, application_id, **filters).verifications)
 
     (pending,) = status()
-    assert (pending.msisdn, pending.verified, pending.verified_at) == (TO, False, None)
+    assert (pending.msisdn, pending.verified, pending.verified_at) == (TO, False, 0)
     assert status(verified=True) == status(sent=False) == []
     guess(api, sent.pin_id, sandbox.pin(f"+{TO}"))
     (verified,) = status(verified=True, sent=True)
@@ -193,12 +193,12 @@ def test_with_the_switch_the_client_understands_a_new_application(sandbox: Sandb
 
 
 def test_every_refusal_is_the_clients_own_exception(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    bad = TEMPLATE.model_copy(update={"message_text": "no placeholder"})
+    bad = TEMPLATE.model_copy(update={"pin_length": 17})
     with pytest.raises(BadRequestException) as refused:
         api.create_tfa_message_template(sending.application_id, bad)
     details = refused.value.data.request_error.service_exception
     assert (details.message_id, details.text) == ("BAD_REQUEST", "Bad request")
-    assert details.validation_errors == {"messageText": ["must contain {{pin}}"]}
+    assert details.validation_errors == {"pinLength": ["Input should be less than or equal to 16"]}
     with pytest.raises(UnauthorizedException):
         client(sandbox, "another-key").send_tfa_pin_code_over_sms(sending)
     with pytest.raises(ForbiddenException):
