@@ -6,17 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --require-hashes
-NEWMAN := 6.2.2
 
 .PHONY: run test test-all lint soak simulate dashboard lock upgrade audit sbom clean help
 
 run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(VENV)/newman-$(NEWMAN).stamp ## linters, types and tests: three minutes
+test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint $(VENV)/newman-$(NEWMAN).stamp ## the same, with faults, races, a browser and coverage, as in CI: a quarter of an hour
+test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races, a browser and coverage, as in CI: a quarter of an hour
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3  # with less beside them, for some promise something within two seconds
 	$(BIN)/coverage combine -q
@@ -45,6 +44,7 @@ lock: $(VENV)/tools.stamp ## write the requirements files from pyproject.toml, w
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements-dev.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group docs -o docs/requirements.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group tools -o requirements-tools.txt
+	$(COMPILE) $(LOCK_OPTIONS) tests/sdk/requirements.in --override tests/sdk/overrides.txt -o tests/sdk/requirements.txt
 
 upgrade: ## the same with the newest version of everything
 	$(MAKE) lock LOCK_OPTIONS=--upgrade
@@ -65,8 +65,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --universal: one file for every system and every Python from 3.11 on.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+LOCK := $(COMPILE) pyproject.toml
 
 $(VENV)/run.stamp: sandbox/requirements.txt
 $(VENV)/test.stamp: requirements-dev.txt
@@ -77,11 +78,17 @@ $(VENV)/run.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp:
 	$(INSTALL) -r $<
 	@touch $@
 
-# It runs the Postman collection. Where there is no npm, the tests that need it are skipped and say so.
-$(VENV)/newman-$(NEWMAN).stamp: | $(VENV)/bin/python
+# What the tests run by Node. Where there is no npm, those that need it are skipped and say so.
+$(VENV)/npm.stamp: tests/npm/package-lock.json | $(VENV)/bin/python
 	@if command -v npm >/dev/null; then \
-		npm install --prefix $(VENV)/npm --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
-			--loglevel=error newman@$(NEWMAN) && touch $@; fi
+		mkdir -p $(VENV)/npm && cp tests/npm/*.json $(VENV)/npm && \
+		npm ci --prefix $(VENV)/npm --no-audit --no-fund --ignore-scripts --loglevel=error && touch $@; fi
+
+# A client of the sandbox that cannot be installed beside the service.
+$(VENV)/sdk.stamp: tests/sdk/requirements.txt | $(VENV)/bin/python
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)/sdk
+	$(PIP) --python $(VENV)/sdk/bin/python install --require-hashes --no-deps -r $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

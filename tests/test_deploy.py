@@ -115,7 +115,7 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", [*REQUIREMENTS, "requirements-tools.txt"])
+@pytest.mark.parametrize("name", [*REQUIREMENTS, "requirements-tools.txt", "tests/sdk/requirements.txt"])
 def test_requirements_are_pinned_with_hashes_and_name_no_host(name: str) -> None:
     text = (ROOT / name).read_text()
     assert not re.search("://|index-url|find-links", text)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import requests
 from app import create_app
 from config import load_settings
 from proofs import new_signing_key
+from tests import npm_tools
 from tests.parts import ACCOUNT, ROOT
 from tests.receiver import until
 from tests.stack import Stack
@@ -26,7 +26,6 @@ README = (ROOT / "README.md").read_text()
 HTTP_FILE = (ROOT / "examples/otp.http").read_text()
 POSTMAN = ROOT / "examples/postman"
 COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
-NEWMAN = Path(sys.prefix) / "npm/node_modules/.bin/newman"
 REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
 # Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
 CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}
@@ -54,15 +53,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def newman(stack: Stack, tmp_path: Path) -> Callable[..., Json]:
     """Run the collection with an environment; gives the report of newman, in which nothing failed."""
-    if not NEWMAN.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("newman is missing: make test installs it where npm is")
+    newman = npm_tools.command("newman")
     inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def run(environment: str, *options: str) -> Json:
         values = tmp_path / "environment.json"
         values.write_text(stack.moved((POSTMAN / f"{environment}.postman_environment.json").read_text()))
         report = tmp_path / "report.json"
-        command = [str(NEWMAN), "run", str(POSTMAN / "otp.postman_collection.json"), "-e", str(values), *options]
+        command = [newman, "run", str(POSTMAN / "otp.postman_collection.json"), "-e", str(values), *options]
         command += ["--color", "off", "--reporters", "cli,json", "--reporter-json-export", str(report)]
         ran = subprocess.run(command, env=inherited, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr

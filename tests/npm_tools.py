@@ -1,0 +1,22 @@
+"""What `make test` installs from npm (tests/npm/package.json)."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULES = Path(sys.prefix) / "npm/node_modules"
+
+
+def needed(path: Path) -> Path:
+    """`path`, once it is there; else the test is skipped, but for CI, where nothing may be missing."""
+    if not path.exists() or not shutil.which("node"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{path.name} is missing: make test installs it")
+    return path
+
+
+def command(name: str) -> str:
+    """The path of a command that a package brings."""
+    return str(needed(MODULES / ".bin" / name))
