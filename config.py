@@ -1,7 +1,9 @@
 """Settings: read once from the environment and `.env`, typed, frozen, secrets hidden."""
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import limits
@@ -9,7 +11,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
 from channels import CHANNELS
+from otp import env_lines
 from otp.redis.url import check
+from otp.setting_names import SettingNames
 from settings.account import AccountSettings
 from settings.alerts import AlertSettings
 from settings.channels import ChannelSettings
@@ -31,10 +35,13 @@ _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "AL
 
 
 class SettingsError(ValueError):
-    """Settings are missing or bad; the message names every one, and `reasons` has a line for each."""
+    """Settings are missing or bad; the message names every one, and `reasons` has a line for each.
 
-    def __init__(self, reasons: list[str]) -> None:
-        lines = [f"  {reason}" for reason in reasons]
+    The message has `remarks`, too: a setting may be missing because its name is misspelt.
+    """
+
+    def __init__(self, reasons: list[str], remarks: list[str]) -> None:
+        lines = [f"  {line}" for line in (*reasons, *remarks)]
         super().__init__("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))
         self.reasons = reasons
 
@@ -95,6 +102,10 @@ class Settings(
         return {name: next(filter(None, ids)) for name, ids in given.items() if any(ids)}
 
 
+NAMES = SettingNames(
+    (name.upper() for name in Settings.model_fields),
+    (name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr),
+)
 _S = TypeVar("_S", bound=AccountSettings)
 
 
@@ -109,13 +120,35 @@ def load_settings(**given: Any) -> Settings:
 
 def load(kind: type[_S], **given: Any) -> _S:
     """Read only the settings that `kind` has; see `load_settings`."""
+    reasons: list[str] = []
     try:
-        return kind(**given)
+        reasons += env_lines.refusals(_lines(), NAMES.is_read, os.environ)
+        settings = kind(**given)
+        if not reasons:
+            return settings
     except ValidationError as e:
-        reasons = [f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
+        reasons += [f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
     except (OSError, UnicodeError) as e:
-        reasons = [f"{ENV_FILE}: cannot be read ({type(e).__name__})"]
-    raise SettingsError(reasons)
+        reasons.append(f"{ENV_FILE}: cannot be read ({type(e).__name__})")
+    raise SettingsError(reasons, misread_settings())
+
+
+def misread_settings() -> list[str]:
+    """A sentence for each thing in `.env` or the environment that is ignored, or read otherwise than it looks."""
+    try:
+        found = _lines()
+    except (OSError, UnicodeError):  # which ends the start
+        found = []
+    where = {line.name: line.where for line in reversed(found) if line.name}
+    inside = (f"{where[name]}: {said}" for name in reversed(where) if (said := NAMES.complaint(name, in_file=True)))
+    around = (NAMES.complaint(name, in_file=False) for name in os.environ.keys() - where.keys())
+    read = [*env_lines.remarks(found, NAMES.is_read), *env_lines.kept_quotes(os.environ, NAMES.is_read)]
+    return [*inside, *sorted(filter(None, around)), *read]
+
+
+def _lines() -> list[env_lines.Line]:
+    file = Path(ENV_FILE)
+    return env_lines.lines(file.read_text(encoding="utf-8-sig")) if file.is_file() else []
 
 
 def _reason(error: Any) -> str:

@@ -15,7 +15,7 @@ from gevent import monkey
 monkey.patch_all()  # before anything else takes the unpatched socket, ssl or threading
 sys.path.insert(0, str(Path(__file__).parent))
 
-from config import CONCURRENCY, SettingsError, load_settings  # noqa: E402
+from config import CONCURRENCY, SettingsError, load_settings, misread_settings  # noqa: E402
 from otp.server import settings_reload  # noqa: E402
 from telemetry import exposition  # noqa: E402
 
@@ -122,7 +122,7 @@ def on_reload(_: object) -> None:
 
 def warn() -> None:
     """Say what had better be set otherwise."""
-    for sentence in warnings(settings):
+    for sentence in (*warnings(settings), *misread_settings()):
         logging.getLogger("otp").warning(sentence)
 
 

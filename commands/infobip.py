@@ -16,7 +16,7 @@ from commands.setup import NAME, plan
 from commands.setup_templates import TEXT, Wishes
 from commands.terminal import Sentences, fail
 from commands.texts import FILE, read_texts
-from config import Settings, SettingsError, load, load_settings
+from config import Settings, SettingsError, load, load_settings, misread_settings
 from errors import InvalidPinFormat
 from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
@@ -27,6 +27,7 @@ from otp.requester import NOBODY
 from otp.service import OtpService, Sent
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
+from settings.warnings import warnings
 from spending.sending import Sending
 from web.sendings import Sendings, SendOtp, VerifyOtp
 
@@ -114,11 +115,13 @@ def check(as_json: bool) -> None:
 
 
 def _findings() -> Iterator[Finding]:
+    yield from (Finding("warning", "settings", sentence) for sentence in misread_settings())
     try:
         settings = load_settings()
     except SettingsError as e:
         yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
         return
+    yield from (Finding("warning", "settings", sentence) for sentence in warnings(settings))
     yield from _account_findings(settings)
     yield from examine_redis(assemble(settings).redis, settings)
 

@@ -16,7 +16,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
     """`X_FILE` names a file that holds the secret `X`: how Docker and Kubernetes hand secrets over."""
 
     def __call__(self) -> dict[str, Any]:
-        given = {**dotenv_values(ENV_FILE), **os.environ}
+        given = {**dotenv_values(ENV_FILE), **{name: value for name, value in os.environ.items() if value}}
         secrets = (name for name, field in self.settings_cls.model_fields.items() if field.annotation is SecretStr)
         files = {name: given.get(f"{name.upper()}_FILE") for name in secrets}
         return {name: Path(file) for name, file in files.items() if file}

@@ -18,6 +18,14 @@ from tests.redis_servers import Servers, node
 from tests.test_setup import SAFE
 from tests.upstream import Upstream
 
+# What the settings are warned of is no business of this file.
+STRONG = {
+    "API_KEYS": "shop:shop-key-0123456789",
+    "ALLOWED_CHANNELS": "sms",
+    "ALLOWED_COUNTRIES": "DE",
+    "SMS_PRICES": '{"currency": "EUR", "default": 0.1}',
+    "DAILY_BUDGET": "50",
+}
 LOCAL_IDS = {name: ACCOUNT[name] for name in IDS}
 
 
@@ -35,7 +43,7 @@ def command(sandbox: Sandbox, durable: ValkeyServer, tmp_path: Path) -> CommandL
     with redis.Redis(port=durable.port) as client:
         client.flushall()
     url = f"redis://127.0.0.1:{durable.port}/0"
-    return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=url, **LOCAL_IDS)
+    return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=url, **STRONG, **LOCAL_IDS)
 
 
 def unwell(said: str) -> list[str]:
@@ -65,7 +73,8 @@ def test_templates_of_other_languages(sandbox: Sandbox, command: CommandLine) ->
     assert (status, unwell(said), len(sandbox.calls)) == (0, [], 2)
     assert "ok       sms de               It fits the settings." in said
     status, said = command.run("check", PIN_LENGTH="4")
-    assert (status, len(unwell(said))) == (2, 11)
+    assert (status, len(unwell(said))) == (2, 12)
+    assert "warning  settings             PIN_LENGTH and PIN_TYPE make 10,000 PINs" in said
     assert "error    sms de               The template makes 6, and the service takes only 4" in said
 
 

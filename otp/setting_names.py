@@ -1,0 +1,74 @@
+"""Names that are meant to be settings and are none. They would be ignored, and what they set with them."""
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+NEAR, RELATED = 0.8, 0.6  # of 1, by difflib: what is said of the environment, and what is suggested for `.env`
+# What others read: Docker Compose of `.env`, and the programs that the service and its sandbox are run with.
+_FOREIGN = re.compile(
+    "(COMPOSE|DOCKER|BUILDKIT|OTEL|SANDBOX|GUNICORN|FLASK|PYTHON|PROMETHEUS|GEVENT|KUBERNETES|AWS|AZURE|DD|GOOGLE)_.*"
+    "|SERVICE_URL|DELIVERY_REPORTS_URL|PATH|TZ|LANG|HOME|TMPDIR|NO_COLOR|(HTTPS?|ALL|NO)_PROXY"
+    # What Kubernetes and Docker's links say of a service, whatever its name.
+    "|.*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_[0-9]+_(TCP|UDP).*)"
+)
+# What may be shown. Where a secret goes over several lines without quotes, a piece of it is read as a name.
+_PLAIN = re.compile("[A-Z][A-Z0-9]{0,19}(_[A-Z0-9]{1,20}){0,8}|[a-z]{1,20}(_[a-z0-9]{1,20}){0,8}")
+
+
+class SettingNames:
+    """The names that are read, by which others are judged.
+
+    Args:
+        names: of all settings, in capitals.
+        secrets: those of them that may also be a file, by `X_FILE`.
+    """
+
+    def __init__(self, names: Iterable[str], secrets: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._files = frozenset(f"{name}_FILE" for name in secrets)
+        self._letters = {name: _letters(name) for name in sorted(self._names | self._files)}
+
+    def is_read(self, name: str) -> bool:
+        """Whether `name` sets something, in capitals or, but for files, in any case."""
+        return name in self._files or name.upper() in self._names
+
+    def complaint(self, name: str, *, in_file: bool) -> str:
+        """What is wrong with `name`; "" for nothing. In a file of settings, every name that is not read is wrong."""
+        capitals = name.upper()
+        if name in self._names | self._files or _FOREIGN.fullmatch(capitals):
+            return ""
+        if capitals in self._names:
+            return f"{name} is read as {capitals}. Write it in capitals."
+        if capitals.removesuffix("_FILE") in self._names and capitals not in self._files:
+            return f"{name} is ignored: only a secret can be a file. Set {capitals.removesuffix('_FILE')}."
+        nearest, similarity = self._nearest(capitals)
+        if similarity >= (RELATED if in_file else NEAR):
+            return f"{_shown(name, similarity)} is no setting and is ignored. Did you mean {nearest}?"
+        return f"{_shown(name, similarity)} is no setting and is ignored." if in_file else ""
+
+    def _nearest(self, capitals: str) -> tuple[str, float]:
+        given = _letters(capitals)
+        found = {name: _similarity(given, letters) for name, letters in self._letters.items()}
+        nearest = max(found, key=found.__getitem__)
+        return nearest, found[nearest]
+
+
+def _letters(name: str) -> tuple[str, str]:
+    """Without what joins its words, as they stand and in alphabetic order."""
+    words = re.findall("[^_.: -]+", name)
+    return "".join(words), "".join(sorted(words))
+
+
+def _similarity(some: tuple[str, str], others: tuple[str, str]) -> float:
+    return max(_ratio(one, other) for one, other in zip(some, others, strict=True))
+
+
+def _ratio(one: str, other: str) -> float:
+    matcher = SequenceMatcher(None, one, other)
+    return matcher.ratio() if matcher.real_quick_ratio() >= RELATED and matcher.quick_ratio() >= RELATED else 0
+
+
+def _shown(name: str, similarity: float) -> str:
+    is_nearly_ours = similarity >= NEAR and re.fullmatch("[A-Za-z0-9_.-]{1,64}", name)
+    return name if is_nearly_ours or _PLAIN.fullmatch(name) else "A name"
