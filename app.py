@@ -10,6 +10,7 @@ from assembly import Parts, assemble
 from config import Settings, load_settings
 from otp.requester import Requester
 from otp.service import Sent
+from otp.typed_text import read_pin
 from otp.web.application import Application
 from otp.web.border import Border
 from spending.sending import Sending
@@ -54,10 +55,9 @@ class OtpApi:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
         recipient = self._sendings.read_recipient(body)
-        if not isinstance(body.pin, str) or not self._pin.fullmatch(body.pin):
-            raise errors.InvalidPinFormat
+        pin = read_pin(body.pin, self._pin)
         self._demand(body.verification_id)
-        proven = self._service.verify(recipient, body.pin, _requester(), body.verification_id)
+        proven = self._service.verify(recipient, pin, _requester(), body.verification_id)
         proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
 

@@ -8,6 +8,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberTyp
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable
 from otp.recipients import Recipient
+from otp.typed_text import in_ascii
 
 # libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
 # accepted here cannot be a second spelling that slips past a limit.
@@ -74,14 +75,15 @@ class PhoneBook:
         return region != _NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
 
     def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:
-        if not _WRITTEN.fullmatch(raw):
+        written = in_ascii(raw)
+        if not _WRITTEN.fullmatch(written):
             raise InvalidPhoneNumber
         try:
-            number = phonenumbers.parse(raw, self.default_region)
+            number = phonenumbers.parse(written, self.default_region)
         except NumberParseException as e:
             raise InvalidPhoneNumber from e
         kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
-        if kind == PhoneNumberType.UNKNOWN or not _is_what_was_written(raw, number):
+        if kind == PhoneNumberType.UNKNOWN or not _is_what_was_written(written, number):
             raise InvalidPhoneNumber
         return number, kind
 
@@ -91,14 +93,14 @@ def region_of(phone: str) -> str:
     return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
 
 
-def _is_what_was_written(raw: str, number: phonenumbers.PhoneNumber) -> bool:
+def _is_what_was_written(written: str, number: phonenumbers.PhoneNumber) -> bool:
     """False where rules for national numbers have put digits into an international one: +261 2345678 is no number.
 
     A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one.
     """
-    if "+" not in raw:
+    if "+" not in written:
         return True
-    return _NO_DIGIT.sub("", raw).endswith(phonenumbers.national_significant_number(number))
+    return _NO_DIGIT.sub("", written).endswith(phonenumbers.national_significant_number(number))
 
 
 def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:

@@ -17,7 +17,6 @@ from commands.setup_templates import TEXT, Wishes
 from commands.terminal import Sentences, fail
 from commands.texts import FILE, read_texts
 from config import Settings, SettingsError, load, load_settings, misread_settings
-from errors import InvalidPinFormat
 from infobip.account_errors import AccountError, ApiKeyNotAllowed
 from infobip.comparison import compare, read
 from infobip.findings import Finding
@@ -25,6 +24,7 @@ from infobip.notation import duration
 from otp.recipients import Recipient
 from otp.requester import NOBODY
 from otp.service import OtpService, Sent
+from otp.typed_text import read_pin
 from settings.account import AccountSettings
 from settings.section import ENV_FILE
 from settings.warnings import warnings
@@ -181,7 +181,5 @@ def verify(to: str, pin: str) -> None:
     recipient = Sendings(parts.phones, settings).read_recipient(
         VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin})
     )
-    if not settings.pin_pattern.fullmatch(pin):
-        raise InvalidPinFormat
-    parts.otp.verify(recipient, pin, NOBODY)
+    parts.otp.verify(recipient, read_pin(pin, settings.pin_pattern), NOBODY)
     click.echo("OTP verified successfully.")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+from otp.typed_text import LONGEST, in_ascii
 from phone import PhoneBook
 from tests.faults.fuzzing import examples
 
@@ -20,7 +21,12 @@ NUMBERS = [
     if (number := phonenumbers.example_number_for_type(region, kind))
 ]
 BETWEEN = st.text(" -.()/", max_size=3)
-ODD = st.text("0123456789+ -.()/x#,;e\u0661\uff11\u00a0\n\x00\u202e", min_size=1, max_size=2)
+ODD = st.text(
+    "0123456789+ -.()/x#,;e\u0661\uff11\u00a0\n\x00\u202e\u200b\u2011\u2013\uff0b\u00b2", min_size=1, max_size=2
+)
+UNSEEN = st.text("\u202a\u202c\u2066\u2069\u200b\ufeff\u00ad", max_size=2)
+BLANKS = {" ": " \t\u00a0\u202f\u3000", "-": "-\u2011\u2013\u2212\uff0d", "+": "+\uff0b"}
+ZEROS = "0\u0660\u06f0\u0966\uff10\U0001d7ce"  # the first of ten digits
 ENDS = st.sampled_from(["", "", "x5", ";ext=5", "#5", ",5", " ext. 12", "/5", "\n", "\u0661"])
 
 
@@ -40,13 +46,29 @@ def spellings(draw: st.DrawFn) -> str:
 
 
 def digits_of(raw: str) -> str:
-    return re.sub("[^0-9]", "", raw)
+    return re.sub("[^0-9]", "", in_ascii(raw))
 
 
-def reference(raw: str, region: str | None) -> str:
-    """What libphonenumber makes of the bare digits."""
-    number = phonenumbers.parse(("+" if "+" in raw else "") + digits_of(raw), region)
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+def references(raw: str, region: str | None) -> set[str]:
+    """What libphonenumber makes of the bare digits: of an international number, and without a plus of a national."""
+    digits = digits_of(raw)
+    spellings = {f"+{digits}"} if "+" in in_ascii(raw) else {digits, f"+{digits.removeprefix('00')}"}
+    return {parsed for spelling in spellings if (parsed := e164(spelling, region))}
+
+
+def e164(written: str, region: str | None = None) -> str | None:
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(written, region), PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+@st.composite
+def typed(draw: st.DrawFn, written: str) -> str:
+    """`written` as phones and people of the world write the same characters."""
+    characters = [draw(st.sampled_from(BLANKS.get(character, character))) for character in written]
+    digits = [chr(ord(draw(st.sampled_from(ZEROS))) + int(c)) if c in "0123456789" else c for c in characters]
+    return "".join(draw(UNSEEN) + digit for digit in digits) + draw(UNSEEN)
 
 
 def is_cut_from(part: str, whole: str) -> bool:
@@ -65,10 +87,9 @@ def test_a_number_that_is_read_is_the_digits_that_were_typed(raw: str, region: s
     book = PhoneBook(default_region=region)
     with suppress(InvalidPhoneNumber):
         phone = book.read(raw).address
-        assert re.fullmatch(r"\+[1-9][0-9]{6,14}", phone)
-        assert raw.isascii()
-        assert phone == reference(raw, region)
-        assert "+" not in raw or is_cut_from(phone[1:], digits_of(raw)), "none of the digits is ours"
+        assert re.fullmatch(r"\+[1-9][0-9]{6,15}", phone)
+        assert phone in references(raw, region)
+        assert "+" not in in_ascii(raw) or is_cut_from(phone[1:], digits_of(raw)), "none of the digits is ours"
         assert book.read(phone).address == phone, "reading it again changes nothing"
         assert PhoneBook().read(phone).address == phone, "nor does the region"
         with suppress(PhoneNumberNotAllowed):
@@ -82,3 +103,21 @@ def test_a_whole_number_with_its_plus_is_itself_however_it_is_spaced(number: str
     written = "+" + "".join(digit + data.draw(BETWEEN) for digit in number[1:])
     if len(written) <= 40:
         assert PhoneBook().read(written).address == number
+
+
+@examples(short=150, long=20_000)
+@given(spelling=spellings(), region=st.sampled_from([None, "US", "DE", "ID", "XK"]), data=st.data())
+def test_digits_of_another_script_and_what_nobody_sees_change_nothing(
+    spelling: str, region: str | None, data: st.DataObject
+) -> None:
+    plain = in_ascii(spelling)
+    raw = data.draw(typed(plain))
+    if len(raw) <= LONGEST:
+        assert in_ascii(raw) == plain
+        assert read(raw, region) == read(plain, region) == read(spelling, region)
+
+
+def read(raw: str, region: str | None) -> str | None:
+    with suppress(InvalidPhoneNumber):
+        return PhoneBook(default_region=region).read(raw).address
+    return None
