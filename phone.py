@@ -10,9 +10,12 @@ from errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCall
 from otp.recipients import Recipient
 from otp.typed_text import in_ascii
 
+_Read = tuple[phonenumbers.PhoneNumber, int]  # a valid number, and its type
+
 # libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
 # accepted here cannot be a second spelling that slips past a limit.
 _WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
+_DIGITS = re.compile("[0-9]+")
 _NO_DIGIT = re.compile("[^0-9]+")
 
 _NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, free phones of the world
@@ -27,6 +30,7 @@ _REFUSED_TYPES = frozenset(
         PhoneNumberType.UAN,
     }
 )
+_MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,28 @@ class PhoneBook:
     def _allows(self, region: str | None) -> bool:
         return region != _NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
 
-    def _parse(self, raw: str) -> tuple[phonenumbers.PhoneNumber, int]:
+    def _parse(self, raw: str) -> _Read:
         written = in_ascii(raw)
         if not _WRITTEN.fullmatch(written):
             raise InvalidPhoneNumber
-        try:
-            number = phonenumbers.parse(written, self.default_region)
-        except NumberParseException as e:
-            raise InvalidPhoneNumber from e
-        kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
-        if kind == PhoneNumberType.UNKNOWN or not _is_what_was_written(written, number):
+        read = _valid(written) if "+" in written else self._without_plus(written)
+        if read is None:
             raise InvalidPhoneNumber
-        return number, kind
+        return read
+
+    def _without_plus(self, written: str) -> _Read | None:
+        """None also where two people may be meant: the one whose national number it is, and one abroad."""
+        if self.default_region is None:
+            return None
+        digits = _NO_DIGIT.sub("", written)
+        national = _valid(digits, self.default_region)
+        if digits.startswith("00"):
+            return _the_one(national, _valid(f"+{digits[2:]}"))
+        international = _valid(f"+{digits}")
+        if digits.startswith(str(phonenumbers.country_code_for_region(self.default_region))):
+            return _of_own_country(digits, national, international)
+        is_national = national and (not international or _is_in_national_groups(written, national[0], international[0]))
+        return national if is_national or national == international else None
 
 
 def region_of(phone: str) -> str:
@@ -93,14 +107,62 @@ def region_of(phone: str) -> str:
     return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
 
 
+def _valid(written: str, region: str | None = None) -> _Read | None:
+    """The number that is `written`, and its type; None if it is not valid."""
+    try:
+        number = phonenumbers.parse(written, region)
+    except NumberParseException:
+        return None
+    kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
+    if kind == PhoneNumberType.UNKNOWN or _is_too_long(number):
+        return None
+    return (number, kind) if region or _is_what_was_written(written, number) else None
+
+
+def _is_too_long(number: phonenumbers.PhoneNumber) -> bool:
+    """By E.164, which has 15 digits at most; libphonenumber knows longer ones in Germany."""
+    return len(f"{number.country_code}{phonenumbers.national_significant_number(number)}") > 15
+
+
+def _the_one(national: _Read | None, international: _Read | None) -> _Read | None:
+    """The one that is there; None where there are two."""
+    if national and international and national != international:
+        return None
+    return national or international
+
+
+def _of_own_country(digits: str, national: _Read | None, international: _Read | None) -> _Read | None:
+    """Of `digits` that begin with the calling code of the default region.
+
+    They are nearly always an international number, as Infobip writes it. A landline that begins with these digits is
+    written with a zero before them, so only a mobile number is believed to be a national one.
+    """
+    if national is None or national == international:
+        return international
+    if international is None:
+        is_short = not phonenumbers.is_possible_number(phonenumbers.parse(f"+{digits}"))
+        return national if is_short or national[1] in _MOBILE else None
+    return international if international[1] in _MOBILE and national[1] not in _MOBILE else None
+
+
+def _is_in_national_groups(
+    written: str, national: phonenumbers.PhoneNumber, international: phonenumbers.PhoneNumber
+) -> bool:
+    """Whether it is `written` as people of its country do, and not as they do abroad: (646) 357-1234 is in New York,
+    though +64 6 357 1234 is in New Zealand."""
+    groups = _DIGITS.findall(written)
+    usual = _DIGITS.findall(phonenumbers.format_number(national, PhoneNumberFormat.NATIONAL))
+    return len(groups) > 1 and groups == usual and groups[0] != str(international.country_code)
+
+
 def _is_what_was_written(written: str, number: phonenumbers.PhoneNumber) -> bool:
     """False where rules for national numbers have put digits into an international one: +261 2345678 is no number.
 
-    A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one.
+    A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one. In North America it is
+    the calling code itself: +1 1 is how people begin who dial 0011 before a number of another country.
     """
-    if "+" not in written:
-        return True
-    return _NO_DIGIT.sub("", written).endswith(phonenumbers.national_significant_number(number))
+    digits, national = _NO_DIGIT.sub("", written), phonenumbers.national_significant_number(number)
+    return digits == f"1{national}" if number.country_code == 1 else digits.endswith(national)
 
 
 def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:

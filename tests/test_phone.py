@@ -1,11 +1,19 @@
 """Phone numbers: what is read and what is refused."""
 
+from collections.abc import Callable
+from contextlib import suppress
+
+import phonenumbers
 import pytest
+import redis
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
 from otp.recipients import Recipient
 from phone import PhoneBook, region_of
 from spending.sending import Sending
+from tests.conftest import OPEN
+from tests.parts import Sandbox, Service, refusal
 
 WRITTEN = {
     "+14155552671": "+14155552671",
@@ -77,3 +85,94 @@ def test_countries_are_allowed_by_region_and_not_by_calling_code() -> None:
     for elsewhere in ("+18765551234", "+14165550123", "+442071838750"):  # Jamaica, Canada, Britain
         with pytest.raises(PhoneNumberNotAllowed):
             only_us.read_sendable(elsewhere)
+
+
+OWN_CODE = {
+    ("DE", "4915112345678"): "+4915112345678",
+    ("DE", "49 151 12345678"): "+4915112345678",
+    ("DE", "004915112345678"): "+4915112345678",
+    ("ID", "6281234567890"): "+6281234567890",
+    ("ID", "62812345678"): "+62812345678",
+    ("XK", "38343201234"): "+38343201234",
+    ("GB", "447400123456"): "+447400123456",
+    ("US", "14155552671"): "+14155552671",
+    ("US", "011447400123456"): "+447400123456",
+    ("US", "00447400123456"): "+447400123456",
+    ("RU", "8 10 44 7400 123456"): "+447400123456",
+}
+
+
+@pytest.mark.parametrize(("region", "raw"), OWN_CODE)
+def test_a_number_with_its_calling_code_and_no_plus_is_the_international_one(region: str, raw: str) -> None:
+    assert PhoneBook(region).read_sendable(raw).address == OWN_CODE[region, raw]
+
+
+TWO_OWNERS = {
+    ("DE", "447400900000"): "+447400900000, or in Germany 04474 00900000",
+    ("DE", "15123456789"): "+1 512 345 6789, or 0151 23456789",
+    ("DE", "49180 12345"): "a service number, or 04918 012345",
+    ("US", "4799123456"): "+47 99 12 34 56, or 479 912 3456",
+    ("US", "6463571234"): "+64 6 357 1234, or 646 357 1234",
+    ("US", "64-6-357-1234"): "the same, written as in New Zealand",
+    ("CN", "13123456789"): "+1 312 345 6789, or 131 2345 6789",
+    ("CN", "1 312 345 6789"): "the same, written as in America",
+    ("AU", "0016492311234"): "+1 649 231 1234, or +49 2311234 by a carrier's prefix",
+    ("FR", "004915112345"): "an international number that is too short",
+}
+
+
+@pytest.mark.parametrize(("region", "raw"), TWO_OWNERS)
+def test_a_number_that_two_people_may_have_is_refused(region: str, raw: str) -> None:
+    with pytest.raises(InvalidPhoneNumber):
+        PhoneBook(region).read(raw)
+
+
+NATIONAL = {
+    ("DE", "0151 12345678"): "+4915112345678",
+    ("DE", "015123456789"): "+4915123456789",
+    ("DE", "151 12345678"): "+4915112345678",
+    ("DE", "030 123456"): "+4930123456",
+    ("DE", "04921 12345"): "+49492112345",
+    ("IT", "392 123 4567"): "+393921234567",
+    ("NO", "47 12 34 56"): "+4747123456",
+    ("SG", "6512 3456"): "+6565123456",
+    ("RU", "8 912 345-67-89"): "+79123456789",
+    ("US", "(646) 357-1234"): "+16463571234",
+    ("US", "646-357-1234"): "+16463571234",
+    ("US", "1 646 357 1234"): "+16463571234",
+    ("CN", "131 2345 6789"): "+8613123456789",
+    ("MG", "2345678"): "+261202345678",
+}
+
+
+@pytest.mark.parametrize(("region", "raw"), NATIONAL)
+def test_a_national_number_is_read_where_nobody_else_can_be_meant(region: str, raw: str) -> None:
+    assert PhoneBook(region).read(raw).address == NATIONAL[region, raw]
+
+
+def test_no_country_reads_its_own_international_numbers_as_others() -> None:
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for kind in PhoneNumberType.values():
+            if number := phonenumbers.example_number_for_type(region, kind):
+                phone = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+                for raw in (phone[1:], f"00{phone[1:]}"):
+                    with suppress(InvalidPhoneNumber):
+                        assert PhoneBook(region).read(raw).address == phone, region
+
+
+def test_a_number_has_15_digits_at_most() -> None:
+    assert PhoneBook("DE").read("0800 1234567890").address == "+498001234567890"
+    for raw in ("04915 123456789012", "+494915123456789012"):
+        with pytest.raises(InvalidPhoneNumber):
+            PhoneBook("DE").read(raw)
+
+
+def test_the_pin_goes_to_whose_number_it_is(
+    start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, DEFAULT_REGION="DE")
+    assert service.send(phone.removeprefix("+")).status_code == 200
+    assert refusal(service.send(f"0{phone[3:]}")) == (429, "too_many_requests"), "it is the same phone"
+    assert refusal(service.send("447400900000")) == (400, "invalid_phone_number")
+    assert [message.pin.to for message in sandbox.messages] == [phone.removeprefix("+")]
+    assert service.verify(f"00{phone[1:]}", sandbox.pin(phone)).status_code == 200
