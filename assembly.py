@@ -54,9 +54,9 @@ def assemble(settings: Settings) -> Parts:
     admission = Admission(
         redis,
         PhoneGate(rules.wait, settings.phone_send_limit, settings.phone_send_share),
-        TotalGate(settings.total_send_limit, settings.total_email_limit),
+        TotalGate(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),
-        ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}),
+        ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}, alerts.limit_reached),
         *guard.gates,
     )
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)

@@ -12,7 +12,8 @@ class Alert:
     """What happened, at `at` (Unix seconds).
 
     `sentence` is for people and `facts` are for programs: neither may hold a whole phone number, a PIN, a pinId or a
-    key. Alerts of one type are told apart by their `subject`, where they have one.
+    key. Alerts of one type are told apart by their `subject`, where they have one. `quiet` is how many seconds one of
+    its kind is told at most once in; never fewer than ten minutes.
     """
 
     type: str
@@ -20,10 +21,11 @@ class Alert:
     facts: Mapping[str, str | int] = field(default_factory=dict)
     subject: str = ""
     at: float = field(default_factory=time.time)
+    quiet: int = 0
 
     @property
     def kind(self) -> str:
-        """What is told at most once in ten minutes."""
+        """What is told at most once in ten minutes, or in `quiet` seconds."""
         return f"{self.type}:{self.subject}".removesuffix(":")
 
     def body(self) -> bytes:

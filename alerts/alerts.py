@@ -4,7 +4,9 @@ import atexit
 from contextlib import suppress
 
 import gevent
+from limits import RateLimitItem
 
+from alerts import shared_limits
 from alerts.alert import Alert
 from alerts.rates import RIGHT, WRONG, Rates
 from alerts.sender import Sender
@@ -43,6 +45,10 @@ class Alerts:
         """Infobip has refused the API key."""
         sentence = "Infobip refuses the API key, or what it is used for: nothing can be sent or verified."
         self.tell(Alert("provider.credentials_refused", sentence, {"status": status}))
+
+    def limit_reached(self, reason: str, limit: RateLimitItem, client: str = "") -> None:
+        """A limit that many share has refused a send for this `reason`; that of a `client` app, if one is named."""
+        self.tell(shared_limits.limit_reached(reason, limit, client))
 
     def finish(self) -> None:
         """Tell what there is to tell, and end."""

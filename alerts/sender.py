@@ -1,6 +1,6 @@
 """Tells alerts one after the other, in the background, each kind at most once in ten minutes.
 
-otp:alert:<kind>   taken by the one worker that tells it, of however many replicas   lives ten minutes
+otp:alert:<kind>   taken by the one worker that tells it, of however many replicas   lives ten minutes, or longer
 """
 
 import logging
@@ -52,7 +52,9 @@ class Sender:
 
     def _deliver(self, alert: Alert) -> None:
         try:
-            first = self._redis.run(("SET", f"otp:alert:{alert.kind}", 1, "NX", "EX", QUIET)) == ["OK"]
+            first = self._redis.run(("SET", f"otp:alert:{alert.kind}", 1, "NX", "EX", max(QUIET, alert.quiet))) == [
+                "OK"
+            ]
         except StoreUnavailable:
             log.error("an alert was dropped, for Redis failed: %s", alert.kind)
             return

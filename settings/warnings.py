@@ -13,6 +13,12 @@ CALLS = (
     "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
     "ALLOWED_CHANNELS=sms forbids calls."
 )
+COUNTRIES = "ALLOWED_COUNTRIES is not set: SMS go to every country, also to those where they cost most."
+BUDGETS = "DAILY_BUDGET and MONTHLY_BUDGET are not set: only TOTAL_SEND_LIMIT bounds what messages cost."
+GUARDS = {
+    "off": "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
+    "monitor": "FRAUD_GUARD is monitor: SMS pumping is noticed, and not refused.",
+}
 LEAST_PINS = 10**6
 LONGEST_LIFE = 10 * 60.0  # seconds
 MOST_ATTEMPTS = 10
@@ -23,9 +29,13 @@ _CHARACTERS = {"NUMERIC": 10, "HEX": 16, "ALPHA": 26, "ALPHANUMERIC": 36}
 def warnings(settings: "Settings") -> list[str]:
     """A sentence for each setting that is weaker than it should be."""
     pins = _CHARACTERS[settings.pin_type] ** settings.pin_length
+    costs_money = not settings.templates.keys().isdisjoint(("sms", "voice"))
     letters_as_typed = settings.pin_type != "NUMERIC" and settings.pin_case is None
     checks = (
         (not settings.named_keys(), "API_KEYS is not set: whoever reaches this service may have it send SMS."),
+        (costs_money and not settings.allowed_countries, COUNTRIES),
+        (costs_money and not any(settings.budgets), BUDGETS),
+        (costs_money and settings.fraud_guard in GUARDS, GUARDS.get(settings.fraud_guard, "")),
         (pins < LEAST_PINS, f"PIN_LENGTH and PIN_TYPE make {pins:,} PINs: fewer than six digits do (20 bits)."),
         (
             settings.pin_time_to_live > LONGEST_LIFE,

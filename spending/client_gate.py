@@ -1,6 +1,6 @@
 """A client app's own gate: how many SMS and how many e-mails may be sent for it. Counted like all of them together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from limits import RateLimitItem
@@ -12,11 +12,17 @@ from spending.total_gate import TotalGate
 
 
 class ClientGate:
-    """Lets so many sends of each client through: `quotas` by its name. Who has none passes."""
+    """Lets so many sends of each client through: `quotas` by its name. Clients without a quota are not limited.
 
-    def __init__(self, quotas: Mapping[str, RateLimitItem]) -> None:
+    `on_full` is called with the reason, the quota and the client where it refuses, and must not block.
+    """
+
+    def __init__(self, quotas: Mapping[str, RateLimitItem], on_full: Callable[[str, RateLimitItem, str], None]) -> None:
         reasons = ("client_quota", "client_email_quota")
-        self._gates = {name: TotalGate(quota, quota, f"client:{name}", reasons) for name, quota in quotas.items()}
+        self._gates = {
+            name: TotalGate(quota, quota, _naming(name, on_full), f"client:{name}", reasons)
+            for name, quota in quotas.items()
+        }
 
     def ask(self, sending: Sending) -> list[Command]:
         """Count."""
@@ -32,3 +38,7 @@ class ClientGate:
         """Uncount."""
         gate = self._gates.get(sending.requester.client)
         return gate.undo(sending) if gate else []
+
+
+def _naming(client: str, on_full: Callable[[str, RateLimitItem, str], None]) -> Callable[[str, RateLimitItem], None]:
+    return lambda reason, limit: on_full(reason, limit, client)

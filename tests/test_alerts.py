@@ -1,5 +1,6 @@
 """What the operator hears of: signed, once, and never at a request's cost."""
 
+import itertools
 import logging
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ from alerts.rates import GUARD_REFUSAL, RIGHT, WRONG, Rates
 from alerts.sender import MOST_WAITING, QUIET, Sender
 from alerts.webhook import Webhook
 from otp.redis.client import RedisClient, connect
+from sandbox.server import EMAIL_MESSAGE_ID
 from settings.alerts import signing_key
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service
@@ -75,6 +77,48 @@ def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
     day = first["timestamp"][:10]
     sentence = f"50 % of the budget for {day} (1.00 EUR) is spent."
     assert first["data"] == {"sentence": sentence, "period": day, "percent": 50, "budget": "1.00", "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("limited", "member", "whose"),
+    [
+        (("TOTAL_SEND_LIMIT", "2 per day"), "phoneNumber", "SMS or calls for anybody"),
+        (("TOTAL_EMAIL_LIMIT", "2 per day"), "email", "e-mails for anybody"),
+        (("CLIENT_LIMITS", "shop: quota=2 per day"), "phoneNumber", "SMS or calls for shop"),
+        (("CLIENT_LIMITS", "shop: quota=2 per day"), "email", "e-mails for shop"),
+    ],
+)
+def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(
+    settings: dict[str, str],
+    sandbox: Sandbox,
+    receiver: Receiver,
+    tmp_path: Path,
+    limited: tuple[str, str],
+    member: str,
+    whose: str,
+) -> None:
+    """By two workers; not by the last one that it lets through."""
+    database = redis.Redis.from_url(settings["REDIS_URL"], decode_responses=True)
+    setting, limit = limited
+    key = "shop-key-0123456789"
+    given = {**settings, "INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    tried = numbers() if member == "phoneNumber" else (f"person{n}@example.com" for n in itertools.count())
+    headers = {"Authorization": f"Bearer {key}"}
+    with Service.started(tmp_path, {**given, "API_KEYS": f"shop:{key}", setting: limit}) as service:
+
+        def send() -> int:
+            return service.post("/send-otp", {member: next(tried)}, headers=headers).status_code
+
+        assert [send() for _ in range(2)] == [200] * 2
+        assert list(database.scan_iter("otp:alert:*")) == []
+        assert [send() for _ in range(12)] == [429] * 12
+        until(lambda: receiver.deliveries)
+    assert receiver.types() == ["limit.reached"]
+    told = receiver.deliveries[0].verified()["data"]
+    assert told["sentence"] == f"{setting} (2 per 1 day) is used up: no more {whose} until there is room."
+    assert (told["limit"], told["amount"], told["seconds"]) == (setting, 2, 86400)
+    (taken,) = database.scan_iter("otp:alert:*")
+    assert 86400 - 60 < database.ttl(taken) <= 86400
 
 
 @pytest.mark.parametrize("status", [401, 403])
