@@ -45,7 +45,7 @@ class Parts(NamedTuple):
 
 def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
-    redis = connect(settings.redis_url.get_secret_value())
+    redis = connect(settings.redis_url.get_secret_value(), settings.key_prefix)
     limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
     store = Store(redis, limits)
     alerts = _alerts(settings, redis)

@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from channels import CHANNELS
 from otp import env_lines
+from otp.redis.keys import PREFIX
 from otp.redis.url import check
 from otp.setting_names import SettingNames
 from settings.account import AccountSettings
@@ -25,7 +26,7 @@ from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.section import ENV_FILE
 from settings.telemetry import TelemetrySettings
-from settings.types import ByCommas, Identifier, Limit, ListenAddress, NumberType, Region, Secret
+from settings.types import ByCommas, Identifier, KeyPrefix, Limit, ListenAddress, NumberType, Region, Secret
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
@@ -65,6 +66,7 @@ class Settings(
     infobip_2fa_msg_id: Identifier
 
     redis_url: Secret
+    key_prefix: KeyPrefix = PREFIX
 
     send_otp_limit: Limit = limits.parse("5 per 15 minutes")
     verify_otp_limit: Limit = limits.parse("10 per 5 minutes")

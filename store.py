@@ -140,12 +140,12 @@ class Store:
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
-        taken = ("SET", f"otp:redeemed:{proof_id}", 1, "NX", "PX", milliseconds(lifetime))
+        taken = ("SET", f"redeemed:{proof_id}", 1, "NX", "PX", milliseconds(lifetime))
         return self._redis.run(taken) == ["OK"]
 
     def ping(self) -> None:
         """Return if Redis takes writes."""
-        self._redis.run(("SET", "otp:ready", 1, "EX", 60))
+        self._redis.run(("SET", "ready", 1, "EX", 60))
 
 
 def hashed(verification_id: str) -> str:

@@ -63,4 +63,4 @@ def _judged(counted: Mapping[str, int]) -> Iterator[Alert]:
 
 
 def _key(minute: int) -> str:
-    return f"otp:counts:{minute}"
+    return f"counts:{minute}"

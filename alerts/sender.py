@@ -52,13 +52,11 @@ class Sender:
 
     def _deliver(self, alert: Alert) -> None:
         try:
-            first = self._redis.run(("SET", f"otp:alert:{alert.kind}", 1, "NX", "EX", max(QUIET, alert.quiet))) == [
-                "OK"
-            ]
+            taken = self._redis.run(("SET", f"alert:{alert.kind}", 1, "NX", "EX", max(QUIET, alert.quiet)))
         except StoreUnavailable:
             log.error("an alert was dropped, for Redis failed: %s", alert.kind)
             return
-        if first and not (self._webhook and self._webhook.post(alert)):
+        if taken == ["OK"] and not (self._webhook and self._webhook.post(alert)):
             _log(alert)
 
 

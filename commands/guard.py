@@ -40,7 +40,8 @@ def lift_block(kind: str, which: str) -> None:
 
 
 def _redis() -> RedisClient:
-    return connect(load_settings().redis_url.get_secret_value())
+    settings = load_settings()
+    return connect(settings.redis_url.get_secret_value(), settings.key_prefix)
 
 
 def _show(redis: RedisClient) -> None:

@@ -10,6 +10,7 @@ from errors import StoreUnavailable
 from infobip.findings import Finding
 from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
+from otp.redis.permissions import missing_rules
 
 SAMPLE = 10_000  # keys looked at, of however many there are
 # Of those that spending/windows.py tells of, the ones by address: an IPv6 client is its /64.
@@ -19,7 +20,10 @@ _COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/6
 def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
     """What is to be said of the Redis behind `redis`, the good too."""
     try:
-        redis.run(("EXISTS", "otp:ready"))
+        if missing := missing_rules(redis):
+            said = "The user of REDIS_URL may not do all that is needed."
+            yield Finding("error", "Redis permissions", said, f"allow it {' '.join(missing)}; the README has the ACL")
+            return
         yield Finding("ok", "Redis", "It answers.")
         yield from _durability(redis.administration())
         yield _addresses(redis.administration(), settings)

@@ -8,6 +8,7 @@ import click
 from config import SettingsError
 from errors import OtpError
 from infobip.account_errors import AccountError
+from otp.redis.administration import CommandRefused
 
 INTERRUPTED = 130  # as a shell calls what Ctrl-C ended
 
@@ -23,6 +24,8 @@ class Sentences(click.Group):
             fail("\nStopped.", INTERRUPTED)
         except SettingsError as e:
             fail(str(e))
+        except CommandRefused:
+            fail("Redis does not let the user of REDIS_URL do this. flask infobip check says what it lacks.")
         except AccountError as e:
             fail(f"{e.sentence} {_advice(e.remedy)}".rstrip())
         except OtpError as e:

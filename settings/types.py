@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import limits
 from limits import RateLimitItem
 from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from infobip.notation import seconds
+from otp.redis.keys import check_prefix
 
 _VALID_TYPES = set(PhoneNumberType.values()) - {PhoneNumberType.UNKNOWN}
 _NUMBER_TYPES = [PhoneNumberType.to_string(kind) for kind in sorted(_VALID_TYPES)]
@@ -97,6 +98,7 @@ ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Limits = Annotated[tuple[RateLimitItem, ...], NoDecode, BeforeValidator(_limits)]  # all of them hold
 NumberType = Annotated[str, BeforeValidator(_number_type)]  # by libphonenumber's name
+KeyPrefix = Annotated[str, AfterValidator(check_prefix)]
 Region = Annotated[str, BeforeValidator(_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
 Secret = Annotated[OptionalSecret, Field(min_length=1)]

@@ -100,4 +100,4 @@ class Budget:
 
 
 def _key(period: Period) -> str:
-    return f"otp:spent:{period.name}"
+    return f"spent:{period.name}"

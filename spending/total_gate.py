@@ -1,7 +1,7 @@
 """The gate that everybody shares: how much is sent in all. Counted in constant memory.
 
-LIMITS:LIMITER/total/10000/1/day         sends by sixtieths of the period   lives a little longer than the period
-LIMITS:LIMITER/total:email/10000/1/day   the same of e-mails
+otp:LIMITS:LIMITER/total/10000/1/day         sends by sixtieths of the period   lives a little longer than the period
+otp:LIMITS:LIMITER/total:email/10000/1/day   the same of e-mails
 """
 
 import time

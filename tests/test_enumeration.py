@@ -65,7 +65,7 @@ def test_a_no_without_infobip_takes_as_long_as_infobip_does(uniform: Service, up
 def test_others_are_served_during_a_pause(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
     service = start(upstream.url, INFOBIP_TIMEOUT="5s", UNIFORM_VERIFY_TIME="true", **SETTINGS)
     judged(service, upstream, phone, slow(answer(WRONG), LONG))
-    (counted,) = database.scan_iter("LIMITS:*verify_otp*")
+    (counted,) = database.scan_iter("otp:LIMITS:*verify_otp*")
     ended: list[str] = []
 
     def refused() -> None:

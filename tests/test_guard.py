@@ -14,6 +14,7 @@ from tests.asker import counted
 from tests.command import CommandLine, eventually
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
+from tests.redis_servers import in_redis
 
 LIMITED = (429, "too_many_requests")
 Start = Callable[..., Service]
@@ -61,7 +62,7 @@ def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
         assert guarded.send(phone).status_code == 200
     owner = "+34612345678"
     if verified_at:
-        database.set(keys.trusted(Recipient.at(owner)), Requester(verified_at).fingerprint, ex=60)
+        database.set(in_redis(keys.trusted(Recipient.at(owner))), Requester(verified_at).fingerprint, ex=60)
     assert guarded.send(owner).status_code == status
     assert refusal(guarded.send("+31612345678")) == LIMITED, "a number that nobody knows"
 
@@ -72,7 +73,7 @@ def test_nonsense_makes_no_phone_known(guarded: Service, database: redis.Redis, 
     *others, owner = neighbours(11)
     for phone in others:
         assert guarded.send(phone).status_code == 200
-    database.set(keys.trusted(Recipient.at(owner)), trusted_by, ex=60)
+    database.set(in_redis(keys.trusted(Recipient.at(owner))), trusted_by, ex=60)
     assert guarded.send(owner).status_code == status
 
 

@@ -217,7 +217,7 @@ def test_both_limits_of_ipv6_are_counted_in_one_round_trip(narrow: Service, data
 
     reads("192.0.2.{}")  # connections are opened
     assert reads("2001:db8:{}::1") < reads("198.51.100.{}") + 5
-    counted = [key for key in database.scan_iter("LIMITS:*") if "2001:db8:7" in key]
+    counted = [key for key in database.scan_iter("otp:LIMITS:*") if "2001:db8:7" in key]
     assert len(counted) == 2
     assert len({key_slot(key.encode()) for key in counted}) == 1, "a Cluster has both on one node"
 
@@ -307,7 +307,7 @@ def test_e_mails_have_a_total_of_their_own(start: Start, database: redis.Redis, 
     service.log_with(*mails, call)
     lines = [service.lines(event="request", request_id=r.headers["X-Request-ID"])[0] for r in (mails[2], call)]
     assert [line["reason"] for line in lines] == ["total_email_limit", "total_limit"]
-    database.delete(*database.keys("LIMITS:*total*email*"))
+    database.delete(*database.keys("otp:LIMITS:*total*email*"))
     assert service.post("/send-otp", {"email": "reader9@example.com"}).status_code == 200
 
 
@@ -326,6 +326,6 @@ def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redi
     service.send(next(tried))
     for _ in range(50):
         service.send(next(tried))
-    (key,) = database.scan_iter("LIMITS:*total*")
+    (key,) = database.scan_iter("otp:LIMITS:*total*")
     assert (database.type(key), database.hget(key, "sum")) == ("hash", "51")
     assert database.hlen(key) <= 2 + 2, "counts by sixtieths of the day"

@@ -10,16 +10,17 @@ from otp.redis.scripts import Script
 RESERVE = Script("recipient_reserve")
 SAVE = Script("pin_save")
 REMOVE = Script("pin_remove")
-KEYS = [f"{{otp:phoneNumber:+14155552671}}:{name}" for name in ("cooldown", "sent", "sent:0123456789ab", "trusted")]
-PIN = ["otp:phoneNumber:+14155552671"]
+KEYS = [f"{{phoneNumber:+14155552671}}:{name}" for name in ("cooldown", "sent", "sent:0123456789ab", "trusted")]
+SENT = "{otp:phoneNumber:+14155552671}:sent"  # as it stands in Redis
+PIN = ["phoneNumber:+14155552671"]
 AHEAD = 3600 * 1_000_000  # microseconds
 
 
 def test_a_clock_that_is_put_back_makes_no_send_an_earlier_one(database: redis.Redis, redis_url: str) -> None:
     seconds, micros = database.time()
     later = seconds * 1_000_000 + micros + AHEAD
-    database.lpush(KEYS[1], later)  # what another server wrote, whose clock was an hour ahead
-    database.expire(KEYS[1], 60)
+    database.lpush(SENT, later)  # what another server wrote, whose clock was an hour ahead
+    database.expire(SENT, 60)
     with connect(redis_url) as client:
         for send in ("one", "two"):
             ((wait, _, order, _),) = client.run(RESERVE(KEYS, send, 30_000, "0123456789ab", 3600, 5, 2, 86400))
@@ -38,7 +39,7 @@ def save(client: RedisClient, order: int, whose: str = "") -> tuple[int, str]:
 
 def kept(database: redis.Redis) -> dict[str, bool]:
     """The PINs, and whether each is reached by its id alone."""
-    known: dict[Any, Any] = database.hgetall(PIN[0])
+    known: dict[Any, Any] = database.hgetall(f"otp:{PIN[0]}")
     places = [name.removesuffix("pinId") for name in known if name.endswith("pinId")]
     return {known[f"{place}pinId"]: f"{place}older" in known for place in places}
 
@@ -76,13 +77,13 @@ def test_a_save_that_comes_late_revives_no_used_one(database: redis.Redis, redis
         assert client.run(REMOVE([PIN[0], "failures", "trusted"], "pin-2", 10_000, "", 1)) == [[0]]
         assert save(client, 2) == (1, "")
         assert kept(database) == {"pin-1": True}
-        assert 50_000 < database.pttl(PIN[0]) <= 60_000, "the other one lives"
+        assert 50_000 < database.pttl(f"otp:{PIN[0]}") <= 60_000, "the other one lives"
 
 
 def test_what_has_expired_makes_room(database: redis.Redis, redis_url: str) -> None:
     with connect(redis_url) as client:
         for order in (1, 2, 3):
             save(client, order)
-        database.hset(PIN[0], "2:ends", 1)
+        database.hset(f"otp:{PIN[0]}", "2:ends", 1)
         assert save(client, 4) == (1, "")
     assert kept(database) == {"pin-1": True, "pin-4": False, "pin-3": True}

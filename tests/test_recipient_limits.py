@@ -12,6 +12,7 @@ from otp.requester import Requester
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.parts import Sandbox, Service, refusal
+from tests.redis_servers import in_redis
 from tests.test_resend import wait_over
 from tests.upstream import Upstream, answer
 
@@ -76,7 +77,7 @@ def later(database: redis.Redis, seconds: float) -> None:
 def trust(database: redis.Redis, to: To, requester: Requester) -> None:
     """As if it had been verified just now, by this requester."""
     (recipient,) = map(Recipient.at, to.values())
-    database.set(keys.trusted(recipient), requester.fingerprint, ex=DAY)
+    database.set(in_redis(keys.trusted(recipient)), requester.fingerprint, ex=DAY)
 
 
 def wait(response: requests.Response) -> int:

@@ -70,7 +70,7 @@ def test_sentinels_with_a_password_of_their_own(
 ) -> None:
     primary = tls_servers.start(free_port(), "--save", "")
     sentinel = tls_servers.sentinel(primary)
-    node(sentinel).execute_command("ACL", "SETUSER", "watcher", "on", ">at,dawn", "+@all")
+    node(sentinel).execute_command("ACL", "SETUSER", "watcher", "on", ">at,dawn", "+ping", "+sentinel|masters")
     node(sentinel).execute_command("ACL", "SETUSER", "default", "off")
     node(primary).execute_command("ACL", "SETUSER", "otp", "on", ">hunter2", "~*", "+@all")
     host = f"rediss+sentinel://otp:hunter2@localhost:{tls_servers.tls_ports[sentinel]}/main"

@@ -110,7 +110,7 @@ def test_no_key_is_no_guess_and_costs_no_round_trip(
 ) -> None:
     for _ in range(MOST + 2):
         assert refusal(closed.send(PHONE, headers=at("192.0.2.1", **headers))) == UNAUTHORIZED
-    assert list(database.scan_iter("LIMITS:*")) == []
+    assert list(database.scan_iter("otp:LIMITS:*")) == []
 
 
 def test_a_right_key_costs_no_round_trip(closed: Service, database: redis.Redis) -> None:

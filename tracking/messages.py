@@ -75,4 +75,4 @@ class Messages:
 
 
 def _key(message_id: str) -> str:
-    return f"otp:message:{message_id}"
+    return f"message:{message_id}"

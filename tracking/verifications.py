@@ -93,4 +93,4 @@ class Verifications:
 
 
 def _key(hashed_id: str) -> str:
-    return f"otp:verification:{hashed_id}"
+    return f"verification:{hashed_id}"

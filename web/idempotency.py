@@ -45,6 +45,7 @@ KEPT = 24 * 60 * 60.0
 MARGIN = 10.0
 
 _PURPOSE = b"otp:idempotency answer"
+_PLACE = "otp:"  # an answer is encrypted for its place; it stays the same whatever KEY_PREFIX is
 
 _BEGIN = Script("idempotency_begin")
 _STORE = Script("idempotency_answer")
@@ -126,7 +127,7 @@ class Idempotency:
                 finish(_RELEASE, asked)
                 raise
             response = refusal(e)
-        finish(_STORE, asked, asked.cipher.encrypt(_kept(response), asked.name))
+        finish(_STORE, asked, asked.cipher.encrypt(_kept(response), _PLACE + asked.name))
         return response
 
     def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
@@ -138,7 +139,7 @@ def _read(key: str) -> _Asked:
     if not KEY.fullmatch(key):
         raise InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.address}"
-    name = "otp:idempotency:" + sha256(f"{whose}\n{key}".encode()).hexdigest()
+    name = "idempotency:" + sha256(f"{whose}\n{key}".encode()).hexdigest()
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
     return _Asked(name, body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 
@@ -150,7 +151,7 @@ def _kept(response: Response) -> str:
 
 def _read_answer(asked: _Asked, encrypted: str) -> str:
     try:
-        return asked.cipher.decrypt(encrypted, asked.name)
+        return asked.cipher.decrypt(encrypted, _PLACE + asked.name)
     except ValueError as e:  # somebody else has written there, or a version that did not encrypt
         raise nonsense() from e
 

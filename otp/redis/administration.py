@@ -20,13 +20,15 @@ class CommandRefused(Exception):  # noqa: N818  a fact, as all errors here are n
 class Administration:
     """Looks at all the servers behind one client. Every method raises StoreUnavailable where Redis fails."""
 
-    def __init__(self, client: Redis | RedisCluster) -> None:
+    def __init__(self, client: Redis | RedisCluster, prefix: str) -> None:
         self._client = client
+        self._prefix = prefix  # has nothing that means something in a pattern
 
     def keys(self, pattern: str = "*") -> Iterator[str]:
-        """The keys whose name matches, of every primary, in no order."""
+        """The keys that begin with the prefix, and then match; without it, of every primary, in no order."""
         with _failures():
-            yield from self._client.scan_iter(match=pattern, count=AT_A_TIME)
+            for key in self._client.scan_iter(match=self._prefix + pattern, count=AT_A_TIME):
+                yield key.removeprefix(self._prefix)
 
     def servers(self) -> list[dict[str, Any]]:
         """Of each primary, what INFO says of its memory and its persistence.

@@ -9,8 +9,9 @@ from redis.exceptions import NoScriptError, TryAgainError
 from errors import StoreUnavailable
 from otp.redis.administration import Administration
 from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
+from otp.redis.keys import PREFIX
 from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
-from otp.redis.scripts import Command, in_full
+from otp.redis.scripts import Command, in_full, with_prefix
 from telemetry.calls import RedisCall
 
 SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
@@ -20,11 +21,15 @@ MOST_REFUSALS = 3  # in a row, of one command; while a slot moves, as many as th
 
 
 class RedisClient:
-    """A worker's one way to Redis. Make it in the process that uses it; it connects when it is first used."""
+    """A worker's one way to Redis. Make it in the process that uses it; it connects when it is first used.
 
-    def __init__(self, nodes: Nodes, url: str) -> None:
+    Nobody else writes `prefix`: it goes before each key on the way out, and is taken from those that are found.
+    """
+
+    def __init__(self, nodes: Nodes, url: str, prefix: str) -> None:
         self._nodes = nodes
         self._url = url
+        self.prefix = prefix
 
     def __enter__(self) -> "RedisClient":
         return self
@@ -53,9 +58,10 @@ class RedisClient:
 
     def administration(self) -> Administration:
         """The same servers, for what an operator wants to know. For commands at the terminal."""
-        return Administration(blocking_client(self._url))
+        return Administration(blocking_client(self._url), self.prefix)
 
     def _timed(self, commands: Sequence[Command], again: float) -> list[Any]:
+        commands = [with_prefix(self.prefix, command) for command in commands]
         try:
             with RedisCall(UNREACHABLE):
                 return self._run_until(commands, time.monotonic() + again) if again else self._run(commands)
@@ -106,6 +112,6 @@ def _without_sha(command: Command, refusal: Exception) -> Command:
     return in_full(command) if isinstance(refusal, NoScriptError) else command
 
 
-def connect(url: str) -> RedisClient:
-    """Make a client for `url`, which `url.check` lets through. Contacts nobody yet."""
-    return RedisClient(nodes(url), url)
+def connect(url: str, prefix: str = PREFIX) -> RedisClient:
+    """Make a client for `url`, which `url.check` lets through; its keys begin with `prefix`. Contacts nobody yet."""
+    return RedisClient(nodes(url), url, prefix)

@@ -20,7 +20,7 @@ class Block(NamedTuple):
 def blocks(redis: RedisClient) -> Iterator[Block]:
     """Those of this moment, in the order of their names."""
     for key in sorted(redis.administration().keys(key_of("*", "*"))):
-        _, _, kind, which = key.split(":", 3)
+        _, kind, which = key.split(":", 2)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
             if until and float(until) > time.time():

@@ -48,7 +48,7 @@ class Pending:
 
 
 def _key(phone: str) -> str:
-    return f"otp:guard:pending:{phone}"
+    return f"guard:pending:{phone}"
 
 
 def _written(sending: Sending) -> str:

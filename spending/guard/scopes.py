@@ -89,4 +89,4 @@ def country(sending: Sending) -> str:
 
 def key_of(name: str, which: str) -> str:
     """The key in Redis of the scope `which` (like DE) of the kind `name` (like country)."""
-    return f"otp:guard:{name}:{which}"
+    return f"guard:{name}:{which}"

@@ -44,7 +44,7 @@ def test_a_send(
     assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown") == kept
     assert not database.exists(f"otp:phoneNumber:{phone}")
     assert database.llen(f"{{otp:phoneNumber:{phone}}}:sent") == kept
-    (day,) = [key for key in database.scan_iter("LIMITS:*total*")]
+    (day,) = [key for key in database.scan_iter("otp:LIMITS:*total*")]
     assert database.hget(day, "sum") == str(int(kept))
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert faulty.send(phone).status_code == 200, "the next honest request works"

@@ -37,7 +37,7 @@ NOT_DONE = {
 }
 FAULTS = [*DONE.items(), *NOT_DONE.items()]
 # The commands of a send before the SMS, by what only they contain.
-BEFORE_THE_SMS = ["LIMITS:LIMITER", "}:sent", "/total/", "otp:spent:"]
+BEFORE_THE_SMS = ["otp:LIMITS:LIMITER", "}:sent", "/total/", "otp:spent:"]
 
 
 def given(faults: list[tuple[str, Act]]) -> pytest.MarkDecorator:

@@ -69,7 +69,7 @@ def test_limits_are_exact_together(
         statuses(both, [phone] * 4)
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert len(sandbox.pins(phone)) == 3, "one each time: the cooldown; and three in all"
-    database.delete(*database.scan_iter("LIMITS:LIMITER/127*"))
+    database.delete(*database.scan_iter("otp:LIMITS:LIMITER/127*"))
     assert statuses(both, numbers(24)) == {200: 17, 429: 7}, "of all phones"
     assert len(sandbox.messages) == 20
     assert [refusal(service.send(phone)) for service in both] == [TOO_MANY, TOO_MANY], "of the address"

@@ -12,6 +12,7 @@ Command = tuple[str | int | float, ...]  # ("GET", "key")
 
 _FOLDER = Path(__file__).parent
 _COMMENTS = re.compile(r"(?m)^\s*(--.*\n|\n)?")
+_CALLS = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _texts: dict[str, str] = {}  # by SHA-1
 
 
@@ -28,6 +29,11 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
 
 
+def names_in_scripts() -> set[str]:
+    """The commands that the scripts run, in small letters."""
+    return {name.lower() for text in _FOLDER.glob("*.lua") for name in _CALLS.findall(text.read_text(encoding="utf-8"))}
+
+
 def in_full(command: Command) -> Command:
     """The EVAL that does what an EVALSHA of ours does, for a Redis that does not have the script (NOSCRIPT)."""
     return ("EVAL", _texts[str(command[1])], *command[2:])
@@ -36,6 +42,18 @@ def in_full(command: Command) -> Command:
 def pack(command: Command) -> bytes:
     """`command` in RESP, as it goes over the wire."""
     return cast(bytes, pack_command(cast(Any, command)))  # its annotation says a tuple of one
+
+
+def with_prefix(prefix: str, command: Command) -> Command:
+    """`command` with `prefix` before its keys: EVALSHA says how many it has, and every other one of ours has one."""
+    first, after = (3, 3 + int(command[2])) if command[0] == "EVALSHA" else (1, 2)
+    keys = [prefixed(prefix, str(key)) for key in command[first:after]]
+    return (*command[:first], *keys, *command[after:])
+
+
+def prefixed(prefix: str, key: str) -> str:
+    """`key` with `prefix` before it: inside the braces that it begins with, for these say its slot of a Cluster."""
+    return f"{{{prefix}{key[1:]}" if key.startswith("{") else prefix + key
 
 
 def key_of(command: Command) -> str:

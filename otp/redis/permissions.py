@@ -1,0 +1,34 @@
+"""What a user of Redis with an ACL must be allowed to do: whatever the scripts do, and what is asked without one."""
+
+import re
+
+from redis.exceptions import NoPermissionError
+
+from errors import StoreUnavailable
+from otp.redis.client import RedisClient
+from otp.redis.scripts import Script, names_in_scripts
+
+_ALONE = {"del", "eval", "evalsha", "exists", "hmget", "lrem", "ping", "scan", "set"}
+_MISSING = Script("permissions_missing")
+_REFUSED = re.compile("'([a-z|]+)' command")
+
+
+def missing_rules(redis: RedisClient) -> list[str]:
+    """The rules of an ACL that the user of `redis` lacks, in words like `+hset` and `~otp:*`.
+
+    Raises:
+        StoreUnavailable: Redis fails.
+    """
+    return sorted({rule for key in ("permissions", "{permissions}") for rule in _missing(redis, key)})
+
+
+def _missing(redis: RedisClient, key: str) -> list[str]:
+    try:
+        (names,) = redis.run(_MISSING([key], *sorted(_ALONE | names_in_scripts())))
+    except StoreUnavailable as e:
+        if not isinstance(e.__cause__, NoPermissionError):
+            raise
+        refused = _REFUSED.search(str(e.__cause__))
+        brace = "{" if key.startswith("{") else ""
+        return [f"+{refused[1]}" if refused else f"~{brace}{redis.prefix}*"]
+    return [f"+{name}" for name in names]
