@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
 from errors import StoreUnavailable
 from otp.redis.client import connect
@@ -63,6 +64,21 @@ def test_a_cluster_of_addresses(tls_servers: TlsServers, start: Start, sandbox: 
     url = f"rediss+cluster://{hosts}?ssl_ca_certs={tls_servers.authority}"
     quickly_refused(run(start, sandbox, url), phone)
     whole_flow(run(start, sandbox, f"{url}&ssl_check_hostname=false"), sandbox, phone)
+
+
+def test_a_cluster_that_does_not_say_where_its_nodes_are(tls_servers: TlsServers) -> None:
+    """They are where the URL says, at other ports; also that to which a slot has moved."""
+    one, other = tls_servers.cluster(2, "--cluster-preferred-endpoint-type", "unknown-endpoint")
+    url = f"rediss+cluster://localhost:{tls_servers.tls_ports[one]}?ssl_ca_certs={tls_servers.authority}"
+    slot = key_slot(b"otp:key")
+    with connect(url) as client:
+        assert client.run(("EXISTS", "key")) == [0]
+        for owner in (one, other):
+            name = node(owner).execute_command("CLUSTER", "MYID")
+            for port in (owner, one, other):
+                node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+            assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
+            assert client.run(("DEL", "key")) == [1]
 
 
 def test_sentinels_with_a_password_of_their_own(

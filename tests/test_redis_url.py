@@ -58,6 +58,7 @@ WRONG = {
         "redis://redis.internal?socket_timeout=nan",
         "redis://redis.internal?socket_timeout=0",
         "redis://redis.internal?protocol=4",
+        "redis://redis.internal?client_name=otp%20service",
         "redis://redis.internal?socket_keepalive=",
     ],
     "must give certificates": ["rediss://redis.internal?ssl_ca_certs=/etc/hosts"],

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import RLock
 from typing import Any, Protocol, cast
 
@@ -124,7 +125,8 @@ class ClusterNodes:
         return self._at(*self._address(table, command, refusal)).submit(packed, expected, patience)
 
     def _address(self, table: RedisCluster, command: Command, refusal: Exception | None) -> tuple[str, int]:
-        if isinstance(refusal, AskError):  # MOVED is one, too
+        # MOVED is one, too. Where no host stands in it, it is the one that was asked: the table has been loaded anew.
+        if isinstance(refusal, AskError) and refusal.host:
             return str(refusal.host), int(refusal.port)
         try:
             node = table.get_node_from_key(key_of(command))
@@ -215,15 +217,20 @@ def _primary(url: RedisUrl, **options: Any) -> Redis:
 def _cluster(url: RedisUrl) -> RedisCluster:
     options = {**_OPTIONS, **url.options, "socket_connect_timeout": ASKED, "socket_timeout": ASKED}
     options.pop("db", None)  # 0, and redis-py does not want to hear it
-    nodes = [ClusterNode(*_by_name(host)) for host in url.hosts]
-    options |= {"ssl": url.tls, "address_remap": _by_name, "redis_connect_func": _fetch_tickets}
+    by_name = partial(_by_name, url.hosts[0][0])
+    nodes = [ClusterNode(*by_name(host)) for host in url.hosts]
+    options |= {"ssl": url.tls, "address_remap": by_name, "redis_connect_func": _fetch_tickets}
     return RedisCluster(startup_nodes=nodes, retry=_no_retry(), **options)
 
 
-def _by_name(address: tuple[str, int]) -> tuple[str, int]:
-    """The same host, by a name that redis-py keeps: `localhost` it looks up, and a certificate is of a name."""
+def _by_name(usual: str, address: tuple[str | None, int]) -> tuple[str, int]:
+    """The same host, or the `usual` one where the Cluster names none, by a name that redis-py keeps.
+
+    `localhost` it looks up, and a certificate is of a name.
+    """
     host, port = address
-    return "LOCALHOST" if host == "localhost" else host, port
+    name = host or usual
+    return "LOCALHOST" if name == "localhost" else name, port
 
 
 def blocking_client(url: str) -> Redis | RedisCluster:

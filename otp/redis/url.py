@@ -92,7 +92,7 @@ def parse(url: str) -> RedisUrl:
         raise ValueError(f"must start with one of {', '.join(s + '://' for s in SCHEMES)}")
     form = _FORM.fullmatch(url)
     if form is None or _NOT_ENCODED.search(url):
-        raise ValueError(f"must have nothing in it that is not for a URL: {_ENCODE}")
+        raise ValueError(f"must have no blank, # or lone % in it; {_ENCODE}")
     path, query = form["path"] or "", form["query"] or ""
     # Where an @ follows, what was read as the server may be the beginning of a password.
     with _hint(_ENCODE if "@" in query or ("@" in path and scheme.kind != "socket") else ""):

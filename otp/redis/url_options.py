@@ -29,6 +29,12 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
+def _client_name(text: str) -> str:
+    if not re.fullmatch("[!-~]+", text):  # Redis takes no others
+        raise ValueError("a word in ASCII")
+    return text
+
+
 def _one_of(values: Options, text: str) -> Any:
     if text not in values:
         raise ValueError(f"one of {', '.join(values)}")
@@ -58,7 +64,7 @@ def _verify_flags(text: str) -> Any:
 
 
 _OF_ALL: dict[str, Read] = {
-    "client_name": str,
+    "client_name": _client_name,
     "protocol": partial(_one_of, {"2": 2, "3": 3}),
     "socket_connect_timeout": _seconds,
     "socket_read_size": _whole,

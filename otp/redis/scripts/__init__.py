@@ -46,9 +46,10 @@ def pack(command: Command) -> bytes:
 
 def with_prefix(prefix: str, command: Command) -> Command:
     """`command` with `prefix` before its keys: EVALSHA says how many it has, and every other one of ours has one."""
-    first, after = (3, 3 + int(command[2])) if command[0] == "EVALSHA" else (1, 2)
-    keys = [prefixed(prefix, str(key)) for key in command[first:after]]
-    return (*command[:first], *keys, *command[after:])
+    parts = [*command]
+    for place in range(3, 3 + int(command[2])) if command[0] == "EVALSHA" else (1,):
+        parts[place] = prefixed(prefix, str(command[place]))
+    return tuple(parts)
 
 
 def prefixed(prefix: str, key: str) -> str:
