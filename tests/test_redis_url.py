@@ -145,7 +145,7 @@ def test_the_start_names_the_setting(tmp_path: Path) -> None:
         ("redis://[fe80::1%25eth0]", [("fe80::1%eth0", 6379)], {}),
         ("redis://db_1.bücher.example", [("db_1.bücher.example", 6379)], {}),
         ("redis://redis.internal?client_name=a@b&max_connections=5", [(HOST, 6379)], {"client_name": "a@b"}),
-        ("redis://redis.internal?socket_timeout=0.5", [(HOST, 6379)], {"socket_timeout": 0.5}),
+        ("redis://redis.internal?socket_timeout=0.5", [(HOST, 6379)], {}),
         ("rediss://redis.internal?ssl_cert_reqs=none", [(HOST, 6379)], {"ssl_cert_reqs": "none"}),
         ("rediss://redis.internal?ssl_check_hostname=False", [(HOST, 6379)], {"ssl_check_hostname": False}),
         ("redis+cluster://[::1]:1,h:2,[::2]:3/0?db=0", [("::1", 1), ("h", 2), ("::2", 3)], {"db": 0}),

@@ -66,15 +66,16 @@ def _verify_flags(text: str) -> Any:
 _OF_ALL: dict[str, Read] = {
     "client_name": _client_name,
     "protocol": partial(_one_of, {"2": 2, "3": 3}),
-    "socket_connect_timeout": _seconds,
     "socket_read_size": _whole,
-    "socket_timeout": _seconds,
 }
-# redis-py takes them in a URL. They may stand there, and change nothing: there is no pool, and nothing is retried.
+# redis-py takes them in a URL. They may stand there, and change nothing: there is no pool, nothing is retried, and each
+# deadline is the service's own.
 _WITHOUT_EFFECT: dict[str, Read] = {
     "health_check_interval": _whole,
     "max_connections": _whole,
     "retry_on_timeout": _switch,
+    "socket_connect_timeout": _seconds,
+    "socket_timeout": _seconds,
 }
 _OF_TCP: dict[str, Read] = {"socket_keepalive": _switch}
 OF_TLS: dict[str, Read] = {
