@@ -16,7 +16,7 @@ OtpError
 ├── PhoneNumberNotCallable    a phone number that cannot be called from abroad
 ├── InvalidEmail              not an e-mail address that PINs can be sent to
 ├── InvalidPlaceholders       words for the message that it does not take
-├── InvalidLocale             not a language tag of BCP 47
+├── InvalidLocale             a locale of an absurd length
 ├── InvalidPinFormat          not of the template's length and alphabet
 ├── InvalidOtp                the one "no" of verifying, whatever the reason
 │   └── PinGone                 Infobip does not know the PIN any more, or it was used meanwhile

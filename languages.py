@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 from langcodes import Language, closest_match, language_distance, tag_is_valid
@@ -10,7 +11,8 @@ from langcodes import Language, closest_match, language_distance, tag_is_valid
 from errors import InvalidLocale
 
 LONGEST_TAG = 35  # characters; RFC 5646, 4.4.1: enough for every tag of a known language, script, region and variants
-LONGEST_HEADER = 500
+LONGEST_LOCALE = 255  # characters that a client app may send; with extensions (RFC 6067), phones have 36 to 60
+LONGEST_HEADER = 2000
 MOST_WISHES = 10
 NEAR = 10  # of CLDR's distances up to 134: another region, another name; beyond it, another language
 REMEMBERED = 1000  # answers; a visitor's browser asks the same each time
@@ -19,7 +21,10 @@ KEPT_TAGS = 10_000  # 13 MB
 # `Language` of Infobip's contract: what it reads aloud, by our tag.
 _SPOKEN = "en es ca da nl fr de it ja ko no pl ru sv fi hr sl ro pt-PT pt-BR zh-CN zh-TW"
 _SHAPE = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-_WISH = re.compile(r"[ \t]*([A-Za-z0-9-]{2,35})[ \t]*(?:;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*)?")
+_SUBTAG = re.compile("[A-Za-z0-9]{1,8}")
+_EXTENDED, _SCRIPT, _REGION = map(re.compile, ("[A-Za-z]{3}", "[A-Za-z]{4}", "[A-Za-z]{2}|[0-9]{3}"))
+_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}  # as glibc's locales say it: sr_RS@latin
+_WEIGHT = re.compile(r"[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
 def is_locale(tag: str) -> bool:
@@ -28,6 +33,31 @@ def is_locale(tag: str) -> bool:
         return False
     _forget_tags()
     return tag_is_valid(tag)
+
+
+def read_locale(written: str) -> str | None:
+    """The language, script and region of a locale as phones write it; None for what is no language's.
+
+    Args:
+        written: BCP 47 with or without extensions (Android: `de-DE-u-mu-celsius`), as Java has it (`zh_TW_#Hant`),
+            POSIX (`de_DE.UTF-8@euro`) or ICU (`en_US@calendar=gregorian`). What it has beyond these is not looked at.
+    """
+    name, _, modifier = written.strip().partition("@")
+    language, *others = re.split("[-_#]+", name.partition(".")[0])
+    known = [*takewhile(_is_before_extensions, others), _SCRIPTS.get(modifier.lower(), "")]
+    extended, script, region = _first(_EXTENDED, known[:1]), _first(_SCRIPT, known), _first(_REGION, known)
+    for subtags in ((language, extended, script, region), (language, script), (language, region), (language,)):
+        if language and is_locale(tag := "-".join(filter(None, subtags))):
+            return tag
+    return None
+
+
+def _is_before_extensions(subtag: str) -> bool:
+    return len(subtag) > 1 and bool(_SUBTAG.fullmatch(subtag))
+
+
+def _first(kind: re.Pattern[str], subtags: Collection[str]) -> str:
+    return next(filter(kind.fullmatch, subtags), "")
 
 
 def closest(locale: str, among: Collection[str]) -> str | None:
@@ -64,25 +94,34 @@ class Templates:
             accept_language: the header of this name, for what it is worth (RFC 9110, 12.5.4).
 
         Raises:
-            InvalidLocale: `locale` is no BCP 47 tag.
+            InvalidLocale: `locale` has more than LONGEST_LOCALE characters.
         """
-        if locale is not None and not is_locale(locale):
+        if locale is not None and len(locale) > LONGEST_LOCALE:
             raise InvalidLocale
-        header = accept_language if locale is None and len(accept_language or "") <= LONGEST_HEADER else None
-        return self._choose(channel, locale, header) if self._ids.get(channel) else None
+        wanted = accept_language if locale is None else locale
+        return self._choose(channel, wanted) if wanted and self._ids.get(channel) else None
 
-    def _uncached(self, channel: str, locale: str | None, header: str | None) -> str | None:
+    def _uncached(self, channel: str, languages: str) -> str | None:
         ids = self._ids[channel]
-        wishes = _wishes(header or "") if locale is None else [locale]
-        return next((ids[found] for wish in wishes if (found := closest(wish, ids))), None)
+        return next((ids[found] for wish in _wishes(languages) if (found := closest(wish, ids))), None)
 
 
-def _wishes(accept_language: str) -> list[str]:
-    """Its locales, the most wanted first; what is none is left out."""
-    read = [_WISH.fullmatch(part) for part in accept_language.split(",")]
-    weighted = [(float(wish[2] or 1), wish[1]) for wish in read if wish]
+def _wishes(languages: str) -> list[str]:
+    """The locales of a header, or those that an app names: the most wanted first; what is none is left out."""
+    if len(languages) > LONGEST_HEADER:  # what is cut off in the middle may be another language
+        languages = languages[:LONGEST_HEADER].rpartition(",")[0]
+    weighted = [wish for part in languages.split(",") if (wish := _wish(part)) and wish[0]]
     weighted.sort(key=lambda each: -each[0])
-    return [tag for weight, tag in weighted[:MOST_WISHES] if weight and is_locale(tag)]
+    return [tag for _, written in weighted[:MOST_WISHES] if (tag := read_locale(written))]
+
+
+def _wish(part: str) -> tuple[float, str] | None:
+    """Its weight, and the locale as it is written; None if the weight makes no sense."""
+    written, is_weighted, parameter = part.partition(";")
+    if not is_weighted or "@" in written:  # ICU has semicolons of its own
+        return 1.0, written
+    weight = _WEIGHT.fullmatch(parameter.strip())
+    return (float(weight[1]), written) if weight else None
 
 
 def _forget_tags() -> None:

@@ -4,8 +4,9 @@ import langcodes
 import pytest
 
 from errors import InvalidLocale
-from languages import KEPT_TAGS, LONGEST_HEADER, LONGEST_TAG, Templates, closest, is_locale, spoken
+from languages import KEPT_TAGS, LONGEST_HEADER, LONGEST_LOCALE, LONGEST_TAG, Templates, closest, is_locale, spoken
 
+ANDROID = "-u-ca-buddhist-co-phonebk-fw-mon-hc-h23-mu-celsius-nu-latn"
 MANY = {tag: tag.upper() for tag in ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "sv")}
 
 
@@ -70,11 +71,95 @@ def test_regions_and_scripts_are_told_apart() -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_locale(locale: str) -> None:
+def test_what_is_no_tag_for_the_settings(locale: str) -> None:
     assert not is_locale(locale)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("de-DE-u-fw-mon-mu-celsius", "DE"),
+        (f"pt-BR{ANDROID}", "PT"),
+        (f"de-Latn-DE{ANDROID}-x-lvariant-posix", "DE"),
+        ("de-t-en-h0-hybrid", "DE"),
+        ("de_DE", "DE"),
+        ("en_US", "EN"),
+        ("en-US-POSIX", "EN"),
+        ("en_US_POSIX", "EN"),
+        ("en-US@posix", "EN"),
+        ("en_US.UTF-8", "EN"),
+        ("de_DE.UTF-8@euro", "DE"),
+        ("de_DE.ISO8859-1", "DE"),
+        ("en_US@calendar=gregorian;numbers=latn", "EN"),
+        ("no_NO_NY", None),
+        ("de-DE,en-US", "DE"),
+        ("ja_JP_JP_#u-ca-japanese, fr_FR", "FR"),
+        ("de;q=1", "DE"),
+        (" de\n", "DE"),
+        ("de-", "DE"),
+        ("de--DE", "DE"),
+        ("de-000", "DE"),
+        ("de-XX", "DE"),
+        ("de-Xxxx-YY", "DE"),
+        ("de-1996-1996", "DE"),
+        ("de-*", "DE"),
+        ("DE-de", "DE"),
+        ("-de", None),
+        ("C", None),
+        ("POSIX", None),
+        ("C.UTF-8", None),
+        ("root", None),
+        ("und", None),
+        ("und-u-mu-celsius", None),
+        ("x-klingon", None),
+        ("i-klingon", None),
+        ("german", None),
+        ("deutsch-DE", None),
+        ("xx", None),
+        ("", None),
+        ("*", None),
+        ("dé", None),
+        ("\x00", None),
+        ("de\x00", None),
+        ("\ud800", None),
+        ("d" * LONGEST_LOCALE, None),
+    ],
+)
+def test_phones_write_locales_in_their_own_ways(written: str, expected: str | None) -> None:
+    assert chosen(written, "sv") == expected, "and what cannot be read gets the default template"
+    assert chosen(None, f"{written.replace(';', ',')}, ja;q=0.5") == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("zh_TW_#Hant", "zh-Hant"),
+        ("zh_CN#Hans", "zh-Hans"),
+        ("zh__#Hant", "zh-Hant"),
+        ("zh-Hant-HK-u-hc-h12", "zh-Hant"),
+        ("zh-cmn-Hans-CN", "zh-Hans"),
+        ("sr_RS@latin", "sr-Latn"),
+        ("sr_RS.UTF-8@latin", "sr-Latn"),
+        ("sr_RS", "sr"),
+        ("iw_IL", "he"),
+        ("in_ID", "id"),
+        ("ji", "yi"),
+        ("no_NO", "nb"),
+        ("en-Latn-GB-u-mu-celsius", "en-GB"),
+    ],
+)
+def test_scripts_and_old_names_are_read_too(written: str, expected: str) -> None:
+    among = ["zh-Hans", "zh-Hant", "sr", "sr-Latn", "he", "id", "yi", "nb", "en-US", "en-GB"]
+    assert chosen(written, **{tag: tag for tag in among}) == expected
+
+
+def test_only_absurd_lengths_are_refused() -> None:
+    """Also where there are no templates to choose from."""
+    longest = "de-x-" + "abcdefg-" * 31 + "ab"
+    assert (len(longest), chosen(longest)) == (LONGEST_LOCALE, "DE")
     for templates in (Templates({}), Templates({"sms": MANY})):
         with pytest.raises(InvalidLocale):
-            templates.of("sms", locale, "de")
+            templates.of("sms", longest + "a")
 
 
 def test_the_longest_tag() -> None:
@@ -96,12 +181,16 @@ def test_the_longest_tag() -> None:
         ("de;q=0, fr;q=0.001", "FR"),
         ("fr;q=0.9,de;q=0.9", "FR"),
         ("fr ; q=0.5 ,\tde ;Q=1.000", "DE"),
-        ("de_DE, fr;q=0.1", "FR"),
+        ("de_DE, fr;q=0.1", "DE"),
+        (f"ja{ANDROID}, " * 9 + f"de-CH{ANDROID};q=0.9", "DE"),
         ("de;q=2, fr;q=0.1", "FR"),
         ("de;q=, fr;q=0.1", "FR"),
         (",;,-,;q=1,de", "DE"),
         ("\x00\xff", None),
+        ("ja," * 9 + "de", "DE"),
         ("ja," * 10 + "de", None),
+        ("sv," + " " * (LONGEST_HEADER - 3) + "de", "SV"),
+        (";" + " " * 5000, None),
         ("de" + " " * (LONGEST_HEADER - 2), "DE"),
         ("de" + " " * (LONGEST_HEADER - 1), None),
     ],
