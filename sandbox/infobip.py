@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from sandbox import answers, faults, magic
+from sandbox import answers, faults, hosts, magic
 from sandbox.answers import Json
 from sandbox.authorization import authorize
 from sandbox.grammar import flag
@@ -122,12 +122,13 @@ class Api:
         return faults.answered(fault, lambda: answers.judged(self._two_factor.verify(pin_id, body.pin)))
 
 
-def create_api(two_factor: TwoFactor, reporter: Reporter) -> Flask:
-    """The API over `two_factor`."""
+def create_api(two_factor: TwoFactor, reporter: Reporter, names: frozenset[str] = frozenset()) -> Flask:
+    """The API over `two_factor`. `names`: to which it answers beside localhost."""
     app, api = Flask(__name__, static_folder=None), Api(two_factor, reporter)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.wsgi_app = _tidy(app.wsgi_app)  # type: ignore[method-assign,assignment]
+    app.before_request(lambda: hosts.check(request.headers.get("Host", ""), names))
     app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)
     app.register_error_handler(HTTPException, _http_refusal)

@@ -1,7 +1,8 @@
 """The process of the sandbox.
 
-python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_PIN (everybody's, for tests),
-                                DELIVERY_REPORTS_URL (who gets them; nobody), the switches of sandbox/choices.py,
+python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_NAMES (beside localhost, its own,
+                                with commas), SANDBOX_PIN (everybody's, for tests), DELIVERY_REPORTS_URL
+                                (who gets them; nobody), the switches of sandbox/choices.py,
                                 and for the page SERVICE_URL (http://127.0.0.1:3000) and the service's own settings
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 from flask import Flask
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from sandbox import hosts
 from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
 from sandbox.inbox import Inbox
@@ -42,9 +44,9 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         return {**super().get_environ(), CONNECTION: self.socket}
 
 
-def create_app(two_factor: TwoFactor, relay: Relay, reporter: Reporter) -> Flask:
-    """Everything the sandbox answers: Infobip's API and the phones."""
-    app = create_api(two_factor, reporter)
+def create_app(two_factor: TwoFactor, relay: Relay, reporter: Reporter, names: frozenset[str] = frozenset()) -> Flask:
+    """Everything the sandbox answers, to localhost and `names`: Infobip's API and the phones."""
+    app = create_api(two_factor, reporter, names)
     Inbox(two_factor, relay).register(app)
     return app
 
@@ -93,7 +95,8 @@ def _app() -> Flask:
     """By the environment. Raises ValueError where it is not right."""
     two_factor = TwoFactor(deliver=_print, choices=Choices(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
     two_factor.applications.add(*account(os.environ))
-    return create_app(two_factor, Relay.of(os.environ), Reporter.of(os.environ, two_factor.now))
+    reporter = Reporter.of(os.environ, two_factor.now)
+    return create_app(two_factor, Relay.of(os.environ), reporter, hosts.names(os.environ))
 
 
 def main() -> None:

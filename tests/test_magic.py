@@ -26,14 +26,14 @@ from tests.parts import ROOT, Service, answers, refusal
 
 
 @contextmanager
-def sandbox_process(**environment: str) -> Iterator[str]:
-    """`python -m sandbox.server`; gives its URL."""
+def sandbox_process(address: str = "127.0.0.1", **environment: str) -> Iterator[str]:
+    """`python -m sandbox.server`, which is reached at `address`; gives its URL."""
     port = str(free_port())
     inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
     command = [sys.executable, "-m", "sandbox.server"]
     given = {**inherited, "SANDBOX_PORT": port, **environment}
     with subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.DEVNULL) as process:
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{address}:{port}"
         assert answers(f"{url}/inbox", process)
         yield url
         process.terminate()
@@ -150,7 +150,8 @@ def test_the_reset_is_a_real_one(url: str) -> None:
 def test_silence_and_drips_hold_nobody_up(url: str) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
     body = json.dumps({**IDS, "to": number("send", Fault.SILENCE)})
-    head = f"POST /2fa/2/pin HTTP/1.1\r\nHost: x\r\nAuthorization: App sandbox-api-key\r\nContent-Length: {len(body)}"
+    head = "POST /2fa/2/pin HTTP/1.1\r\nHost: localhost\r\nAuthorization: App sandbox-api-key"
+    head += f"\r\nContent-Length: {len(body)}"
     with socket.create_connection((host, int(port))) as silent:
         silent.sendall(f"{head}\r\n\r\n{body}".encode())
         assert send(url)[0] == 200

@@ -8,13 +8,16 @@ import socket
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 import requests
 
+from config import SettingsError, load_settings
 from sandbox.ports import free_port
 from tests.parts import ROOT
 from tests.stack import descendants, make_run, until_ready
+from tests.test_examples import README
 from tests.upstream import Upstream
 
 
@@ -118,6 +121,39 @@ def test_a_part_that_dies_ends_the_whole(tmp_path: Path) -> None:
     assert "A part of the service has ended by itself" in said
     assert process.returncode == 1
     assert not [each for each in family if each.is_running()]
+
+
+@pytest.mark.parametrize(("given", "bind"), [({}, "127.0.0.1"), ({"BIND": "0.0.0.0"}, "0.0.0.0")])
+def test_it_is_for_this_machine_unless_asked(tmp_path: Path, given: dict[str, str], bind: str) -> None:
+    ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    with make_run(tmp_path, **ports, **given) as process:
+        until_ready(process)
+        family = descendants(process)
+        children = psutil.Process(process.pid).children()
+        (gunicorn,) = [each for each in children if "gunicorn" in each.cmdline()]
+        told = gunicorn.environ().get("BIND")
+        listening = {c.laddr for each in family for c in each.net_connections() if c.status == psutil.CONN_LISTEN}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert told == bind
+    assert {address.ip for address in listening if address.port != int(ports["PORT"])} == {"127.0.0.1"}
+
+
+def test_the_readme_says_where_its_commands_are() -> None:
+    """`make` installs into `.venv`, which is not on the path."""
+    commands = re.findall(r"(\S*)(?:python -m|flask proof new-key)", README)
+    assert len(commands) >= 3
+    assert {each.strip("(`") for each in commands} == {".venv/bin/"}
+
+
+def test_the_readme_asks_for_every_setting_that_the_service_cannot_do_without() -> None:
+    section = re.findall(r"## Get Infobip credentials\n.*?(?=\n## )", README, re.DOTALL)[0]
+    with pytest.raises(SettingsError) as missing:
+        load_settings()
+    names = set(re.findall("^  ([A-Z0-9_]+): is missing", str(missing.value), re.MULTILINE))
+    written_by_setup = {"INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID"}
+    shown = {"base URL": "INFOBIP_BASE_URL", "API key": "INFOBIP_API_KEY", "`REDIS_URL`": "REDIS_URL"}
+    assert names - written_by_setup == {name for words, name in shown.items() if words in section}
 
 
 @pytest.mark.parametrize(
