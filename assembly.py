@@ -12,6 +12,7 @@ from infobip.account import Account
 from infobip.transport import Transport
 from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
+from otp.infobip.proxy import Proxy
 from otp.redis.client import RedisClient, connect
 from otp.service import OtpService, Rules
 from phone import PhoneBook
@@ -110,4 +111,12 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
 def _transport(settings: AccountSettings, pool_size: int) -> Transport:
     key = settings.infobip_api_key.get_secret_value()
     headers = {"Authorization": f"App {key}", "User-Agent": "infobip-otp"}
-    return Transport(settings.infobip_base_url, headers, timeout=settings.infobip_timeout, pool_size=pool_size)
+    proxy = settings.infobip_proxy.get_secret_value()
+    return Transport(
+        settings.infobip_base_url,
+        headers,
+        timeout=settings.infobip_timeout,
+        pool_size=pool_size,
+        proxy=Proxy(proxy) if proxy else None,
+        authorities=settings.infobip_ca,
+    )

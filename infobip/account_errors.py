@@ -12,7 +12,7 @@ class AccountError(Exception):
 
 class AccountUnreachable(AccountError):
     sentence = "Infobip cannot be reached, or does not answer in time."
-    remedy = "see INFOBIP_BASE_URL, INFOBIP_TIMEOUT and the network"
+    remedy = "see INFOBIP_BASE_URL, INFOBIP_PROXY, INFOBIP_CA, INFOBIP_TIMEOUT and the network"
 
 
 class AccountThrottled(AccountError):

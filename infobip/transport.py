@@ -12,7 +12,9 @@ from requests.structures import CaseInsensitiveDict
 
 from errors import ProviderTimeout, ServiceUnavailable
 from otp.infobip.adapter import OneHostAdapter
+from otp.infobip.authorities import Authorities
 from otp.infobip.connection import NothingSent
+from otp.infobip.proxy import Proxy
 
 log = logging.getLogger("otp.infobip")
 
@@ -39,11 +41,22 @@ class Transport:
         headers: sent with every request.
         timeout: seconds for a whole call, from the connection to the last byte.
         pool_size: connections that are kept between two calls.
+        proxy: through which it connects.
+        authorities: whose certificates it believes; None for those that everybody does.
 
     A look-up of the host is within the deadline only in a process patched by gevent.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, timeout: float, pool_size: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        pool_size: int,
+        proxy: Proxy | None = None,
+        authorities: Authorities | None = None,
+    ) -> None:
         self._base_url = base_url
         self._headers = {
             "Accept": "application/json",
@@ -51,7 +64,7 @@ class Transport:
             **headers,
         }
         self._timeout = timeout
-        self._adapter = OneHostAdapter(base_url, pool_size)
+        self._adapter = OneHostAdapter(base_url, pool_size, proxy, authorities)
 
     def post(self, path: str, payload: Mapping[str, Any], *, tries: int = 1) -> Answer:
         """Post `payload`; see `request`."""

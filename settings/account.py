@@ -5,11 +5,17 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import limits
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from otp.infobip.authorities import Authorities
+from otp.infobip.proxy import Proxy
 from settings.templates import TemplateSettings
-from settings.types import ByCommas, Duration, Identifier, Limit, Limits, Secret, is_loopback
+from settings.types import ByCommas, Duration, Identifier, Limit, Limits, OptionalSecret, Secret, is_loopback
+
+
+def _authorities(given: Any) -> Any:
+    return Authorities(given) if isinstance(given, str) else given
 
 
 class AccountSettings(TemplateSettings):
@@ -20,6 +26,8 @@ class AccountSettings(TemplateSettings):
     infobip_api_key: Secret
     infobip_2fa_app_id: Identifier | None = None
     infobip_timeout: Duration = Field(10.0, le=60)
+    infobip_proxy: OptionalSecret = SecretStr("")
+    infobip_ca: Annotated[Authorities | None, NoDecode, BeforeValidator(_authorities)] = None
 
     pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
     pin_length: int = Field(6, ge=1, le=16)
@@ -44,6 +52,16 @@ class AccountSettings(TemplateSettings):
             raise ValueError("must be a host or a URL like https://xxxxx.api.infobip.com")
         if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not is_loopback(parts.hostname):
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
+        return url
+
+    @field_validator("infobip_proxy")
+    @classmethod
+    def _is_a_proxy(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not url.get_secret_value():
+            return url
+        Proxy(url.get_secret_value())
+        if info.data.get("infobip_base_url", "").startswith("http:") and not info.data.get("infobip_allow_http"):
+            raise ValueError("needs an INFOBIP_BASE_URL with https: the proxy could read the API key")
         return url
 
     @field_validator("resend_cooldown", "resend_backoff")

@@ -15,6 +15,7 @@ SETTINGS = (
     "ALERT_WEBHOOK_SECRET",
     "DELIVERY_REPORTS_SECRET",
     "REDIS_URL",
+    "INFOBIP_PROXY",
 )
 MAIL = "e-mail address"
 HEADERS = ("Authorization", "Idempotency-Key")

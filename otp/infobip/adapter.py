@@ -15,9 +15,11 @@ from gevent import Timeout
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
+from otp.infobip.authorities import Authorities
 from otp.infobip.connection import Connection, NothingSent
 from otp.infobip.connection_pool import ConnectionPool, Opener
 from otp.infobip.http_response import HttpResponse
+from otp.infobip.proxy import Proxy
 
 _TARGET = re.compile("/[!-~]*")
 _LINE = re.compile("[ -~]*")
@@ -29,13 +31,18 @@ class OneHostAdapter(HTTPAdapter):
     Args:
         base_url: scheme and host of every request.
         pool_size: connections that are kept at most.
+        proxy: through which all of them go; no variable of the environment names one.
+        authorities: who may have signed the host's certificate; None for those that everybody believes (certifi's).
     """
 
-    def __init__(self, base_url: str, pool_size: int) -> None:
+    def __init__(
+        self, base_url: str, pool_size: int, proxy: Proxy | None = None, authorities: Authorities | None = None
+    ) -> None:
         url = urlsplit(base_url)
         self._origin, self._host = f"{url.scheme}://{url.netloc}", url.netloc
         is_tls = url.scheme == "https"
-        opener = Opener(url.hostname or "", url.port or (443 if is_tls else 80), _tls_context() if is_tls else None)
+        context = _tls_context(authorities) if is_tls else None
+        opener = Opener(url.hostname or "", url.port or (443 if is_tls else 80), context, proxy)
         self._pool = ConnectionPool(opener, pool_size)
         super().__init__(max_retries=0)
 
@@ -92,9 +99,10 @@ class OneHostAdapter(HTTPAdapter):
         return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def _tls_context() -> ssl.SSLContext:
+def _tls_context(authorities: Authorities | None) -> ssl.SSLContext:
     """Demands a valid certificate for the host. Made once: to read the roots takes milliseconds."""
-    context = ssl.create_default_context(cafile=certifi.where())
+    pem, file = (authorities.pem, None) if authorities else (None, certifi.where())
+    context = ssl.create_default_context(cafile=file, cadata=pem)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

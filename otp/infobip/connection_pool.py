@@ -10,16 +10,18 @@ from collections.abc import Callable
 from gevent import Timeout
 
 from otp.infobip.connection import Connection, remaining
+from otp.infobip.proxy import Proxy
 
 MAX_IDLE = 20.0  # seconds; a load balancer forgets a connection after 35 or more, and some tell nobody
 
 
 class Opener:
-    """Opens connections to one host, over TLS with a `context`."""
+    """Opens connections to one host, over TLS with a `context`, and through a `proxy` if there is one."""
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        self._address = (host, port)
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
+        self._host, self._port = host, port
         self._context = context
+        self._proxy = proxy
 
     def __call__(self, deadline: float) -> Connection:
         """Look the host up, connect and shake hands.
@@ -27,10 +29,15 @@ class Opener:
         Raises:
             OSError, Timeout: it did not work, or not until the `deadline`. Nothing was asked.
         """
+        address = self._proxy.address if self._proxy else (self._host, self._port)
         with Timeout(remaining(deadline)):  # alone it bounds a look-up, or a handshake that drips
-            connected = self._wrapped(socket.create_connection(self._address, remaining(deadline)))
+            connected = socket.create_connection(address, remaining(deadline))
             try:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._proxy:
+                    self._proxy.connect(connected, self._host, self._port, deadline)
+                connected = self._wrapped(connected)
+                connected.settimeout(remaining(deadline))
                 if isinstance(connected, ssl.SSLSocket):
                     connected.do_handshake()
             except BaseException:
@@ -41,7 +48,7 @@ class Opener:
     def _wrapped(self, connected: socket.socket) -> socket.socket:
         if self._context is None:
             return connected
-        return self._context.wrap_socket(connected, server_hostname=self._address[0], do_handshake_on_connect=False)
+        return self._context.wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
 
 
 class ConnectionPool:
