@@ -5,11 +5,12 @@ import time
 
 import click
 
-from commands.terminal import Sentences
+from commands.terminal import Sentences, fail
 from config import load_settings
 from otp.redis.client import RedisClient, connect
 from spending.guard.blocks import blocks, lift
 from spending.guard.scopes import SCRIPTS
+from spending.guard.typed import read_scope
 
 WHY = {
     "pending": "too many sends at once, before anybody could verify them",
@@ -33,10 +34,16 @@ def guard(context: click.Context) -> None:
 def lift_block(kind: str, which: str) -> None:
     """Make room for a country (DE), a prefix (+4915112345) or an address: what was not verified there is forgiven.
 
-    An address that a client app with a key has sent for is written with its name: shop/192.0.2.1.
+    An address that a client app with a key has sent for is written with its name: shop/192.0.2.1. Exits with 0, or 1
+    where there is nothing to forgive or Redis fails, or 2 where there can be no such country, prefix or address.
     """
-    lift(_redis(), kind, which)
-    click.echo(f"What was not verified for {kind} {which} is forgiven. It counts anew from now on.")
+    try:
+        scope = read_scope(kind, which)
+    except ValueError as e:
+        raise click.BadParameter(str(e), param_hint=kind) from e
+    if not lift(_redis(), kind, scope):
+        fail(f"There is nothing to forgive for {kind} {scope}. flask guard shows what is refused.")
+    click.echo(f"What was not verified for {kind} {scope} is forgiven. It counts anew from now on.")
 
 
 def _redis() -> RedisClient:

@@ -1,5 +1,6 @@
 """The guard as client apps and operators meet it."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +171,83 @@ def test_an_address_is_shown_with_the_client_that_named_it(
     flask.run("lift", "address", "shop/2001:db8::/64")
     assert flask.run() == (0, "Nothing is refused.\n")
     assert service.send("+34612345678", **asked).status_code == 200
+
+
+def blocked(database: redis.Redis, scope: str) -> None:
+    """Have something to lift there."""
+    key = f"otp:guard:{scope}"
+    database.hset(key, mapping={"until": time.time() + 600, "why": "day"})
+    database.expire(key, 600)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "counted_as"),
+    [
+        ("country", "uz", "UZ"),
+        ("country", " Uz ", "UZ"),
+        ("country", "pr", "PR"),
+        ("country", "001", "001"),
+        ("prefix", "+49 151-12345", "+4915112345"),
+        ("prefix", "4915112345", "+4915112345"),
+        ("prefix", "004915112345", "+4915112345"),
+        ("prefix", "+54 11 2345", "+549112345"),
+        ("prefix", "+683", "+683"),
+        ("prefix", "+49151123456", "+49151123456"),
+        ("address", "::ffff:192.0.2.1", "192.0.2.1"),
+        ("address", "2001:DB8:0:0::1", "2001:db8::/64"),
+        ("address", "2001:db8::/64", "2001:db8::/64"),
+        ("address", "Shop/2001:db8::ff", "shop/2001:db8::/64"),
+        ("address", "shop/192.0.2.1", "shop/192.0.2.1"),
+        ("address", "None", "None"),
+        ("address", "shop/None", "shop/None"),
+    ],
+)
+def test_a_lift_reads_what_people_type(
+    database: redis.Redis, flask: CommandLine, kind: str, typed: str, counted_as: str
+) -> None:
+    blocked(database, f"{kind}:{counted_as}")
+    said = f"What was not verified for {kind} {counted_as} is forgiven. It counts anew from now on.\n"
+    assert flask.run("lift", kind, typed) == (0, said)
+    assert flask.run() == (0, "Nothing is refused.\n")
+    said = f"There is nothing to forgive for {kind} {counted_as}. flask guard shows what is refused.\n"
+    assert flask.run("lift", kind, typed) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        *(("country", typed) for typed in ("zz", "Uzbekistan", "UK", "USA", "", "U", "49", "D E", "*", "00")),
+        *(("prefix", typed) for typed in ("+68", "+491511234567", "+0151", "151a", "", "+", "++49151", "DE", "+49*")),
+        *(("prefix", typed) for typed in ("0049", "015112345")),
+        *(("address", typed) for typed in ("192.0.2", "192.0.2.256", "192.0.2.0/24", "2001:db8::/48", "localhost", "")),
+        *(
+            ("address", typed)
+            for typed in ("shop/", "/192.0.2.1", "shop/x", "a b/192.0.2.1", "shop/bank/192.0.2.1", "*")
+        ),
+    ],
+)
+def test_a_lift_of_what_cannot_be_is_refused(database: redis.Redis, flask: CommandLine, kind: str, typed: str) -> None:
+    blocked(database, f"{kind}:{typed}")
+    code, said = flask.run("lift", kind, typed)
+    assert code == 2
+    assert f"Invalid value for {kind}: must be " in said
+    assert "forgiven" not in said
+
+
+def test_there_is_nothing_to_lift_where_all_have_verified(
+    guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine, phone: str
+) -> None:
+    guarded.send(phone)
+    guarded.verify(phone, sandbox.pin(phone))
+    settled(database, phone)
+    assert flask.run("lift", "country", "DE")[0] == 1
+    guarded.send("+4915112345678")
+    assert flask.run("lift", "country", "DE")[0] == 0
+    assert flask.run("lift", "country", "DE")[0] == 1
+
+
+def test_a_lift_without_redis_is_no_lift(flask: CommandLine) -> None:
+    assert flask.run("lift", "country", "DE", REDIS_URL="redis://127.0.0.1:1")[0] == 1
 
 
 def test_a_lift_keeps_what_was_verified(

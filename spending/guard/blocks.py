@@ -27,6 +27,6 @@ def blocks(redis: RedisClient) -> Iterator[Block]:
                 yield Block(kind, which, str(why), float(until))
 
 
-def lift(redis: RedisClient, kind: str, which: str) -> None:
-    """Forget what was sent to the scope and not verified; what was verified is kept."""
-    redis.run(SCRIPTS[kind].lift([key_of(kind, which)]))
+def lift(redis: RedisClient, kind: str, which: str) -> bool:
+    """Forget what was sent to the scope and not verified; what was verified is kept. False where there is nothing."""
+    return redis.run(SCRIPTS[kind].lift([key_of(kind, which)])) == [1]

@@ -1,0 +1,64 @@
+"""Scopes of the guard as people type them, in the one spelling that they are counted by."""
+
+import re
+from ipaddress import ip_address
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from otp.recipients import Recipient
+from otp.requester import SUBNET, UNKNOWN
+from web.inbound import counted_as, read_address
+
+_NO_COUNTRY = "001"
+_BETWEEN = re.compile("[ ()./\u00a0-]+")
+_PREFIX = re.compile(
+    "(?:[+]|00)?([1-9][0-9]{2,10})"
+)  # a number has up to 15 digits, the last four of which are left out
+_CLIENT = re.compile("[a-z0-9-]{1,32}")
+
+
+def read_scope(kind: str, typed: str) -> str:
+    """The scope of this `kind` (country, prefix, address) that `typed` stands for.
+
+    Raises:
+        ValueError: there can be none of it. The sentence says what is to be typed.
+    """
+    return {"country": _country, "prefix": _prefix, "address": _address}[kind](typed.strip())
+
+
+def _country(typed: str) -> str:
+    if (region := typed.upper()) not in {*SUPPORTED_REGIONS, _NO_COUNTRY}:
+        raise ValueError("must be a country by its ISO 3166 code, like DE, or 001 for numbers of no country")
+    return region
+
+
+def _prefix(typed: str) -> str:
+    read = _PREFIX.fullmatch(_BETWEEN.sub("", typed))
+    if not read:
+        raise ValueError("must be a number with its country code and without its last four digits, like +4915112345")
+    return Recipient("phone", f"+{read[1]}").canonical
+
+
+def _address(typed: str) -> str:
+    client, slash, address = typed.partition("/")
+    if not slash or not _CLIENT.fullmatch(client.lower()) or _is_address(client):
+        client, slash, address = "", "", typed
+    try:
+        return f"{client.lower()}{slash}{_counted(address)}"
+    except ValueError as e:
+        raise ValueError(
+            "must be an IP address like 192.0.2.1 or 2001:db8::/64, or one of a client app's: shop/192.0.2.1"
+        ) from e
+
+
+def _counted(address: str) -> str:
+    if address == UNKNOWN:
+        return address
+    return counted_as(read_address(address.removesuffix(SUBNET) if ":" in address else address))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
