@@ -26,11 +26,22 @@ from settings.money import MoneySettings
 from settings.proofs import ProofSettings
 from settings.section import ENV_FILE
 from settings.telemetry import TelemetrySettings
-from settings.types import ByCommas, Identifier, KeyPrefix, Limit, ListenAddress, NumberType, Region, Secret
+from settings.types import (
+    ByCommas,
+    Identifier,
+    KeyPrefix,
+    Limit,
+    ListenAddress,
+    NumberType,
+    Region,
+    Secret,
+    is_duration,
+)
 from settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
 
+_BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 _CASES: dict[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 
@@ -154,4 +165,10 @@ def _lines() -> list[env_lines.Line]:
 
 
 def _reason(error: Any) -> str:
-    return "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return "is missing"
+    name = str(error["loc"][0])
+    if error["type"] in _BOUNDS and is_duration(Settings.model_fields[name]):
+        words, bound = _BOUNDS[error["type"]]
+        return f"must be {words} {error['ctx'][bound]:g}s"
+    return str(error["msg"]).removeprefix("Value error, ")

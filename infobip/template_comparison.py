@@ -1,13 +1,13 @@
 """A message template at Infobip against the service's settings: what does not fit, and what to do about it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from config import Settings
 from infobip.account import Template
 from infobip.autofill import LONGEST, PIN, is_malformed, last_line
 from infobip.findings import SETUP, Finding, shown, unknown
-from infobip.segments import measure
+from infobip.segments import Length, measure
 
 _OTHER = re.compile(r"\{\{([^{}]*)\}\}")
 
@@ -42,17 +42,25 @@ def _text(settings: Settings, template: Template) -> Iterator[Finding]:
         yield Finding("error", "message text", said, SETUP)
         return
     filled = text.replace(PIN, "0" * settings.pin_length)
-    length = measure(_OTHER.sub("", filled))
-    if others := _OTHER.findall(filled):
-        said = f"The service fills no {', '.join(map(shown, others))}, so its length is unknown."
-        yield Finding("warning", "message text", said, "leave only {{pin}} in the text")
-    said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}."
-    if length.segments > settings.sms_segments:
-        said = f"{said} Each is paid for, and SMS_SEGMENTS counts {settings.sms_segments}."
-        remedy = f"make the text shorter or plainer, or set SMS_SEGMENTS={length.segments}"
-        yield Finding("warning", "message length", said, remedy)
-    elif not others:
-        yield Finding("ok", "message length", said)
+    others = _OTHER.findall(filled)
+    if unfilled := [name for name in others if name not in settings.allowed_placeholders]:
+        said = f"The service fills no {', '.join(map(shown, unfilled))}, so its length is unknown."
+        remedy = "leave only {{pin}} in the text, or name what clients may fill in ALLOWED_PLACEHOLDERS"
+        yield Finding("warning", "message text", said, remedy)
+    length = _length(settings, measure(_OTHER.sub("", filled)), others)
+    if length.status != "ok" or not unfilled:
+        yield length
+
+
+def _length(settings: Settings, length: Length, others: Sequence[str]) -> Finding:
+    """How many SMS a text takes, not counting what stands for the `others` in it."""
+    said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}"
+    said += f", without {', '.join(map(shown, others))}." if others else "."
+    if length.segments <= settings.sms_segments:
+        return Finding("ok", "message length", said)
+    said = f"{said} Each is paid for, and SMS_SEGMENTS counts {settings.sms_segments}."
+    remedy = f"make the text shorter or plainer, or set SMS_SEGMENTS={length.segments}"
+    return Finding("warning", "message length", said, remedy)
 
 
 def _autofill(settings: Settings, text: str) -> Iterator[Finding]:

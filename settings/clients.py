@@ -10,8 +10,12 @@ from settings.section import Section
 from settings.types import Limit, Secret
 
 _PAIR = re.compile("([a-z0-9-]{1,32}):([!-~]{16,256})")  # visible ASCII
-# As a browser writes it: without a path, and without the port that its scheme has anyway.
-_ORIGIN = re.compile("(?!http:.*:80$)(?!https:.*:443$)https?://[a-z0-9-]+([.][a-z0-9-]+)*(:[1-9][0-9]{0,4})?")
+# As a browser writes it: without a path, and without the port that its scheme has anyway. Pages that come with an app
+# have a scheme of its own (capacitor://localhost); pages of the others here have no origin, or none that may ask.
+_ORIGIN = re.compile(
+    "(?!http:.*:80$)(?!https:.*:443$)(?!(ftps?|file|data|blob|about|javascript|wss?):)"
+    "[a-z][a-z0-9+.-]{0,31}://[a-z0-9-]+([.][a-z0-9-]+)*(:[1-9][0-9]{0,4})?"
+)
 _LIMITS = "must be like 'shop: send=100 per minute; verify=300 per minute; quota=5000 per day'"
 
 
@@ -72,7 +76,10 @@ class ClientSettings(Section):
             return text
         origins = _parts(text.lower(), ",")
         if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-            raise ValueError("must be origins like https://app.example.com, without a path, separated by commas")
+            raise ValueError(
+                "must be origins like https://app.example.com or capacitor://localhost, without a path, "
+                "separated by commas"
+            )
         return origins
 
 

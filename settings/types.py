@@ -10,6 +10,7 @@ import limits
 from limits import RateLimitItem
 from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from infobip.notation import seconds
@@ -92,8 +93,16 @@ def _words(text: Any) -> Any:
     return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
 
 
+_READ_DURATION = BeforeValidator(_duration)
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether what the setting takes is a duration."""
+    return _READ_DURATION in field.metadata
+
+
 ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
-Duration = Annotated[float, BeforeValidator(_duration)]
+Duration = Annotated[float, _READ_DURATION]
 ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
 Limits = Annotated[tuple[RateLimitItem, ...], NoDecode, BeforeValidator(_limits)]  # all of them hold

@@ -177,6 +177,22 @@ def test_what_phones_look_for(given: dict[str, str], text: str, said: str | None
     assert (said or "") in "".join(finding.sentence for finding in findings.values())
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{firstName}}, {{pin}} is your code at {{shop}}.", None),
+        ("{{firstName}}, {{pin}} is your code at {{bank}}.", "The service fills no bank, so its length is unknown"),
+        ("{{firstname}}: {{pin}}", "The service fills no firstname,"),
+        ("{{ firstName }}: {{pin}}", "The service fills no  firstName ,"),
+        ("{{firstName}}: {{pin}}" + "a" * 153, "2 SMS: 161 septets in GSM-7, without firstName. Each is paid for"),
+    ],
+)
+def test_what_clients_may_fill_is_no_warning(text: str, said: str | None) -> None:
+    findings = found(settings(allowed_placeholders={"firstName", "shop"}), messageText=text)
+    assert (said or "") in "".join(finding.sentence for finding in findings.values())
+    assert bool(findings) == bool(said)
+
+
 @pytest.mark.parametrize(("text", "twice"), [("{{pin}} is it.", False), ("{{pin}}, {{pin}}", True)])
 def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
     assert ("PIN twice" in found(settings(), messageText=text)) is twice

@@ -139,6 +139,27 @@ def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, nam
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("GUARD_GRACE", "1s", "must be at least 60s"),
+        ("GUARD_GRACE", "31m", "must be at most 1800s"),
+        ("GUARD_KNOWN", "59999ms", "must be at least 60s"),
+        ("PIN_TIME_TO_LIVE", "999ms", "must be at least 1s"),
+        ("INFOBIP_TIMEOUT", "2m", "must be at most 60s"),
+        ("RESEND_BACKOFF", "30s,1x", "must be a duration like 30s, 10m or 1d"),
+        ("PIN_LENGTH", "17", "Input should be less than or equal to 16"),
+    ],
+)
+def test_a_bound_of_a_duration_has_its_unit(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.reasons == [f"{name}: {reason}"]
+
+
 def test_all_bad_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, values in BAD.items():
         monkeypatch.setenv(name, values[0])

@@ -96,11 +96,33 @@ def test_no_origin_by_default(service: Service, phone: str) -> None:
     "origin",
     ["*", "https://*.example.com", "null", "app.example.com", "https://app.example.com/", "ftp://x", "https://",
      "https://a b", "https://user@x", "https://x:443", "http://x:80", "https://x:0", "https://x.", "https://x?",
-     "https://[::1]", ".*", f"{APP},*"],
+     "https://[::1]", ".*", f"{APP},*", "capacitor://", "capacitor://localhost/", "capacitor:localhost", "://localhost",
+     "capacitor://*", "1app://x", "app://user@x", "app://x?", "app://x:0", "file://x", "data://x", "ws://x", "blob:https://x"],
 )  # fmt: skip
 def test_what_is_no_origin_ends_the_start(origin: str) -> None:
     with pytest.raises(SettingsError, match="CORS_ORIGINS: must be origins like"):
         load_settings(**GIVEN, cors_origins=origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://x", "chrome-extension://abcdefghijklmnop",
+     "com.example.app://localhost", "http://localhost:8100", "https://localhost", "http://localhost", "https://tauri.localhost",
+     "Capacitor://LocalHost"],
+)  # fmt: skip
+def test_pages_that_come_with_an_app(
+    start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, origin: str
+) -> None:
+    """Of Capacitor, Ionic, Tauri, Electron and extensions. Their neighbours still get nothing."""
+    service = start(sandbox.url, CORS_ORIGINS=origin, WEB_CONCURRENCY="1")
+    assert cors(preflight(service, "/send-otp", origin.lower()))["Access-Control-Allow-Origin"] == origin.lower()
+    for other in (
+        "null",
+        f"{origin.lower()}.evil.example",
+        origin.lower().replace("://", "x://"),
+        "https://evil.example",
+    ):
+        assert cors(preflight(service, "/send-otp", other)) == {}
 
 
 def test_origins_as_a_browser_writes_them() -> None:

@@ -7,7 +7,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
-from web.inbound import counted_as, read_address
+from otp.web.client_ip import counted_as, read_address
 
 _NO_COUNTRY = "001"
 _BETWEEN = re.compile("[ ()./\u00a0-]+")
