@@ -5,12 +5,12 @@ import time
 
 import click
 
+from commands.guard_scopes import read_scope
 from commands.terminal import Sentences, fail
 from config import load_settings
 from otp.redis.client import RedisClient, connect
 from spending.guard.blocks import blocks, lift
 from spending.guard.scopes import SCRIPTS
-from spending.guard.typed import read_scope
 
 WHY = {
     "pending": "too many sends at once, before anybody could verify them",

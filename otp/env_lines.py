@@ -18,7 +18,7 @@ _QUOTED = re.compile("""(['"]).*\\1|.*\\s#.*|\\s.*|.*[ \\t]""", re.DOTALL)
 
 
 class Line(NamedTuple):
-    """One setting in `.env`: the `number` of its line, and its value as it is `written`, quotes included.
+    """One setting in `.env`: the `number` of its line, and its value as it is `written`, behind its opening quote.
 
     `name` is "" for a line that cannot be read, and `written` None for one without a =.
     """
@@ -41,7 +41,8 @@ def lines(text: str) -> list[Line]:
 def _line(key: str | None, value: str | None, original: tuple[str, int], error: bool) -> Line:
     blank = len(original[0]) - len(original[0].lstrip())  # the lines above are a part of it
     number = original[1] + original[0][:blank].count("\n")
-    written = None if value is None else original[0].partition("=")[2].strip()
+    quote = original[0].partition("=")[2].lstrip()[:1]
+    written = None if value is None else quote * (quote in ("'", '"')) + value
     return Line(number, "" if error else str(key), written)
 
 
@@ -50,19 +51,19 @@ def refusals(found: Iterable[Line], is_read: Callable[[str], bool], environment:
 
     Args:
         is_read: whether a name is that of a setting.
-        environment: what `${X}` may stand for, besides what is in `found`.
+        environment: what `${X}` may stand for, besides what is in the lines above.
     """
-    given = {line.name for line in found} | environment.keys()
+    given = {*environment}
     for line in found:
+        braces = _BRACES.findall(line.written or "")
         if not line.name:
             yield f"{line.where}: cannot be read; are the quotation marks in pairs, and is there a ="
-        elif is_read(line.name) and any(
-            not default and name not in given for name, default in _BRACES.findall(line.written or "")
-        ):
+        elif is_read(line.name) and any(not default and name not in given for name, default in braces):
             yield (
                 f"{line.name}: {line.where} has ${{...}}, which stands for a variable, and there is none of this name; "
                 "a secret with ${ in it is best a file"
             )
+        given.add(line.name)
 
 
 def remarks(found: Iterable[Line], is_read: Callable[[str], bool]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What the account at Infobip and the service must agree on."""
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -42,6 +43,13 @@ class AccountSettings(TemplateSettings):
     phone_failure_limit: Limit = limits.parse("10 per day")
     total_send_limit: Limit = limits.parse("10000 per day")
     total_email_limit: Limit = limits.parse("10000 per day")
+
+    @field_validator("infobip_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr) -> SecretStr:
+        if not re.fullmatch("[!-~]+", key.get_secret_value()):
+            raise ValueError("must be visible ASCII characters, without blanks or line breaks")
+        return key
 
     @field_validator("infobip_base_url")
     @classmethod

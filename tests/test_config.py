@@ -55,6 +55,7 @@ BAD = {
         "https://x?y",
         "https://x#y",
     ],
+    "INFOBIP_API_KEY": ["the-secret key", "the-secret\nkey", "the-secret-ключ", "the-secret\x7f"],
     "INFOBIP_2FA_APP_ID": ["a/b", "a b", "a" * 65],
     "REDIS_URL": ["localhost:6379", "http://localhost", "redis://localhost:x", "redis+cluster://localhost"],
     "KEY_PREFIX": ["{otp}:", "otp}", "o tp:", "otp:\n", "otp*", "otp?", "[otp]", "ötp:", "o" * 65],

@@ -150,6 +150,7 @@ def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> 
         (f"DAILY BUDGET={VALUE}", ".env, line 2: cannot be read"),
         (f"PROOF_AUDIENCE=a${{x{VALUE}}}", "PROOF_AUDIENCE: .env, line 2 has ${...}"),
         (f"INFOBIP_API_KEY='a${{x{VALUE}}}b'", "INFOBIP_API_KEY: .env, line 2 has ${...}"),
+        ("REDIS_URL=redis://${REDIS_HOST_NAME}\nREDIS_HOST_NAME=h", "REDIS_URL: .env, line 2 has ${...}"),
         (f"REDIS_URL_FILE=/${{x{VALUE}}}", "REDIS_URL_FILE: .env, line 2 has ${...}"),
     ],
 )
@@ -167,6 +168,8 @@ def test_a_line_that_would_set_something_else_ends_the_start(line: str, reason: 
         "REDIS_URL=redis://${WHERE:-localhost}",
         "REDIS_URL=redis://${INFOBIP_2FA_APP_ID}",
         "NOTE=${WHATEVER}",
+        "PORT=4000 # ${WHATEVER}",
+        "PORT='4000' # ${WHATEVER}",
         "\ufeffPORT=4000\r\nexport PIN_LENGTH = 4 # four\r\n\r\nPIN_TYPE=\r\n",
     ],
 )
