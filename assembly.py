@@ -57,7 +57,7 @@ def assemble(settings: Settings) -> Parts:
         PhoneGate(rules.wait, settings.phone_send_limit, settings.phone_send_share),
         TotalGate(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),
-        ClientGate({name: of.quota for name, of in settings.client_limits.items() if of.quota}, alerts.limit_reached),
+        ClientGate(settings.client_quotas, alerts.limit_reached),
         *guard.gates,
     )
     usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)

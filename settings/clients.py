@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Any
 
+from limits import RateLimitItem
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
@@ -42,6 +43,11 @@ class ClientSettings(Section):
     def named_keys(self) -> list[tuple[str, str]]:
         """The name and the key of each pair; a client may have several keys."""
         return _pairs(self.api_keys.get_secret_value())
+
+    @property
+    def client_quotas(self) -> dict[str, RateLimitItem]:
+        """Those of the clients that have one, by name."""
+        return {name: of.quota for name, of in self.client_limits.items() if of.quota}
 
     @field_validator("api_keys")
     @classmethod
