@@ -30,6 +30,7 @@ MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
     "test_alerts",  # they wait for what is told in five seconds
     "test_enumeration",
+    "test_generated_clients",
     "test_guard_simulation",
     "test_ops",
     "test_races",
