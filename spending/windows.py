@@ -5,6 +5,7 @@ otp:LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one c
 otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
 otp:LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
 otp:LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
+<any of these>:given-back                                 list of when one that was taken was given back, likewise
 
 The time is that of Redis, for the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that
 cannot be counted refuses. This is a storage and a strategy of the `limits` library, where Flask-Limiter finds both by
@@ -12,6 +13,8 @@ their names; the library's own take two scripts for it, 70 us in Redis.
 """
 
 import time
+from collections.abc import Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from limits import RateLimitItem
@@ -21,9 +24,10 @@ from limits.strategies import STRATEGIES, MovingWindowRateLimiter
 from errors import StoreUnavailable
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
-from otp.redis.scripts import Script
+from otp.redis.scripts import Command, Script
 
 STRATEGY = "exact-window"
+GIVEN_BACK = 3  # times a window's amount is given back in its period at most, so it lets four times as many be asked
 _TAKE = Script("window_take")
 
 
@@ -34,6 +38,26 @@ class Window(NamedTuple):
     taken: bool
     remaining: int
     wait: float
+    at: int = 0  # when it was taken, by the clock of Redis (microseconds since 1970)
+
+
+class Taken(NamedTuple):
+    """What was taken: one of a window, or of two that share a slot and a period."""
+
+    keys: tuple[str, ...]
+    amounts: tuple[int, ...]
+    period: int  # seconds
+    at: int  # microseconds
+
+    def note(self) -> Command:
+        """Counts that it is given back, if that did not happen too often in its period."""
+        keys = [f"{key}:given-back" for key in self.keys]
+        first, *other = (GIVEN_BACK * amount for amount in self.amounts)
+        return _TAKE(keys, first, self.period, 1, *other)
+
+    def removals(self) -> list[Command]:
+        """Take it out of its windows."""
+        return [("LREM", key, 1, self.at) for key in self.keys]
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -53,7 +77,8 @@ class WindowStorage(Storage, MovingWindowSupport):
     def take(self, key: str, amount: int, period: int, cost: int = 1) -> Window:
         """Take `cost` of `amount` in a window of `period` seconds, if they are there."""
         (reply,) = self._redis.run(_TAKE([key], amount, period, cost))
-        return _window(amount, period, *members(reply, int, int, int))
+        taken, remaining, wait, at = members(reply, int, int, int, int)
+        return _window(amount, period, taken, remaining, wait)._replace(at=at)
 
     def take_of_both(self, keys: tuple[str, str], amounts: tuple[int, int], period: int) -> Window:
         """Take one of each window, if it is there in both; they are of one period, and of one slot in a Cluster.
@@ -61,9 +86,17 @@ class WindowStorage(Storage, MovingWindowSupport):
         Returns the one that has less left, and of two that are used up the one that stays so for longer.
         """
         (reply,) = self._redis.run(_TAKE(keys, amounts[0], period, 1, amounts[1]))
-        taken, *told = members(reply, int, int, int, int, int)
+        taken, *told, at = members(reply, int, int, int, int, int, int)
         windows = [_window(amounts[n], period, taken, *told[2 * n : 2 * n + 2]) for n in (0, 1)]
-        return min(windows, key=lambda window: (window.remaining, -window.wait))
+        return min(windows, key=lambda window: (window.remaining, -window.wait))._replace(at=at)
+
+    def give_back(self, taken: Sequence[Taken]) -> list[bool]:
+        """Take these out of their windows again; False for those whose windows have given back enough lately."""
+        replies = self._redis.run(*(each.note() for each in taken))
+        are_back = [isinstance(reply, list) and reply[:1] == [1] for reply in replies]
+        if removals := [command for each in compress(taken, are_back) for command in each.removals()]:
+            self._redis.run(*removals)
+        return are_back
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take `amount` of `limit`; False if they are not there."""
@@ -102,12 +135,23 @@ class ExactWindows(MovingWindowRateLimiter):
 
     def take(self, limit: RateLimitItem, *whose: str) -> Window:
         """Take one of those that `limit` lets through, if there is one."""
-        return self.storage.take(key_of(limit, *whose), limit.amount, limit.get_expiry())
+        return self.take_of((limit,), (key_of(limit, *whose),))[0]
 
-    def take_of_both(self, limits: tuple[RateLimitItem, RateLimitItem], keys: tuple[str, str]) -> Window:
-        """Take one of those that each of two limits lets through, if both do; see the storage."""
-        one, other = limits
-        return self.storage.take_of_both(keys, (one.amount, other.amount), one.get_expiry())
+    def take_of(self, limits: tuple[RateLimitItem, ...], keys: tuple[str, ...]) -> tuple[Window, Taken]:
+        """Take one of those that a limit, or each of two, lets through, if all do; see the storage.
+
+        Returns what there is to say about it, and what can be given back if it was taken.
+        """
+        amounts, period = tuple(limit.amount for limit in limits), limits[0].get_expiry()
+        if len(keys) == 1:
+            window = self.storage.take(keys[0], amounts[0], period)
+        else:
+            window = self.storage.take_of_both((keys[0], keys[1]), (amounts[0], amounts[1]), period)
+        return window, Taken(keys, amounts, period, window.at)
+
+    def give_back(self, taken: Sequence[Taken]) -> list[bool]:
+        """Take these out of their windows again, which is counted; see the storage."""
+        return self.storage.give_back(taken)
 
 
 STRATEGIES[STRATEGY] = ExactWindows

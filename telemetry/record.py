@@ -13,7 +13,7 @@ class Record:
 
     __slots__ = (
         "address", "address_limit", "channel", "client", "code", "content", "error", "is_client_app", "provider",
-        "redis", "replayed", "request_id", "span", "started", "to",
+        "redis", "replayed", "request_id", "span", "started", "taken", "to",
     )  # fmt: skip
 
     def __init__(self, request_id: str = "") -> None:
@@ -21,6 +21,7 @@ class Record:
         self.started = time.perf_counter()
         self.address = ""  # whom an address limit counts
         self.address_limit: dict[str, int] = {}  # the headers that say how much of it is left
+        self.taken: list[Any] = []  # of the windows of limits; what can be given back
         self.is_client_app = False  # whether the address is the client app's, which has not named its end user
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read

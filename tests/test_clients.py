@@ -112,6 +112,27 @@ def test_the_rates_come_beside_the_limits_by_address(
     assert int(responses[5].headers["Retry-After"]) > 60, "the address's, not the client's"
 
 
+def test_typos_and_double_taps_cost_a_client_no_send(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str], phone: str
+) -> None:
+    rates = "shop: send=2 per hour; verify=2 per hour"
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=rates, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    refused = [service.send(number, headers=bearer(SHOP)).status_code for number in ("x", phone, phone, "y", "z", "+")]
+    assert refused == [400, 200, 429, 400, 400, 400]
+    assert [service.verify(phone, "12", headers=bearer(SHOP)).status_code for _ in range(6)] == [400] * 6
+    assert service.send(next(phones), headers=bearer(SHOP)).status_code == 200
+    assert refusal(service.send("x", headers=bearer(SHOP))) == TOO_MANY
+    assert [service.verify(phone, "12", headers=bearer(SHOP)).status_code for _ in range(3)] == [400] * 2 + [429]
+
+
+def test_what_the_rate_of_its_client_refuses_costs_an_address_nothing(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
+) -> None:
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=1 per hour")
+    answers = [service.send(next(phones), headers=bearer(SHOP)) for _ in range(4)]
+    assert [(r.status_code, r.headers["X-RateLimit-Remaining"]) for r in answers] == [(200, "4")] + [(429, "4")] * 3
+
+
 def test_the_quota_counts_the_sms_of_one_client(
     bounded: Service, sandbox: Sandbox, phones: Iterator[str], phone: str
 ) -> None:
@@ -187,8 +208,8 @@ def test_a_client_uses_up_no_others_limits_by_address(
 
 def test_a_48_counts_for_end_users_too(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, API_KEYS=API_KEYS, VERIFY_OTP_LIMIT="1 per 5 minutes")
-    asked = [service.verify("+14155552671", "", headers=user(f"2001:db8:7:{n:x}::1")) for n in range(11)]
-    assert [response.status_code for response in asked] == [400] * 10 + [429]
+    asked = [service.verify("+14155552671", "123456", headers=user(f"2001:db8:7:{n:x}::1")) for n in range(11)]
+    assert [response.status_code for response in asked] == [401] * 10 + [429]
     theirs = bearer(BANK, **{"X-End-User-IP": "2001:db8:7:b::1"})
     assert service.verify("+14155552671", "", headers=theirs).status_code == 400
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,79 @@ def test_ten_verifies_in_5_minutes_from_one_address(limited: Service, phone: str
     assert statuses == [401] * 10 + [429]
 
 
-def test_a_malformed_request_counts_against_its_address_and_no_phone(
-    limited: Service, database: redis.Redis, phone: str
-) -> None:
-    for _ in range(5):
-        limited.post("/send-otp", {"phoneNumber": f"{phone}x"})
-    assert refusal(limited.send(phone)) == TOO_MANY
+def left(response: requests.Response) -> int:
+    return int(response.headers["X-RateLimit-Remaining"])
+
+
+def test_typos_and_double_taps_cost_no_send(limited: Service, database: redis.Redis, phone: str) -> None:
+    typos = [limited.post("/send-otp", body) for body in ({"phoneNumber": f"{phone}x"}, {"phoneNumber": 1}, {})]
+    assert [(answer.status_code, left(answer)) for answer in typos] == [(400, 5)] * 3
     assert not [key for key in database.scan_iter() if phone in key]
+    said = limited.send(phone), limited.send(phone), limited.post("/resend-otp", {"phoneNumber": phone})
+    assert [(answer.status_code, left(answer)) for answer in said] == [(200, 4), (429, 4), (429, 4)]
+    tried = numbers(11000000)
+    assert [limited.send(next(tried)).status_code for _ in range(5)] == [200] * 4 + [429]
+
+
+def test_what_costs_no_send_is_bounded(limited: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    """Three times the limit, so that nobody probes cooldowns without an end."""
+    answers = [limited.send(phone) for _ in range(16)]
+    assert [left(answer) for answer in answers] == [4] * 16
+    answers = [limited.send(phone) for _ in range(4)] + [limited.post("/send-otp", {})]
+    assert [left(answer) for answer in answers] == [3, 2, 1, 0, 0]
+    assert refusal(answers[-1]) == TOO_MANY
+    assert 890 < int(answers[-1].headers["Retry-After"]) <= 900
+    assert len(sandbox.pins(phone)) == 1
+
+
+def test_racing_typos_and_sends_let_no_send_more_through(limited: Service, sandbox: Sandbox) -> None:
+    tried = numbers(12000000)
+    bodies = [{"phoneNumber": next(tried) if n % 2 else "x"} for n in range(24)]
+    with ThreadPoolExecutor(24) as pool:
+        answers = [*pool.map(lambda body: limited.post("/send-otp", body), bodies)]
+    assert {answer.status_code for answer in answers} <= {200, 400, 429}
+    sent = sum(answer.status_code == 200 for answer in answers)
+    while limited.send(next(tried)).status_code == 200:
+        sent += 1
+    assert sent == len(sandbox.messages) == 5
+
+
+def test_a_pin_of_the_wrong_format_costs_no_verify(limited: Service, phone: str) -> None:
+    assert [left(limited.verify(phone, "12")) for _ in range(30)] == [10] * 30
+    assert [left(limited.verify(phone, "12")) for _ in range(2)] == [9, 8], "it has an end, too"
+    assert left(limited.verify(phone, "123456")) == 7
+
+
+def test_a_replayed_answer_costs_one_and_a_key_that_is_refused_none(
+    limited: Service, sandbox: Sandbox, phone: str
+) -> None:
+    """Replays keep to their two round trips to Redis."""
+    key = {"Idempotency-Key": "one-tap-of-a-button"}
+    assert [left(limited.send(phone, headers=key)) for _ in range(2)] == [4, 3]
+    reused = limited.post("/send-otp", {"phoneNumber": "+14155552671"}, headers=key)
+    assert (reused.status_code, left(reused)) == (422, 3)
+    assert left(limited.send(phone, headers={"Idempotency-Key": "x"})) == 3
+    assert len(sandbox.pins(phone)) == 1
+
+
+def test_what_was_looked_up_costs_one(limited: Service, phone: str) -> None:
+    assert left(limited.verify(phone, "123456")) == 9
+    assert left(limited.post("/resend-otp", {"phoneNumber": phone})) == 4
+
+
+def test_the_48_gets_back_what_its_64_does(narrow: Service) -> None:
+    sent = [narrow.post("/verify-otp", {}, headers={"X-Forwarded-For": "2001:db8:7::1"}) for _ in range(6)]
+    assert [left(answer) for answer in sent] == [2] * 6
+    assert statuses(from_subnets(narrow, range(20))) == [401] * 20, "nothing of its twenty is used up"
+
+
+def test_a_48_that_got_enough_back_gets_no_more(narrow: Service) -> None:
+    """However many /64s it has: sixty for the twenty that it may."""
+    for subnet in range(10):
+        for _ in range(6):
+            narrow.post("/verify-otp", {}, headers={"X-Forwarded-For": f"2001:db8:7:{subnet:x}::1"})
+    last = narrow.post("/verify-otp", {}, headers={"X-Forwarded-For": "2001:db8:7:ff::1"})
+    assert left(last) == 1
 
 
 def test_the_window_slides(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
@@ -169,7 +236,7 @@ def test_an_ipv6_client_is_its_64(limited: Service) -> None:
 def from_subnets(service: Service, subnets: Iterable[int], site: str = "2001:db8:7") -> list[requests.Response]:
     """A verify from each of these /64s of a /48."""
     addresses = [f"{site}:{n:x}::1" for n in subnets]
-    return [service.verify("+14155552671", "", headers={"X-Forwarded-For": address}) for address in addresses]
+    return [service.verify("+14155552671", "123456", headers={"X-Forwarded-For": address}) for address in addresses]
 
 
 def statuses(responses: list[requests.Response]) -> list[int]:
@@ -184,11 +251,11 @@ def narrow(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
 
 def test_a_48_gets_as_much_as_ten_addresses(narrow: Service) -> None:
     """Who has one has 65,536 of the /64s that count like an address."""
-    assert statuses(from_subnets(narrow, range(22))) == [400] * 20 + [429] * 2
+    assert statuses(from_subnets(narrow, range(22))) == [401] * 20 + [429] * 2
     (refused,) = from_subnets(narrow, [0])
     assert refusal(refused) == TOO_MANY, "though its /64 has one left"
     assert 250 < int(refused.headers["Retry-After"]) <= 300
-    assert statuses(from_subnets(narrow, [0], site="2001:db8:8")) == [400]
+    assert statuses(from_subnets(narrow, [0], site="2001:db8:8")) == [401]
     assert forwarded(narrow, "192.0.2.1") == "1"
 
 
@@ -203,8 +270,8 @@ def test_the_headers_tell_of_the_limit_that_is_tighter(narrow: Service) -> None:
 
 
 def test_what_one_of_the_two_refuses_is_not_taken_from_the_other(narrow: Service, database: redis.Redis) -> None:
-    assert statuses(from_subnets(narrow, [0] * 30)) == [400] * 2 + [429] * 28
-    assert statuses(from_subnets(narrow, range(1, 20))) == [400] * 18 + [429], "the /48 has lost two of 20"
+    assert statuses(from_subnets(narrow, [0] * 30)) == [401] * 2 + [429] * 28
+    assert statuses(from_subnets(narrow, range(1, 20))) == [401] * 18 + [429], "the /48 has lost two of 20"
     assert not [key for key in database.scan_iter() if f"{19:x}::/64" in key], "the last /64 has lost none"
 
 
@@ -212,7 +279,7 @@ def test_both_limits_of_ipv6_are_counted_in_one_round_trip(narrow: Service, data
     def reads(address: str) -> int:
         before = int(database.info("stats")["total_reads_processed"])
         for n in range(10):
-            narrow.verify("+14155552671", "", headers={"X-Forwarded-For": address.format(n)})
+            narrow.verify("+14155552671", "123456", headers={"X-Forwarded-For": address.format(n)})
         return int(database.info("stats")["total_reads_processed"]) - before
 
     reads("192.0.2.{}")  # connections are opened

@@ -129,9 +129,11 @@ def test_the_guard_counts_it(start: Start, sandbox: Sandbox, database: redis.Red
 def test_sends_and_resends_share_the_limit_of_an_address(start: Start, sandbox: Sandbox, phone: str) -> None:
     service = start(sandbox.url, SEND_OTP_LIMIT="2 per hour")
     assert service.send(phone).status_code == 200
-    assert refusal(resend(service, phone)) == (429, "too_many_requests")
+    too_soon = resend(service, phone)
+    assert (too_soon.status_code, too_soon.headers["X-RateLimit-Remaining"]) == (429, "1")
+    assert service.send("+442071838750").status_code == 200
     third = resend(service, phone)
-    assert third.headers["X-RateLimit-Remaining"] == "0"
+    assert (third.status_code, third.headers["X-RateLimit-Remaining"]) == (429, "0")
     assert int(third.headers["Retry-After"]) > 3000
 
 

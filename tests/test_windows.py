@@ -50,7 +50,7 @@ def test_a_window_lets_exactly_the_limit_through(database: redis.Redis, seed: in
         fits = len(living) < amount
         taken += [at] if fits else []
         living += [at] if fits else []
-        assert take(at, amount, seconds, 1) == [int(fits), amount - len(living), living[0] + period - at]
+        assert take(at, amount, seconds, 1) == [int(fits), amount - len(living), living[0] + period - at, at]
     assert most_in_a_window(taken, period) == amount
     assert database.llen("w") <= amount
     assert 0 < database.pttl("w") <= seconds * 1000 + 1
@@ -75,14 +75,14 @@ def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, 
             [amount - len(times), (times[0] if times else at) + period - at]
             for times, amount in zip(living.values(), amounts, strict=True)
         ]
-        assert take[subnet](at, amounts[0], seconds, 1, amounts[1]) == [int(fits), *told[0], *told[1]]
+        assert take[subnet](at, amounts[0], seconds, 1, amounts[1]) == [int(fits), *told[0], *told[1], at]
     assert most_in_a_window(taken["{w}"], period) == amounts[1]
     assert {key: database.llen(key) <= amounts[key == "{w}"] for key in taken} == dict.fromkeys(taken, True)
 
 
 def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) -> None:
     take = MovedClock(database, "window_take", "w")
-    assert take(START, 2, 10, 0) == [1, 2, 10 * SECOND]
+    assert take(START, 2, 10, 0) == [1, 2, 10 * SECOND, START]
     assert not database.exists("w")
 
 
@@ -94,8 +94,8 @@ def test_a_window_of_thousands_moves_on_a_part_at_a_time(database: redis.Redis, 
     database.expire("w", 60)
     assert take(START, 5000, 60, 1)[0] == 0
     left = [take(START + 60 * SECOND, 5000, 60, cost) for _ in range(6)]
-    assert [taken for taken, _, _ in left] == [1] * 6
-    assert [remaining for _, remaining, _ in left][-1] == 5000 - 6 * cost
+    assert [taken for taken, *_ in left] == [1] * 6
+    assert [remaining for _, remaining, *_ in left][-1] == 5000 - 6 * cost
 
 
 @pytest.mark.parametrize("seed", range(6))

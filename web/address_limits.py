@@ -5,6 +5,7 @@ Not by Flask-Limiter's decorators: they cost 170 us of CPU a request more, and p
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, wraps
 from ipaddress import IPv6Address
 from typing import cast
@@ -14,11 +15,13 @@ from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from limits import RateLimitItem
 
-from errors import TooManyRequests
+from errors import OtpError, StoreUnavailable, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.requester import SUBNET
-from spending.windows import STRATEGY, ExactWindows, Window, key_of
+from spending.windows import STRATEGY, ExactWindows, Taken, Window, key_of
 from telemetry import record
+from telemetry.record import Record
+from web.refusals import STATUS
 
 View = Callable[..., ResponseReturnValue]
 
@@ -26,6 +29,9 @@ View = Callable[..., ResponseReturnValue]
 # strangers share one too, like the phones of a carrier, who with IPv4 share the one address of its NAT. Ten is generous
 # to these, and little to those.
 SITE = 10
+CLIENT_RATE = "client_rate"  # a reason of TooManyRequests
+_MISTAKES = {400, 409, 413, 415, 422}
+_TOO_SOON = {"cooldown", CLIENT_RATE}
 
 
 class AddressLimits:
@@ -51,6 +57,10 @@ class AddressLimits:
     def limited(self, limit: RateLimitItem, name: str, view: View) -> View:
         """Let each address through to `view` as often as `limit` says, over all views of this `name`.
 
+        What is refused before anything could be sent or judged is given back: to the address, and to the client app
+        whose rate it was taken from. It is counted first and given back afterwards, so however many race, no more get
+        through.
+
         Raises:
             TooManyRequests: more often.
         """
@@ -60,22 +70,36 @@ class AddressLimits:
         @wraps(view)
         def so_often() -> ResponseReturnValue:
             known = record.current()
-            window = self._take(limits, (known.client,) if known.client else (), known.address, name)
+            window, taken = self._take(limits, (known.client,) if known.client else (), known.address, name)
             known.address_limit = headers(window)
             if not window.taken:
                 raise TooManyRequests(window.wait, "address_limit")
-            return view()
+            known.taken.append(taken)
+            return self._answer(view, known)
 
         return so_often
 
+    def _answer(self, view: View, known: Record) -> ResponseReturnValue:
+        try:
+            return view()
+        except OtpError as e:
+            if STATUS[type(e)] in _MISTAKES or e.reason in _TOO_SOON:
+                self._give_back(known)
+            raise
+
+    def _give_back(self, known: Record) -> None:
+        with suppress(StoreUnavailable):  # then it stays counted
+            if self._windows.give_back(known.taken)[0]:
+                known.address_limit["X-RateLimit-Remaining"] += 1
+
     def _take(
         self, limits: tuple[RateLimitItem, RateLimitItem], client: tuple[str, ...], address: str, name: str
-    ) -> Window:
+    ) -> tuple[Window, Taken]:
         limit, of_site = limits
         if not address.endswith(SUBNET):
-            return self._windows.take(limit, *client, address, name)
+            return self._windows.take_of((limit,), (key_of(limit, *client, address, name),))
         subnet, site = _in_one_slot(address)
-        return self._windows.take_of_both(
+        return self._windows.take_of(
             limits, (key_of(limit, *client, subnet, name), key_of(of_site, *client, site, name))
         )
 

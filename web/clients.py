@@ -13,7 +13,8 @@ from errors import InvalidHeader, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.web.client_ip import counted_as, read_address
 from settings.clients import ClientSettings
-from spending.windows import ExactWindows, WindowStorage
+from spending.windows import ExactWindows, WindowStorage, key_of
+from web.address_limits import CLIENT_RATE
 from web.wrong_keys import WrongKeys
 
 View = Callable[..., ResponseReturnValue]
@@ -57,8 +58,11 @@ class Clients:
         @wraps(view)
         def at_a_rate() -> ResponseReturnValue:
             rate = getattr(self._limits.get(g.client), verb, None)
-            if rate and not (window := self._rates.take(rate, "client", verb, g.client)).taken:
-                raise TooManyRequests(window.wait, "client_rate")
+            if rate:
+                window, taken = self._rates.take_of((rate,), (key_of(rate, "client", verb, g.client),))
+                if not window.taken:
+                    raise TooManyRequests(window.wait, CLIENT_RATE)
+                g.taken.append(taken)
             return view()
 
         return at_a_rate

@@ -3,7 +3,8 @@
 --
 -- KEYS     one or two lists: when each was taken (microseconds since 1970), the newest first; never more than the amount
 -- ARGV     amount of the first, period of both (seconds), how many to take: 0 only looks; amount of the second
--- Reply    {1 if taken; and for each: how many are left, microseconds until the next one that was taken leaves it}
+-- Reply    {1 if taken; for each: how many are left, microseconds until the next one that was taken leaves it; when it
+--          was taken, as the lists have it}
 local SEARCHED = 1024 -- of a window that has more, at most as many leave it with each call, and what is left is less
 local amount, period, cost = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -46,9 +47,9 @@ local n, wait = look(key)
 local taken = n + cost <= amount
 if not other then
   if taken and cost > 0 then n = take(key) end
-  return {taken and 1 or 0, math.max(0, amount - n), wait}
+  return {taken and 1 or 0, math.max(0, amount - n), wait, now}
 end
 local amount_of_other, m, wait_of_other = tonumber(ARGV[4]), look(other)
 taken = taken and m + cost <= amount_of_other
 if taken and cost > 0 then n, m = take(key), take(other) end
-return {taken and 1 or 0, math.max(0, amount - n), wait, math.max(0, amount_of_other - m), wait_of_other}
+return {taken and 1 or 0, math.max(0, amount - n), wait, math.max(0, amount_of_other - m), wait_of_other, now}
