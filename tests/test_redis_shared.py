@@ -104,7 +104,7 @@ def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) 
     assert "ok       Redis                It answers." in said
     assert "Redis settings" not in said
     command.group = guard
-    assert command.run("lift", "country", "DE")[0] == 0
+    assert command.run("lift", "country", "FR")[0] == 0
     status, said = command.run()
     assert status == 0
     return said
