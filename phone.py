@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
 
 from errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable
 from otp.recipients import Recipient
@@ -93,10 +93,13 @@ class PhoneBook:
             return None
         digits = _NO_DIGIT.sub("", written)
         national = _valid(digits, self.default_region)
+        own_code = str(phonenumbers.country_code_for_region(self.default_region))
         if digits.startswith("00"):
-            return _the_one(national, _valid(f"+{digits[2:]}"))
+            return _the_one(national, _valid(f"+{digits[2:]}"), _behind_a_carrier(digits, self.default_region))
+        if digits.startswith(f"0{own_code}"):
+            return _behind_a_zero(national, _valid(f"+{digits[1:]}"))
         international = _valid(f"+{digits}")
-        if digits.startswith(str(phonenumbers.country_code_for_region(self.default_region))):
+        if digits.startswith(own_code):
             return _of_own_country(digits, national, international)
         is_national = national and (not international or _is_in_national_groups(written, national[0], international[0]))
         return national if is_national or national == international else None
@@ -124,11 +127,27 @@ def _is_too_long(number: phonenumbers.PhoneNumber) -> bool:
     return len(f"{number.country_code}{phonenumbers.national_significant_number(number)}") > 15
 
 
-def _the_one(national: _Read | None, international: _Read | None) -> _Read | None:
-    """The one that is there; None where there are two."""
-    if national and international and national != international:
-        return None
-    return national or international
+def _the_one(*readings: _Read | None) -> _Read | None:
+    """The one that is there; None where they differ."""
+    found = [reading for reading in readings if reading]
+    return found[0] if found and all(reading == found[0] for reading in found) else None
+
+
+def _behind_a_carrier(digits: str, region: str) -> _Read | None:
+    """What is behind 001, 002, ... where people who dial abroad choose a carrier so. libphonenumber knows not all."""
+    country = PhoneMetadata.metadata_for_region(region)
+    prefix = (country and country.international_prefix) or ""
+    chosen = prefix.startswith("00") and not re.fullmatch(prefix, "00")
+    return _valid(f"+{digits[3:]}") if chosen else None
+
+
+def _behind_a_zero(national: _Read | None, international: _Read | None) -> _Read | None:
+    """Of digits that begin with one zero and the calling code of the default region: a landline's, as a rule.
+
+    None where a mobile number is behind the zero: 0 49 151 12345678 is one with a zero or a plus too few.
+    """
+    is_landline = national and national[1] not in _MOBILE
+    return None if is_landline and international and international[1] in _MOBILE else national
 
 
 def _of_own_country(digits: str, national: _Read | None, international: _Read | None) -> _Read | None:
