@@ -17,7 +17,7 @@ def compare_template(settings: Settings, template: Template, channel: str = "sms
     yield _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH")
     yield _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE")
     if channel != "email":
-        yield from _text(settings, template)
+        yield from _text(settings, template, is_sms=channel == "sms")
     if channel == "sms":
         yield from _autofill(settings, text_of(template))
 
@@ -36,7 +36,7 @@ def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) ->
     return Finding("ok", name, f"It is {ours} on both sides.")
 
 
-def _text(settings: Settings, template: Template) -> Iterator[Finding]:
+def _text(settings: Settings, template: Template, *, is_sms: bool) -> Iterator[Finding]:
     if PIN not in (text := text_of(template)):
         said = f"There is no {PIN} in {'it' if text else 'the template: is it one for email?'}."
         yield Finding("error", "message text", said, SETUP)
@@ -44,11 +44,12 @@ def _text(settings: Settings, template: Template) -> Iterator[Finding]:
     filled = text.replace(PIN, "0" * settings.pin_length)
     others = _OTHER.findall(filled)
     if unfilled := [name for name in others if name not in settings.allowed_placeholders]:
-        said = f"The service fills no {', '.join(map(shown, unfilled))}, so its length is unknown."
+        said = f"The service fills no {', '.join(map(shown, unfilled))}"
+        said += ", so its length is unknown." if is_sms else "."
         remedy = "leave only {{pin}} in the text, or name what clients may fill in ALLOWED_PLACEHOLDERS"
         yield Finding("warning", "message text", said, remedy)
     length = _length(settings, measure(_OTHER.sub("", filled)), others)
-    if length.status != "ok" or not unfilled:
+    if is_sms and (length.status != "ok" or not unfilled):
         yield length
 
 

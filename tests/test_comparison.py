@@ -210,6 +210,8 @@ def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
         ("sms", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, "warning: It takes 2 SMS"),
         ("sms", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, "warning: The last line begins as that of WebOTP does"),
         ("voice", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, ""),
+        ("voice", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, ""),
+        ("voice", {**TEMPLATE, "messageText": "{{pin}} of {{x}}"}, "warning: The service fills no x."),
         ("voice", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
         ("email", {**TEMPLATE, "messageText": None}, ""),
         ("email", {"pinLength": 4, "pinType": "NUMERIC"}, "error: The template makes 4"),
