@@ -48,10 +48,12 @@ async function send(phoneNumber, tries = 3) {
 
 async function main(phoneNumber) {
   const { expiresIn, verificationId } = await send(phoneNumber);
+  if (!verificationId) throw new Error(); // somebody else said 200
   console.log(`A PIN is on its way. It lives ${expiresIn} seconds.\nPIN:`);
   for await (const line of createInterface({ input: process.stdin })) {
     try {
-      await post("/verify-otp", { phoneNumber, pin: line.trim(), verificationId });
+      const { message } = await post("/verify-otp", { phoneNumber, pin: line.trim(), verificationId });
+      if (message !== "OTP verified successfully.") throw new Error(); // somebody else said 200
       return console.log("Verified.");
     } catch (error) {
       if (!["invalid_otp", "invalid_pin_format"].includes(error.code)) throw error;

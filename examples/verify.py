@@ -54,8 +54,9 @@ def main(phone: str) -> None:
     while True:
         body = {"phoneNumber": phone, "pin": input("PIN: ").strip(), "verificationId": sent["verificationId"]}
         try:
-            post("/verify-otp", body, {})
-            return print("Verified.")
+            if post("/verify-otp", body, {})["message"] == "OTP verified successfully.":
+                return print("Verified.")
+            raise KeyError
         except Refused as e:
             if e.code not in ("invalid_otp", "invalid_pin_format"):
                 raise
@@ -72,5 +73,5 @@ if __name__ == "__main__":
         sys.exit("\nNot verified.")
     except Refused as e:
         sys.exit(str(e))
-    except requests.RequestException as e:
+    except (requests.RequestException, KeyError) as e:  # KeyError: somebody else said 200
         sys.exit(f"The service cannot be reached: {type(e).__name__}.")

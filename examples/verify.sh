@@ -15,8 +15,9 @@ trap 'rm -f "$heads"' EXIT
 # The API key goes over curl's input: arguments are there for everybody on this machine to read.
 post() {
     body=$(printf '%s' "${OTP_API_KEY:+header = \"Authorization: Bearer $OTP_API_KEY\"}" |
-        curl -sS --max-time 30 --config - -D "$heads" -H 'Content-Type: application/json' ${3+-H "$3"} -d "$2" "$url$1") || return
-    status=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' "$heads")
+        curl -sS --http1.1 --max-time 30 --config - -D "$heads" -w '\n%{http_code}' \
+            -H 'Content-Type: application/json' ${3+-H "$3"} -d "$2" "$url$1") || return
+    status=$(printf '%s' "$body" | tail -n 1) # not out of $heads, which may begin with those of a proxy
 }
 
 member() { printf '%s' "$body" | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
@@ -42,13 +43,14 @@ for left in 2 1 0; do
 done
 [ "$status" = 200 ] || { refusal >&2; exit 1; }
 verification=$(member verificationId)
+[ -n "$verification" ] || { echo "The service cannot be reached." >&2; exit 1; } # somebody else said 200
 echo "A PIN is on its way."
 
 while printf 'PIN: ' && { read -r pin || [ -n "$pin" ]; }; do
-    pin=$(printf '%s' "$pin" | tr -cd '0-9A-Za-z')
+    pin=$(printf '%s' "$pin" | tr -d '\000-\037"\\')
     post /verify-otp "{\"phoneNumber\":\"$1\",\"pin\":\"$pin\",\"verificationId\":\"$verification\"}" ||
         { echo "The service cannot be reached." >&2; exit 1; }
-    [ "$status" != 200 ] || { echo "Verified."; exit 0; }
+    [ "$status $(member message)" != "200 OTP verified successfully." ] || { echo "Verified."; exit 0; }
     case $(member code) in
         invalid_otp | invalid_pin_format) refusal ;; # mistyped, or all guesses are used up: Ctrl-C, and send again
         *) refusal >&2; exit 1 ;;

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from sandbox.ports import free_port
 from tests.conftest import OPEN
+from tests.connect_proxy import ConnectProxy
 from tests.cutting_proxy import CuttingProxy
 from tests.parts import ROOT, Sandbox, Service
 from tests.stack import Stack
-from tests.upstream import Upstream, raw
+from tests.tls_proxy import TlsProxy
+from tests.upstream import Upstream, answer, raw
 
 KEY = "shop-key-0123456789"
 PIN, WRONG = "123456", "000000"
@@ -147,3 +150,42 @@ def test_a_proxy_that_says_no_in_html(client: Client, upstream: Upstream, phone:
     ran = client(upstream.url, phone)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("HTTP 502. (")
+
+
+OTHERS = {"HTML": (b"text/html", b"<p>Log in to this network"), "JSON": (b"application/json", b"{}")}
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["from the start", "after the send"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_200_of_somebody_else_grants_nothing(
+    client: Client, upstream: Upstream, phone: str, kind: str, sent: bool
+) -> None:
+    """A captive portal, another server on the port, a page that takes every path."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    said, body = OTHERS[kind]
+    ours = [answer({"message": "OTP sent successfully.", "expiresIn": 600, "verificationId": "x" * 22})] if sent else []
+    upstream.script.extend([*ours, *[raw(head % (said, len(body)) + body)] * 9])
+    ran = client(upstream.url, phone, PIN)
+    assert ran.returncode == 1
+    assert "Verified." not in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["verify.py", "verify.sh"])
+def test_what_a_proxy_says_of_its_tunnel_is_no_answer(stack: Stack, tmp_path: Path, phone: str, name: str) -> None:
+    """Its 200 comes before the service's 401."""
+    with TlsProxy(stack.port, tmp_path) as service, ConnectProxy() as proxy:
+        authority = str(service.authority)
+        outside = {"https_proxy": f"http://127.0.0.1:{proxy.port}", "OTP_URL": f"https://localhost:{service.port}"}
+        trusted = {"CURL_CA_BUNDLE": authority, "REQUESTS_CA_BUNDLE": authority}
+        ended = ran([*command_of(name), phone], f"{WRONG}\n", **outside, **trusted)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
+    assert "(invalid_otp, request " in ended.stdout
+    assert proxy.heads, "it went through the proxy"
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_pin_in_another_script_is_passed_on(stack: Stack, phone: str, name: str) -> None:
+    pasted = "\u200f\u0661\u0662\u0663 \u0664\u0665\u0666\n"
+    ended = ran([*command_of(name), phone], pasted, OTP_URL=f"http://localhost:{stack.port}", LC_ALL="C.UTF-8")
+    assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr
