@@ -172,6 +172,7 @@ EMBEDDED = {  # 192.0.2.33 in each of them, but for Teredo's, which is the examp
     "RFC 2765, translated": "::ffff:0:192.0.2.33",
     "RFC 3056, 6to4": "2002:c000:221:7::1",
     "RFC 4291, mapped": "::ffff:192.0.2.33",
+    "RFC 4291, compatible": "::192.0.2.33",
 }
 
 
@@ -194,7 +195,9 @@ def test_strangers_behind_one_translator_are_counted_apart(limited: Service, one
     assert [forwarded(limited, each) for each in (one, one, other)] == ["9", "8", "9"]
 
 
-@pytest.mark.parametrize("neighbour", ["64:ff9b:2:1::{}", "64:ff9b:0:0:1::{}", "64:ff9b:1:abcd:100::{}", "2001:1::{}"])
+@pytest.mark.parametrize(
+    "neighbour", ["64:ff9b:2:1::{}", "64:ff9b:0:0:1::{}", "64:ff9b:1:abcd:100::{}", "2001:1::{}", "::{}"]
+)
 def test_what_only_looks_like_it_is_its_64(limited: Service, neighbour: str) -> None:
     assert [forwarded(limited, neighbour.format(n)) for n in (1, 2)] == ["9", "8"]
 

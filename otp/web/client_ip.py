@@ -31,6 +31,7 @@ _warned = mmap.mmap(-1, 1)  # shared with the workers that are forked later: who
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
+_COMPATIBLE = IPv6Network("::/96")  # RFC 4291, 2.5.5.1; no host is in 0.0.0.0/8, and ::1 is this machine
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: prefixes of any length from 48 on
 # Where the four bytes of the IPv4 address are, by the last byte that is not zero: RFC 6052, 2.2. All that follows is
 # zero; a /96 has them at the end. Bits 64 to 71 are zero in all of these.
@@ -81,7 +82,8 @@ def read_address(text: str) -> IPv4Address | IPv6Address:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address in _NAT64 or address in _TRANSLATED:
+    is_compatible = address in _COMPATIBLE and int(address) >> 24
+    if is_compatible or address in _NAT64 or address in _TRANSLATED:
         return IPv4Address(address.packed[12:])
     if address in _LOCAL_NAT64:
         return _of_local_nat64(address.packed)
