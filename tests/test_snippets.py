@@ -17,6 +17,7 @@ from tests.conftest import OPEN
 from tests.connect_proxy import ConnectProxy
 from tests.cutting_proxy import CuttingProxy
 from tests.parts import ROOT, Sandbox, Service
+from tests.receiver import until
 from tests.stack import Stack
 from tests.tls_proxy import TlsProxy
 from tests.upstream import Upstream, answer, raw
@@ -103,6 +104,7 @@ def test_ctrl_c_leaves_no_traceback(stack: Stack, phone: str) -> None:
     with subprocess.Popen([*command, phone], env=given, text=True, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout.readline().startswith("A PIN is on its way.")
         assert process.stdout.read(5) == "PIN: "
+        until(lambda: "(sleeping)" in Path(f"/proc/{process.pid}/status").read_text())  # it waits for the PIN
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 1
         assert process.stderr.read().strip() == "Not verified."
