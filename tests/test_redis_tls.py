@@ -49,7 +49,7 @@ def test_a_cluster_of_host_names(tls_servers: TlsServers, start: Start, sandbox:
     hosts = ",".join(f"localhost:{tls_servers.tls_ports[port]}" for port in ports)
     url = f"rediss+cluster://:hunter2@{hosts}?ssl_ca_certs={tls_servers.authority}"
     with connect(url) as client:
-        assert len(client.administration().servers()) == 3
+        assert [server["aof_enabled"] for server in client.administration().servers()] == [0, 0, 0]
     service = run(start, sandbox, url)
     for n in range(10):
         whole_flow(service, sandbox, f"{phone[:-2]}{10 + n}")
@@ -79,6 +79,18 @@ def test_a_cluster_that_does_not_say_where_its_nodes_are(tls_servers: TlsServers
                 node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
             assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
             assert client.run(("DEL", "key")) == [1]
+        for place, owner, way in ((one, other, "IMPORTING"), (other, one, "MIGRATING")):
+            node(place).execute_command("CLUSTER", "SETSLOT", slot, way, node(owner).execute_command("CLUSTER", "MYID"))
+        assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"], "the slot is on its way"
+
+
+def test_the_only_node_of_a_cluster_that_does_not_say_where_it_is(tls_servers: TlsServers) -> None:
+    (port,) = tls_servers.cluster(1, "--cluster-preferred-endpoint-type", "unknown-endpoint")
+    url = f"rediss+cluster://localhost:{tls_servers.tls_ports[port]}?ssl_ca_certs={tls_servers.authority}"
+    with connect(url) as client:
+        assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
+        assert [*client.administration().keys()] == ["key"]
+        assert [server["maxmemory_policy"] for server in client.administration().servers()] == ["noeviction"]
 
 
 def test_sentinels_with_a_password_of_their_own(

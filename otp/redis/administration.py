@@ -37,10 +37,12 @@ class Administration:
             CommandRefused: the user of REDIS_URL may not ask for INFO.
         """
         with _failures():
-            if isinstance(self._client, Redis):
-                return [{name: value for section in _SECTIONS for name, value in self._client.info(section).items()}]
-            memory, persistence = [self._client.info(section, target_nodes="primaries") for section in _SECTIONS]
-            return [{**memory[node], **persistence[node]} for node in memory]
+            primaries = [] if isinstance(self._client, Redis) else self._client.get_primaries()
+            one_by_one = [{"target_nodes": primary} for primary in primaries] or [{}]
+            return [
+                {name: value for section in _SECTIONS for name, value in self._client.info(section, **which).items()}
+                for which in one_by_one
+            ]
 
 
 @contextmanager

@@ -125,14 +125,14 @@ class ClusterNodes:
         return self._at(*self._address(table, command, refusal)).submit(packed, expected, patience)
 
     def _address(self, table: RedisCluster, command: Command, refusal: Exception | None) -> tuple[str, int]:
-        # MOVED is one, too. Where no host stands in it, it is the one that was asked: the table has been loaded anew.
-        if isinstance(refusal, AskError) and refusal.host:
+        if isinstance(refusal, AskError) and refusal.host:  # MOVED is one, too
             return str(refusal.host), int(refusal.port)
         try:
             node = table.get_node_from_key(key_of(command))
         except RedisClusterException as e:
             raise RedisConnectionError("no node has this slot") from e
-        return str(node.host), int(node.port)
+        # Where no host stands in it, it is the one that was asked, at another port.
+        return str(node.host), int(refusal.port if isinstance(refusal, AskError) else node.port)
 
     def _at(self, host: str, port: int) -> NodeConnection:
         known = self._connections.get((host, port))
@@ -219,7 +219,7 @@ def _cluster(url: RedisUrl) -> RedisCluster:
     options.pop("db", None)  # 0, and redis-py does not want to hear it
     by_name = partial(_by_name, url.hosts[0][0])
     nodes = [ClusterNode(*by_name(host)) for host in url.hosts]
-    options |= {"ssl": url.tls, "address_remap": by_name, "redis_connect_func": _fetch_tickets}
+    options |= {"ssl": url.tls, "address_remap": by_name, "redis_connect_func": _open_clustered}
     return RedisCluster(startup_nodes=nodes, retry=_no_retry(), **options)
 
 
@@ -246,6 +246,23 @@ def _open_pooled(connection: Connection) -> None:
     """What redis-py does with a new connection, and `_fetch_tickets`."""
     connection.on_connect()
     _fetch_tickets(connection)
+
+
+def _open_clustered(connection: Connection) -> None:
+    """`_fetch_tickets`, and have a host that the Cluster does not name read as "": redis-py fails at the None of one
+    that has all slots, and takes the empty one for the node that it has asked.
+    """
+    _fetch_tickets(connection)
+    connection.read_response = partial(_with_hosts, connection)  # type: ignore[method-assign]
+
+
+def _with_hosts(connection: Connection, *args: Any, **options: Any) -> Any:
+    reply = type(connection).read_response(connection, *args, **options)
+    for slots in reply if isinstance(reply, list) else []:
+        for server in slots if isinstance(slots, list) else []:
+            if isinstance(server, list) and server and server[0] is None:
+                server[0] = ""
+    return reply
 
 
 def _fetch_tickets(connection: Connection) -> None:
