@@ -70,8 +70,10 @@ def names(ports: list[int]) -> list[str]:
     found: list[str] = []
     for port in ports:
         with admin(port) as asked:
-            found += asked.scan_iter()
-            assert [key for key in asked.scan_iter() if asked.ttl(key) == -1] == []
+            for database in asked.info("keyspace"):
+                asked.select(int(database.removeprefix("db")))
+                found += asked.scan_iter()
+                assert [key for key in asked.scan_iter() if asked.ttl(key) == -1] == []
     return found
 
 
@@ -104,7 +106,7 @@ def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) 
     assert "ok       Redis                It answers." in said
     assert "Redis settings" not in said
     command.group = guard
-    assert command.run("lift", "country", "FR")[0] == 0
+    assert command.run("lift", "country", "FR")[0] == 0  # what is sent to DE is verified
     status, said = command.run()
     assert status == 0
     return said
@@ -115,7 +117,11 @@ def test_no_more_rights_than_the_readme_gives(
     servers: Servers, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str, prefix: str
 ) -> None:
     port = servers.start(free_port())
-    settings = {**EVERYTHING, "KEY_PREFIX": prefix, "REDIS_URL": f"redis://otp:hunter2@127.0.0.1:{port}/0"}
+    settings = {
+        **EVERYTHING,
+        "KEY_PREFIX": prefix,
+        "REDIS_URL": f"redis://otp:hunter2@127.0.0.1:{port}/1?client_name=otp",
+    }
     with restricted(servers, [port], prefix):
         everything_is_used(start(sandbox.url, **settings), sandbox, phone)
         everything_is_looked_at(tmp_path, sandbox, **settings)
@@ -124,7 +130,7 @@ def test_no_more_rights_than_the_readme_gives(
 
 def test_nor_in_a_cluster(servers: Servers, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str) -> None:
     ports = servers.cluster(3)
-    url = "redis+cluster://otp:hunter2@" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    url = "redis+cluster://otp:hunter2@" + ",".join(f"127.0.0.1:{port}" for port in ports) + "?client_name=otp"
     settings = {**EVERYTHING, "KEY_PREFIX": "shop:", "REDIS_URL": url}
     with restricted(servers, ports, "shop:"):
         everything_is_used(start(sandbox.url, **settings), sandbox, phone)
