@@ -58,6 +58,8 @@ WRONG = {
         "redis://redis.internal?socket_timeout=nan",
         "redis://redis.internal?socket_timeout=0",
         "redis://redis.internal?protocol=4",
+        "redis://redis.internal?socket_read_size=0",
+        "redis://redis.internal?socket_read_size=16777217",
         "redis://redis.internal?client_name=otp%20service",
         "redis://redis.internal?socket_keepalive=",
     ],
@@ -117,6 +119,7 @@ def test_what_is_wrong_stops_the_start(said: str, url: str) -> None:
         load_settings(redis_url=url)
     (reason,) = [reason for reason in raised.value.reasons if reason.startswith("REDIS_URL: ")]
     assert said in reason or not url
+    assert reason.count("percent-encode /") <= 1
     assert not [part for part in ("hunter2", "hun", "ter2", "redis.internal", "$") if part in reason]
 
 
@@ -146,6 +149,8 @@ def test_the_start_names_the_setting(tmp_path: Path) -> None:
         ("redis://db_1.bücher.example", [("db_1.bücher.example", 6379)], {}),
         ("redis://redis.internal?client_name=a@b&max_connections=5", [(HOST, 6379)], {"client_name": "a@b"}),
         ("redis://redis.internal?socket_timeout=0.5", [(HOST, 6379)], {}),
+        ("redis://redis.internal?socket_read_size=1", [(HOST, 6379)], {"socket_read_size": 1}),
+        ("redis://redis.internal?socket_read_size=16777216", [(HOST, 6379)], {"socket_read_size": 16777216}),
         ("rediss://redis.internal?ssl_cert_reqs=none", [(HOST, 6379)], {"ssl_cert_reqs": "none"}),
         ("rediss://redis.internal?ssl_check_hostname=False", [(HOST, 6379)], {"ssl_check_hostname": False}),
         ("redis+cluster://[::1]:1,h:2,[::2]:3/0?db=0", [("::1", 1), ("h", 2), ("::2", 3)], {"db": 0}),

@@ -92,7 +92,7 @@ def parse(url: str) -> RedisUrl:
         raise ValueError(f"must start with one of {', '.join(s + '://' for s in SCHEMES)}")
     form = _FORM.fullmatch(url)
     if form is None or _NOT_ENCODED.search(url):
-        raise ValueError(f"must have no blank, # or lone % in it; {_ENCODE}")
+        raise ValueError(f"must have no blank, end of line, # or lone % in it; {_ENCODE}")
     path, query = form["path"] or "", form["query"] or ""
     # Where an @ follows, what was read as the server may be the beginning of a password.
     with _hint(_ENCODE if "@" in query or ("@" in path and scheme.kind != "socket") else ""):
@@ -105,7 +105,7 @@ def _hint(hint: str) -> Iterator[None]:
         yield
     except ValueError as e:
         said = "must be UTF-8 where it is percent-encoded" if isinstance(e, UnicodeError) else str(e)
-        raise ValueError(f"{said}; {hint}" if hint else said) from None
+        raise ValueError(f"{said}; {hint}" if hint not in said else said) from None
 
 
 def _read(scheme: _Scheme, authority: str, path: str, query: str) -> RedisUrl:

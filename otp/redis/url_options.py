@@ -17,9 +17,9 @@ _SWITCHES = {"0": False, "f": False, "false": False, "n": False, "no": False}
 _SWITCHES |= {"1": True, "t": True, "true": True, "y": True, "yes": True}
 
 
-def _whole(text: str, most: int = 2**31 - 1) -> int:
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > most:
-        raise ValueError(f"a whole number from 0 to {most}")
+def _whole(text: str, least: int = 0, most: int = 2**31 - 1) -> int:
+    if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise ValueError(f"a whole number from {least} to {most}")
     return int(text)
 
 
@@ -66,7 +66,7 @@ def _verify_flags(text: str) -> Any:
 _OF_ALL: dict[str, Read] = {
     "client_name": _client_name,
     "protocol": partial(_one_of, {"2": 2, "3": 3}),
-    "socket_read_size": _whole,
+    "socket_read_size": partial(_whole, least=1, most=2**24),  # nothing could be read, or no memory would do
 }
 # redis-py takes them in a URL. They may stand there, and change nothing: there is no pool, nothing is retried, and each
 # deadline is the service's own.
