@@ -160,7 +160,7 @@ class ClusterNodes:
                 else:
                     self._table.nodes_manager.initialize()
             self._is_stale = False
-        except RedisClusterException as e:
+        except (RedisClusterException, TypeError, ValueError, LookupError) as e:  # redis-py trusts the table's form
             self._table = None  # begin again with the addresses of the URL
             raise RedisConnectionError("no node of the Cluster answers") from e
         except gevent.Timeout as e:

@@ -5,13 +5,15 @@ from concurrent.futures import Future
 from functools import cache
 from signal import SIGCONT, SIGSTOP
 
+import pytest
 from redis.crc import key_slot
 
 from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.burst import Answer, Clients
 from tests.faults.held_infobip import HeldInfobip, pin_of
-from tests.faults.promises import back_within, is_ready, whole_flow
+from tests.faults.promises import back_within, is_ready, quickly_refused, whole_flow
+from tests.faults.redis_proxy import RedisProxy, say
 from tests.parts import Sandbox, Service
 from tests.redis_servers import Servers, eventually, meet, node
 
@@ -146,3 +148,17 @@ def test_it_comes_back_under_another_port(servers: Servers, start: Start, sandbo
 
 def url(*ports: int) -> str:
     return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+@pytest.mark.parametrize("table", ["$-1", "+FINE", ":5", "*1\r\n*2\r\n:0\r\n:16383", "*1\r\n*3\r\n:0\r\n:1\r\n*0"])
+def test_a_table_of_slots_that_is_none(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str, table: str
+) -> None:
+    with RedisProxy() as proxy:
+        (proxy.server_port,) = servers.cluster(1, "--cluster-announce-port", str(proxy.port))
+        service = start(sandbox.url, REDIS_URL=f"redis+cluster://127.0.0.1:{proxy.port}", **SETTINGS)
+        proxy.fault(say(f"{table}\r\n".encode()), "\r\nSLOTS\r\n")
+        quickly_refused(service, phone)
+        assert proxy.met
+        proxy.heal()
+        whole_flow(service, sandbox, phone)
