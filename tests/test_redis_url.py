@@ -109,6 +109,7 @@ WRONG = {
         "redis+cluster://:hun,ter2@redis.internal:1",
         "redis+cluster://:hun/ter2@redis.internal:1",
         "redis+sentinel://:hun?ter2@redis.internal:1/main",
+        "unix://:hun/ter2@/run/redis.sock",
     ],
 }
 

@@ -140,7 +140,7 @@ def _credentials(written: str, kind: Kind) -> Options:
 def _hosts(locations: str, kind: Kind) -> list[tuple[str, int]]:
     if kind == "socket":
         if locations:
-            raise ValueError("must give the path of the socket, as unix:///path")
+            raise ValueError(f"must give the path of the socket, as unix:///path; {_ENCODE}")
         return []
     if kind == "server":
         return [_host(locations, _DEFAULT_PORT)]
