@@ -14,11 +14,14 @@ from dotenv.parser import parse_stream
 
 _BRACES = re.compile(r"\$\{([^}:]*)(:-)?[^}]*\}")
 _REPLACED = re.compile(r"\$[A-Za-z_$]")  # by Compose, unless in single quotes
+# A \\ in single quotes, which Compose keeps twice; \' in double ones, where it keeps the \, and \0, a number's to it.
+_OTHERWISE = re.compile(r"""'.*\\\\|"([^\\]|\\[^'0])*\\['0]""", re.DOTALL)
+_IN_QUOTES = re.compile(r"""\s*('(?:\\'|[^'])*'|"(?:\\"|[^"])*")""")
 _QUOTED = re.compile("""(['"]).*\\1|.*\\s#.*|\\s.*|.*[ \\t]""", re.DOTALL)
 
 
 class Line(NamedTuple):
-    """One setting in `.env`: the `number` of its line, and its value as it is `written`, behind its opening quote.
+    """One setting in `.env`: the `number` of its line, and its value as it is `written`, with its quotes.
 
     `name` is "" for a line that cannot be read, and `written` None for one without a =.
     """
@@ -41,9 +44,8 @@ def lines(text: str) -> list[Line]:
 def _line(key: str | None, value: str | None, original: tuple[str, int], error: bool) -> Line:
     blank = len(original[0]) - len(original[0].lstrip())  # the lines above are a part of it
     number = original[1] + original[0][:blank].count("\n")
-    quote = original[0].partition("=")[2].lstrip()[:1]
-    written = None if value is None else quote * (quote in ("'", '"')) + value
-    return Line(number, "" if error else str(key), written)
+    quoted = _IN_QUOTES.match(original[0].partition("=")[2])
+    return Line(number, "" if error else str(key), quoted[1] if quoted and not error else value)
 
 
 def refusals(found: Iterable[Line], is_read: Callable[[str], bool], environment: Mapping[str, str]) -> Iterator[str]:
@@ -84,6 +86,10 @@ def _unlike(written: str | None) -> str:
         return "begins with #, which others take for a comment. Put it in quotes."
     if _REPLACED.search(written) and not written.startswith("'"):
         return "has a $, and Docker Compose replaces what follows. Put it in single quotes."
+    if written.startswith("'") and _BRACES.search(written):
+        return "has ${...} in single quotes, and Docker Compose leaves it as it is. Take the quotes off."
+    if _OTHERWISE.match(written):
+        return "has a \\ in quotes that Docker Compose reads otherwise. Take the quotes off, or make it a file."
     return ""
 
 

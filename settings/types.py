@@ -69,9 +69,9 @@ def _secret(value: Any) -> Any:
 
 def _content(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as e:
-        raise ValueError(f"cannot be read from the file {file}") from e
+        raise ValueError("is a file that cannot be read") from e
 
 
 def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:

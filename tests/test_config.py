@@ -224,7 +224,7 @@ def test_a_dotenv_file_is_read_and_the_environment_beats_it(monkeypatch: pytest.
 def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INFOBIP_API_KEY")
     monkeypatch.delenv("REDIS_URL")
-    Path("key").write_text("from-a-file\n")
+    Path("key").write_text("\ufefffrom-a-file\r\n")
     Path("url").write_text("unix:///run/redis.sock")
     Path(".env").write_text("REDIS_URL_FILE=url\n")
     monkeypatch.setenv("INFOBIP_API_KEY_FILE", "key")
@@ -234,8 +234,12 @@ def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="INFOBIP_API_KEY: "):
         load_settings()
     Path("key").unlink()
-    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: cannot be read from the file key"):
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: is a file that cannot be read"):
         load_settings()
+    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "the-key-itself-7391")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "7391" not in str(raised.value)
 
 
 def test_secrets_are_hidden_and_settings_frozen() -> None:

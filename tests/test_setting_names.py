@@ -183,6 +183,10 @@ def test_what_is_clear_to_everybody_is_no_reason(text: str) -> None:
         (f"PROOF_ISSUER=a$b{VALUE}", ".env, line 1: PROOF_ISSUER has a $"),
         (f'PROOF_ISSUER="a$$b{VALUE}"', ".env, line 1: PROOF_ISSUER has a $"),
         (f"PROOF_ISSUER=#{VALUE}", ".env, line 1: PROOF_ISSUER begins with #"),
+        ("PROOF_ISSUER='${PATH}'", ".env, line 1: PROOF_ISSUER has ${...} in single quotes"),
+        (r"PROOF_ISSUER='a\\b' # mine", ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
+        (r"""PROOF_ISSUER="it\'s" """, ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
+        (r'PROOF_ISSUER="a\\\0b"', ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
         ("PROOF_ISSUER", ".env, line 1: PROOF_ISSUER has no = and is not set."),
         (f"PORT={VALUE}\n\nPORT=", ".env, line 1: PORT is there more than once. The last one counts."),
     ],
@@ -191,7 +195,12 @@ def test_what_others_read_otherwise_is_said(command: CommandLine, text: str, sai
     assert said in check(command, text)
 
 
-@pytest.mark.parametrize("text", ["PROOF_ISSUER='a$b'", "PROOF_ISSUER=a$", "PROOF_ISSUER='#a'", "PROOF_ISSUER=a#b"])
+@pytest.mark.parametrize(
+    "text",
+    ["PROOF_ISSUER='a$b'", "PROOF_ISSUER=a$", "PROOF_ISSUER='#a'", "PROOF_ISSUER=a#b", r"PROOF_ISSUER='a\b'",
+     r"PROOF_ISSUER='it\'s'", r"PROOF_ISSUER=a\\b", r'PROOF_ISSUER="a\\0"', r'PROOF_ISSUER="a\"b"',
+     "PROOF_ISSUER=${PATH}"],
+)  # fmt: skip
 def test_what_others_read_likewise_is_not(command: CommandLine, text: str) -> None:
     assert ".env, line" not in check(command, text)
 
