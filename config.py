@@ -154,9 +154,9 @@ def misread_settings() -> list[str]:
         found = []
     where = {line.name: line.where for line in reversed(found) if line.name}
     inside = (f"{where[name]}: {said}" for name in reversed(where) if (said := NAMES.complaint(name, in_file=True)))
-    around = (NAMES.complaint(name, in_file=False) for name in os.environ.keys() - where.keys())
+    around = NAMES.complaints({name: value for name, value in os.environ.items() if name not in where})
     read = [*env_lines.remarks(found, NAMES.is_read), *env_lines.kept_quotes(os.environ, NAMES.is_read)]
-    return [*inside, *sorted(filter(None, around)), *read]
+    return [*inside, *sorted(around), *read]
 
 
 def _lines() -> list[env_lines.Line]:

@@ -1,7 +1,7 @@
 """Names that are meant to be settings and are none. They would be ignored, and what they set with them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 
 NEAR, RELATED = 0.8, 0.6  # of 1, by difflib: what is said of the environment, and what is suggested for `.env`
@@ -12,6 +12,10 @@ _FOREIGN = re.compile(
     # What Kubernetes and Docker's links say of a service, whatever its name.
     "|.*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_[0-9]+_(TCP|UDP).*)"
 )
+# What is near, and some other program's: keys of Cloudflare's or Hugging Face's, a second address from Heroku.
+_NEIGHBOURS = re.compile("(?!OTP_)[A-Z0-9]{2,3}_API_KEY|API_KEY_ID|REDIS_(TLS_URL|USER)")
+_LINKED = ("tcp://", "udp://", "sctp://")  # how Kubernetes and Docker begin X_PORT, for a service X of any name
+_SHORT = 4  # letters: BINDIR has as much of BIND as a misspelling would
 # What may be shown. Where a secret goes over several lines without quotes, a piece of it is read as a name.
 _PLAIN = re.compile("[A-Z][A-Z0-9]{0,19}(_[A-Z0-9]{1,20}){0,8}|[a-z]{1,20}(_[a-z0-9]{1,20}){0,8}")
 
@@ -33,6 +37,12 @@ class SettingNames:
         """Whether `name` sets something, in capitals or, but for files, in any case."""
         return name in self._files or name.upper() in self._names
 
+    def complaints(self, environment: Mapping[str, str]) -> Iterator[str]:
+        """What is wrong with each name in the `environment`, where others put names of their own."""
+        for name, value in environment.items():
+            if not value.startswith(_LINKED) and (said := self.complaint(name, in_file=False)):
+                yield said
+
     def complaint(self, name: str, *, in_file: bool) -> str:
         """What is wrong with `name`; "" for nothing. In a file of settings, every name that is not read is wrong."""
         capitals = name.upper()
@@ -43,7 +53,7 @@ class SettingNames:
         if capitals.removesuffix("_FILE") in self._names and capitals not in self._files:
             return f"{name} is ignored: only a secret can be a file. Set {capitals.removesuffix('_FILE')}."
         nearest, similarity = self._nearest(capitals)
-        if similarity >= (RELATED if in_file else NEAR):
+        if similarity >= RELATED if in_file else _is_near(capitals, nearest, similarity):
             return f"{_shown(name, similarity)} is no setting and is ignored. Did you mean {nearest}?"
         return f"{_shown(name, similarity)} is no setting and is ignored." if in_file else ""
 
@@ -52,6 +62,12 @@ class SettingNames:
         found = {name: _similarity(given, letters) for name, letters in self._letters.items()}
         nearest = max(found, key=found.__getitem__)
         return nearest, found[nearest]
+
+
+def _is_near(capitals: str, nearest: str, similarity: float) -> bool:
+    if len(nearest) <= _SHORT:
+        return len(capitals) >= _SHORT and (similarity > NEAR or sorted(capitals) == sorted(nearest))
+    return similarity >= NEAR and not _NEIGHBOURS.fullmatch(capitals)
 
 
 def _letters(name: str) -> tuple[str, str]:

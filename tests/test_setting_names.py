@@ -61,6 +61,9 @@ NEARLY = {
     "ALLOWED_COUNTRY": "ALLOWED_COUNTRIES",
     "FRAUDGUARD": "FRAUD_GUARD",
     "TRUSTED_PROXY": "TRUSTED_PROXIES",
+    "BNID": "BIND",
+    "PORTT": "PORT",
+    "INFBIP_API_KEY": "INFOBIP_API_KEY",
     "REDIS_URI": "REDIS_URL",
     "API_KEY": "API_KEYS",
     "INFOBIP_API_KEYFILE": "INFOBIP_API_KEY_FILE",
@@ -87,6 +90,8 @@ def test_the_wrong_case_and_files_of_what_is_no_secret(command: CommandLine) -> 
 OTHERS = {"PATH": "/bin", "HOSTNAME": "a", "LANG": "C", "COMPOSE_PROJECT_NAME": "x", "DOCKER_HOST": "x", "TZ": "UTC",
           "OTEL_SERVICE_NAME": "x", "GUNICORN_CMD_ARGS": "", "REDIS_PORT": "tcp://10.0.0.1:6379", "HTTPS_PROXY": "x",
           "REDIS_SERVICE_HOST": "10.0.0.1", "API_SERVICE_PORT": "3000", "SANDBOX_PIN": "123456", "DATABASE_URL": "x",
+          "OTP_METRICS_PORT": "tcp://10.0.0.1:9090", "INFOBIP_PROXY_PORT": "tcp://10.0.0.1:3128", "BINDIR": "/usr/bin",
+          "REDIS_TLS_URL": "x", "REDIS_USER": "x", "CF_API_KEY": "x", "API_KEY_ID": "x",
           "AWS_DEFAULT_REGION": "eu-central-1", "SENTRY_DSN": "x", "POD_NAME": "x", "PYTHON_VERSION": "3"}  # fmt: skip
 
 
