@@ -7,13 +7,12 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
+from otp.typed_text import in_ascii
 from otp.web.client_ip import counted_as, read_address
 
 _NO_COUNTRY = "001"
-_BETWEEN = re.compile("[ ()./\u00a0-]+")
-_PREFIX = re.compile(
-    "(?:[+]|00)?([1-9][0-9]{2,10})"
-)  # a number has up to 15 digits, the last four of which are left out
+_BETWEEN = re.compile("[ ()./-]+")
+_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # of up to 15 digits, the last four of which are left out
 _CLIENT = re.compile("[a-z0-9-]{1,32}")
 
 
@@ -23,7 +22,7 @@ def read_scope(kind: str, typed: str) -> str:
     Raises:
         ValueError: there can be none of it. The sentence says what is to be typed.
     """
-    return {"country": _country, "prefix": _prefix, "address": _address}[kind](typed.strip())
+    return {"country": _country, "prefix": _prefix, "address": _address}[kind](in_ascii(typed).strip())
 
 
 def _country(typed: str) -> str:
