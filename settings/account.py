@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import limits
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -13,6 +13,18 @@ from otp.infobip.authorities import Authorities
 from otp.infobip.proxy import Proxy
 from settings.templates import TemplateSettings
 from settings.types import ByCommas, Duration, Identifier, Limit, Limits, OptionalSecret, Secret, is_loopback
+
+# No empty port, and nothing empty in its path (RFC 3986, 3.3).
+_BASE = re.compile(r"https?://[^\s\\/?#@]*[^\s\\/?#@:](/[A-Za-z0-9._~!$&'()*+,;=:%-]+)*")
+_HOST = re.compile("[a-z0-9_-]{1,63}([.][a-z0-9_-]{1,63})*[.]?|[0-9a-f:.]+")
+
+
+def _names_a_host(url: SplitResult) -> bool:
+    """Whether a connection to it can be tried. A name that cannot be looked up would be an error at each send."""
+    try:
+        return url.port != 0 and bool(_HOST.fullmatch((url.hostname or "").encode("idna").decode()))
+    except ValueError:  # as UnicodeError is, too
+        return False
 
 
 def _authorities(given: Any) -> Any:
@@ -56,9 +68,10 @@ class AccountSettings(TemplateSettings):
     def _https_unless_allowed(cls, url: str, info: ValidationInfo) -> str:
         url = (url if "://" in url else f"https://{url}").rstrip("/")
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+        if not _BASE.fullmatch(url) or not _names_a_host(parts):
             raise ValueError("must be a host or a URL like https://xxxxx.api.infobip.com")
-        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not is_loopback(parts.hostname):
+        is_here = is_loopback(parts.hostname or "")
+        if parts.scheme == "http" and not info.data.get("infobip_allow_http") and not is_here:
             raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
         return url
 

@@ -199,6 +199,35 @@ def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().resend_cooldown == 30.001
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["x..api.infobip.com", "a" * 64 + ".com", "x.api.infobip.com:99999", "x:0", "x:", "x:abc", "https:/x", "https:x",
+     "http//x", "https://https://x", "ex ample.com", "x\\y", "https://x\n", "https://x/p q", "https://x/ü", "*", "a,b",
+     "https://x%41", "https://", "ftp://x", "https://x?a", "https://x#a", "https://x@y",
+     "https://x/a?b", "https://x/a#b", "https://x/a@b", "HTTPS://x"],
+)  # fmt: skip
+def test_what_names_no_infobip_ends_the_start(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Each send would be an error, or the key go to a host by the name of `https`."""
+    monkeypatch.setenv("INFOBIP_BASE_URL", url)
+    with pytest.raises(SettingsError, match="INFOBIP_BASE_URL: must be a host or a URL like https://"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("xxxxx.api.infobip.com/", "https://xxxxx.api.infobip.com"),
+        ("https://XXXXX.api.infobip.com.:443", "https://XXXXX.api.infobip.com.:443"),
+        ("https://gate_way:8443/infobip/v1/", "https://gate_way:8443/infobip/v1"),
+        ("https://bücher.example", "https://bücher.example"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
+    ],
+)
+def test_what_names_one(monkeypatch: pytest.MonkeyPatch, url: str, read: str) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", url)
+    assert load_settings().infobip_base_url == read
+
+
 @pytest.mark.parametrize("url", ["http://localhost:3001", "http://127.0.0.1:3001", "http://[::1]:3001"])
 def test_plain_http_only_to_this_machine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("INFOBIP_BASE_URL", f"{url}/")
