@@ -17,7 +17,9 @@ _NEIGHBOURS = re.compile("(?!OTP_)[A-Z0-9]{2,3}_API_KEY|API_KEY_ID|REDIS_(TLS_UR
 _LINKED = ("tcp://", "udp://", "sctp://")  # how Kubernetes and Docker begin X_PORT, for a service X of any name
 _SHORT = 4  # letters: BINDIR has as much of BIND as a misspelling would
 # What may be shown. Where a secret goes over several lines without quotes, a piece of it is read as a name.
-_PLAIN = re.compile("[A-Z][A-Z0-9]{0,19}(_[A-Z0-9]{1,20}){0,8}|[a-z]{1,20}(_[a-z0-9]{1,20}){0,8}")
+_WORD = "[0-9]{0,2}[a-z]{1,20}[0-9]{0,2}"  # a key in hex has digits between its letters
+_WORDS = f"{_WORD}(_{_WORD}){{0,8}}"
+_PLAIN = re.compile(f"{_WORDS}|{_WORDS.replace('a-z', 'A-Z')}")
 
 
 class SettingNames:

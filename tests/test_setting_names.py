@@ -115,6 +115,15 @@ def test_a_piece_of_a_secret_that_looks_like_a_name_is_not_shown(command: Comman
     assert "d83ab17e0f" not in said
 
 
+@pytest.mark.parametrize("key", ["A1B2C3D4E5F60718", "sk_a1b2c3d4e5f60718", "D83AB17E_0F9C4E21"])
+def test_a_key_on_a_line_of_its_own_is_not_shown(command: CommandLine, key: str) -> None:
+    said = check(command, f"LOG_SALT=\n{key}\nS3_BUCKET=a\nMY_2FA_HOST2=a\n")
+    assert ".env, line 2: A name is no setting" in said
+    assert key not in said
+    assert ".env, line 3: S3_BUCKET is no setting" in said
+    assert ".env, line 4: MY_2FA_HOST2 is no setting" in said
+
+
 def test_a_start_says_it_once_and_a_reload_again(
     tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, phone: str
 ) -> None:
