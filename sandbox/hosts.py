@@ -14,16 +14,35 @@ EVERYWHERE = ("0.0.0.0", "::")
 COMPOSE_NAME = "infobip"  # of the service in docker-compose.yml
 
 
+def address(environment: Mapping[str, str]) -> tuple[str, int]:
+    """Where the sandbox listens, by SANDBOX_HOST and SANDBOX_PORT; what is empty is not set.
+
+    Raises:
+        ValueError: SANDBOX_PORT is no port.
+    """
+    port = environment.get("SANDBOX_PORT") or "3001"
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
+        raise ValueError("SANDBOX_PORT: must be from 1 to 65535")
+    return environment.get("SANDBOX_HOST") or "127.0.0.1", int(port)
+
+
+def reached(bind: str) -> str:
+    """Where this machine finds what listens on the address `bind`, as it stands in a URL."""
+    if bind in EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{bind}]" if ":" in bind else bind
+
+
 def names(environment: Mapping[str, str]) -> frozenset[str]:
     """The names beside those of this machine: SANDBOX_NAMES, and where it listens elsewhere, its address.
 
     Without SANDBOX_NAMES, one that listens elsewhere also has its name in docker-compose.yml.
     """
-    address = environment.get("SANDBOX_HOST") or "127.0.0.1"
-    elsewhere = not _is_local(address)
+    bind, _ = address(environment)
+    elsewhere = not _is_local(bind)
     given = environment.get("SANDBOX_NAMES") or (COMPOSE_NAME if elsewhere else "")
-    listed = [name.strip().lower() for name in given.split(",")]
-    return frozenset(listed + [address] * (address not in EVERYWHERE)) - {""}
+    listed = {name.strip().lower() for name in (*given.split(","), bind)}
+    return frozenset(listed.difference(EVERYWHERE, {""}))
 
 
 def check(host: str, names: frozenset[str]) -> None:

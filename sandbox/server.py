@@ -101,13 +101,15 @@ def _app() -> Flask:
 
 def main() -> None:
     """Serve until told to stop."""
-    address = os.environ.get("SANDBOX_HOST", "127.0.0.1"), int(os.environ.get("SANDBOX_PORT", "3001"))
     try:
-        make_server(address, _app()).serve_forever()
-    except KeyboardInterrupt:
-        sys.exit(0)
+        address = hosts.address(os.environ)
+        app = _app()
     except ValueError as e:
         sys.exit(f"The sandbox's settings are not right:\n{e}")
+    try:
+        make_server(address, app).serve_forever()
+    except KeyboardInterrupt:
+        sys.exit(0)
     except OSError as e:
         sys.exit(f"The sandbox cannot listen on {address[0]}:{address[1]}: {e.strerror}.")
 

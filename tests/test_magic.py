@@ -34,9 +34,11 @@ def sandbox_process(address: str = "127.0.0.1", **environment: str) -> Iterator[
     given = {**inherited, "SANDBOX_PORT": port, **environment}
     with subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.DEVNULL) as process:
         url = f"http://{address}:{port}"
-        assert answers(f"{url}/inbox", process)
-        yield url
-        process.terminate()
+        try:
+            assert answers(f"{url}/inbox", process)
+            yield url
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="module")

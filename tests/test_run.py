@@ -18,6 +18,7 @@ from sandbox.ports import free_port
 from tests.parts import ROOT
 from tests.stack import descendants, make_run, until_ready
 from tests.test_examples import README
+from tests.test_sandbox_hosts import own_address
 from tests.upstream import Upstream
 
 
@@ -101,6 +102,27 @@ def test_playing_does_not_run_into_the_limits(tmp_path: Path) -> None:
                 assert requests.post(f"{page}/try/{path}", json=body, timeout=5).json()["status"] == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_the_sandbox_is_found_where_it_listens(tmp_path: Path) -> None:
+    """Where it does is said in `.env`, as other settings of this start are."""
+    address = own_address()
+    port = free_port()
+    (tmp_path / ".env").write_text(f"SANDBOX_HOST={address}\nSANDBOX_PORT={port}\n")
+    with make_run(tmp_path, PORT=str(free_port())) as process:
+        said = until_ready(process)
+        assert f"  phone     http://{address}:{port} " in said
+        assert '"expiresIn":600' in run(re.findall(r"^  (curl .*)$", said, re.MULTILINE)[0])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "3001.0"])
+def test_what_is_no_port_of_the_sandbox_is_one_sentence(tmp_path: Path, port: str) -> None:
+    with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=port) as process:
+        said, _ = process.communicate(timeout=60)
+    assert said == "SANDBOX_PORT: must be from 1 to 65535\n"
+    assert process.returncode == 1
 
 
 def test_half_an_account_is_refused_by_name(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ def test_where_it_listens_is_a_name_of_its_own() -> None:
         assert [asked_as(url, host) for host in (f"{address}:3001", "evil.example")] == [200, 403]
 
 
+@pytest.mark.parametrize("empty", ["SANDBOX_HOST", "SANDBOX_NAMES"])
+def test_an_empty_setting_opens_nothing(empty: str) -> None:
+    """Nor does it say that somebody else may ask: who reaches the sandbox can call it localhost."""
+    address = own_address()
+    with sandbox_process(**{empty: ""}) as url, pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, int(url.rpartition(":")[2])), 5)
+
+
+def test_an_address_may_be_written_in_capitals() -> None:
+    with sandbox_process("[::1]", SANDBOX_HOST="::1", SANDBOX_NAMES="Box.INTERNAL") as url:
+        assert [asked_as(url, host) for host in ("[::1]:3001", "box.internal")] == [200, 200]
+
+
 def own_address() -> str:
     """An address of this machine that is not loopback, where it has one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
