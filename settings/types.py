@@ -90,7 +90,11 @@ def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
 
 
 def _words(text: Any) -> Any:
-    return [word.strip() for word in text.split(",") if word.strip()] if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    if words := [word.strip() for word in text.split(",") if word.strip()]:
+        return words
+    raise ValueError("lists nothing; leave it empty, or separate what it lists by commas")
 
 
 _READ_DURATION = BeforeValidator(_duration)

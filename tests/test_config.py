@@ -115,7 +115,7 @@ BAD = {
     "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
     "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
     "DEFAULT_REGION": ["XX", "USA"],
-    "ALLOWED_COUNTRIES": ["US,XX"],
+    "ALLOWED_COUNTRIES": ["US,XX", ",", ", ,"],
     "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
     "ALLOWED_PLACEHOLDERS": ["pin", "first name", "{x}"],
     "SEND_AGAIN": ["old"],

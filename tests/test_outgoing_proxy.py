@@ -231,8 +231,11 @@ def test_the_environment_of_others_leads_nowhere(
     given = dict.fromkeys(names, nowhere)
     given |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), str(other))
     url = f"https://localhost:{infobip_by_tls.port}"
+    keys = tmp_path / "tls-keys"
+    given["SSLKEYLOGFILE"] = str(keys)
     service = start(url, INFOBIP_CA=str(infobip_by_tls.authority), SEND_OTP_LIMIT=OPEN, **given)
     assert service.send(phone).status_code == 200
+    assert not keys.exists() or "CLIENT" not in keys.read_text(), "the keys of the connection"
     trusting = {name: str(infobip_by_tls.authority) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
     believing_the_world = start(url, SEND_OTP_LIMIT=OPEN, **trusting)
     assert refusal(believing_the_world.send(phone)) in (UNAVAILABLE, (429, "too_many_requests"))

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.browser import PATIENCE
 from tests.parts import ROOT
@@ -162,6 +162,29 @@ def test_another_number_need_not_wait(visit: Callable[..., Page], phone: str) ->
     expect(page.locator("#send-button")).to_be_disabled()
     page.get_by_label("Phone number").fill("+14155552671")
     expect(page.locator("#send-button")).to_be_enabled()
+
+
+def test_the_pin_of_one_number_is_not_tried_for_another(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    pin = page.get_by_label("PIN", exact=True)
+    expect(pin).to_be_visible()
+    page.get_by_label("Phone number").fill("+14155552671")
+    expect(pin).to_be_hidden()
+
+
+def test_a_number_that_changes_while_it_is_sent_to_shows_no_pin(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    held: list[Route] = []
+    page.route("**/send-otp", held.append, times=1)
+    with page.expect_request("**/send-otp"):
+        send(page, phone)
+    page.get_by_label("Phone number").fill("+14155552671")
+    with page.expect_response("**/send-otp"):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("PIN", exact=True)).to_be_hidden()
+    expect(page.get_by_role("status")).to_be_empty()
 
 
 def lose_an_answer(page: Page, phone: str) -> Request:

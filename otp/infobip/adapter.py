@@ -104,6 +104,8 @@ def _tls_context(authorities: Authorities | None) -> ssl.SSLContext:
     pem, file = (authorities.pem, None) if authorities else (None, certifi.where())
     context = ssl.create_default_context(cafile=file, cadata=pem)
     context.set_alpn_protocols(["http/1.1"])
+    # Python writes the keys of all connections to the file that SSLKEYLOGFILE names.
+    context.keylog_filename = None  # type: ignore[assignment]
     return context
 
 
