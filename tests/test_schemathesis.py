@@ -69,6 +69,8 @@ def test_no_answer_is_outside_the_contract(
 ) -> None:
     if isinstance(case.body, dict) and isinstance(given := case.body.get("phoneNumber"), str):
         case.body["phoneNumber"] = number(given)
+    if given := case.headers.get("X-End-User-IP"):
+        case.headers["X-End-User-IP"] = address(given)
     headers = {"Authorization": f"Bearer {KEY}"}
     case.call_and_validate(base_url=fuzzed.url, session=session, headers=headers, excluded_checks=NOT_OURS, timeout=20)
 
@@ -76,3 +78,8 @@ def test_no_answer_is_outside_the_contract(
 def number(written: str) -> str:
     """Every other one is a phone number, the same for the same text."""
     return written if len(written) % 2 else f"+49151{crc32(written.encode(errors='replace')) % 10**8:08}"
+
+
+def address(written: str) -> str:
+    """Every other one is an address, the same for the same text."""
+    return written if len(written) % 2 else f"2001:db8::{crc32(written.encode(errors='replace')) % 10**4}"
