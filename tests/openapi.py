@@ -60,8 +60,8 @@ def _operation(method: str, path: str) -> Json:
 
 
 def _header_violations(declared: Json, answer: requests.Response) -> Iterator[str]:
-    if "Retry-After" in answer.headers.keys() - declared["headers"].keys():
-        yield "Retry-After is not declared"
+    for name in {"Retry-After", "WWW-Authenticate", "Allow"} & (answer.headers.keys() - declared["headers"].keys()):
+        yield f"{name} is not declared"
     for name, header in declared["headers"].items():
         value = answer.headers.get(name)
         if value is not None:
