@@ -72,7 +72,7 @@ def account(environment: Mapping[str, str]) -> tuple[Application, Template, Emai
         allow_multiple_pin_verifications=False,
         verify_pin_limit="100/1s",
         send_pin_per_application_limit="1000000/1d",
-        send_pin_per_phone_number_limit="1000/1d",
+        send_pin_per_phone_number_limit="10000000/1d",
     )
     pins = {"applicationId": APPLICATION_ID, "pinLength": given["PIN_LENGTH"], "pinType": given["PIN_TYPE"]}
     text = "{{pin}} is your verification code."

@@ -101,7 +101,10 @@ def test_playing_does_not_run_into_the_limits(tmp_path: Path) -> None:
                 client.delete(*client.keys("*:cooldown"))
                 assert requests.post(f"{page}/try/{path}", json=body, timeout=5).json()["status"] == 200
         process.send_signal(signal.SIGINT)
+        assert process.stdout
+        said += process.stdout.read()
         assert process.wait(60) == 0
+    assert "what the service lets through" not in said, "the sandbox takes as much"
 
 
 def test_the_sandbox_is_found_where_it_listens(tmp_path: Path) -> None:
