@@ -92,7 +92,8 @@ def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
 def _words(text: Any) -> Any:
     if not isinstance(text, str):
         return text
-    if words := [word.strip() for word in text.split(",") if word.strip()]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if words or not text:
         return words
     raise ValueError("lists nothing; leave it empty, or separate what it lists by commas")
 
