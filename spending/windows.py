@@ -5,7 +5,8 @@ otp:LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one c
 otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
 otp:LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
 otp:LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
-<any of these>:given-back                                 list of when one that was taken was given back, likewise
+{otp:LIMITS:LIMITER/192.0.2.1/send/5/15/minute}:given-back     list of when one that was taken was given back, likewise
+otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/[...]:given-back        the same, in the slot that the braces say
 
 The time is that of Redis, for the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that
 cannot be counted refuses. This is a storage and a strategy of the `limits` library, where Flask-Limiter finds both by
@@ -14,7 +15,6 @@ their names; the library's own take two scripts for it, 70 us in Redis.
 
 import time
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any, NamedTuple
 
 from limits import RateLimitItem
@@ -29,6 +29,7 @@ from otp.redis.scripts import Command, Script
 STRATEGY = "exact-window"
 GIVEN_BACK = 3  # times a window's amount is given back in its period at most, so it lets four times as many be asked
 _TAKE = Script("window_take")
+_GIVE_BACK = Script("window_give_back")
 
 
 class Window(NamedTuple):
@@ -38,26 +39,7 @@ class Window(NamedTuple):
     taken: bool
     remaining: int
     wait: float
-    at: int = 0  # when it was taken, by the clock of Redis (microseconds since 1970)
-
-
-class Taken(NamedTuple):
-    """What was taken: one of a window, or of two that share a slot and a period."""
-
-    keys: tuple[str, ...]
-    amounts: tuple[int, ...]
-    period: int  # seconds
-    at: int  # microseconds
-
-    def note(self) -> Command:
-        """Counts that it is given back, if that did not happen too often in its period."""
-        keys = [f"{key}:given-back" for key in self.keys]
-        first, *other = (GIVEN_BACK * amount for amount in self.amounts)
-        return _TAKE(keys, first, self.period, 1, *other)
-
-    def removals(self) -> list[Command]:
-        """Take it out of its windows."""
-        return [("LREM", key, 1, self.at) for key in self.keys]
+    to_give_back: Command = ()  # what was taken
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -78,7 +60,7 @@ class WindowStorage(Storage, MovingWindowSupport):
         """Take `cost` of `amount` in a window of `period` seconds, if they are there."""
         (reply,) = self._redis.run(_TAKE([key], amount, period, cost))
         taken, remaining, wait, at = members(reply, int, int, int, int)
-        return _window(amount, period, taken, remaining, wait)._replace(at=at)
+        return _window(amount, period, taken, remaining, wait)._replace(to_give_back=_back(at, period, {key: amount}))
 
     def take_of_both(self, keys: tuple[str, str], amounts: tuple[int, int], period: int) -> Window:
         """Take one of each window, if it is there in both; they are of one period, and of one slot in a Cluster.
@@ -88,15 +70,12 @@ class WindowStorage(Storage, MovingWindowSupport):
         (reply,) = self._redis.run(_TAKE(keys, amounts[0], period, 1, amounts[1]))
         taken, *told, at = members(reply, int, int, int, int, int, int)
         windows = [_window(amounts[n], period, taken, *told[2 * n : 2 * n + 2]) for n in (0, 1)]
-        return min(windows, key=lambda window: (window.remaining, -window.wait))._replace(at=at)
+        tighter = min(windows, key=lambda window: (window.remaining, -window.wait))
+        return tighter._replace(to_give_back=_back(at, period, dict(zip(keys, amounts, strict=True))))
 
-    def give_back(self, taken: Sequence[Taken]) -> list[bool]:
-        """Take these out of their windows again; False for those whose windows have given back enough lately."""
-        replies = self._redis.run(*(each.note() for each in taken))
-        are_back = [isinstance(reply, list) and reply[:1] == [1] for reply in replies]
-        if removals := [command for each in compress(taken, are_back) for command in each.removals()]:
-            self._redis.run(*removals)
-        return are_back
+    def give_back(self, taken: Sequence[Command]) -> list[bool]:
+        """Have all of these carried out, in one round trip; False where a window has given back enough lately."""
+        return [reply == 1 for reply in self._redis.run(*taken)]
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Take `amount` of `limit`; False if they are not there."""
@@ -122,6 +101,12 @@ class WindowStorage(Storage, MovingWindowSupport):
     get = get_expiry = reset = incr  # type: ignore[assignment]
 
 
+def _back(at: int, period: int, amounts: dict[str, int]) -> Command:
+    """The command that gives back what was taken at a time (microseconds) from windows of these keys and amounts."""
+    given_back = [f"{key}:given-back" if "{" in key else f"{{{key}}}:given-back" for key in amounts]  # in its slot
+    return _GIVE_BACK([*amounts, *given_back], at, period, *(GIVEN_BACK * amount for amount in amounts.values()))
+
+
 def _window(amount: int, period: int, taken: int, remaining: int, wait: int) -> Window:
     # Somebody else's times may be in the list, which make no sense.
     seconds = wait / 1_000_000 if 0 <= wait <= period * 1_000_000 else period
@@ -135,23 +120,12 @@ class ExactWindows(MovingWindowRateLimiter):
 
     def take(self, limit: RateLimitItem, *whose: str) -> Window:
         """Take one of those that `limit` lets through, if there is one."""
-        return self.take_of((limit,), (key_of(limit, *whose),))[0]
+        return self.storage.take(key_of(limit, *whose), limit.amount, limit.get_expiry())
 
-    def take_of(self, limits: tuple[RateLimitItem, ...], keys: tuple[str, ...]) -> tuple[Window, Taken]:
-        """Take one of those that a limit, or each of two, lets through, if all do; see the storage.
-
-        Returns what there is to say about it, and what can be given back if it was taken.
-        """
-        amounts, period = tuple(limit.amount for limit in limits), limits[0].get_expiry()
-        if len(keys) == 1:
-            window = self.storage.take(keys[0], amounts[0], period)
-        else:
-            window = self.storage.take_of_both((keys[0], keys[1]), (amounts[0], amounts[1]), period)
-        return window, Taken(keys, amounts, period, window.at)
-
-    def give_back(self, taken: Sequence[Taken]) -> list[bool]:
-        """Take these out of their windows again, which is counted; see the storage."""
-        return self.storage.give_back(taken)
+    def take_of_both(self, limits: tuple[RateLimitItem, RateLimitItem], keys: tuple[str, str]) -> Window:
+        """Take one of those that each of two limits lets through, if both do; see the storage."""
+        one, other = limits
+        return self.storage.take_of_both(keys, (one.amount, other.amount), one.get_expiry())
 
 
 STRATEGIES[STRATEGY] = ExactWindows

@@ -6,6 +6,7 @@ from typing import Any
 
 from errors import OtpError
 from otp.recipients import Recipient
+from otp.redis.scripts import Command
 
 
 class Record:
@@ -21,7 +22,7 @@ class Record:
         self.started = time.perf_counter()
         self.address = ""  # whom an address limit counts
         self.address_limit: dict[str, int] = {}  # the headers that say how much of it is left
-        self.taken: list[Any] = []  # of the windows of limits; what can be given back
+        self.taken: list[Command] = []  # from the windows of limits: what gives it back
         self.is_client_app = False  # whether the address is the client app's, which has not named its end user
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read

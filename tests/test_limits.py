@@ -292,6 +292,21 @@ def test_both_limits_of_ipv6_are_counted_in_one_round_trip(narrow: Service, data
     assert len({key_slot(key.encode()) for key in counted}) == 1, "a Cluster has both on one node"
 
 
+def test_what_is_given_back_costs_one_round_trip(narrow: Service, database: redis.Redis) -> None:
+    """A Cluster has it on one node, so that nothing is given back that was not noted, nor the other way round."""
+    addresses = [{"X-Forwarded-For": address} for address in ("192.0.2.1", "2001:db8:7::1")]
+    assert left(narrow.post("/verify-otp", {}, headers=addresses[0])) == 2  # connections are opened
+    before = int(database.info("stats")["total_reads_processed"])
+    assert [left(narrow.post("/verify-otp", {}, headers=addresses[n % 2])) for n in range(10)] == [2] * 10
+    assert int(database.info("stats")["total_reads_processed"]) - before < 10 * 2 + 5
+    noted = [*database.scan_iter("*LIMITS:*:given-back")]
+    assert len(noted) == 3
+    for key in noted:
+        window = key.removesuffix(":given-back")
+        named = window if window.startswith("otp:") else window[1:-1]
+        assert key_slot(key.encode()) == key_slot(named.encode())
+
+
 @pytest.mark.parametrize("nonsense", ["", ",", "unknown", "-", "1.2.3.4.5", "a" * 500])
 def test_nonsense_in_the_header_counts_as_the_proxy_itself(limited: Service, nonsense: str) -> None:
     """An empty key would skip the limit."""

@@ -80,6 +80,32 @@ def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, 
     assert {key: database.llen(key) <= amounts[key == "{w}"] for key in taken} == dict.fromkeys(taken, True)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_given_back_has_room_again_and_is_bounded(database: redis.Redis, seed: int) -> None:
+    """For both windows, or for none: not more often than each may, in every window."""
+    source = random.Random(seed)
+    most, seconds = source.choice([((1, 2), 2), ((5, 12), 900), ((20, 20), 60)])
+    subnets, period = ("{w}1", "{w}2", "{w}3"), seconds * SECOND
+    give_back = {s: MovedClock(database, "window_give_back", s, "{w}", f"{s}:back", "{w}:back") for s in subnets}
+    given_back: dict[str, list[int]] = {key: [] for key in (*subnets, "{w}")}
+    for at in arrivals(source, period):
+        subnet = source.choice(subnets)
+        kept = at - source.randrange(1, SECOND)
+        for key in (subnet, "{w}"):
+            database.delete(key)
+            database.rpush(key, at, at, kept)
+            database.expire(key, 60)
+        living = {key: [one for one in given_back[key] if at - one < period] for key in (subnet, "{w}")}
+        fits = all(len(living[key]) < amount for key, amount in zip(living, most, strict=True))
+        assert give_back[subnet](at, at, seconds, *most) == fits
+        for key in living:
+            given_back[key] += [at] * fits
+            assert database.lrange(key, 0, -1) == [str(at)] * (2 - fits) + [str(kept)]
+    assert most_in_a_window(given_back["{w}"], period) == most[1]
+    assert all(0 < database.pttl(f"{key}:back") <= seconds * 1000 + 1 for key in given_back)
+    assert database.llen("{w}:back") <= most[1]
+
+
 def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) -> None:
     take = MovedClock(database, "window_take", "w")
     assert take(START, 2, 10, 0) == [1, 2, 10 * SECOND, START]

@@ -18,7 +18,7 @@ from limits import RateLimitItem
 from errors import OtpError, StoreUnavailable, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.requester import SUBNET
-from spending.windows import STRATEGY, ExactWindows, Taken, Window, key_of
+from spending.windows import STRATEGY, ExactWindows, Window, key_of
 from telemetry import record
 from telemetry.record import Record
 from web.refusals import STATUS
@@ -30,6 +30,7 @@ View = Callable[..., ResponseReturnValue]
 # to these, and little to those.
 SITE = 10
 CLIENT_RATE = "client_rate"  # a reason of TooManyRequests
+PATIENCE = 0.4  # seconds of waiting for Redis; 1.5 s more, the most of a round trip, and an answer is out within 2 s
 _MISTAKES = {400, 409, 413, 415, 422}
 _TOO_SOON = {"cooldown", CLIENT_RATE}
 
@@ -70,11 +71,11 @@ class AddressLimits:
         @wraps(view)
         def so_often() -> ResponseReturnValue:
             known = record.current()
-            window, taken = self._take(limits, (known.client,) if known.client else (), known.address, name)
+            window = self._take(limits, (known.client,) if known.client else (), known.address, name)
             known.address_limit = headers(window)
             if not window.taken:
                 raise TooManyRequests(window.wait, "address_limit")
-            known.taken.append(taken)
+            known.taken.append(window.to_give_back)
             return self._answer(view, known)
 
         return so_often
@@ -88,18 +89,20 @@ class AddressLimits:
             raise
 
     def _give_back(self, known: Record) -> None:
+        if sum(known.redis) > PATIENCE:  # who has waited for Redis in vain does not wait for it again
+            return
         with suppress(StoreUnavailable):  # then it stays counted
-            if self._windows.give_back(known.taken)[0]:
+            if self._windows.storage.give_back(known.taken)[0]:
                 known.address_limit["X-RateLimit-Remaining"] += 1
 
     def _take(
         self, limits: tuple[RateLimitItem, RateLimitItem], client: tuple[str, ...], address: str, name: str
-    ) -> tuple[Window, Taken]:
+    ) -> Window:
         limit, of_site = limits
         if not address.endswith(SUBNET):
-            return self._windows.take_of((limit,), (key_of(limit, *client, address, name),))
+            return self._windows.take(limit, *client, address, name)
         subnet, site = _in_one_slot(address)
-        return self._windows.take_of(
+        return self._windows.take_of_both(
             limits, (key_of(limit, *client, subnet, name), key_of(of_site, *client, site, name))
         )
 

@@ -13,7 +13,7 @@ from errors import InvalidHeader, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.web.client_ip import counted_as, read_address
 from settings.clients import ClientSettings
-from spending.windows import ExactWindows, WindowStorage, key_of
+from spending.windows import ExactWindows, WindowStorage
 from web.address_limits import CLIENT_RATE
 from web.wrong_keys import WrongKeys
 
@@ -59,10 +59,10 @@ class Clients:
         def at_a_rate() -> ResponseReturnValue:
             rate = getattr(self._limits.get(g.client), verb, None)
             if rate:
-                window, taken = self._rates.take_of((rate,), (key_of(rate, "client", verb, g.client),))
+                window = self._rates.take(rate, "client", verb, g.client)
                 if not window.taken:
                     raise TooManyRequests(window.wait, CLIENT_RATE)
-                g.taken.append(taken)
+                g.taken.append(window.to_give_back)
             return view()
 
         return at_a_rate

@@ -6,12 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from otp.redis.scripts import Script
 from store import COUNT_RESEND, FIND, REMOVE, SAVE
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import TOO_MANY, UNAVAILABLE, not_saved, quickly_refused, whole_flow, within_two_seconds
-from tests.faults.redis_proxy import Act, RedisProxy
+from tests.faults.promises import (
+    TOO_MANY,
+    UNAVAILABLE,
+    not_saved,
+    quickly_refused,
+    seconds,
+    whole_flow,
+    within_two_seconds,
+)
+from tests.faults.redis_proxy import Act, Exchange, RedisProxy
 from tests.parts import Sandbox, Service, refusal
 
+RELEASE = Script("idempotency_release")
 # Redis refuses, and has executed nothing.
 REFUSALS = [
     "LOADING Redis is loading the dataset in memory",
@@ -190,3 +200,24 @@ def forget_cooldown(proxy: RedisProxy, phone: str) -> None:
 def attempts(proxy: RedisProxy, phone: str) -> int:
     with redis.Redis(port=proxy.server_port) as client:
         return int(client.hget(f"otp:phoneNumber:{phone}", "attempts"))
+
+
+@given(FAULTS)
+def test_a_typo_that_is_not_given_back_for_certain_counts(proxied: Service, proxy: RedisProxy, act: Act) -> None:
+    proxy.fault(act, ":given-back", times=1)
+    typo = proxied.post("/send-otp", {"phoneNumber": "x"})
+    assert seconds(typo) < 2
+    assert refusal(typo) == (400, "invalid_phone_number")
+    assert proxy.met == 1
+    assert int(typo.headers["X-RateLimit-Limit"]) - int(typo.headers["X-RateLimit-Remaining"]) == 1
+
+
+def test_who_has_waited_to_free_a_key_does_not_wait_for_what_is_given_back(proxied: Service, proxy: RedisProxy) -> None:
+    def hang_from_now_on(exchange: Exchange) -> None:
+        proxy.fault(rp.hang)
+        rp.hang(exchange)
+
+    proxy.fault(hang_from_now_on, RELEASE.sha)
+    typo = proxied.post("/send-otp", {"phoneNumber": "x"}, headers={"Idempotency-Key": "one-and-the-same"})
+    assert refusal(typo) == (400, "invalid_phone_number")
+    assert seconds(typo) < 2

@@ -1,0 +1,22 @@
+-- Gives back what was taken from a window, or from two, if that did not happen too often in their period: in one step, so
+-- that nobody gets back what was not counted.
+--
+-- KEYS     one or two windows of `window_take`, then for each the list of when it gave one back (microseconds since 1970),
+--          the newest first; never more than it may
+-- ARGV     when it was taken (microseconds), period (seconds), for each window: how often it gives back in it
+-- Reply    1 if it was given back
+local windows, time = #KEYS / 2, redis.call('TIME')
+local now, period = time[1] * 1000000 + time[2], ARGV[2] * 1000000
+
+for n = 1, windows do
+  local at = redis.call('LINDEX', KEYS[windows + n], ARGV[2 + n] - 1)
+  if at and now - at < period then return 0 end
+end
+for n = 1, windows do
+  local given_back = KEYS[windows + n]
+  redis.call('LPUSH', given_back, string.format('%.0f', now))
+  redis.call('LTRIM', given_back, 0, ARGV[2 + n] - 1)
+  redis.call('PEXPIRE', given_back, period / 1000 + 1)
+  redis.call('LREM', KEYS[n], 1, ARGV[1])
+end
+return 1
