@@ -27,12 +27,15 @@ _PIN_ID = re.compile(
 _PHONE = re.compile("[1-9][0-9]{9,14}")
 _PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a rate, like 1440010000/1d
 
+_FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # of a test; a URL of Redis may name some, and so may other settings
+
 _told: dict[str, str] = {}  # each secret that a test has told a service, and what it is
 
 
 def tell_settings(settings: Mapping[str, str]) -> None:
     """A service is started with these."""
-    _told.update({word: name for name in SETTINGS for word in _long(settings.get(name, ""))})
+    given = {name: _FILE.sub("", settings.get(name, "")) for name in SETTINGS}
+    _told.update({word: name for name in SETTINGS for word in _long(given[name])})
 
 
 def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:

@@ -176,7 +176,11 @@ def test_the_pin_of_one_number_is_not_tried_for_another(visit: Callable[..., Pag
 def test_a_number_that_changes_while_it_is_sent_to_shows_no_pin(visit: Callable[..., Page], phone: str) -> None:
     page = visit()
     held: list[Route] = []
-    page.route("**/send-otp", held.append, times=1)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/send-otp", hold, times=1)
     with page.expect_request("**/send-otp"):
         send(page, phone)
     page.get_by_label("Phone number").fill("+14155552671")

@@ -25,6 +25,7 @@ BATCH = 20
 NOW = 1_795_435_200.0  # the guard is told the time
 MINUTE, HOUR, DAY = 60, 3600, 86400
 KEY = "bench"
+BACK = "{bench}:given-back"
 ALLOWANCE = {scope.name: scope.allowance for scope in scopes(GuardSettings())}
 JUDGE, VERIFIED = Script("guard_scope"), Script("guard_scope_outcome")
 # A day on which a hundred countries were verified lets as many more be open.
@@ -182,6 +183,9 @@ def window_cases() -> Iterator[Case]:
         }
         for state, fill in states.items():
             yield Case("window_take", f"{amount} in {period} s, {state}", fill, (amount, period, 1))
+        given_back = entries(3 * amount - 1, period / 2, key=BACK)
+        fill, arguments = all_of((entries(amount, period / 2), given_back)), (0, period, 3 * amount)
+        yield Case("window_give_back", f"{amount} in {period} s, the last one", fill, arguments, (KEY, BACK))
     for state, fill in {
         "empty": empty,
         "busy": sixtieths(60, 10),
