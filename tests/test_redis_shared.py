@@ -142,7 +142,7 @@ def test_nor_in_a_cluster(servers: Servers, start: Start, sandbox: Sandbox, tmp_
     ("taken", "lacks"),
     [
         (["-hset", "-lpop"], "+hset +lpop"),
-        (["-@list"], "+lindex +llen +lpop +lpush +lrange +lrem +ltrim +rpush"),
+        (["-@list"], "+lindex +llen +lpop +lpos +lpush +lrange +lrem +ltrim +rpush"),
         (["-eval"], "+eval"),
         (["-evalsha"], "+evalsha"),
         (["resetkeys", "~otp:*"], "~{otp:*"),

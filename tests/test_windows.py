@@ -106,6 +106,16 @@ def test_what_is_given_back_has_room_again_and_is_bounded(database: redis.Redis,
     assert database.llen("{w}:back") <= most[1]
 
 
+@pytest.mark.parametrize(("since", "given_back"), [(1023, 1), (1024, 0)])
+def test_what_is_given_back_is_not_searched_for_ever(database: redis.Redis, since: int, given_back: int) -> None:
+    """In a window that has taken so many since; what is not found stays counted."""
+    database.rpush("w", *range(START + since, START - 1, -1))
+    database.expire("w", 60)
+    give_back = MovedClock(database, "window_give_back", "w", "{w}:back")
+    assert give_back(START + SECOND, START, 60, 10_000) == given_back
+    assert (database.llen("w"), database.llen("{w}:back")) == (since + 1 - given_back, given_back)
+
+
 def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) -> None:
     take = MovedClock(database, "window_take", "w")
     assert take(START, 2, 10, 0) == [1, 2, 10 * SECOND, START]

@@ -5,12 +5,14 @@
 --          the newest first; never more than it may
 -- ARGV     when it was taken (microseconds), period (seconds), for each window: how often it gives back in it
 -- Reply    1 if it was given back
+local SEARCHED = 1024 -- of a window that has taken more since, nothing is given back: it took 1.5 ms to search 100,000
 local windows, time = #KEYS / 2, redis.call('TIME')
 local now, period = time[1] * 1000000 + time[2], ARGV[2] * 1000000
 
 for n = 1, windows do
   local at = redis.call('LINDEX', KEYS[windows + n], ARGV[2 + n] - 1)
   if at and now - at < period then return 0 end
+  if not redis.call('LPOS', KEYS[n], ARGV[1], 'MAXLEN', SEARCHED) then return 0 end
 end
 for n = 1, windows do
   local given_back = KEYS[windows + n]
