@@ -18,7 +18,7 @@ _WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
 _DIGITS = re.compile("[0-9]+")
 _NO_DIGIT = re.compile("[^0-9]+")
 
-_NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, free phones of the world
+NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, free phones of the world
 _REFUSED_TYPES = frozenset(
     {
         PhoneNumberType.PERSONAL_NUMBER,  # forwarded to any other, at its owner's price
@@ -76,7 +76,7 @@ class PhoneBook:
         return recipient
 
     def _allows(self, region: str | None) -> bool:
-        return region != _NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
+        return region != NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
 
     def _parse(self, raw: str) -> _Read:
         written = in_ascii(raw)

@@ -1,7 +1,6 @@
 """Scopes of the guard as people type them, in the one spelling that they are counted by."""
 
 import re
-from ipaddress import ip_address
 
 from phonenumbers import SUPPORTED_REGIONS
 
@@ -9,11 +8,12 @@ from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
 from otp.typed_text import in_ascii
 from otp.web.client_ip import counted_as, read_address
+from phone import NO_COUNTRY
+from settings.clients import CLIENT_NAME
 
-_NO_COUNTRY = "001"
 _BETWEEN = re.compile("[ ()./-]+")
 _PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # of up to 15 digits, the last four of which are left out
-_CLIENT = re.compile("[a-z0-9-]{1,32}")
+_CLIENT = re.compile(CLIENT_NAME)  # no address, for it has neither dots nor colons
 
 
 def read_scope(kind: str, typed: str) -> str:
@@ -26,7 +26,7 @@ def read_scope(kind: str, typed: str) -> str:
 
 
 def _country(typed: str) -> str:
-    if (region := typed.upper()) not in {*SUPPORTED_REGIONS, _NO_COUNTRY}:
+    if (region := typed.upper()) not in {*SUPPORTED_REGIONS, NO_COUNTRY}:
         raise ValueError("must be a country by its ISO 3166 code, like DE, or 001 for numbers of no country")
     return region
 
@@ -40,7 +40,7 @@ def _prefix(typed: str) -> str:
 
 def _address(typed: str) -> str:
     client, slash, address = typed.partition("/")
-    if not slash or not _CLIENT.fullmatch(client.lower()) or _is_address(client):
+    if not slash or not _CLIENT.fullmatch(client.lower()):
         client, slash, address = "", "", typed
     try:
         return f"{client.lower()}{slash}{_counted(address)}"
@@ -54,10 +54,3 @@ def _counted(address: str) -> str:
     if address == UNKNOWN:
         return address
     return counted_as(read_address(address.removesuffix(SUBNET) if ":" in address else address))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return False

@@ -132,7 +132,11 @@ def create_api(two_factor: TwoFactor, reporter: Reporter, names: frozenset[str] 
     app.before_request(_authorize)
     app.register_error_handler(ApiError, _refusal)
     app.register_error_handler(HTTPException, _http_refusal)
+    _add_routes(app, api)
+    return app
 
+
+def _add_routes(app: Flask, api: Api) -> None:
     applications, application = "/2fa/2/applications", "/2fa/2/applications/<app_id>"
     app.get(applications)(api.get_2fa_applications)
     app.post(applications)(api.create_2fa_application)
@@ -149,7 +153,6 @@ def create_api(two_factor: TwoFactor, reporter: Reporter, names: frozenset[str] 
     for channel, path in ((Channel.SMS, ""), (Channel.VOICE, "/voice"), (Channel.EMAIL, "/email")):
         app.post(f"/2fa/2/pin{path}", endpoint=f"send{path}")(partial(api.send, channel=channel))
         app.post(f"/2fa/2/pin/<pin_id>/resend{path}", endpoint=f"resend{path}")(partial(api.resend, channel=channel))
-    return app
 
 
 def _tidy(app: "WSGIApplication") -> "WSGIApplication":

@@ -10,7 +10,8 @@ from pydantic_settings import NoDecode
 from settings.section import Section
 from settings.types import Limit, Secret
 
-_PAIR = re.compile("([a-z0-9-]{1,32}):([!-~]{16,256})")  # visible ASCII
+CLIENT_NAME = "[a-z0-9-]{1,32}"
+_PAIR = re.compile(f"({CLIENT_NAME}):([!-~]{{16,256}})")  # visible ASCII
 # As a browser writes it: without a path, and without the port that its scheme has anyway. Pages that come with an app
 # have a scheme of its own (capacitor://localhost); pages of the others here have no origin, or none that may ask.
 _ORIGIN = re.compile(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from otp.redis.scripts import Script
+from phone import NO_COUNTRY
 from settings.guard import GuardSettings
 from spending.sending import Sending
 
@@ -84,7 +85,7 @@ def _address(sending: Sending) -> str:
 
 def country(sending: Sending) -> str:
     """ISO 3166; 001 is the world, for numbers of no country (ITU-T E.164.1)."""
-    return sending.region or "001"
+    return sending.region or NO_COUNTRY
 
 
 def key_of(name: str, which: str) -> str:
