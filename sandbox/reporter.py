@@ -34,6 +34,7 @@ class Reporter:
         self._clock = clock
         self._pauses = [minute + minute * n * n for n in range(RETRIES)]
         self._under_way = Pool(UNDER_WAY)
+        self._stopped = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str], clock: Callable[[], float]) -> "Reporter":
@@ -52,14 +53,18 @@ class Reporter:
         if self._url and not self._under_way.full():
             self._under_way.spawn(self._report, self._url, message)
 
+    def stop(self) -> None:
+        """Post nothing more, not even what is waiting to be posted again. From any thread."""
+        self._stopped = True
+
     def _report(self, url: str, message: Message) -> None:
         gevent.sleep(DELAY)
         body = json.dumps(report(message, self._clock())).encode()
         for pause in self._pauses:
-            if _taken(url, body):
+            if self._stopped or _taken(url, body):
                 return
             gevent.sleep(pause)
-        if not _taken(url, body):
+        if not self._stopped and not _taken(url, body):
             where = urlsplit(url).netloc  # the rest may be secret
             print(
                 f"http://{where} did not take the delivery report of {message.message_id}.", file=sys.stderr, flush=True

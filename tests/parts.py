@@ -82,6 +82,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._streams: list[socket.socket] = []
+        self._reporter = Reporter(None, time.time)
         self.reset()
 
     def reset(
@@ -100,12 +101,18 @@ class Sandbox:
         )
         self.two_factor.applications.add(application, Template(**{**ids, **text, **template}), email)
 
+    def forget_test(self) -> None:
+        """Empty, alone, and silent, as it was before the first test."""
+        self.service_url, self.reports_url = "", None
+        self.reset()
+
     def empty(self, choices: Choices | None = None, fixed_pin: str | None = None) -> None:
         """An account without an application."""
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
-        reporter = Reporter(self.reports_url, self.clock, minute=0.05)
-        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), reporter)
+        self._reporter.stop()
+        self._reporter = Reporter(self.reports_url, self.clock, minute=0.05)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), self._reporter)
         self._api.after_request(self._check)
         self.calls: list[str] = []
         self.violations: list[str] = []

@@ -1,7 +1,7 @@
 """Infobip's delivery reports: asked for, taken once, and what a message that did not arrive changes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,13 +27,12 @@ PORT = str(free_port())  # of metrics
 
 
 @pytest.fixture
-def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Iterator[Service]:
+def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service, and a local Infobip that posts it what became of each message."""
     service = start(sandbox.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, METRICS_PORT=PORT, **TRACKED)
     sandbox.reports_url = f"{service.url}{REPORTS}/{SECRET}"
     sandbox.reset()
-    yield service
-    sandbox.reports_url = None
+    return service
 
 
 @pytest.fixture

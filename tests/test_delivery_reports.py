@@ -26,7 +26,6 @@ def receiver(sandbox: Sandbox) -> Iterator[Receiver]:
         sandbox.reports_url = receiver.url.replace("/hook", "/canary-secret")
         sandbox.reset()
         yield receiver
-        sandbox.reports_url = None
 
 
 def reported(receiver: Receiver, count: int = 1) -> list[dict[str, Any]]:

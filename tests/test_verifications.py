@@ -1,7 +1,7 @@
 """What a client may ask of a PIN that it had sent."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,12 +59,11 @@ def shop(start: Start, database: redis.Redis, sandbox: Sandbox) -> Shop:
 
 
 @pytest.fixture
-def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Iterator[Shop]:
+def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Shop:
     shop = Shop(start(sandbox.url, API_KEYS=KEYS, VERIFY_OTP_LIMIT=OPEN, **TRACKED))
     sandbox.reports_url = f"{shop.service.url}{REPORTS}/{SECRET}"
     sandbox.reset()
-    yield shop
-    sandbox.reports_url = None
+    return shop
 
 
 def test_from_the_send_to_the_verify(tracked: Shop, sandbox: Sandbox, phone: str) -> None:
