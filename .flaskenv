@@ -1,2 +1,2 @@
 # What `flask` runs: the operator's commands.
-FLASK_APP=commands
+FLASK_APP=cli

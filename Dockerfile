@@ -10,17 +10,10 @@ RUN python -m venv --without-pip /venv \
     && cd /venv/lib/python3.*/site-packages/phonenumbers && rm -r geodata carrierdata tzdata \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
-COPY *.py openapi.yaml templates.toml .flaskenv ./
-COPY alerts/ alerts/
-COPY commands/ commands/
-COPY infobip/ infobip/
+COPY *.py openapi.yaml .flaskenv ./
+COPY cli/ cli/
 COPY otp/ otp/
 COPY sandbox/ sandbox/
-COPY settings/ settings/
-COPY spending/ spending/
-COPY telemetry/ telemetry/
-COPY tracking/ tracking/
-COPY web/ web/
 # The bytecode is made here: the container has no right to write it, and by hash no file date can make it stale.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 

@@ -28,29 +28,29 @@ lint: $(VENV)/test.stamp ## linters and types alone
 
 soak: export SOAK ?= 1
 soak: $(VENV)/test.stamp ## the tests under faults in their long form, under half an hour; SOAK=0.01 is a hundredth of it
-	$(BIN)/python -m tests.faults.soak
+	$(BIN)/python -m tools.soak
 	$(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_fuzz_border.py tests/faults/test_fuzz_phone.py
 
 simulate: $(VENV)/test.stamp $(VENV)/pictures.stamp ## a launch day and an attack, and what the guard does: a table and a picture
-	$(BIN)/python -m tests.simulate
+	$(BIN)/python -m tools.simulate
 
 dashboard: $(VENV)/test.stamp $(VENV)/pictures.stamp ## three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
-	$(BIN)/python -m tests.dashboard
+	$(BIN)/python -m tools.dashboard
 
 lock: $(VENV)/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
-	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group otel -o requirements-otel.txt
-	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o sandbox/requirements.txt
-	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements-dev.txt
-	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group docs -o docs/requirements.txt
-	$(LOCK) $(LOCK_OPTIONS) -c requirements-dev.txt --group tools -o requirements-tools.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group otel -o requirements/otel.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o requirements/sandbox.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements/dev.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements/dev.txt --group docs -o requirements/docs.txt
+	$(LOCK) $(LOCK_OPTIONS) -c requirements/dev.txt --group tools -o requirements/tools.txt
 	$(COMPILE) $(LOCK_OPTIONS) tests/sdk/requirements.in --override tests/sdk/overrides.txt -o tests/sdk/requirements.txt
 
 upgrade: ## the same with the newest version of everything
 	$(MAKE) lock LOCK_OPTIONS=--upgrade
 
 audit: $(VENV)/test.stamp $(VENV)/tools.stamp ## known vulnerabilities in what the service runs with
-	@$(BIN)/python -m tests.audit
+	@$(BIN)/python -m tools.audit
 
 sbom: $(VENV)/tools.stamp ## sbom.json: what the service runs with, as CycloneDX
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/shipped
@@ -69,10 +69,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml
 
-$(VENV)/run.stamp: sandbox/requirements.txt
-$(VENV)/test.stamp: requirements-dev.txt
-$(VENV)/pictures.stamp: docs/requirements.txt
-$(VENV)/tools.stamp: requirements-tools.txt
+$(VENV)/run.stamp: requirements/sandbox.txt
+$(VENV)/test.stamp: requirements/dev.txt
+$(VENV)/pictures.stamp: requirements/docs.txt
+$(VENV)/tools.stamp: requirements/tools.txt
 
 $(VENV)/run.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp: | $(VENV)/bin/python
 	$(INSTALL) -r $<

@@ -5,29 +5,28 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-import errors
 from assembly import Parts, assemble
 from config import Settings, load_settings
+from otp import VERSION, errors
 from otp.requester import Requester
+from otp.send_request import Sending
 from otp.service import Sent
+from otp.telemetry import record
+from otp.telemetry.request_log import Observer
 from otp.typed_text import read_pin
+from otp.web import error_responses
+from otp.web.address_limits import AddressLimits
+from otp.web.api_clients import Clients
 from otp.web.application import Application
 from otp.web.border import Border
-from spending.sending import Sending
-from telemetry import record
-from telemetry.canonical import Observer
-from version import VERSION
-from web import refusals
-from web.address_limits import AddressLimits
-from web.clients import Clients
-from web.cors import allow_origins
-from web.deliveries import DeliveryApi
-from web.docs import add_docs
-from web.idempotency import Idempotency
-from web.inbound import read_body
-from web.proofs import ProofApi
-from web.sendings import ResendOtp, Sendings, SendOtp, VerifyOtp
-from web.verifications import VerificationApi
+from otp.web.cors import allow_origins
+from otp.web.delivery_report_api import DeliveryApi
+from otp.web.idempotency import Idempotency
+from otp.web.proof_api import ProofApi
+from otp.web.reference_page import add_docs
+from otp.web.request_body import read_body
+from otp.web.send_requests import ResendOtp, Sendings, SendOtp, VerifyOtp
+from otp.web.verification_api import VerificationApi
 
 
 class OtpApi:
@@ -116,7 +115,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _add_tracking_routes(app, clients, parts, settings)
     add_docs(app, page=settings.docs == "on")
     allow_origins(app, settings.cors_origins)
-    refusals.register(app)
+    error_responses.register(app)
     return app
 
 

@@ -3,33 +3,33 @@
 from functools import partial
 from typing import NamedTuple
 
-from alerts.alerts import Alerts
-from alerts.rates import LOCKED_OUT, Rates
-from alerts.sender import Sender
-from alerts.webhook import Webhook
 from config import CONCURRENCY, Settings
-from infobip.account import Account
-from infobip.transport import Transport
-from infobip.usual_time import UsualTime
 from infobip_client import InfobipClient
+from otp.alerts.alerts import Alerts
+from otp.alerts.rates import LOCKED_OUT, Rates
+from otp.alerts.sender import Sender
+from otp.alerts.webhook import Webhook
+from otp.delivery.sent_messages import Messages
+from otp.delivery.tracker import Tracker
+from otp.delivery.verifications import Verifications
+from otp.infobip.account import Account
 from otp.infobip.proxy import Proxy
+from otp.infobip.transport import Transport
+from otp.phone_numbers import PhoneBook
+from otp.proofs import Proofs
 from otp.redis.client import RedisClient, connect
+from otp.response_padding import UsualTime
+from otp.send_limits.budget import Budget, day, month
+from otp.send_limits.chain import Admission
+from otp.send_limits.client_quotas import ClientGate
+from otp.send_limits.fraud_guard.fraud_guard import Guard
+from otp.send_limits.quota import TotalGate
+from otp.send_limits.recipient_limit import PhoneGate
 from otp.service import OtpService, Rules
-from phone import PhoneBook
-from proofs import Proofs
-from settings.account import AccountSettings
-from settings.alerts import AlertSettings, signing_key
-from settings.money import MoneySettings
-from spending.admission import Admission
-from spending.budget import Budget, day, month
-from spending.client_gate import ClientGate
-from spending.guard.guard import Guard
-from spending.phone_gate import PhoneGate
-from spending.total_gate import TotalGate
+from otp.settings.account import AccountSettings
+from otp.settings.alerts import AlertSettings, signing_key
+from otp.settings.money import MoneySettings
 from store import GuessLimits, Store
-from tracking.messages import Messages
-from tracking.tracker import Tracker
-from tracking.verifications import Verifications
 
 
 class Parts(NamedTuple):

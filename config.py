@@ -10,23 +10,10 @@ import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
-from channels import CHANNELS
-from otp import env_lines
+from otp.channels import CHANNELS
 from otp.redis.keys import PREFIX
 from otp.redis.url import check
-from otp.setting_names import SettingNames
-from settings.account import AccountSettings
-from settings.alerts import AlertSettings
-from settings.channels import ChannelSettings
-from settings.clients import ClientSettings
-from settings.delivery import DeliverySettings
-from settings.docs import DocsSettings
-from settings.guard import GuardSettings
-from settings.money import MoneySettings
-from settings.proofs import ProofSettings
-from settings.section import ENV_FILE
-from settings.telemetry import TelemetrySettings
-from settings.types import (
+from otp.setting_types import (
     ByCommas,
     Identifier,
     KeyPrefix,
@@ -37,7 +24,20 @@ from settings.types import (
     Secret,
     is_duration,
 )
-from settings.verifying import VerifyingSettings
+from otp.settings import env_lines
+from otp.settings.account import AccountSettings
+from otp.settings.alerts import AlertSettings
+from otp.settings.channels import ChannelSettings
+from otp.settings.clients import ClientSettings
+from otp.settings.delivery import DeliverySettings
+from otp.settings.docs import DocsSettings
+from otp.settings.guard import GuardSettings
+from otp.settings.money import MoneySettings
+from otp.settings.proofs import ProofSettings
+from otp.settings.section import ENV_FILE
+from otp.settings.setting_names import SettingNames
+from otp.settings.telemetry import TelemetrySettings
+from otp.settings.verifying import VerifyingSettings
 
 CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
 

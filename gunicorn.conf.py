@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from config import CONCURRENCY, SettingsError, load_settings, misread_settings  # noqa: E402
 from otp.server import settings_reload  # noqa: E402
-from telemetry import exposition  # noqa: E402
+from otp.telemetry import exposition  # noqa: E402
 
 try:
     # Read here, once for all workers: a bad setting ends the start, and what is in .env when a worker is replaced is
@@ -31,16 +31,16 @@ if settings.metrics_port:
 # Loaded here in the master: the workers share its memory.
 import app  # noqa: E402
 from assembly import account  # noqa: E402
-from infobip.comparison import log_differences  # noqa: E402
+from cli.account_check.differences import log_differences  # noqa: E402
+from otp import VERSION  # noqa: E402
 from otp.server import lifecycle  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.stream import IDLE  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
-from settings.section import ENV_FILE  # noqa: E402
-from settings.warnings import warnings  # noqa: E402
-from telemetry import logs, tracing  # noqa: E402
-from telemetry.shown import shown  # noqa: E402
-from version import VERSION  # noqa: E402
+from otp.settings.section import ENV_FILE  # noqa: E402
+from otp.settings.warnings import warnings  # noqa: E402
+from otp.telemetry import logs, tracing  # noqa: E402
+from otp.telemetry.shown_settings import shown  # noqa: E402
 
 wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
 bind = f"[{settings.bind}]:{settings.port}"  # brackets are for IPv6, and no harm to IPv4

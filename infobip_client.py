@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
-from channels import Channel
-from errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear
-from infobip.answers import StrictAnswer, failure, message_id, read_answer
-from infobip.bulkhead import Bulkhead
-from infobip.transport import Answer, Transport
-from infobip.watch import Watch
-from spending.sending import Sending
-from telemetry.calls import provider_call
+from otp.channels import Channel
+from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear
+from otp.infobip.bulkhead import Bulkhead
+from otp.infobip.events import Watch
+from otp.infobip.responses import StrictAnswer, failure, message_id, read_answer
+from otp.infobip.transport import Answer, Transport
+from otp.send_request import Sending
+from otp.telemetry.calls import provider_call
 
 log = logging.getLogger("otp.infobip")
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from limits import RateLimitItem
 
-from errors import StoreUnavailable
+from otp.errors import StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
 from otp.redis import keys
@@ -24,7 +24,7 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds, nonsense
 from otp.redis.scripts import Command, Script
 from otp.requester import SOMEBODY, Requester
-from spending.sending import Sending
+from otp.send_request import Sending
 
 SAVE = Script("pin_save")
 FIND = Script("pin_find")

@@ -1,1 +1,3 @@
-"""The service."""
+"""The service. `VERSION` is what `/readyz`, the log, the metrics and pyproject.toml say."""
+
+VERSION = "0.1.0"

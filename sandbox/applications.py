@@ -3,7 +3,7 @@
 import secrets
 import threading
 
-from sandbox.choices import Choices
+from sandbox.api_error import bad_request, not_found
 from sandbox.model import (
     Application,
     ApplicationRequest,
@@ -14,7 +14,7 @@ from sandbox.model import (
     TemplateRequest,
     TemplateUpdate,
 )
-from sandbox.refusal import bad_request, not_found
+from sandbox.quirks import Choices
 
 KEPT = 1000  # applications, and templates of each
 

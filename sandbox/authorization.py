@@ -7,7 +7,7 @@ import base64
 import binascii
 import secrets
 
-from sandbox.refusal import ApiError
+from sandbox.api_error import ApiError
 
 API_KEY = "sandbox-api-key"
 SEND_ONLY_KEY = "sandbox-send-only-key"  # like a key with no other scope than 2fa:pin:send

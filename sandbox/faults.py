@@ -10,8 +10,8 @@ from typing import Any
 import gevent
 from flask import Response, redirect, request
 
-from sandbox.magic import Fault
-from sandbox.refusal import ApiError, too_many_requests
+from sandbox.api_error import ApiError, too_many_requests
+from sandbox.test_numbers import Fault
 
 SILENCE = 60.0  # seconds
 CONNECTION = "sandbox.connection"  # where the server puts the client's socket into the WSGI environment

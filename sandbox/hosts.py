@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-from sandbox.refusal import ApiError
+from sandbox.api_error import ApiError
 
 EVERYWHERE = ("0.0.0.0", "::")
 COMPOSE_NAME = "infobip"  # of the service in docker-compose.yml

@@ -11,7 +11,7 @@ import gevent
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from sandbox import magic
+from sandbox import test_numbers
 from sandbox.grammar import unsigned
 from sandbox.model import Channel
 from sandbox.pins import Message
@@ -61,7 +61,7 @@ class Inbox:
 
     def offer(self) -> dict[str, Any]:
         """Answer GET /try: what the page tells people about the service."""
-        numbers = [{"phoneNumber": f"+{each.number}", "outcome": each.meaning} for each in magic.TABLE]
+        numbers = [{"phoneNumber": f"+{each.number}", "outcome": each.meaning} for each in test_numbers.TABLE]
         return {"service": self._relay.shown, "limits": self._relay.limits, "numbers": numbers}
 
     def attempt(self, operation: str) -> tuple[dict[str, Any], int]:

@@ -9,10 +9,11 @@ from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from sandbox import answers, faults, hosts, magic
-from sandbox.answers import Json
+from sandbox import faults, hosts, json_responses, test_numbers
+from sandbox.api_error import ApiError, bad_request, invalid
 from sandbox.authorization import authorize
 from sandbox.grammar import flag
+from sandbox.json_responses import Json
 from sandbox.model import (
     ApplicationRequest,
     Channel,
@@ -26,8 +27,7 @@ from sandbox.model import (
     Wire,
 )
 from sandbox.pins import Sent
-from sandbox.refusal import ApiError, bad_request, invalid
-from sandbox.reporter import Reporter
+from sandbox.report_poster import Reporter
 from sandbox.two_factor import TwoFactor
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Api:
         verified, sent = self._filters()
         pins = self._two_factor.verifications(app_id, msisdn)
         chosen = (p for p in pins if verified in (None, p.verified_at is not None) and sent in (None, p.reached))
-        return {"verifications": [answers.verification(pin, self._choices) for pin in chosen]}
+        return {"verifications": [json_responses.verification(pin, self._choices) for pin in chosen]}
 
     def _filters(self) -> tuple[bool | None, bool | None]:
         """Of verifications: which `verified` and which `sent` are wanted; None is both."""
@@ -97,7 +97,7 @@ class Api:
     def send(self, channel: Channel) -> faults.Answer:
         """Answer send-2fa-pin-code-over-sms, -voice and -email."""
         body, look_up = _read(SendRequest), _flag("ncNeeded") is not False
-        fault = magic.fault(body.to.removeprefix("+"), "send")
+        fault = test_numbers.fault(body.to.removeprefix("+"), "send")
         return faults.answered(
             fault, lambda: self._sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
         )
@@ -105,21 +105,21 @@ class Api:
     def resend(self, pin_id: str, channel: Channel) -> faults.Answer:
         """Answer resend-2fa-pin-code-over-sms, -voice and -email. Their body is optional."""
         body = _read(ResendRequest, optional=True)
-        fault = magic.fault(self._two_factor.pin(pin_id).to, "send")
+        fault = test_numbers.fault(self._two_factor.pin(pin_id).to, "send")
         return faults.answered(
             fault, lambda: self._sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
         )
 
     def _sent(self, sent: Sent, *, track: bool) -> Json:
-        answer = answers.sent(sent, track=track)
+        answer = json_responses.sent(sent, track=track)
         if "externalMessageId" in answer:
             self._reporter.follow(sent.message)
         return answer
 
     def verify_2fa_phone_number(self, pin_id: str) -> faults.Answer:
         body = _read(VerifyRequest)
-        fault = magic.fault(self._two_factor.pin(pin_id).to, "verify")
-        return faults.answered(fault, lambda: answers.judged(self._two_factor.verify(pin_id, body.pin)))
+        fault = test_numbers.fault(self._two_factor.pin(pin_id).to, "verify")
+        return faults.answered(fault, lambda: json_responses.judged(self._two_factor.verify(pin_id, body.pin)))
 
 
 def create_api(two_factor: TwoFactor, reporter: Reporter, names: frozenset[str] = frozenset()) -> Flask:

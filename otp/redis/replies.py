@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from errors import StoreUnavailable
+from otp.errors import StoreUnavailable
 
 log = logging.getLogger("otp.redis")
 

@@ -11,11 +11,11 @@ from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData,
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
-from errors import InvalidRequest, OtpError
+from otp.errors import InvalidRequest, OtpError
 from otp.server.heads import LONGEST_HEAD, Environ, Head, read_accepted, read_usual
 from otp.server.response import Response
 from otp.server.stream import ClientGoneError, Stream
-from web.refusals import raw_refusal
+from otp.web.error_responses import raw_refusal
 
 SMALL = 16 * 1024  # bytes; a body of at most so many is received before the application is asked
 MOST_RECEIVED = 1024 * 1024  # bytes of a body, with its chunks' frames, that the application reads itself

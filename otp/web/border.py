@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from otp.telemetry import record
 from otp.web.client_ip import client_address
-from telemetry import record
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from telemetry.canonical import Observer
+    from otp.telemetry.request_log import Observer
 
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 _EMPTY = ("Content-Length", "0")

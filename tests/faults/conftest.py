@@ -17,8 +17,8 @@ from tests.conftest import OPEN
 from tests.faults.burst import Clients
 from tests.faults.held_infobip import HeldInfobip
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Sandbox, Service
-from tests.redis_servers import Servers
+from tests.support.redis_servers import Servers
+from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 SCRIPTS = Path(scripts.__file__).parent

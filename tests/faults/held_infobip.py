@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from tests.command import eventually
 from tests.faults.burst import Loop
-from tests.upstream import RIGHT, SENT, WRONG, spoken
+from tests.support.command import eventually
+from tests.support.upstream import RIGHT, SENT, WRONG, spoken
 
 REFUSED = {"requestError": {"serviceException": {"messageId": "FORBIDDEN", "text": "…"}}}
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests import upstream as up
-from tests.faults import acts
-from tests.upstream import PIN_ID, RIGHT, SENT, Act, answer, error, raw
+from tests.faults import upstream_acts
+from tests.support import upstream as up
+from tests.support.upstream import PIN_ID, RIGHT, SENT, Act, answer, error, raw
 
 Row = tuple[int, str]
 REFUSED: Row = (502, "provider_error")
@@ -103,19 +103,19 @@ def _unfinished() -> dict[str, Fault]:
         "hang up": up.hang_up,
         "silence": up.silence,
         "drip of the head": up.drip,
-        "drip of the body": acts.drip_body,
+        "drip of the body": upstream_acts.drip_body,
         "garbage": raw(b"SMTP 1.0 hello\r\n\r\n"),
         "TLS instead of HTTP": raw(b"\x16\x03\x03\x00\x05hello"),
         "cut off": raw(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"pinId":'),
         "cut off in a chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"),
-        "a terabyte promised": acts.promised(10**12),
-        "a length of nonsense": acts.promised("soon"),
-        "10,000 headers": acts.many_headers,
-        "a header of 10 MB": acts.huge_header,
-        "endless 100 Continue": acts.endless_continue,
-        "endless headers": acts.endless_headers,
-        "an endless chunk line": acts.endless_chunk_line,
-        "endless trailers": acts.endless_trailers,
+        "a terabyte promised": upstream_acts.promised(10**12),
+        "a length of nonsense": upstream_acts.promised("soon"),
+        "10,000 headers": upstream_acts.many_headers,
+        "a header of 10 MB": upstream_acts.huge_header,
+        "endless 100 Continue": upstream_acts.endless_continue,
+        "endless headers": upstream_acts.endless_headers,
+        "an endless chunk line": upstream_acts.endless_chunk_line,
+        "endless trailers": upstream_acts.endless_trailers,
     }
     return {name: Fault(act, 0, UNKNOWN) for name, act in cut.items()}
 
@@ -124,7 +124,11 @@ def _of_servers() -> dict[str, Fault]:
     """Each 5xx with JSON, HTML or nothing."""
     found = {}
     for status in (500, 501, 502, 503, 504):
-        said = {"json": error(status, "GENERAL_ERROR"), "html": acts.html(status), "empty": answer(b"", status)}
+        said = {
+            "json": error(status, "GENERAL_ERROR"),
+            "html": upstream_acts.html(status),
+            "empty": answer(b"", status),
+        }
         found.update({f"{status} {kind}": Fault(act, status, UNKNOWN) for kind, act in said.items()})
     return found
 
@@ -133,16 +137,19 @@ def _nothing_read(elsewhere: str) -> dict[str, Fault]:
     """A whole answer, neither a yes nor a no."""
     odd = {
         "empty": (200, answer(b"")),
-        "html": (200, acts.html(200)),
-        "204": (204, acts.status_alone(204)),
-        "304": (304, acts.status_alone(304)),
+        "html": (200, upstream_acts.html(200)),
+        "204": (204, upstream_acts.status_alone(204)),
+        "304": (304, upstream_acts.status_alone(304)),
         "compressed": (200, answer(b"\x1f\x8b", headers="Content-Encoding: gzip\r\n")),
-        "a gzip bomb of 200 MB": (200, acts.gzip_bomb),
-        "a small gzip bomb": (200, acts.small_gzip_bomb),
+        "a gzip bomb of 200 MB": (200, upstream_acts.gzip_bomb),
+        "a small gzip bomb": (200, upstream_acts.small_gzip_bomb),
         "endless": (200, up.endless),
-        "endless in tiny chunks": (200, acts.tiny_chunks),
+        "endless in tiny chunks": (200, upstream_acts.tiny_chunks),
         "too large": (200, answer(b" " * 70_000 + b"{}")),
-        **{f"redirect {status}": (status, acts.redirect(status, elsewhere)) for status in (301, 302, 303, 307, 308)},
+        **{
+            f"redirect {status}": (status, upstream_acts.redirect(status, elsewhere))
+            for status in (301, 302, 303, 307, 308)
+        },
     }
     return {name: Fault(act, status, REFUSED) for name, (status, act) in odd.items()}
 
@@ -151,9 +158,9 @@ def _refusals(*known: Row) -> dict[str, Fault]:
     """A no to the request itself: nothing was sent and nothing was judged."""
     return {
         **{str(status): Fault(error(status, word), status, REFUSED, given_back=True) for status, word in known},
-        "404 html": Fault(acts.html(404), 404, REFUSED, given_back=True),
+        "404 html": Fault(upstream_acts.html(404), 404, REFUSED, given_back=True),
         "429": Fault(error(429, "TOO_MANY_REQUESTS"), 429, THROTTLED, given_back=True),
-        "429 html": Fault(acts.html(429), 429, THROTTLED, given_back=True),
+        "429 html": Fault(upstream_acts.html(429), 429, THROTTLED, given_back=True),
         "throttled by its word": Fault(error(400, "TOO_MANY_REQUESTS"), 400, THROTTLED, given_back=True),
         "throttled in the newer shape": Fault(answer(NEW_SHAPE, 400), 400, THROTTLED, given_back=True),
     }

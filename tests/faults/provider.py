@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.infobip_faults import Fault
 from tests.faults.journal import Journal, Verb
-from tests.upstream import SENT, Act, Upstream, answer
+from tests.support.upstream import SENT, Act, Upstream, answer
 
 Chooser = Callable[[Verb], Fault | None]
 Hook = Callable[[], object]

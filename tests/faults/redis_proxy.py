@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import NoReturn
 
-from tests.accepting import accepted
+from tests.support.accepting import accepted
 
 
 @dataclass

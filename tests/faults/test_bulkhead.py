@@ -13,10 +13,10 @@ import redis
 import requests
 
 from config import CONCURRENCY
-from tests.command import eventually
 from tests.conftest import OPEN
-from tests.holding_upstream import HoldingUpstream
-from tests.parts import Service, refusal
+from tests.support.command import eventually
+from tests.support.holding_upstream import HoldingUpstream
+from tests.support.running import Service, refusal
 
 GROUP = 50
 FILES = 2 * CONCURRENCY + 1000  # here are both ends that are not the service's

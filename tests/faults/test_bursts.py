@@ -14,9 +14,9 @@ from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.burst import Clients
 from tests.faults.held_infobip import HeldInfobip, pin_of
-from tests.faults.promises import UNAVAILABLE, back_within, is_ready
-from tests.parts import Service
-from tests.redis_servers import Servers, node
+from tests.faults.invariants import UNAVAILABLE, back_within, is_ready
+from tests.support.redis_servers import Servers, node
+from tests.support.running import Service
 
 Start = Callable[..., Service]
 SETTINGS = {

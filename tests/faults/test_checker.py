@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.faults.checker import RULES, Rules, check
-from tests.faults.forged import OTHER, PHONE, Forged
+from tests.faults.forged_histories import OTHER, PHONE, Forged
 from tests.faults.journal import Event, Journal
 
 

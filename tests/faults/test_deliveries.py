@@ -10,17 +10,17 @@ import requests
 
 from otp.redis.scripts import Script
 from sandbox.ports import free_port
+from tests.delivery.test_deliveries import REPORTS, SECRET, TRACKED, result
+from tests.delivery.test_verifications import KEYS, OURS, Shop
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import UNAVAILABLE, is_ready
+from tests.faults.invariants import UNAVAILABLE, is_ready
 from tests.faults.redis_proxy import Act, RedisProxy
 from tests.faults.test_redis_replies import FAULTS
-from tests.parts import Sandbox, Service, refusal
-from tests.receiver import until
-from tests.redis_servers import Servers, node
-from tests.test_deliveries import REPORTS, SECRET, TRACKED, result
-from tests.test_metrics import Measured
-from tests.test_stories import wrong
-from tests.test_verifications import KEYS, OURS, Shop
+from tests.support.receiver import until
+from tests.support.redis_servers import Servers, node
+from tests.support.running import Sandbox, Service, refusal
+from tests.telemetry.test_metrics import Measured
+from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics

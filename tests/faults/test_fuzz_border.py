@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.faults.fuzzing import examples
-from tests.parts import Sandbox, Service
+from tests.support.running import Sandbox, Service
 
 CODES = {
     200: {""},

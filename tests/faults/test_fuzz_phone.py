@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat
 
-from errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+from otp.errors import InvalidPhoneNumber, PhoneNumberNotAllowed
+from otp.phone_numbers import PhoneBook
 from otp.typed_text import LONGEST, in_ascii
-from phone import PhoneBook
 from tests.faults.fuzzing import examples
 
 # Real numbers of every region, spelled with what may stand between digits, and with what may not.

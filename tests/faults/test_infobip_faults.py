@@ -9,13 +9,13 @@ import pytest
 import redis
 import requests
 
-from tests import upstream as up
-from tests.command import eventually
-from tests.faults import acts
+from tests.faults import upstream_acts
 from tests.faults.infobip_faults import NO, sends, verifies
-from tests.faults.promises import seconds
-from tests.parts import Service, refusal
-from tests.upstream import WRONG, Upstream, answer
+from tests.faults.invariants import seconds
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.running import Service, refusal
+from tests.support.upstream import WRONG, Upstream, answer
 
 IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
 
@@ -92,7 +92,7 @@ def test_a_server_fault_and_then_a_no_is_one_guess(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     faulty.send(phone)
-    upstream.script.extend([acts.html(500), answer(WRONG)])
+    upstream.script.extend([upstream_acts.html(500), answer(WRONG)])
     assert refusal(faulty.verify(phone, "123456")) == (401, "invalid_otp")
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
 
@@ -103,7 +103,7 @@ def test_a_refusal_after_a_server_fault_settles_nothing(
 ) -> None:
     """The first try may have been judged: its guess is not given back."""
     faulty.send(phone)
-    upstream.script.extend([acts.html(503), verifies()[what].act])
+    upstream.script.extend([upstream_acts.html(503), verifies()[what].act])
     assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
 
@@ -112,17 +112,17 @@ def test_a_bomb_is_never_unpacked(faulty: Service, upstream: Upstream, phone: st
     faulty.send(phone)
     (worker,) = (psutil.Process(pid) for pid in faulty.workers())
     before = worker.memory_info().rss
-    upstream.script.extend([acts.gzip_bomb] * 4)
+    upstream.script.extend([upstream_acts.gzip_bomb] * 4)
     for _ in range(4):
         assert refusal(faulty.verify(phone, "123456")) == (502, "provider_error")
     assert worker.memory_info().rss - before < 20 * 1024 * 1024
 
 
 ENDLESS = {
-    "100 Continue": acts.endless_continue,
-    "trailers": acts.endless_trailers,
+    "100 Continue": upstream_acts.endless_continue,
+    "trailers": upstream_acts.endless_trailers,
     "chunks": up.endless,
-    "tiny chunks": acts.tiny_chunks,
+    "tiny chunks": upstream_acts.tiny_chunks,
 }
 
 

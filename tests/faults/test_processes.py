@@ -16,12 +16,12 @@ import pytest
 import redis
 import requests
 
-from tests import upstream as up
-from tests.command import eventually
 from tests.conftest import OPEN
-from tests.faults.promises import TOO_MANY
-from tests.parts import Service, refusal
-from tests.upstream import Upstream
+from tests.faults.invariants import TOO_MANY
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.running import Service, refusal
+from tests.support.upstream import Upstream
 
 LAX = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
 _numbers = itertools.count(10000000)

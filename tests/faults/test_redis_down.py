@@ -18,7 +18,7 @@ from sandbox.ports import free_port
 from store import REMOVE
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import (
+from tests.faults.invariants import (
     TOO_MANY,
     UNAVAILABLE,
     back_within,
@@ -30,8 +30,8 @@ from tests.faults.promises import (
     within_two_seconds,
 )
 from tests.faults.redis_proxy import Exchange, RedisProxy
-from tests.parts import Sandbox, Service, refusal
-from tests.redis_servers import Servers
+from tests.support.redis_servers import Servers
+from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
 HUNG = 15 if os.environ.get("SOAK") else 3  # seconds

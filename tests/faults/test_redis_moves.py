@@ -11,10 +11,10 @@ import requests
 from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import back_within, is_ready, quickly_refused, whole_flow
+from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Sandbox, Service
-from tests.redis_servers import Servers, eventually, node
+from tests.support.redis_servers import Servers, eventually, node
+from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}

@@ -7,11 +7,11 @@ import pytest
 import redis
 import requests
 
-from proofs import new_signing_key
+from otp.proofs import new_signing_key
 from tests.conftest import OPEN
-from tests.faults.promises import NOT_SAVED
-from tests.parts import Sandbox, Service, refusal
-from tests.redis_servers import eventually
+from tests.faults.invariants import NOT_SAVED
+from tests.support.redis_servers import eventually
+from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
 Plant = Callable[[redis.Redis, str], object]

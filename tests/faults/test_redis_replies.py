@@ -9,7 +9,7 @@ import redis
 from otp.redis.scripts import Script
 from store import COUNT_RESEND, FIND, REMOVE, SAVE
 from tests.faults import redis_proxy as rp
-from tests.faults.promises import (
+from tests.faults.invariants import (
     TOO_MANY,
     UNAVAILABLE,
     not_saved,
@@ -19,7 +19,7 @@ from tests.faults.promises import (
     within_two_seconds,
 )
 from tests.faults.redis_proxy import Act, Exchange, RedisProxy
-from tests.parts import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal
 
 RELEASE = Script("idempotency_release")
 # Redis refuses, and has executed nothing.

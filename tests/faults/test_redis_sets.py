@@ -7,7 +7,7 @@ import redis
 
 from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.faults.promises import (
+from tests.faults.invariants import (
     TOO_MANY,
     UNAVAILABLE,
     back_within,
@@ -16,8 +16,8 @@ from tests.faults.promises import (
     whole_flow,
     within_two_seconds,
 )
-from tests.parts import Sandbox, Service, refusal
-from tests.redis_servers import Servers, eventually, node
+from tests.support.redis_servers import Servers, eventually, node
+from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
 NO = (401, "invalid_otp")

@@ -12,10 +12,10 @@ from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults.burst import Answer, Clients
 from tests.faults.held_infobip import HeldInfobip, pin_of
-from tests.faults.promises import back_within, is_ready, quickly_refused, whole_flow
+from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
 from tests.faults.redis_proxy import RedisProxy, say
-from tests.parts import Sandbox, Service
-from tests.redis_servers import Servers, eventually, meet, node
+from tests.support.redis_servers import Servers, eventually, meet, node
+from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}

@@ -9,9 +9,9 @@ from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.burst import Answer, Clients
 from tests.faults.held_infobip import HeldInfobip, pin_of
-from tests.faults.promises import TOO_MANY, UNAVAILABLE, back_within
+from tests.faults.invariants import TOO_MANY, UNAVAILABLE, back_within
 from tests.faults.redis_proxy import Act, Exchange, RedisProxy
-from tests.parts import Service
+from tests.support.running import Service
 
 Start = Callable[..., Service]
 SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from proofs import new_signing_key
+from otp.proofs import new_signing_key
 from tests.conftest import OPEN
-from tests.parts import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 CI = os.environ.get("CI") == "true"

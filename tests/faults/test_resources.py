@@ -12,10 +12,10 @@ import psutil
 import redis
 import requests
 
-from tests.command import eventually
 from tests.conftest import OPEN
-from tests.faults.promises import seconds, whole_flow
-from tests.parts import Sandbox, Service
+from tests.faults.invariants import seconds, whole_flow
+from tests.support.command import eventually
+from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 REQUESTS = 20_000 if os.environ.get("SOAK") else 2_000

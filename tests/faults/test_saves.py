@@ -10,14 +10,14 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.command import eventually
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.burst import Clients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.redis_proxy import Act, RedisProxy
-from tests.parts import Sandbox, Service, refusal
-from tests.redis_servers import Servers
+from tests.support.command import eventually
+from tests.support.redis_servers import Servers
+from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
 SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}

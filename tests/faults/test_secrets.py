@@ -1,4 +1,4 @@
-"""At DEBUG, with every kind of failure, nothing secret is seen. `tests.leaks` looks at every other test, too."""
+"""At DEBUG, with every kind of failure, nothing secret is seen. `leaks` looks at every other test."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ import pytest
 import redis
 import requests
 
-from proofs import new_signing_key
-from tests import leaks
-from tests import upstream as up
+from otp.proofs import new_signing_key
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.redis_proxy import RedisProxy
-from tests.parts import Service
-from tests.upstream import PIN_ID, Upstream
+from tests.support import leaks
+from tests.support import upstream as up
+from tests.support.running import Service
+from tests.support.upstream import PIN_ID, Upstream
 
 Start = Callable[..., Service]
 API_KEY, CLIENT_KEY, OTHER_KEY, PASSWORD = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.faults.checker import RULES
 from tests.faults.report import BEGIN, END, write
-from tests.faults.soak import soak
+from tools.soak import soak
 
 
 def test_a_soak_finds_nothing_and_says_in_how_much(tmp_path: Path) -> None:

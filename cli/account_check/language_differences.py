@@ -1,0 +1,56 @@
+"""The templates beside the default one against the service's settings: one line for each that fits them."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from cli.account_check.autofill import PIN
+from cli.account_check.findings import SETUP, Finding
+from cli.account_check.template_differences import compare_template, text_of
+from config import Settings
+from otp.infobip.account import Template
+
+
+class _Named(NamedTuple):
+    """A template that a setting names."""
+
+    name: str
+    channel: str
+    its_id: str
+    remedy: str
+
+
+def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
+    """What is to be said of every template that the settings name beside the default one; and of the texts of all."""
+    others = [*_others(settings)]
+    for other in others:
+        template = by_id.get(other.its_id)
+        yield from _compare(settings, other, template) if template else [_absent(other)]
+    named = {"the default": settings.infobip_2fa_msg_id, **{other.name: other.its_id for other in others}}
+    if twice := [name for name, its_id in named.items() if its_id in by_id and text_of(by_id[its_id]).count(PIN) > 1]:
+        yield _pin_twice(twice)
+
+
+def _others(settings: Settings) -> Iterator[_Named]:
+    for channel, its_id in settings.templates.items():
+        if its_id != settings.infobip_2fa_msg_id:
+            yield _Named(channel, channel, its_id, f"mend INFOBIP_2FA_{channel.upper()}_MSG_ID")
+    for channel, ids in settings.infobip_templates.items():
+        for locale, its_id in ids.items():
+            made = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
+            yield _Named(f"{channel} {locale}", channel, its_id, f"{made}mend INFOBIP_TEMPLATES")
+
+
+def _absent(of: _Named) -> Finding:
+    said = "Infobip knows no such template of this application: nothing can be sent with it."
+    return Finding("error", of.name, said, of.remedy)
+
+
+def _compare(settings: Settings, of: _Named, template: Template) -> list[Finding]:
+    findings = compare_template(settings, template, of.channel)
+    unfit = [finding._replace(name=of.name) for finding in findings if finding.status != "ok"]
+    return unfit or [Finding("ok", of.name, "It fits the settings.")]
+
+
+def _pin_twice(names: list[str]) -> Finding:
+    said = f"The text of {', '.join(names)} has {PIN} twice; Infobip does not document whether it fills both."
+    return Finding("warning", "PIN twice", said, "send one to yourself, and look")

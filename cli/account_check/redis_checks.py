@@ -1,0 +1,78 @@
+"""What `flask infobip check` finds out about Redis."""
+
+import ipaddress
+import itertools
+import re
+from collections.abc import Iterator
+
+from cli.account_check.findings import Finding
+from config import Settings
+from otp.errors import StoreUnavailable
+from otp.redis.administration import Administration, CommandRefused
+from otp.redis.client import RedisClient
+from otp.redis.permissions import missing_rules
+
+SAMPLE = 10_000  # keys looked at, of however many there are
+# Of those that otp/redis/windows.py tells of, the ones by address: an IPv6 client is its /64.
+_COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
+
+
+def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
+    """What is to be said of the Redis behind `redis`, the good too."""
+    try:
+        if missing := missing_rules(redis):
+            said = "The user of REDIS_URL may not do all that is needed."
+            yield Finding("error", "Redis permissions", said, f"allow it {' '.join(missing)}; the README has the ACL")
+            return
+        yield Finding("ok", "Redis", "It answers.")
+        yield from _durability(redis.administration())
+        yield _addresses(redis.administration(), settings)
+    except StoreUnavailable:
+        yield Finding("error", "Redis", "It cannot be reached, or answers with errors.", "see REDIS_URL")
+
+
+def _durability(redis: Administration) -> Iterator[Finding]:
+    try:
+        servers = redis.servers()
+    except CommandRefused:
+        yield Finding("warning", "Redis settings", "The user of REDIS_URL may not ask for INFO.", "allow it +info")
+        return
+    policies = {str(server.get("maxmemory_policy", "unknown")) for server in servers}
+    if policies == {"noeviction"}:
+        yield Finding("ok", "Redis eviction", "maxmemory-policy is noeviction.")
+    else:
+        said = f"maxmemory-policy is {', '.join(sorted(policies))}: PINs, guesses and limits can vanish."
+        yield Finding("error", "Redis eviction", said, "set it to noeviction")
+    if all(server.get("aof_enabled") == 1 for server in servers):
+        yield Finding("ok", "Redis persistence", "The append-only file is on.")
+    else:
+        said = "The append-only file is off: a crash brings used PINs and spent guesses back."
+        yield Finding("warning", "Redis persistence", said, "set appendonly yes")
+
+
+def _addresses(redis: Administration, settings: Settings) -> Finding:
+    """A proxy that is not counted in TRUSTED_PROXIES shows itself by its address among those of the clients."""
+    name, sample = "client addresses", itertools.islice(redis.keys(), SAMPLE)
+    counted = {_plain(match[1]) for key in sample if (match := _COUNTED.fullmatch(key))}
+    if not counted:
+        return Finding("ok", name, "None was counted yet.")
+    if private := sorted(filter(_may_be_a_proxy, counted)):
+        trusted = settings.trusted_proxies
+        said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
+        return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
+    return Finding("ok", name, f"None of {len(counted)} that were counted looks like a proxy's.")
+
+
+def _plain(written: str) -> str:
+    """Without what a key has for a Cluster."""
+    address = written.translate({ord("{"): "", ord("}"): ""})
+    return str(ipaddress.ip_address(address)) if ":" in address else address
+
+
+def _may_be_a_proxy(written: str) -> bool:
+    """Private, or none at all: what a proxy on a Unix socket that writes no X-Forwarded-For leaves."""
+    try:
+        address = ipaddress.ip_address(written)
+    except ValueError:
+        return True
+    return address.is_private and not address.is_loopback

@@ -1,0 +1,56 @@
+"""Scopes of the guard as people type them, in the one spelling that they are counted by."""
+
+import re
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from otp.phone_numbers import NO_COUNTRY
+from otp.recipients import Recipient
+from otp.requester import SUBNET, UNKNOWN
+from otp.settings.clients import CLIENT_NAME
+from otp.typed_text import in_ascii
+from otp.web.client_ip import counted_as, read_address
+
+_BETWEEN = re.compile("[ ()./-]+")
+_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # of up to 15 digits, the last four of which are left out
+_CLIENT = re.compile(CLIENT_NAME)  # no address, for it has neither dots nor colons
+
+
+def read_scope(kind: str, typed: str) -> str:
+    """The scope of this `kind` (country, prefix, address) that `typed` stands for.
+
+    Raises:
+        ValueError: there can be none of it. The sentence says what is to be typed.
+    """
+    return {"country": _country, "prefix": _prefix, "address": _address}[kind](in_ascii(typed).strip())
+
+
+def _country(typed: str) -> str:
+    if (region := typed.upper()) not in {*SUPPORTED_REGIONS, NO_COUNTRY}:
+        raise ValueError("must be a country by its ISO 3166 code, like DE, or 001 for numbers of no country")
+    return region
+
+
+def _prefix(typed: str) -> str:
+    read = _PREFIX.fullmatch(_BETWEEN.sub("", typed))
+    if not read:
+        raise ValueError("must be a number with its country code and without its last four digits, like +4915112345")
+    return Recipient("phone", f"+{read[1]}").canonical
+
+
+def _address(typed: str) -> str:
+    client, slash, address = typed.partition("/")
+    if not slash or not _CLIENT.fullmatch(client.lower()):
+        client, slash, address = "", "", typed
+    try:
+        return f"{client.lower()}{slash}{_counted(address)}"
+    except ValueError as e:
+        raise ValueError(
+            "must be an IP address like 192.0.2.1 or 2001:db8::/64, or one of a client app's: shop/192.0.2.1"
+        ) from e
+
+
+def _counted(address: str) -> str:
+    if address == UNKNOWN:
+        return address
+    return counted_as(read_address(address.removesuffix(SUBNET) if ":" in address else address))

@@ -1,0 +1,185 @@
+"""`flask infobip`: set the account at Infobip up, check it, try it out."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from dotenv import dotenv_values
+
+from assembly import account, assemble
+from cli.account_check.differences import compare, read
+from cli.account_check.findings import Finding
+from cli.account_check.redis_checks import examine_redis
+from cli.account_setup import env_file
+from cli.account_setup.message_texts import FILE, read_texts
+from cli.account_setup.plan import NAME, plan
+from cli.account_setup.template_changes import TEXT, Wishes
+from cli.terminal import Sentences, fail
+from config import Settings, SettingsError, load, load_settings, misread_settings
+from otp.channels import CHANNELS
+from otp.durations import duration
+from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
+from otp.recipients import Recipient
+from otp.requester import NOBODY
+from otp.send_request import Sending
+from otp.service import OtpService, Sent
+from otp.settings.account import AccountSettings
+from otp.settings.section import ENV_FILE
+from otp.settings.warnings import warnings
+from otp.typed_text import read_pin
+from otp.web.send_requests import Sendings, SendOtp, VerifyOtp
+
+EXIT = {"ok": 0, "warning": 1, "error": 2}
+
+
+@click.group(cls=Sentences)
+def infobip() -> None:
+    """The 2FA account at Infobip: set it up, check it, try it out."""
+
+
+def _with_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and "{{pin}}" not in text:
+        raise click.BadParameter("must have {{pin}} in it")
+    return text
+
+
+def _known(_: click.Context, __: click.Parameter, given: str) -> Wishes:
+    """The languages that are asked for, and all texts."""
+    try:
+        texts = read_texts()
+    except ValueError as e:
+        fail(f"{e}.")
+    asked = [*texts] if given == "all" else [each.strip() for each in given.split(",") if each.strip()]
+    if unknown := [each for each in asked if each not in texts]:
+        raise click.BadParameter(f"{FILE.name} has no {', '.join(unknown)}; it has {', '.join(texts)}")
+    return Wishes(languages=asked, texts=texts)
+
+
+@infobip.command()
+@click.option("--name", help=f"The application's name.  [default: as it is, or {NAME!r}]")
+@click.option("--text", callback=_with_pin, help=f"The message.  [default: as it is, or {TEXT!r}]")
+@click.option("--sender", help="Whom the message comes from.  [default: as it is, or what Infobip chooses]")
+@click.option(
+    "--languages",
+    "wishes",
+    default="",
+    callback=_known,
+    help=f"Languages of {FILE.name}, like de,fr, or all.  [default: those in INFOBIP_TEMPLATES, as they are]",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
+def setup(name: str | None, text: str | None, sender: str | None, wishes: Wishes, yes: bool, dry_run: bool) -> None:
+    """Create or update the application and its message templates, and write their ids into .env."""
+    settings = load(AccountSettings)
+    there = account(settings)
+    click.echo(f"Infobip: {settings.infobip_base_url}\n")
+    todo = plan(settings, there, wishes._replace(name=name, text=text, sender=sender))
+    click.echo("\n".join(todo.lines()))
+    if todo.is_empty:
+        click.echo("\nThere is nothing to do.")
+    elif dry_run:
+        click.echo("\nNothing was changed (--dry-run).")
+    elif yes or click.confirm("\nDo this?"):
+        _write(todo.carry_out(there))
+    else:
+        fail("Nothing was changed.")
+
+
+def _write(ids: dict[str, str]) -> None:
+    lines = "\n".join(f"  {name}={value}" for name, value in ids.items())
+    in_file = dotenv_values(ENV_FILE)
+    stronger = [name for name in ids if os.environ.get(name) and os.environ[name] != in_file.get(name)]
+    try:
+        env_file.write(Path(ENV_FILE), ids)
+    except (OSError, UnicodeError) as e:
+        fail(f"\nInfobip has them now. {ENV_FILE} cannot be written ({type(e).__name__}): set these yourself.\n{lines}")
+    click.echo(f"\nDone. {ENV_FILE} has:\n{lines}")
+    if stronger:
+        fail(f"The environment beats {ENV_FILE}, and has other values: change {' and '.join(stronger)} there too.")
+
+
+@infobip.command()
+@click.option("--json", "as_json", is_flag=True, help="A JSON array, for programs.")
+def check(as_json: bool) -> None:
+    """Compare the account and Redis with the settings. Exits with 0: all is well, 1: warnings, 2: errors."""
+    findings = []
+    for finding in _findings():
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    raise SystemExit(max(EXIT[finding.status] for finding in findings))
+
+
+def _findings() -> Iterator[Finding]:
+    yield from (Finding("warning", "settings", sentence) for sentence in misread_settings())
+    try:
+        settings = load_settings()
+    except SettingsError as e:
+        yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
+        return
+    yield from (Finding("warning", "settings", sentence) for sentence in warnings(settings))
+    yield from _account_findings(settings)
+    yield from examine_redis(assemble(settings).redis, settings)
+
+
+def _account_findings(settings: Settings) -> Iterator[Finding]:
+    try:
+        application, templates = read(account(settings), settings)
+    except AccountError as e:
+        yield Finding("warning" if isinstance(e, ApiKeyNotAllowed) else "error", "account", e.sentence, e.remedy)
+        return
+    yield Finding("ok", "account", "The API key is valid, and shows the application and its templates.")
+    yield from compare(settings, application, templates)
+
+
+def _show(finding: Finding) -> None:
+    colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
+    remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
+    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
+
+
+_CHANNEL = click.option("--channel", help=f"{', '.join(CHANNELS)}.  [default: sms, or email to an e-mail address]")
+
+
+@infobip.command()
+@click.argument("to")
+@_CHANNEL
+def send(to: str, channel: str | None) -> None:
+    """Send a PIN to TO, a phone like +14155552671 or an e-mail address, as the service does. It counts, and costs."""
+    _send(to, channel, OtpService.send)
+
+
+@infobip.command()
+@click.argument("to")
+@_CHANNEL
+def resend(to: str, channel: str | None) -> None:
+    """Send the PIN that lives again, as the service does."""
+    _send(to, channel, OtpService.resend)
+
+
+def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
+    settings = load_settings()
+    parts = assemble(settings)
+    sending = Sendings(parts.phones, settings).read(
+        SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel})
+    )
+    lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
+    click.echo(f"OTP sent successfully. It lives {lifetime}.")
+
+
+@infobip.command()
+@click.argument("to")
+@click.argument("pin")
+def verify(to: str, pin: str) -> None:
+    """Verify the PIN that TO got, as the service does. It costs a guess."""
+    settings = load_settings()
+    parts = assemble(settings)
+    recipient = Sendings(parts.phones, settings).read_recipient(
+        VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin})
+    )
+    parts.otp.verify(recipient, read_pin(pin, settings.pin_pattern), NOBODY)
+    click.echo("OTP verified successfully.")

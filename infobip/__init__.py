@@ -1,1 +1,0 @@
-"""Infobip behind the client: one request within a deadline, what comes back, and the account."""

@@ -1,0 +1,64 @@
+"""Tells alerts one after the other, in the background, each kind at most once in ten minutes.
+
+otp:alert:<kind>   taken by the one worker that tells it, of however many replicas   lives ten minutes, or longer
+"""
+
+import logging
+
+import gevent
+
+from otp.alerts.alert import Alert
+from otp.alerts.webhook import Webhook
+from otp.errors import StoreUnavailable
+from otp.redis.client import RedisClient
+
+log = logging.getLogger("otp.alerts")
+
+QUIET = 600  # seconds between two alerts of one kind
+MOST_WAITING = 100
+
+
+class Sender:
+    """Posts alerts to a webhook. Without one, or where it does not take an alert, it is logged."""
+
+    def __init__(self, redis: RedisClient, webhook: Webhook | None) -> None:
+        self._redis = redis
+        self._webhook = webhook
+        self._waiting: dict[str, Alert] = {}  # by kind
+        self._greenlet: gevent.Greenlet | None = None
+
+    def tell(self, alert: Alert) -> None:
+        """Have it told. Waits for nothing: where too many wait already, it is dropped."""
+        if len(self._waiting) >= MOST_WAITING:
+            log.error("an alert was dropped, for too many wait: %s", alert.kind)
+            return
+        self._waiting.setdefault(alert.kind, alert)
+        if not self._greenlet:  # nor one that has ended
+            self._greenlet = gevent.spawn(self._drain)
+
+    def finish(self, seconds: float) -> None:
+        """Give what waits so long; the rest is logged."""
+        if self._greenlet:
+            self._greenlet.join(seconds)
+            self._greenlet.kill()
+        for alert in self._waiting.values():
+            _log(alert)
+
+    def _drain(self) -> None:
+        while self._waiting:
+            kind, alert = next(iter(self._waiting.items()))
+            self._deliver(alert)
+            del self._waiting[kind]
+
+    def _deliver(self, alert: Alert) -> None:
+        try:
+            taken = self._redis.run(("SET", f"alert:{alert.kind}", 1, "NX", "EX", max(QUIET, alert.quiet)))
+        except StoreUnavailable:
+            log.error("an alert was dropped, for Redis failed: %s", alert.kind)
+            return
+        if taken == ["OK"] and not (self._webhook and self._webhook.post(alert)):
+            _log(alert)
+
+
+def _log(alert: Alert) -> None:
+    log.warning("%s: %s", alert.kind, alert.sentence)

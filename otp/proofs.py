@@ -1,0 +1,164 @@
+"""Proofs that a phone was verified: JWTs (RFC 7519) signed with Ed25519 (RFC 8037). No Flask and no Redis in here.
+
+Who has the public keys can check a proof offline; only who asks the service learns whether it was redeemed before.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from typing import Any, NamedTuple
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from jwt.algorithms import OKPAlgorithm
+from jwt.utils import base64url_encode
+
+from otp.errors import InvalidProof, ProofExpired, ProofForAnother
+from otp.recipients import Recipient
+
+LIFETIME = 5 * 60  # seconds
+ALGORITHM = "EdDSA"
+
+_PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----END (?:PRIVATE|PUBLIC) KEY-----")
+
+
+class Proven(NamedTuple):
+    """What a proof says: `to` is a phone (E.164) or an e-mail address. Times are in Unix seconds; `id` is its own."""
+
+    id: str
+    to: str
+    verified_at: int
+    expires_at: int
+
+
+class Proofs:
+    """Signs proofs, and checks them.
+
+    Args:
+        signing_key: see `read_signing_key`.
+        old_keys: those that signed until now, whose proofs may still come in; see `read_old_keys`.
+        issuer: the service's name.
+    """
+
+    def __init__(self, signing_key: str, old_keys: str, issuer: str) -> None:
+        self._key = read_signing_key(signing_key)
+        self._public = {_key_id(key): key for key in (self._key.public_key(), *read_old_keys(old_keys))}
+        self._key_id = _key_id(self._key.public_key())
+        self._issuer = issuer
+
+    def sign(self, to: str, audience: str) -> str:
+        """A proof for `audience` that a PIN sent to `to` was verified just now; `amr` is that of RFC 8176."""
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "aud": audience,
+            "sub": to,
+            "amr": ["otp" if Recipient.at(to).kind == "email" else "sms"],
+            "jti": secrets.token_urlsafe(16),
+            "iat": now,
+            "exp": now + LIFETIME,
+        }
+        return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
+
+    def check(self, proof: str, audience: str) -> Proven:
+        """What `proof` says, if it is one of this service's for `audience` that has not expired.
+
+        Raises:
+            InvalidProof: it was not signed by the service, or is no proof at all.
+            ProofExpired, ProofForAnother: it was.
+        """
+        try:
+            key = self._public[str(jwt.get_unverified_header(proof).get("kid"))]
+            claims = self._claims(proof, key, audience)
+        except jwt.ExpiredSignatureError as e:
+            raise ProofExpired from e
+        except jwt.InvalidAudienceError as e:
+            raise ProofForAnother from e
+        except (jwt.PyJWTError, KeyError, ValueError, RecursionError) as e:
+            raise InvalidProof from e
+        return Proven(claims["jti"], claims["sub"], claims["iat"], claims["exp"])
+
+    def _claims(self, proof: str, key: Ed25519PublicKey, audience: str) -> dict[str, Any]:
+        return jwt.decode(
+            proof,
+            key,
+            algorithms=[ALGORITHM],
+            audience=audience,
+            issuer=self._issuer,
+            # A replica whose clock is behind would refuse what another one has just signed.
+            options={"require": ["iss", "aud", "sub", "jti", "iat", "exp"], "verify_iat": False},
+        )
+
+    def key_set(self) -> dict[str, Any]:
+        """The public keys, as RFC 7517 has it; the one that signs now is the first."""
+        return {
+            "keys": [{**_jwk(key), "kid": kid, "use": "sig", "alg": ALGORITHM} for kid, key in self._public.items()]
+        }
+
+
+def new_signing_key() -> str:
+    """A new private key, in PEM (PKCS #8)."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def read_signing_key(pem: str) -> Ed25519PrivateKey:
+    """The Ed25519 private key in `pem`, whose line breaks may be written as \\n.
+
+    Raises:
+        ValueError: there is none; the message shows nothing of it.
+    """
+    try:
+        key = load_pem_private_key(_with_line_breaks(pem).encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+        raise ValueError("must be a private key in PEM, as flask proof new-key makes one") from e
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("must be an Ed25519 key, as flask proof new-key makes one")
+    return key
+
+
+def read_old_keys(pems: str) -> list[Ed25519PublicKey]:
+    """The public keys in `pems`: any number of public keys, and of private ones whose public halves they are.
+
+    Raises:
+        ValueError: there is anything else; the message shows nothing of it.
+    """
+    text = _with_line_breaks(pems)
+    if _PEM.sub("", text).strip():
+        raise ValueError("must be public or private keys in PEM, one after the other")
+    return [_public_key(pem) for pem in _PEM.findall(text)]
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    if "PRIVATE" in pem:
+        return read_signing_key(pem).public_key()
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise ValueError("has a public key that cannot be read") from e
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("must be Ed25519 keys")
+    return key
+
+
+def _with_line_breaks(pem: str) -> str:
+    return pem.replace("\\n", "\n")
+
+
+def _jwk(key: Ed25519PublicKey) -> dict[str, str]:
+    return {name: str(value) for name, value in sorted(OKPAlgorithm.to_jwk(key, as_dict=True).items())}
+
+
+def _key_id(key: Ed25519PublicKey) -> str:
+    """The key's thumbprint (RFC 7638): its members in order, without blanks, hashed."""
+    digest = hashlib.sha256(json.dumps(_jwk(key), separators=(",", ":")).encode()).digest()
+    return base64url_encode(digest).decode()

@@ -1,0 +1,71 @@
+"""The gate of one kind of scope: is there room for another send that nobody may verify?"""
+
+from collections.abc import Callable
+from typing import Any
+
+from otp.errors import TooManyRequests
+from otp.redis.client import RedisClient
+from otp.redis.replies import members
+from otp.redis.scripts import Command
+from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope, country, key_of
+from otp.send_request import Sending
+
+
+class GuardGate:
+    """Lets a sending through while its scope has room.
+
+    Args:
+        blocks: whether it refuses at all. If not, it counts and `suspects` all the same.
+        suspects: hears of each sending that there is no room for, and why; must not block.
+    """
+
+    def __init__(
+        self, redis: RedisClient, scope: Scope, *, blocks: bool, suspects: Callable[[Sending, str], None]
+    ) -> None:
+        self._redis = redis
+        self._scope = scope
+        self._scripts = SCRIPTS[scope.name]
+        self._mode: Mode = "block" if blocks else "monitor"
+        self._suspects = suspects
+
+    def ask(self, sending: Sending) -> list[Command]:
+        """Count, if there is room."""
+        if not self._scope.of(sending):
+            return []
+        judge = self._scripts.judge(self._keys(sending), *self._scope.judge_arguments(sending, self._mode))
+        return [judge]
+
+    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+        """A refusal has the seconds until there is room, if nothing else happens."""
+        if not replies:
+            return None
+        counted, wait, why = members(replies[0], int, int, str)
+        if not why:
+            return None
+        if self._passes(sending):
+            if not counted:
+                self._count_anyway(sending)
+            return None
+        self._suspects(sending, f"{self._scope.name}: {why}")
+        return None if counted else TooManyRequests(wait, f"guard_{self._scope.name}")
+
+    def undo(self, sending: Sending) -> list[Command]:
+        """Uncount."""
+        return self.settle(sending, "undone")
+
+    def settle(self, sending: Sending, outcome: str) -> list[Command]:
+        """The commands that note that what was counted is `verified`, or `undone`."""
+        if not self._scope.of(sending):
+            return []
+        return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
+
+    def _passes(self, sending: Sending) -> bool:
+        trusted_by = sending.reserved.trusted_by
+        return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint)
+
+    def _count_anyway(self, sending: Sending) -> None:
+        arguments = self._scope.judge_arguments(sending, "count")
+        self._redis.run(self._scripts.judge(self._keys(sending), *arguments))
+
+    def _keys(self, sending: Sending) -> tuple[str]:
+        return (key_of(self._scope.name, self._scope.of(sending)),)

@@ -1,0 +1,61 @@
+"""Sends that are not verified yet, by phone: so that a verify takes back what they used up.
+
+otp:guard:pending:+14155552671  list of when, from which address, to which region, for which client app
+                                lives as long as the newest PIN
+"""
+
+import re
+from typing import Any
+
+from otp.recipients import Recipient
+from otp.redis.client import RedisClient
+from otp.redis.replies import milliseconds
+from otp.redis.scripts import Command, Script
+from otp.requester import Requester
+from otp.send_request import Sending
+
+_WRITTEN = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # nobody else should write there, and nonsense is no send
+_ADD = Script("guard_pending_add")
+_TAKE = Script("guard_pending_take")
+
+
+class Pending:
+    """A gate that lets everything through, and remembers it.
+
+    Args:
+        pin_lifetime: seconds in which a send can be verified.
+    """
+
+    def __init__(self, redis: RedisClient, pin_lifetime: float) -> None:
+        self._redis = redis
+        self._pin_lifetime = milliseconds(pin_lifetime)
+
+    def ask(self, sending: Sending) -> list[Command]:
+        """Remember."""
+        return [_ADD([_key(sending.phone)], _written(sending), self._pin_lifetime)] if sending.phone else []
+
+    def hear(self, replies: list[Any], sending: Sending) -> None:
+        """It is never a reason to refuse."""
+
+    def undo(self, sending: Sending) -> list[Command]:
+        """Forget."""
+        return [("LREM", _key(sending.phone), 1, _written(sending))] if sending.phone else []
+
+    def take(self, phone: str) -> list[Sending]:
+        """The sends to `phone` that are now verified, once."""
+        (written,) = self._redis.run(_TAKE([_key(phone)]))
+        return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
+
+
+def _key(phone: str) -> str:
+    return f"guard:pending:{phone}"
+
+
+def _written(sending: Sending) -> str:
+    by = sending.requester
+    return f"{sending.at!r} {by.address} {sending.region} {by.client}"
+
+
+def _read(phone: str, line: str) -> Sending:
+    at, address, region, client = line.split(" ")
+    return Sending(Recipient("phone", phone, region), Requester(address, client), at=float(at))

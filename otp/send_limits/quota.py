@@ -1,0 +1,83 @@
+"""The gate that everybody shares: how much is sent in all. Counted in constant memory.
+
+otp:LIMITS:LIMITER/total/10000/1/day         sends by sixtieths of the period   lives a little longer than the period
+otp:LIMITS:LIMITER/total:email/10000/1/day   the same of e-mails
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from limits import RateLimitItem
+
+from otp.errors import TooManyRequests
+from otp.redis.replies import members
+from otp.redis.scripts import Command, Script
+from otp.redis.windows import key_of
+from otp.send_request import Sending
+
+PAUSE = 10.0  # seconds after which a worker says again that there is no room
+
+_RESERVE, _RELEASE = Script("quota_reserve"), Script("quota_release")
+
+
+class _Count(NamedTuple):
+    keys: tuple[str]
+    amount: int
+    period: int  # seconds
+    reason: str  # of its refusal
+    limit: RateLimitItem
+
+    @classmethod
+    def of(cls, limit: RateLimitItem, name: str, reason: str) -> "_Count":
+        return cls((key_of(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
+
+
+class TotalGate:
+    """Lets so many sends through, never more in any window; what was counted leaves up to 1.7 % of the period late.
+
+    Messages to phones and e-mails are counted apart: strangers who have mails sent, which cost nothing, must not stop
+    the SMS of everybody. `name` tells its counts from another's, `reasons` are those of its refusals. `on_full` is
+    called with the reason and the limit where it refuses, and must not block.
+    """
+
+    def __init__(
+        self,
+        phones: RateLimitItem,
+        emails: RateLimitItem,
+        on_full: Callable[[str, RateLimitItem], None],
+        name: str = "total",
+        reasons: tuple[str, str] = ("total_limit", "total_email_limit"),
+    ) -> None:
+        self._on_full = on_full
+        self._said: dict[str, float] = {}  # when, by reason and by time.monotonic()
+        self._counts = {
+            "phone": _Count.of(phones, name, reasons[0]),
+            "email": _Count.of(emails, f"{name}:email", reasons[1]),
+        }
+
+    def ask(self, sending: Sending) -> list[Command]:
+        """Count."""
+        count = self._counts[sending.recipient.kind]
+        return [_RESERVE(count.keys, count.amount, count.period)]
+
+    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+        """A refusal has the seconds until the window has room."""
+        counted, part, wait = members(replies[0], int, int, int)
+        count = self._counts[sending.recipient.kind]
+        if not counted:
+            self._say_full(count)
+            return TooManyRequests(wait / 1000, count.reason)
+        sending.counted_in[count.keys[0]] = part
+        return None
+
+    def undo(self, sending: Sending) -> list[Command]:
+        """Uncount, in that part of the period in which it was counted."""
+        keys = self._counts[sending.recipient.kind].keys
+        return [_RELEASE(keys, sending.counted_in[keys[0]])]
+
+    def _say_full(self, count: _Count) -> None:
+        now = time.monotonic()
+        if now - self._said.get(count.reason, -PAUSE) >= PAUSE:
+            self._said[count.reason] = now
+            self._on_full(count.reason, count.limit)

@@ -1,0 +1,80 @@
+"""A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together.
+
+See `cooldown`, `sent`, `sent_for` and `trusted` of otp.redis.keys.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from limits import RateLimitItem
+
+from otp.errors import TooManyRequests
+from otp.recipients import Recipient
+from otp.redis import keys
+from otp.redis.replies import members, milliseconds
+from otp.redis.scripts import Command, Script
+from otp.requester import TRUSTED_BY
+from otp.send_request import Sending
+
+LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
+_RULES = {1: "phone_limit", 2: "phone_share"}
+_RESERVE = Script("recipient_reserve")
+_RELEASE = Script("recipient_release")
+_END = Script("cooldown_end")
+
+
+class PhoneGate:
+    """Lets one send to a phone, or to an e-mail address, through at a time, and only so many of them.
+
+    Args:
+        cooldown: seconds until the next one, after a PIN was sent once more for the nth time.
+        limits: sends to one recipient; each is exact in every window.
+        share: of each of these, the part that one requester may take, over 0 and up to 1. Rounded up.
+    """
+
+    def __init__(self, cooldown: Callable[[int], float], limits: Sequence[RateLimitItem], share: Decimal) -> None:
+        self._cooldown = cooldown
+        shares = [math.ceil(limit.amount * share) for limit in limits]
+        windows = zip(limits, shares, strict=True)
+        self._windows = [n for limit, of_one in windows for n in (limit.amount, of_one, limit.get_expiry())]
+
+    def ask(self, sending: Sending) -> list[Command]:
+        """Take the cooldown, and count."""
+        cooldown, who = milliseconds(self._cooldown(sending.again)), sending.requester.fingerprint
+        named = [*_counted(sending), keys.trusted(sending.recipient)]
+        return [_RESERVE(named, sending.reservation, cooldown, who, LONGEST_LOCKOUT, *self._windows)]
+
+    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+        """A refusal has the seconds until the cooldown, or each of the windows, has room."""
+        wait, rule, now, trusted_by = members(replies[0], int, int, int, str)
+        sending.reserved.order = now
+        if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
+            sending.reserved.trusted_by = trusted_by
+        return TooManyRequests(wait / 1000, _RULES.get(rule, "cooldown")) if wait else None
+
+    def undo(self, sending: Sending) -> list[Command]:
+        """Give the cooldown back, and uncount, if it is still this sending's."""
+        return [_RELEASE(_counted(sending), sending.reservation)]
+
+
+def most_of(limit: RateLimitItem) -> int:
+    """How many may be sent to one recipient in the period of `limit`, those that end a lock-out included.
+
+    At most one an hour for everybody, and one for who has verified it.
+    """
+    return limit.amount + 2 * math.ceil(limit.get_expiry() / LONGEST_LOCKOUT)
+
+
+def end_cooldown(recipient: Recipient, reservation: str) -> Command:
+    """The command that ends the cooldown of `recipient`, if it is still that of the sending with this reservation.
+
+    It stays counted: it went out, and cost money.
+    """
+    return _END([keys.cooldown(recipient)], reservation)
+
+
+def _counted(sending: Sending) -> list[str]:
+    to = sending.recipient
+    return [keys.cooldown(to), keys.sent(to), keys.sent_for(to, sending.requester)]

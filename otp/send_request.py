@@ -1,0 +1,58 @@
+"""What somebody asks for, and every gate judges: one message with a PIN."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from otp.channels import SMS, Channel
+from otp.phone_numbers import region_of
+from otp.recipients import Recipient
+from otp.requester import NOBODY, Requester
+
+
+@dataclass(slots=True)
+class Reserved:
+    """What was found out when the recipient's cooldown was taken.
+
+    `order` is that time by the clock of Redis (microseconds since 1970), for those of replicas differ by more than a
+    cooldown may last: of two sends to one recipient, the later one has the higher. `trusted_by` is the fingerprint of
+    who verified the recipient lately, "" if nobody did.
+    """
+
+    order: int = 0
+    trusted_by: str = ""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A message that somebody asks for.
+
+    `again` says how often its PIN was sent before. `template` is Infobip's, and `placeholders` what fills it beside the
+    PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute, that it was counted in.
+    `counted_in` is the same for limits that take the time of Redis: the part of their period, by key.
+    """
+
+    recipient: Recipient
+    requester: Requester = NOBODY
+    channel: Channel = field(default=SMS, kw_only=True)
+    template: str = field(default="", kw_only=True)
+    placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    again: int = field(default=0, kw_only=True)
+    at: float = field(default_factory=time.time, kw_only=True)
+    reservation: str = field(default_factory=lambda: secrets.token_hex(8))
+    counted_in: dict[str, int] = field(default_factory=dict, kw_only=True, compare=False)
+    reserved: Reserved = field(default_factory=Reserved, kw_only=True, compare=False)
+
+    @property
+    def phone(self) -> str:
+        """The phone, in the one spelling by which it is counted; "" for an e-mail."""
+        return self.recipient.canonical if self.recipient.kind == "phone" else ""
+
+    @cached_property
+    def region(self) -> str:
+        """The phone's ISO 3166 region; "" if it has none."""
+        if self.recipient.region is not None:
+            return self.recipient.region
+        return region_of(self.recipient.address) if self.phone else ""

@@ -1,0 +1,92 @@
+"""The words that a client puts into a message beside the PIN: names, and nothing that could be phishing.
+
+A phone may pass over marks and variants of letters when it makes links of a text. So links and numbers are looked for
+in the bare letters; and what nobody sees is refused, unless a script needs it there.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from idna.core import valid_contextj
+
+from otp.errors import InvalidPlaceholders
+
+LONGEST = 50
+MOST_DIGITS = 6  # seven are a telephone number
+
+# A scheme; an address; a dot before a letter, of whatever script. IDNA has one dot more that NFKC makes no ASCII of.
+_LINK = re.compile("//|@|[.\u3002]\\w")
+_NO_NAMES = set("{}\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # of templates; letters that are blank
+_JOINERS = {"\u200c", "\u200d"}
+_VIRAMA = 9  # a canonical combining class
+_MARKS = {"Mn", "Me"}
+# Yoruba, Lingala, Guarani, Marshallese, Mansi and others write them on letters that have none with them.
+_ACCENTS = set("\u0300\u0301\u0302\u0303\u0304\u0307\u030c\u0327\u0331")
+_ACCENTED = {"LATIN", "CYRILLIC"}
+
+
+def read_placeholders(given: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
+    """Return `given`, of which each has an `allowed` name and 1 to 50 characters that can be read, and is no link.
+
+    All together have at most six digits, for a number can be cut in two.
+
+    Raises:
+        InvalidPlaceholders: one has not.
+    """
+    if not given.keys() <= allowed or not all(map(_is_harmless, given.values())) or _is_number(given.values()):
+        raise InvalidPlaceholders
+    return dict(given)
+
+
+def _is_harmless(text: str) -> bool:
+    if not 1 <= len(text) <= LONGEST or text.isspace() or set(text) & _NO_NAMES:
+        return False
+    composed = unicodedata.normalize("NFC", text)
+    return all(_is_legible(composed, at) for at in range(len(composed))) and not _LINK.search(_bare(text))
+
+
+def _is_number(texts: Iterable[str]) -> bool:
+    return sum(map(str.isnumeric, "".join(map(_bare, texts)))) > MOST_DIGITS
+
+
+def _bare(text: str) -> str:
+    """In plain letters, and without marks: also those that letters are made of."""
+    return "".join(each for each in unicodedata.normalize("NFKC", text) if not _is_mark(each))
+
+
+def _is_legible(text: str, at: int) -> bool:
+    """Whether the character there is seen, or needed by the script around it."""
+    if text[at] in _JOINERS:
+        return _joins(text, at)
+    if unicodedata.category(text[at]) in _MARKS:
+        return _belongs(text, at)
+    return text[at].isprintable()
+
+
+def _joins(text: str, at: int) -> bool:
+    """By RFC 5892, A.1 and A.2; and between a letter and its virama, as Bengali and Kannada have it."""
+    if text[at] == "\u200d" and unicodedata.combining(text[at + 1 : at + 2] or " ") == _VIRAMA:
+        return True
+    try:
+        return valid_contextj(text, at)
+    except ValueError:  # the character before it has no name
+        return False
+
+
+def _belongs(text: str, at: int) -> bool:
+    """Whether the mark there is of the script of its letter, or an accent right on it."""
+    letter = next((each for each in reversed(text[:at]) if not _is_mark(each) and each not in _JOINERS), "")
+    if not letter.isalpha():
+        return False
+    accented = text[at] in _ACCENTS and text[at - 1] == letter and _script(letter) in _ACCENTED
+    return accented or _script(text[at]) == _script(letter)
+
+
+def _script(character: str) -> str:
+    """The first word of its name; of marks that are of no script, another one than that of any letter."""
+    return unicodedata.name(character, "").partition(" ")[0]
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"

@@ -1,0 +1,49 @@
+"""The routes of proofs: the public keys for everybody, and redeeming for the backend of a client."""
+
+import time
+from typing import Any
+
+from flask import g, request
+
+from otp import errors
+from otp.proofs import Proofs
+from otp.recipients import Recipient
+from otp.web.request_body import Body, read_body
+from store import Store
+
+# A replica whose clock is behind takes a proof for good a while longer than the one that redeemed it did.
+CLOCKS_APART = 60  # seconds
+
+
+class RedeemProof(Body):
+    """Body of POST /proofs/redeem."""
+
+    proof: str
+
+
+class ProofApi:
+    """Hands proofs out, and takes each of them back once."""
+
+    def __init__(self, proofs: Proofs, store: Store, audience: str) -> None:
+        self._proofs = proofs
+        self._store = store
+        self._default_audience = audience
+
+    def new(self, to: str) -> str:
+        """A proof that a PIN sent to `to` was verified just now."""
+        return self._proofs.sign(to, self._audience())
+
+    def jwks(self) -> dict[str, Any]:
+        """Answer GET /.well-known/jwks.json."""
+        return self._proofs.key_set()
+
+    def redeem(self) -> dict[str, Any]:
+        """Answer POST /proofs/redeem: what a proof says, to the first who asks."""
+        proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
+        if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
+            raise errors.ProofAlreadyRedeemed
+        return {Recipient.at(proven.to).member: proven.to, "verifiedAt": proven.verified_at}
+
+    def _audience(self) -> str:
+        """Whom a proof of this request is for: the client that asks, or without keys whom the settings say."""
+        return str(g.client) or self._default_audience

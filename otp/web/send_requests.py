@@ -1,0 +1,111 @@
+"""Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
+
+from typing import Any
+
+from config import Settings
+from otp import errors
+from otp.channels import CHANNELS, USUAL, Channel
+from otp.email_addresses import read_email
+from otp.languages import Templates
+from otp.phone_numbers import PhoneBook
+from otp.recipients import Member, Recipient
+from otp.requester import NOBODY, Requester
+from otp.send_request import Sending
+from otp.telemetry import record
+from otp.web.placeholders import read_placeholders
+from otp.web.request_body import Body
+
+
+class _About(Body):
+    """Whom: one of the two."""
+
+    phone_number: str | None = None
+    email: str | None = None
+
+    @property
+    def member(self) -> Member:
+        """The one that is given."""
+        if self.phone_number is not None and self.email is not None:
+            raise errors.InvalidRecipient
+        if self.phone_number is None and self.email is None:
+            raise errors.InvalidRequest
+        return "email" if self.phone_number is None else "phoneNumber"
+
+
+class ResendOtp(_About):
+    """Body of POST /resend-otp."""
+
+    channel: str | None = None
+    placeholders: dict[str, str] | None = None
+    verification_id: str | None = None
+
+
+class SendOtp(ResendOtp):
+    """Body of POST /send-otp."""
+
+    locale: str | None = None
+
+
+class VerifyOtp(_About):
+    """Body of POST /verify-otp. A PIN that is no string has the wrong format, like any other wrong one."""
+
+    pin: Any
+    verification_id: str | None = None
+
+
+class Sendings:
+    """Reads them."""
+
+    def __init__(self, phones: PhoneBook, settings: Settings) -> None:
+        self._phones = phones
+        self._templates = settings.templates
+        self._of_languages = Templates(settings.infobip_templates)
+        self._placeholders = settings.allowed_placeholders
+
+    def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> Sending:
+        """What `body` wants to have sent, for `requester`, who reads languages by the header Accept-Language.
+
+        Raises:
+            InvalidLocale, InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber,
+            PhoneNumberNotAllowed, PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders, InvalidRequest: see
+            `errors`.
+        """
+        channel = self._channel(body)
+        if body.email is not None:
+            to = Recipient("email", read_email(body.email))
+        else:
+            to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
+        record.current().about(to, channel.name)
+        return Sending(
+            to,
+            requester,
+            channel=channel,
+            template=self._template(body, channel, accept_language),
+            placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
+        )
+
+    def _template(self, body: ResendOtp, channel: Channel, accept_language: str | None) -> str:
+        """Of a new PIN: one that is sent again keeps its own."""
+        locale = body.locale if isinstance(body, SendOtp) else None
+        of_language = self._of_languages.of(channel.name, locale, accept_language)
+        return of_language or self._templates[channel.name]
+
+    def read_recipient(self, body: VerifyOtp) -> Recipient:
+        """Whom it is about."""
+        if body.member == "email":
+            to = Recipient("email", read_email(body.email or ""))
+        else:
+            to = self._phones.read(body.phone_number or "")
+        record.current().about(to)
+        return to
+
+    def _channel(self, body: ResendOtp) -> Channel:
+        member = body.member
+        channel = USUAL[member] if body.channel is None else CHANNELS.get(body.channel)
+        if channel is None:
+            raise errors.InvalidChannel
+        if channel.member != member:
+            raise errors.InvalidRecipient
+        if channel.name not in self._templates:
+            raise errors.ChannelNotAvailable
+        return channel

@@ -1,0 +1,24 @@
+"""What became of a PIN, for the client that had it sent."""
+
+import time
+from typing import Any
+
+from flask import g
+from werkzeug.exceptions import NotFound
+
+from otp.delivery.verifications import Verifications
+
+
+class VerificationApi:
+    """Its view."""
+
+    def __init__(self, verifications: Verifications) -> None:
+        self._verifications = verifications
+
+    def show(self, verificationId: str) -> dict[str, Any]:  # noqa: N803  as the contract writes it
+        """Answer GET /verifications/<verificationId>. One of another client is not there."""
+        known = self._verifications.find(verificationId, g.client)
+        if known is None:
+            raise NotFound
+        times = known.model_dump(by_alias=True, exclude={"client", "channel", "ended_at"}, exclude_none=True)
+        return {"status": known.status(time.time()), "channel": known.channel, **times}

@@ -1,0 +1,339 @@
+"""Settings: one message names everything that is wrong, and no secret shows."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from config import Settings, SettingsError, load_settings
+
+GOOD = {
+    "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
+    "INFOBIP_API_KEY": "the-secret-key",
+    "INFOBIP_2FA_APP_ID": "APP",
+    "INFOBIP_2FA_MSG_ID": "MSG",
+    "REDIS_URL": "redis://:the-secret-password@localhost:6379/0",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_defaults() -> None:
+    settings = load_settings()
+    assert settings.infobip_base_url == "https://xxxxx.api.infobip.com"
+    assert (settings.pin_time_to_live, settings.resend_cooldown, settings.infobip_timeout) == (600, 30, 10)
+    assert (settings.pin_length, settings.pin_type, settings.pin_attempts, settings.port) == (6, "NUMERIC", 5, 3000)
+    assert str(settings.send_otp_limit) == "5 per 15 minute"
+    assert str(settings.verify_otp_limit) == "10 per 5 minute"
+    assert list(map(str, settings.phone_send_limit)) == ["3 per 1 hour", "5 per 1 day"]
+    assert settings.phone_send_share == Decimal("0.4")
+    assert str(settings.total_send_limit) == str(settings.total_email_limit) == "10000 per 1 day"
+
+
+def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert all(f"{name}: is missing" in str(raised.value) for name in GOOD)
+
+
+BAD = {
+    "INFOBIP_BASE_URL": [
+        "http://api.infobip.com",
+        "ftp://x",
+        "https://",
+        "https://user:pw@x",
+        "https://x?y",
+        "https://x#y",
+    ],
+    "INFOBIP_API_KEY": ["the-secret key", "the-secret\nkey", "the-secret-ключ", "the-secret\x7f"],
+    "INFOBIP_2FA_APP_ID": ["a/b", "a b", "a" * 65],
+    "REDIS_URL": ["localhost:6379", "http://localhost", "redis://localhost:x", "redis+cluster://localhost"],
+    "KEY_PREFIX": ["{otp}:", "otp}", "o tp:", "otp:\n", "otp*", "otp?", "[otp]", "ötp:", "o" * 65],
+    "FRAUD_GUARD": ["on", "Block", "true"],
+    "GUARD_GRACE": ["180", "59s", "31m"],
+    "GUARD_COUNTRY_HOUR": ["0", "-1", "1.5", "many", "1000001"],
+    "GUARD_COUNTRY_RATIO": ["-1", "nan", "inf", "much"],
+    "GUARD_KNOWN": ["0s", "30"],
+    "INFOBIP_TIMEOUT": ["10", "0s", "ten", "61s", "-1s", "1.5s", "1w", "1s\n"],
+    "RESEND_COOLDOWN": ["10s", "1ms"],
+    "PIN_TIME_TO_LIVE": ["0m", "1ms", ""],
+    "PIN_LENGTH": ["0", "17", "six"],
+    "PIN_TYPE": ["numeric", "DIGITS"],
+    "PIN_CASE": ["UPPER", "mixed"],
+    "PIN_ATTEMPTS": ["0", "-1"],
+    "SEND_OTP_LIMIT": ["5", "five per day", "0 per day", "5 per eternity", "5 per minute, 20 per day"],
+    "PHONE_SEND_LIMIT": ["5", "3 per hour, 0 per day", "3 per hour, many per day", "3 per hour 5 per day", ","],
+    "PHONE_SEND_SHARE": ["0", "-0.1", "1.01", "half", "nan"],
+    "TOTAL_SEND_LIMIT": ["none"],
+    "TOTAL_EMAIL_LIMIT": ["none"],
+    "SMS_PRICES": [
+        "{",
+        "no/such/file",
+        '{"currency": "EUR"}',
+        '{"default": 1}',
+        '{"currency": "euro", "default": 1}',
+        '{"currency": "EUR", "default": -1}',
+        '{"currency": "EUR", "default": NaN}',
+        '{"currency": "EUR", "default": 0.0000001}',
+        '{"currency": "EUR", "default": 1, "XX": 1}',
+    ],
+    "INFOBIP_TEMPLATES": [
+        "{",
+        "[]",
+        "no/such/file",
+        '{"sms": "MSG"}',
+        '{"sms": {"de": 1}}',
+        '{"sms": {"de": "a/b"}}',
+        '{"fax": {"de": "MSG"}}',
+        '{"sms": {"de_DE": "MSG"}}',
+        '{"voice": {"german": "MSG"}}',
+        '{"email": {"": "MSG"}}',
+    ],
+    "WEBOTP_DOMAIN": ["https://example.com", "example", "example.com/", "exa mple.com", "a..b", "-a.com", "1.2.3.4"],
+    "ANDROID_APP_HASH": ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS="],
+    "SMS_SEGMENTS": ["0", "11", "two"],
+    "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
+    "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
+    "ALERT_WEBHOOK_SECRET": [
+        "the-secret",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "whsec_!",
+        "d2hpdGhvdXQgaXRzIHByZWZpeCBpdCBpcyBub25l",
+    ],
+    "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
+    "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
+    "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
+    "DEFAULT_REGION": ["XX", "USA"],
+    "ALLOWED_COUNTRIES": ["US,XX", ",", ", ,"],
+    "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
+    "ALLOWED_PLACEHOLDERS": ["pin", "first name", "{x}"],
+    "SEND_AGAIN": ["old"],
+    "TRUSTED_PROXIES": ["-1", "all"],
+    "BIND": ["localhost", "*", "[::]", "0.0.0.0:3000", "fe80::1%eth0", "256.0.0.1", "example.com"],
+    "PORT": ["0", "65536", "http"],
+    "DOCS": ["true", "ON", "public"],
+    "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["text", "JSON"],
+    "LOG_SALT": ["the-secret-salt"],
+    "METRICS_PORT": ["-1", "65536", "none"],
+    "WEB_CONCURRENCY": ["0"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values if v])
+def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"(?m)^  {name}: ") as raised:
+        load_settings()
+    assert str(raised.value).count("\n") == 2
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("GUARD_GRACE", "1s", "must be at least 60s"),
+        ("GUARD_GRACE", "31m", "must be at most 1800s"),
+        ("GUARD_KNOWN", "59999ms", "must be at least 60s"),
+        ("PIN_TIME_TO_LIVE", "999ms", "must be at least 1s"),
+        ("INFOBIP_TIMEOUT", "2m", "must be at most 60s"),
+        ("RESEND_BACKOFF", "30s,1x", "must be a duration like 30s, 10m or 1d"),
+        ("PIN_LENGTH", "17", "Input should be less than or equal to 16"),
+    ],
+)
+def test_a_bound_of_a_duration_has_its_unit(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.reasons == [f"{name}: {reason}"]
+
+
+def test_all_bad_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, values in BAD.items():
+        monkeypatch.setenv(name, values[0])
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert all(f"  {name}: " in str(raised.value) for name in BAD if name != "RESEND_COOLDOWN")
+
+
+def test_templates_of_other_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = {"sms": {"de": "A-1", "pt-BR": "B_2"}, "email": {}}
+    Path("templates.json").write_text(json.dumps(templates))
+    for given in (json.dumps(templates), "templates.json"):
+        monkeypatch.setenv("INFOBIP_TEMPLATES", given)
+        assert load_settings().infobip_templates == templates
+    monkeypatch.setenv("INFOBIP_TEMPLATES", '{"sms": {"de_DE": "A"}}')
+    with pytest.raises(SettingsError, match="INFOBIP_TEMPLATES: 'de_DE' is no language tag of BCP 47 like de or pt-BR"):
+        load_settings()
+
+
+def test_an_sms_has_one_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBOTP_DOMAIN", "App.Example.COM")
+    assert load_settings().webotp_domain == "app.example.com"
+    monkeypatch.setenv("ANDROID_APP_HASH", "FA+9qCX9VSu")
+    with pytest.raises(SettingsError, match="ANDROID_APP_HASH: cannot stand beside WEBOTP_DOMAIN"):
+        load_settings()
+    monkeypatch.delenv("WEBOTP_DOMAIN")
+    assert load_settings().android_app_hash == "FA+9qCX9VSu"
+
+
+def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only the one or the other is given."""
+    monkeypatch.setenv("INFOBIP_TIMEOUT", "30s")
+    with pytest.raises(SettingsError, match="RESEND_COOLDOWN: must be longer than INFOBIP_TIMEOUT"):
+        load_settings()
+    monkeypatch.setenv("RESEND_COOLDOWN", "30001ms")
+    assert load_settings().resend_cooldown == 30.001
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["x..api.infobip.com", "a" * 64 + ".com", "x.api.infobip.com:99999", "x:0", "x:", "x:abc", "https:/x", "https:x",
+     "http//x", "https://https://x", "ex ample.com", "x\\y", "https://x\n", "https://x/p q", "https://x/ü", "*", "a,b",
+     "https://x%41", "https://", "ftp://x", "https://x?a", "https://x#a", "https://x@y",
+     "https://x/a?b", "https://x/a#b", "https://x/a@b", "HTTPS://x"],
+)  # fmt: skip
+def test_what_names_no_infobip_ends_the_start(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Each send would be an error, or the key go to a host by the name of `https`."""
+    monkeypatch.setenv("INFOBIP_BASE_URL", url)
+    with pytest.raises(SettingsError, match="INFOBIP_BASE_URL: must be a host or a URL like https://"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("xxxxx.api.infobip.com/", "https://xxxxx.api.infobip.com"),
+        ("https://XXXXX.api.infobip.com.:443", "https://XXXXX.api.infobip.com.:443"),
+        ("https://gate_way:8443/infobip/v1/", "https://gate_way:8443/infobip/v1"),
+        ("https://bücher.example", "https://bücher.example"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
+    ],
+)
+def test_what_names_one(monkeypatch: pytest.MonkeyPatch, url: str, read: str) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", url)
+    assert load_settings().infobip_base_url == read
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3001", "http://127.0.0.1:3001", "http://[::1]:3001"])
+def test_plain_http_only_to_this_machine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", f"{url}/")
+    assert load_settings().infobip_base_url == url
+
+
+def test_plain_http_elsewhere_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOBIP_BASE_URL", "http://sandbox:3001")
+    with pytest.raises(SettingsError, match="INFOBIP_ALLOW_HTTP"):
+        load_settings()
+    monkeypatch.setenv("INFOBIP_ALLOW_HTTP", "true")
+    assert load_settings().infobip_base_url == "http://sandbox:3001"
+
+
+def test_a_dotenv_file_is_read_and_the_environment_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=4000\nPIN_LENGTH=4  # four\nINFOBIP_API_KEY='other'\nUNKNOWN=1\nPIN_TYPE=\n")
+    monkeypatch.setenv("PORT", "5000")
+    settings = load_settings()
+    assert (settings.port, settings.pin_length, settings.pin_type) == (5000, 4, "NUMERIC")
+    assert settings.infobip_api_key.get_secret_value() == "the-secret-key"
+
+
+def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INFOBIP_API_KEY")
+    monkeypatch.delenv("REDIS_URL")
+    Path("key").write_text("\ufefffrom-a-file\r\n")
+    Path("url").write_text("unix:///run/redis.sock")
+    Path(".env").write_text("REDIS_URL_FILE=url\n")
+    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "key")
+    assert load_settings().infobip_api_key.get_secret_value() == "from-a-file"
+    assert load_settings().redis_url.get_secret_value() == "unix:///run/redis.sock"
+    Path("key").write_text("\n")
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: "):
+        load_settings()
+    Path("key").unlink()
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: is a file that cannot be read"):
+        load_settings()
+    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "the-key-itself-7391")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "7391" not in str(raised.value)
+
+
+def test_secrets_are_hidden_and_settings_frozen() -> None:
+    settings = load_settings()
+    assert "the-secret" not in repr(settings) + str(settings) + str(settings.model_dump())
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_who_reports_deliveries_has_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACK_DELIVERY", "true")
+    with pytest.raises(SettingsError, match="TRACK_DELIVERY: needs DELIVERY_REPORTS_SECRET"):
+        load_settings()
+    Path("secret").write_text("0123456789abcde")
+    monkeypatch.setenv("DELIVERY_REPORTS_SECRET_FILE", "secret")
+    with pytest.raises(SettingsError, match="DELIVERY_REPORTS_SECRET: must be 16 to 256 letters"):
+        load_settings()
+    Path("secret").write_text("0123456789abcdef\n")
+    assert load_settings().track_delivery
+    assert "0123456789abcdef" not in repr(load_settings())
+
+
+def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_REGION", "de")
+    monkeypatch.setenv("ALLOWED_COUNTRIES", "us, DE,")
+    settings = load_settings()
+    assert (settings.default_region, settings.allowed_countries) == ("DE", frozenset({"US", "DE"}))
+
+
+@pytest.mark.parametrize(
+    ("pin_type", "right", "wrong"),
+    [
+        ("NUMERIC", "012345", "01234a"),
+        ("ALPHA", "abcDEF", "abcDE1"),
+        ("HEX", "01abEF", "01abEG"),
+        ("ALPHANUMERIC", "0zZ9aA", "0zZ9a-"),
+    ],
+)
+def test_what_a_pin_looks_like(monkeypatch: pytest.MonkeyPatch, pin_type: str, right: str, wrong: str) -> None:
+    monkeypatch.setenv("PIN_TYPE", pin_type)
+    pattern = load_settings().pin_pattern
+    assert pattern.fullmatch(right)
+    assert not pattern.fullmatch(wrong)
+    assert not pattern.fullmatch(right + "\n")
+
+
+def test_every_setting_stands_in_the_example_and_in_the_readme() -> None:
+    root = Path(__file__).parents[2]
+    for name in Settings.model_fields:
+        assert f"{name.upper()}=" in (root / ".env.example").read_text()
+        assert f"`{name.upper()}`" in (root / "README.md").read_text()
+
+
+def test_no_section_takes_anothers_validator_away() -> None:
+    """One of the same name, in another section, would."""
+    validators = Settings.__pydantic_decorators__.field_validators
+    names = [name for section in Settings.__mro__ for name in vars(section) if name in validators]
+    assert len(names) == len(set(names)) > 10
+
+
+def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"RESEND_BACKOFF": "20s, 5m", "ALLOWED_PLACEHOLDERS": "firstName, shop", "ALLOWED_COUNTRIES": "DE,AT"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.waits == (20, 300)
+    assert settings.allowed_placeholders == {"firstName", "shop"}
+    assert settings.allowed_countries == {"DE", "AT"}

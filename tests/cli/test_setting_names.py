@@ -1,0 +1,238 @@
+"""What is set and not read, or not as it looks: a start and `flask infobip check` say so. No value is shown."""
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import redis
+
+from config import SettingsError, load_settings
+from tests.cli.test_warnings import said_by
+from tests.support.command import CommandLine, eventually
+from tests.support.running import ACCOUNT, Sandbox, Service
+
+GOOD = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
+VALUE = "7391"
+
+
+@pytest.fixture
+def command(tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis) -> CommandLine:
+    ids = {name: value for name, value in ACCOUNT.items() if name != "INFOBIP_API_KEY"}
+    return CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=redis_url, **ids)
+
+
+def check(command: CommandLine, env_file: str = "", **environment: str) -> str:
+    """What it says of the settings, where `.env` and the environment are these."""
+    command.env_file.write_bytes(env_file.encode())
+    said = command.run("check", **environment)[1]
+    assert VALUE not in said
+    return "\n".join(line for line in said.splitlines() if line[9:18] == "settings ")
+
+
+def load(env_file: str, **environment: str) -> list[str]:
+    """What is wrong with these."""
+    Path(".env").write_bytes(env_file.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**GOOD, **environment}.items():
+            patch.setenv(name, value)
+        try:
+            load_settings()
+        except SettingsError as e:
+            said, reasons = str(e), e.reasons
+        else:
+            said, reasons = "", []
+    assert VALUE not in said
+    return reasons
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+NEARLY = {
+    "DAILY_BUGDET": "DAILY_BUDGET",
+    "BUDGET_DAILY": "DAILY_BUDGET",
+    "DAILY-BUDGET": "DAILY_BUDGET",
+    "OTP_DAILY_BUDGET": "DAILY_BUDGET",
+    "MonthlyBudget": "MONTHLY_BUDGET",
+    "PIN_LENGHT": "PIN_LENGTH",
+    "ALLOWED_COUNTRY": "ALLOWED_COUNTRIES",
+    "FRAUDGUARD": "FRAUD_GUARD",
+    "TRUSTED_PROXY": "TRUSTED_PROXIES",
+    "BNID": "BIND",
+    "PORTT": "PORT",
+    "INFBIP_API_KEY": "INFOBIP_API_KEY",
+    "REDIS_URI": "REDIS_URL",
+    "API_KEY": "API_KEYS",
+    "INFOBIP_API_KEYFILE": "INFOBIP_API_KEY_FILE",
+    "infobip_api_key_file": "INFOBIP_API_KEY_FILE",
+}
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_a_name_that_is_nearly_one_of_the_settings(command: CommandLine, where: str) -> None:
+    given = dict.fromkeys(NEARLY, VALUE)
+    written = "".join(f"{name}={value}\n" for name, value in given.items())
+    said = check(command, written) if where == "file" else check(command, **given)
+    for name, meant in NEARLY.items():
+        assert f"{name} is no setting and is ignored. Did you mean {meant}?" in said
+
+
+def test_the_wrong_case_and_files_of_what_is_no_secret(command: CommandLine) -> None:
+    for given in ({"env_file": f"port={VALUE}\nPIN_LENGTH_FILE={VALUE}"}, {"port": VALUE, "PIN_LENGTH_FILE": VALUE}):
+        said = check(command, **given)
+        assert "port is read as PORT. Write it in capitals." in said
+        assert "PIN_LENGTH_FILE is ignored: only a secret can be a file. Set PIN_LENGTH." in said
+
+
+OTHERS = {"PATH": "/bin", "HOSTNAME": "a", "LANG": "C", "COMPOSE_PROJECT_NAME": "x", "DOCKER_HOST": "x", "TZ": "UTC",
+          "OTEL_SERVICE_NAME": "x", "GUNICORN_CMD_ARGS": "", "REDIS_PORT": "tcp://10.0.0.1:6379", "HTTPS_PROXY": "x",
+          "REDIS_SERVICE_HOST": "10.0.0.1", "API_SERVICE_PORT": "3000", "SANDBOX_PIN": "123456", "DATABASE_URL": "x",
+          "OTP_METRICS_PORT": "tcp://10.0.0.1:9090", "INFOBIP_PROXY_PORT": "tcp://10.0.0.1:3128", "BINDIR": "/usr/bin",
+          "REDIS_TLS_URL": "x", "REDIS_USER": "x", "CF_API_KEY": "x", "API_KEY_ID": "x",
+          "AWS_DEFAULT_REGION": "eu-central-1", "SENTRY_DSN": "x", "POD_NAME": "x", "PYTHON_VERSION": "3"}  # fmt: skip
+
+
+def test_what_others_read_is_nobodys_mistake(command: CommandLine) -> None:
+    assert "is ignored" not in check(command, **OTHERS)
+    known = "COMPOSE_PROFILES=live\nDOCKER_DEFAULT_PLATFORM=linux/arm64\nSANDBOX_PIN=123456\nINFOBIP_API_KEY_FILE=\n"
+    assert "is ignored" not in check(command, known)
+
+
+def test_a_name_in_the_file_that_is_nothing_at_all(command: CommandLine) -> None:
+    said = check(command, f"\n# mine\nDATABASE_URL={VALUE}\n\n  favourite_colour={VALUE}\n")
+    assert ".env, line 3: DATABASE_URL is no setting and is ignored." in said
+    assert ".env, line 5: favourite_colour is no setting and is ignored." in said
+
+
+def test_a_piece_of_a_secret_that_looks_like_a_name_is_not_shown(command: CommandLine) -> None:
+    """A PEM without quotes: what is behind its first line is read as names."""
+    said = check(command, "PROOF_OLD_KEYS=-----BEGIN\nMC4CAQAwBQYDK2VwBCIEIA==\nd83ab17e0f==\n-----END=\n")
+    assert said.count("A name is no setting and is ignored.") == 3
+    assert "MC4CAQ" not in said
+    assert "d83ab17e0f" not in said
+
+
+@pytest.mark.parametrize("key", ["A1B2C3D4E5F60718", "sk_a1b2c3d4e5f60718", "D83AB17E_0F9C4E21"])
+def test_a_key_on_a_line_of_its_own_is_not_shown(command: CommandLine, key: str) -> None:
+    said = check(command, f"LOG_SALT=\n{key}\nS3_BUCKET=a\nMY_2FA_HOST2=a\n")
+    assert ".env, line 2: A name is no setting" in said
+    assert key not in said
+    assert ".env, line 3: S3_BUCKET is no setting" in said
+    assert ".env, line 4: MY_2FA_HOST2 is no setting" in said
+
+
+def test_a_start_says_it_once_and_a_reload_again(
+    tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, phone: str
+) -> None:
+    (tmp_path / ".env").write_text("DAILY_BUGDET=50\nMY_NOTE=1\n")
+    settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PIN_LENGHT": "8"}
+    with Service.started(tmp_path, settings) as service:
+        said = said_by(service)
+        expected = [".env, line 1: DAILY_BUGDET", ".env, line 2: MY_NOTE", "PIN_LENGHT"]
+        assert names(service) == expected
+        assert service.send(phone).status_code == 200
+        (tmp_path / ".env").write_text("DAILY_BUDGTE=50\n")
+        before = len(said())
+        service.process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(said()) > before)
+        assert names(service)[3:] == [".env, line 1: DAILY_BUDGTE", "PIN_LENGHT"]
+
+
+def names(service: Service) -> list[str]:
+    lines = service.lines(logger="otp", level="warning")
+    return [line["event"].partition(" is no setting")[0] for line in lines if "is no setting" in line["event"]]
+
+
+def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
+    given: Mapping[str, str] = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URI": f"redis://:{VALUE}@localhost"}
+    with pytest.raises(AssertionError) as raised, Service.started(tmp_path, given):
+        pass
+    assert "REDIS_URL: is missing" in str(raised.value)
+    assert "REDIS_URI is no setting and is ignored. Did you mean REDIS_URL?" in str(raised.value)
+    assert VALUE not in str(raised.value)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f'DAILY_BUDGET="{VALUE}', ".env, line 2: cannot be read"),
+        (f"DAILY_BUDGET '{VALUE}'", ".env, line 2: cannot be read"),
+        (f"DAILY BUDGET={VALUE}", ".env, line 2: cannot be read"),
+        (f"PROOF_AUDIENCE=a${{x{VALUE}}}", "PROOF_AUDIENCE: .env, line 2 has ${...}"),
+        (f"INFOBIP_API_KEY='a${{x{VALUE}}}b'", "INFOBIP_API_KEY: .env, line 2 has ${...}"),
+        ("REDIS_URL=redis://${REDIS_HOST_NAME}\nREDIS_HOST_NAME=h", "REDIS_URL: .env, line 2 has ${...}"),
+        (f"REDIS_URL_FILE=/${{x{VALUE}}}", "REDIS_URL_FILE: .env, line 2 has ${...}"),
+    ],
+)
+def test_a_line_that_would_set_something_else_ends_the_start(line: str, reason: str) -> None:
+    """Whatever of it python-dotenv would have left over."""
+    (said,) = load(f"\n{line}\n")
+    assert said.startswith(reason)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HOST=localhost\nREDIS_URL=redis://${HOST}",
+        "REDIS_URL=redis://${WHERE:-localhost}",
+        "REDIS_URL=redis://${INFOBIP_2FA_APP_ID}",
+        "NOTE=${WHATEVER}",
+        "PORT=4000 # ${WHATEVER}",
+        "PORT='4000' # ${WHATEVER}",
+        "\ufeffPORT=4000\r\nexport PIN_LENGTH = 4 # four\r\n\r\nPIN_TYPE=\r\n",
+    ],
+)
+def test_what_is_clear_to_everybody_is_no_reason(text: str) -> None:
+    assert load(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"PROOF_ISSUER=a$b{VALUE}", ".env, line 1: PROOF_ISSUER has a $"),
+        (f'PROOF_ISSUER="a$$b{VALUE}"', ".env, line 1: PROOF_ISSUER has a $"),
+        (f"PROOF_ISSUER=#{VALUE}", ".env, line 1: PROOF_ISSUER begins with #"),
+        ("PROOF_ISSUER='${PATH}'", ".env, line 1: PROOF_ISSUER has ${...} in single quotes"),
+        (r"PROOF_ISSUER='a\\b' # mine", ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
+        (r"""PROOF_ISSUER="it\'s" """, ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
+        (r'PROOF_ISSUER="a\\\0b"', ".env, line 1: PROOF_ISSUER has a \\ in quotes"),
+        ("PROOF_ISSUER", ".env, line 1: PROOF_ISSUER has no = and is not set."),
+        (f"PORT={VALUE}\n\nPORT=", ".env, line 1: PORT is there more than once. The last one counts."),
+    ],
+)
+def test_what_others_read_otherwise_is_said(command: CommandLine, text: str, said: str) -> None:
+    assert said in check(command, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["PROOF_ISSUER='a$b'", "PROOF_ISSUER=a$", "PROOF_ISSUER='#a'", "PROOF_ISSUER=a#b", r"PROOF_ISSUER='a\b'",
+     r"PROOF_ISSUER='it\'s'", r"PROOF_ISSUER=a\\b", r'PROOF_ISSUER="a\\0"', r'PROOF_ISSUER="a\"b"',
+     "PROOF_ISSUER=${PATH}"],
+)  # fmt: skip
+def test_what_others_read_likewise_is_not(command: CommandLine, text: str) -> None:
+    assert ".env, line" not in check(command, text)
+
+
+@pytest.mark.parametrize("value", ['"a"', "'a'", "a # mine", " a", "a "])
+def test_what_docker_run_does_not_take_off_is_said(command: CommandLine, value: str) -> None:
+    said = "PROOF_ISSUER in the environment has quotes, a comment or blanks at its ends"
+    assert said in check(command, PROOF_ISSUER=value)
+    for plain in (value.strip(" \"'#mine"), "a#b", "a'", "-----BEGIN\nx y\n"):
+        assert said not in check(command, PROOF_ISSUER=plain)
+
+
+@pytest.mark.usefixtures("here")
+def test_an_empty_name_of_a_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("INFOBIP_API_KEY")
+    Path("key").write_text("from-a-file")
+    Path(".env").write_text("INFOBIP_API_KEY_FILE=key\n")
+    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "")
+    assert load_settings().infobip_api_key.get_secret_value() == "from-a-file"

@@ -1,0 +1,165 @@
+"""What the repository offers to run the service with fits its formats, and the service."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import check_jsonschema
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from config import Settings
+from tests.support.running import ROOT
+from tools.audit import UNREACHABLE, verdict
+
+COMPOSE = ("docker-compose.yml", "deploy/docker-compose.scale.yml")
+COMPOSE_SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas/vendor/compose-spec.json"
+KUBERNETES = [ROOT / "deploy/kubernetes" / name for name in ("service.yaml", "settings.yaml")]
+REQUIREMENTS = ("requirements.txt", "requirements/sandbox.txt", "requirements/dev.txt", "requirements/docs.txt")
+
+
+class ComposeLoader(yaml.SafeLoader):
+    """YAML with the tag by which one Compose file takes away what another has."""
+
+
+ComposeLoader.add_constructor("!reset", lambda *_: [])
+
+
+def compose(name: str) -> dict[str, Any]:
+    return dict(yaml.load((ROOT / name).read_text(), ComposeLoader))
+
+
+def services() -> list[tuple[str, dict[str, Any]]]:
+    """All, with what the second file adds to those of the first left out."""
+    first, second = (compose(name)["services"] for name in COMPOSE)
+    return list({**second, **first}.items())
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    return {each["kind"]: each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text())}
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose_files_fit_their_schema(name: str) -> None:
+    jsonschema.validate(compose(name), json.loads(COMPOSE_SCHEMA.read_text()))
+
+
+@pytest.mark.parametrize(("name", "service"), services())
+def test_every_container_is_confined(name: str, service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"] == {"driver": "local", "options": {"max-size": "10m", "max-file": "5"}}
+    assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"])
+    assert "disable" not in service.get("healthcheck", {}), "api has its image's"
+    conditions = {each["condition"] for each in service.get("depends_on", {}).values()}
+    assert conditions <= {"service_healthy"}
+
+
+def test_behind_the_proxy_the_replicas_have_no_port_and_believe_it_alone() -> None:
+    added = compose("deploy/docker-compose.scale.yml")["services"]
+    assert added["api"] == {"ports": [], "environment": {"TRUSTED_PROXIES": "1"}}
+    assert added["proxy"]["volumes"] == ["./deploy/nginx.conf:/etc/nginx/otp.conf:ro"]
+    assert "listen 8080;" in (ROOT / "deploy/nginx.conf").read_text()
+    assert added["proxy"]["ports"] == ["${PORT:-3000}:8080"]
+
+
+@pytest.mark.parametrize("manifest", manifests().values(), ids=manifests())
+def test_kubernetes_takes_it(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, "1.34", strict=True)
+
+
+def test_a_typing_error_in_a_manifest_is_seen() -> None:
+    deployment = manifests()["Deployment"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, "1.34", strict=True)
+
+
+def test_kubernetes_gives_the_service_its_settings() -> None:
+    found = manifests()
+    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    files = {each["name"]: each["value"] for each in container["env"]}
+    names = {name.removesuffix("_FILE").lower() for name in [*files, *found["ConfigMap"]["data"]]}
+    required = {name for name, field in Settings.model_fields.items() if field.is_required()}
+    assert required <= names <= set(Settings.model_fields)
+    (mount,) = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "secrets"]
+    assert set(files.values()) == {f"{mount}/{key}" for key in found["Secret"]["stringData"]}
+
+
+def test_kubernetes_objects_belong_together() -> None:
+    found = manifests()
+    deployment, labels = found["Deployment"], {"app.kubernetes.io/name": "infobip-otp"}
+    assert {each["metadata"]["name"] for each in found.values()} == {"infobip-otp"}
+    assert deployment["spec"]["template"]["metadata"]["labels"] == labels
+    selectors = [deployment["spec"]["selector"], found["PodDisruptionBudget"]["spec"]["selector"]]
+    assert [each["matchLabels"] for each in selectors] == [labels, labels]
+    assert found["Service"]["spec"]["selector"] == labels
+
+
+def test_the_image_has_every_package_of_the_service() -> None:
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    packages = {each for each in checked if "." not in each} - {"examples", "tests", "tools"}
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"^COPY (\w+)/ \1/$", dockerfile, re.MULTILINE)) == packages
+    let_in = set((ROOT / ".dockerignore").read_text().splitlines())
+    files = {"*", "!requirements.txt", "!*.py", "!.flaskenv", "!openapi.yaml"}
+    assert files | {f"!{package}" for package in packages} <= let_in
+
+
+def pins(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", [*REQUIREMENTS, "requirements/tools.txt", "tests/sdk/requirements.txt"])
+def test_requirements_are_pinned_with_hashes_and_name_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert not re.search("://|index-url|find-links", text)
+    assert all(" \\\n    --hash=sha256:" in each for each in re.split(r"\n(?=[a-z])", text)[1:])
+    assert len(pins(name)) == len(re.findall("^[a-z]", text, re.MULTILINE))
+
+
+def test_what_is_tested_is_what_ships() -> None:
+    shipped, tested = pins("requirements.txt"), pins("requirements/dev.txt")
+    assert shipped.items() <= pins("requirements/sandbox.txt").items() <= tested.items()
+    for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed beside it
+        assert {pin for pin in tested.items() if pin[0] in pins(name)} <= pins(name).items()
+
+
+def test_make_help_has_a_line_for_each_target() -> None:
+    said = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[1] for line in said.splitlines()] == targets.split()
+    assert "the service, a local Infobip and a Redis" in said
+
+
+def report(*packages: dict[str, Any]) -> str:
+    return json.dumps({"dependencies": packages})
+
+
+CLEAN = {"name": "flask", "version": "3.1.3", "vulns": []}
+UNKNOWN = {"name": "ours", "skip_reason": "not found"}
+BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["0.2"]}]}
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint", "code", "said"),
+    [
+        (report(CLEAN), "", 0, "1 packages audited, 0 known vulnerabilities."),
+        (report(BAD, UNKNOWN), "", 1, "flask 0.1: PYSEC-1 (fixed in 0.2)"),
+        (report(CLEAN, UNKNOWN), "", 0, "not audited: ours"),
+        (report(UNKNOWN), "", 0, UNREACHABLE),
+        ("", "requests.exceptions.ConnectionError: no route", 0, UNREACHABLE),
+        ("", "error: no such option", 1, "no such option"),
+    ],
+)
+def test_an_audit_that_could_ask_nobody_is_not_a_clean_one(written: str, complaint: str, code: int, said: str) -> None:
+    exit_code, sentence = verdict(written, complaint)
+    assert exit_code == code
+    assert said in sentence

@@ -1,0 +1,273 @@
+"""What the repository shows to try the service with: every line of it is run against what `make run` starts."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from app import create_app
+from config import load_settings
+from otp.proofs import new_signing_key
+from otp.web import error_responses
+from tests.support import npm_tools
+from tests.support.make_run import Stack
+from tests.support.receiver import until
+from tests.support.running import ACCOUNT, ROOT
+
+Json = dict[str, Any]
+README = (ROOT / "README.md").read_text()
+HTTP_FILE = (ROOT / "examples/otp.http").read_text()
+POSTMAN = ROOT / "examples/postman"
+COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
+REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
+# Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
+CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}
+EVERYTHING: Json = {  # that can be switched on
+    "infobip_base_url": "https://127.0.0.1:1",
+    "redis_url": "redis://127.0.0.1:1/0",
+    "proof_signing_key": new_signing_key(),
+    "api_keys": "shop:shop-key-0123456789",
+    "delivery_reports_secret": "reports-secret-0123456789",
+    "track_delivery": True,
+    **{name.lower(): value for name, value in ACCOUNT.items()},
+}
+REFUSALS = {(status, error.code, error.sentence) for error, status in error_responses.STATUS.items()} | {
+    (404, "not_found", "Not Found."),
+    (405, "method_not_allowed", "Method Not Allowed."),
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def newman(stack: Stack, tmp_path: Path) -> Callable[..., Json]:
+    """Run the collection with an environment; gives the report of newman, in which nothing failed."""
+    newman = npm_tools.command("newman")
+    inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    def run(environment: str, *options: str) -> Json:
+        values = tmp_path / "environment.json"
+        values.write_text(stack.moved((POSTMAN / f"{environment}.postman_environment.json").read_text()))
+        report = tmp_path / "report.json"
+        command = [newman, "run", str(POSTMAN / "otp.postman_collection.json"), "-e", str(values), *options]
+        command += ["--color", "off", "--reporters", "cli,json", "--reporter-json-export", str(report)]
+        ran = subprocess.run(command, env=inherited, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        answered: Json = json.loads(report.read_text())["run"]
+        assert answered["failures"] == []
+        assert {kind: n for kind, n in answered["stats"].items() if n["pending"] or n["failed"]} == {}
+        assert not [a for e in answered["executions"] for a in e.get("assertions", []) if a["skipped"]]
+        return answered
+
+    return run
+
+
+def names(report: Json) -> list[str]:
+    return [execution["item"]["name"] for execution in report["executions"]]
+
+
+def body_of(report: Json, name: str) -> Json:
+    (answer,) = [e["response"] for e in report["executions"] if e["item"]["name"] == name]
+    body: Json = json.loads(bytes(answer["stream"]["data"]))
+    return body
+
+
+def assertions_of(request: Json) -> int:
+    """How many there are, with the one that the collection has for every answer of the service."""
+    scripts = [event["script"]["exec"] for event in request["event"]]
+    url: str = request["request"]["url"]
+    return str(scripts).count("pm.test(") + url.startswith("{{service}}")
+
+
+def test_the_collection_runs_from_top_to_bottom(newman: Callable[..., Json]) -> None:
+    report = newman("local")
+    assert names(report) == [request["name"] for request in REQUESTS]
+    assert [len(e["assertions"]) for e in report["executions"]] == [assertions_of(request) for request in REQUESTS]
+
+
+def test_the_saved_examples_are_what_comes_back(newman: Callable[..., Json]) -> None:
+    for execution, request in zip(newman("local")["executions"], REQUESTS, strict=True):
+        answer, name = execution["response"], request["name"]
+        saved = [example for example in request["response"] if example["code"] == answer["code"]]
+        assert len(saved) == 1, f"{name}: no one example for its {answer['code']}"
+        shown = {header["key"] for header in saved[0]["header"]}
+        assert shown <= {header["key"] for header in answer["header"]}, name
+        body = bytes(answer["stream"]["data"]).decode().strip()
+        assert shape(request, saved[0]["body"]) == shape(request, body), name
+
+
+def shape(request: Json, body: str) -> Any:
+    """What must be the same each time: the service's answers but for what changes, and the members of the inbox's."""
+    if request["request"]["url"].startswith("{{service}}"):
+        return unchanging(body) if body.startswith("{") else body
+    return [sorted(message) for message in json.loads(body)["messages"]]
+
+
+def unchanging(body: str) -> Any:
+    """An answer of the service, and of the members that differ each time only that they are there."""
+    return json.loads(body, object_hook=lambda members: {**members, **dict.fromkeys(CHANGING & members.keys())})
+
+
+def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], stack: Stack) -> None:
+    phone = "+385911234567"
+    given = ["--env-var", f"service=http://localhost:{stack.port}", "--env-var", f"phoneNumber={phone}"]
+    needs_pin = ["The PIN", "The same PIN again"]
+    posted_by_infobip = ["A delivery report of Infobip", "The same, with the secret in the path"]
+    needs_proof = ["Redeem the proof", "Redeem it again", "A changed proof"]
+    skipped = ["By e-mail", "Read the PIN in the sandbox's inbox", *needs_pin, *needs_proof]
+    skipped += posted_by_infobip
+    report = newman("live", *given)
+    ran = names(report)
+    assert [request["name"] for request in REQUESTS if request["name"] not in ran] == skipped
+    folders = [option for name in needs_pin for option in ("--folder", name)]
+    # Postman keeps what a request put into the environment; newman begins anew.
+    given += ["--env-var", f"verificationId={body_of(report, 'Send a PIN')['verificationId']}"]
+    assert names(newman("live", *given, "--env-var", f"pin={stack.pin(phone)}", *folders)) == needs_pin
+
+
+def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
+    shown = set()
+    for request in REQUESTS:
+        for example in request["response"]:
+            assert example["originalRequest"].items() <= request["request"].items(), example["name"]
+            assert example["name"].startswith(str(example["code"]))
+            if example["code"] >= 400:
+                body = json.loads(example["body"])
+                assert list(body) == ["error", "code"]
+                shown.add((example["code"], body["code"], body["error"]))
+    assert shown == REFUSALS
+
+
+def test_every_endpoint_is_shown_everywhere() -> None:
+    app = create_app(load_settings(**EVERYTHING))
+    endpoints = {
+        (method, rule.rule) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) & {"GET", "POST"}
+    }
+    endpoints -= {
+        ("GET", path) for path in ("/openapi.json", "/docs", "/docs/<file>")
+    }  # to read: the README links them
+    assert {"<http://localhost:3000/docs>", "<http://localhost:3000/openapi.json>"} <= set(re.findall("<.*?>", README))
+    collection = {(r["request"]["method"], r["request"]["url"].removeprefix("{{service}}")) for r in REQUESTS}
+    http_file = set(re.findall(r"^([A-Z]+) {{service}}(\S+)$", HTTP_FILE, re.MULTILINE))
+    readme = {("POST" if "-d" in line else "GET", path) for line, path in re.findall(r"(curl .*:3000(/\S*).*)", README)}
+    missing = [[each for each in endpoints if not is_shown(each, shown)] for shown in (collection, http_file, readme)]
+    assert missing == [[], [], []]
+
+
+def is_shown(endpoint: tuple[str, str], shown: set[tuple[str, str]]) -> bool:
+    method, rule = endpoint
+    path = re.compile(re.sub("<.*?>", "[^/]+", rule))
+    return any(method == each and path.fullmatch(where) for each, where in shown)
+
+
+def test_the_http_file_runs_from_top_to_bottom(stack: Stack) -> None:
+    """As VS Code's REST Client reads it: values come from the answers of named requests, and nobody pastes one."""
+    head, *blocks = re.split("^### ", stack.moved(HTTP_FILE), flags=re.MULTILINE)
+    variables = dict(re.findall("^@(.*) = (.*)$", head, re.MULTILINE))
+    answers = dict[str, Json]()
+    for block in blocks:
+        title, _, text = block.partition("\n")
+        name, text = re.findall(r"\A# @name (\w+)\n", text), re.sub(r"\A# .*\n", "", text)
+        for _ in range(2):  # a variable may hold another one
+            text = re.sub("{{(.*?)}}", lambda found: value(found[1], variables, answers), text)
+        answer = perform(text)
+        answers.update({each: answer.json() for each in name})
+        code = answer.json()["code"] if answer.status_code >= 400 else ""
+        assert title.endswith(f": {answer.status_code} {code}".rstrip()), f"{title}: {answer.status_code} {code}"
+        assert answer.request.headers.get("X-Request-ID") in (None, answer.headers.get("X-Request-ID"))
+    assert len(blocks) == len(re.findall("^(GET|POST) ", HTTP_FILE, re.MULTILINE))
+
+
+def value(expression: str, variables: dict[str, str], answers: dict[str, Json]) -> str:
+    """Of a variable, or of a request variable: a JSONPath into the answer of a named request that was sent before."""
+    name, of_answer, path = expression.partition(".response.body.$.")
+    if not of_answer:
+        return variables[name]
+    found: Any = answers[name]
+    for step in re.findall(r"\w+", path):
+        found = found[int(step) if step.isdigit() else step]
+    return str(found)
+
+
+def perform(text: str) -> requests.Response:
+    head, _, body = text.strip().partition("\n\n")
+    line, *fields = head.splitlines()
+    method, url = line.split()
+    headers = dict(field.split(": ") for field in fields)
+    return requests.request(method, url, data=body, headers={"Connection": "close", **headers}, timeout=5)
+
+
+def test_the_curl_lines_of_the_readme_answer_as_it_says(stack: Stack) -> None:
+    assert shutil.which("curl")
+    reached, real = 0, dict[str, str]()
+    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", README, re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
+            comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
+            assert answer or comment, f"the README does not say what comes back from: {line}"
+            said = paste(stack, line, real).strip()
+            assert (unchanging(said) == unchanging(answer)) if answer else (said == comment)
+            real |= stand_ins(answer, said) if answer else {}
+            reached += 1
+    local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1)\b", README)
+    assert len(local) == reached >= 5
+
+
+def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
+    """As the README says: Infobip's reports are switched on."""
+    service, phone = f"http://localhost:{stack.port}", {"phoneNumber": "+14155550109"}
+
+    def post(path: str, **more: str) -> int:
+        headers = {"Connection": "close"}
+        return requests.post(service + path, json={**phone, **more}, headers=headers, timeout=5).status_code
+
+    assert post("/send-otp") == 200
+    until(lambda: post("/resend-otp", channel="voice") == 200)
+    assert stack.pins(phone["phoneNumber"]), "calls do arrive"
+
+
+def stand_ins(shown: str, said: str) -> dict[str, str]:
+    """What differs each time, by what stands for it in the README: in the lines that follow, too."""
+    example, answer = json.loads(shown), json.loads(said)
+    return {example[name]: answer[name] for name in {"verificationId", "proof"} & answer.keys()}
+
+
+def paste(stack: Stack, line: str, real: dict[str, str]) -> str:
+    """Run it in a shell, with the PIN in the inbox for the one that stands in the README, and with what is `real`."""
+    for shown, given in real.items():
+        line = line.replace(shown, given)
+    if "123456" in line:
+        (phone,) = re.findall(r"\+[0-9]+", line)
+        line = line.replace("123456", stack.pin(phone))
+    return subprocess.run(["sh", "-c", stack.moved(line)], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_refusals_in_the_readme_are_real() -> None:
+    shown = [json.loads(body) for body in re.findall(r'^```json\n({"error".*?)```', README, re.MULTILINE | re.DOTALL)]
+    assert shown
+    assert {(body["code"], body["error"]) for body in shown} <= {(code, sentence) for _, code, sentence in REFUSALS}
+
+
+def test_the_files_that_the_readme_names_are_there() -> None:
+    named = re.findall(r"examples/[\w./-]*\w", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_tests_that_hold_the_promises_are_there() -> None:
+    table = (ROOT / "docs/reliability.md").read_text()
+    held = re.findall(r"\(\.\./(tests/[\w/]+\.py)\)((?:,? ?`test_\w+`)*)", table)
+    assert len(held) >= 12
+    for path, names in held:
+        text = (ROOT / path).read_text()
+        assert [name for name in re.findall(r"`(test_\w+)`", names) if f"def {name}(" not in text] == []

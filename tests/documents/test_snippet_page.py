@@ -1,0 +1,218 @@
+"""examples/verify.html in a real browser, on a host of its own, against what `make run` starts."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, expect
+
+from tests.support.browser import PATIENCE
+from tests.support.make_run import Stack
+from tests.support.running import ROOT
+
+PIN = "123456"
+# Chromium reads SMS only on phones: the page is handed what it would get there.
+WEB_OTP = """
+window.OTPCredential ??= class {};
+navigator.credentials.get = (options) => new Promise((resolve, reject) => {
+  window.asked = options.otp;
+  window.arrive = (code) => resolve({ code });
+  options.signal.onabort = () => { window.aborted = true; reject(new DOMException("", "AbortError")); };
+});
+"""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def origin(folder: Path) -> Iterator[str]:
+    """Where the page is served, as `python -m http.server` does it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN, CORS_ORIGINS=origin) as stack:
+        (folder / "verify.html").write_text(stack.moved((ROOT / "examples/verify.html").read_text()))
+        yield stack
+
+
+@pytest.fixture
+def visit(browser: Browser, stack: Stack, origin: str) -> Iterator[Callable[..., Page]]:
+    """Open the page as a new visitor, with a script that runs before it. It has no errors of its own."""
+    pages, errors = [], list[str]()
+
+    def visit(script: str = "") -> Page:
+        context = browser.new_context()
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(script)
+        pages.append(context.new_page())
+        pages[-1].on("pageerror", lambda error: errors.append(str(error)))
+        pages[-1].clock.install()
+        pages[-1].goto(f"{origin}/verify.html")
+        return pages[-1]
+
+    yield visit
+    for page in pages:
+        page.context.close()
+    assert errors == []
+
+
+def send(page: Page, phone: str) -> None:
+    page.get_by_label("Phone number").fill(phone)
+    page.get_by_label("Phone number").press("Enter")
+
+
+def test_a_person_types_the_pin(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    pin = page.get_by_label("PIN", exact=True)
+    expect(pin).to_be_focused()
+    expect(pin).to_have_attribute("autocomplete", "one-time-code")
+    expect(pin).to_have_attribute("inputmode", "numeric")
+    pin.fill("000000")
+    pin.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Invalid or expired OTP.")
+    pin.fill(PIN)
+    pin.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    expect(page.locator("form:visible")).to_have_count(0)
+
+
+def test_a_double_tap_does_not_say_wrong_to_somebody_who_is_verified(visit: Callable[..., Page], phone: str) -> None:
+    """Both taps are there before the first answer is; the second guess would come too late for its PIN."""
+    page = visit()
+    send(page, phone)
+    page.get_by_label("PIN", exact=True).fill(PIN)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if "/verify-otp" in request.url else None)
+    page.evaluate("verify.requestSubmit(); verify.requestSubmit()")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    assert len([request for request in asked if request.method == "POST"]) == 1
+
+
+def test_a_double_tap_sends_once(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    page.get_by_label("Phone number").fill(phone)
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if "/send-otp" in request.url else None)
+    page.evaluate("send.requestSubmit(); send.requestSubmit()")
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    page.wait_for_load_state("networkidle")
+    assert len([request for request in asked if request.method == "POST"]) == 1
+
+
+def test_the_sms_fills_it_in(visit: Callable[..., Page], phone: str) -> None:
+    page = visit(WEB_OTP)
+    send(page, phone)
+    page.wait_for_function("window.asked")
+    assert page.evaluate("window.asked") == {"transport": ["sms"]}
+    page.evaluate(f"window.arrive('{PIN}')")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+
+
+def test_who_types_it_needs_no_sms_any_more(visit: Callable[..., Page], phone: str) -> None:
+    page = visit(WEB_OTP)
+    send(page, phone)
+    page.get_by_label("PIN", exact=True).fill(PIN)
+    page.get_by_label("PIN", exact=True).press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Verified.")
+    assert page.evaluate("window.aborted")
+
+
+def test_the_next_send_counts_down(visit: Callable[..., Page], phone: str) -> None:
+    """From the answer's resendIn; in another tab, from the Retry-After of the refusal."""
+    page = visit()
+    send(page, phone)
+    button = page.locator("#send-button")
+    expect(button).to_have_text(re.compile("^Send again in (30|2[0-9]) s$"))
+    expect(button).to_be_disabled()
+    other = visit()
+    send(other, phone)
+    expect(other.get_by_role("status")).to_have_text("Too many requests. Please try again later.")
+    expect(other.locator("#send-button")).to_have_text(re.compile("^Send again in (30|[12]?[0-9]) s$"))
+    page.clock.fast_forward(31_000)
+    expect(button).to_have_text("Send PIN")
+    expect(button).to_be_enabled()
+
+
+def test_another_number_need_not_wait(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    expect(page.locator("#send-button")).to_be_disabled()
+    page.get_by_label("Phone number").fill("+14155552671")
+    expect(page.locator("#send-button")).to_be_enabled()
+
+
+def test_the_pin_of_one_number_is_not_tried_for_another(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    pin = page.get_by_label("PIN", exact=True)
+    expect(pin).to_be_visible()
+    page.get_by_label("Phone number").fill("+14155552671")
+    expect(pin).to_be_hidden()
+
+
+def test_a_number_that_changes_while_it_is_sent_to_shows_no_pin(visit: Callable[..., Page], phone: str) -> None:
+    page = visit()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/send-otp", hold, times=1)
+    with page.expect_request("**/send-otp"):
+        send(page, phone)
+    page.get_by_label("Phone number").fill("+14155552671")
+    with page.expect_response("**/send-otp"):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("PIN", exact=True)).to_be_hidden()
+    expect(page.get_by_role("status")).to_be_empty()
+
+
+def lose_an_answer(page: Page, phone: str) -> Request:
+    """Send, and cut the connection once the service has answered; gives the request."""
+    page.route("**/send-otp", lambda route: (route.fetch(), route.abort()), times=1)
+    with page.expect_request("**/send-otp") as asked:
+        send(page, phone)
+    expect(page.get_by_role("status")).to_have_text("The service cannot be reached. Please try again.")
+    return asked.value
+
+
+def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], stack: Stack, phone: str) -> None:
+    page = visit()
+    lost = lose_an_answer(page, phone)
+    with page.expect_request("**/send-otp") as again:
+        page.locator("#send-button").click()
+    assert again.value.headers["idempotency-key"] == lost.headers["idempotency-key"]
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    assert stack.pins(phone) == [PIN], "one SMS"
+
+
+def test_another_number_gets_another_key(visit: Callable[..., Page], phone: str) -> None:
+    """With that of the lost request, it would be refused for its other body."""
+    page = visit()
+    lose_an_answer(page, phone)
+    send(page, "+442071838750")
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")

@@ -1,0 +1,193 @@
+"""The clients in examples/, as people start them, against what `make run` starts."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support.connect_proxy import ConnectProxy
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.make_run import Stack
+from tests.support.receiver import until
+from tests.support.running import ROOT, Sandbox, Service
+from tests.support.tls_proxy import TlsProxy
+from tests.support.upstream import Upstream, answer, raw
+
+KEY = "shop-key-0123456789"
+PIN, WRONG = "123456", "000000"
+CLIENTS = {"verify.py": sys.executable, "verify.mjs": "node", "verify.sh": "sh"}
+
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN) as stack:
+        yield stack
+
+
+@pytest.fixture
+def keyed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with an API key, in front of an Infobip that has one PIN for everybody."""
+    sandbox.reset(fixed_pin=PIN)
+    return start(sandbox.url, API_KEYS=f"shop:{KEY}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Run one with a phone and what is typed; it asks the service at `url`."""
+    command = command_of(request.param)
+
+    def run(url: str, phone: str, *typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return ran([*command, phone], "".join(f"{line}\n" for line in typed), OTP_URL=url, **environment)
+
+    return run
+
+
+def command_of(name: str) -> list[str]:
+    """What a person types before the phone number."""
+    if not shutil.which(CLIENTS[name]):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {CLIENTS[name]}; on Debian: apt install nodejs")
+    return [CLIENTS[name], str(ROOT / "examples" / name)]
+
+
+def ran(command: list[str], typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, input=typed, env=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_number_is_verified(client: Client, stack: Stack, phone: str) -> None:
+    ran = client(f"http://localhost:{stack.port}", phone, WRONG, "12", PIN)
+    assert ran.returncode == 0, ran.stderr
+    assert "A PIN is on its way." in ran.stdout
+    assert "Invalid or expired OTP. (invalid_otp, request " in ran.stdout
+    assert "Invalid PIN format. (invalid_pin_format, request " in ran.stdout
+    assert ran.stdout.endswith("Verified.\n")
+    assert stack.pins(phone) == [PIN]
+
+
+@pytest.mark.parametrize("typed", ["", f"{WRONG}\n"], ids=["nothing", "a wrong PIN"])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_an_end_of_input_grants_nothing(stack: Stack, phone: str, name: str, typed: str) -> None:
+    """`verify PHONE && grant`, with Ctrl-D in place of the PIN."""
+    ended = ran([*command_of(name), phone], typed, OTP_URL=f"http://localhost:{stack.port}")
+    assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_pin_without_a_newline_counts(stack: Stack, phone: str, name: str) -> None:
+    ended = ran([*command_of(name), phone], PIN, OTP_URL=f"http://localhost:{stack.port}")
+    assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr
+
+
+@pytest.mark.parametrize("given", [[], [""], ["+1", "415", "555", "2671"]], ids=["nothing", "empty", "unquoted"])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_wrong_use_is_explained(name: str, given: list[str]) -> None:
+    ended = ran([*command_of(name), *given], "", OTP_URL=f"http://127.0.0.1:{free_port()}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(rf"Usage: \S+ {re.escape(name)} PHONE_NUMBER, like .*\n", ended.stderr)
+
+
+def test_ctrl_c_leaves_no_traceback(stack: Stack, phone: str) -> None:
+    command = command_of("verify.py")
+    given = {"PATH": os.environ["PATH"], "OTP_URL": f"http://localhost:{stack.port}", "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, phone], env=given, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline().startswith("A PIN is on its way.")
+        assert process.stdout.read(5) == "PIN: "
+        until(lambda: "(sleeping)" in Path(f"/proc/{process.pid}/status").read_text())  # it waits for the PIN
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 1
+        assert process.stderr.read().strip() == "Not verified."
+
+
+def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, stack: Stack, phone: str) -> None:
+    client(f"http://localhost:{stack.port}", phone)
+    again = client(f"http://localhost:{stack.port}", phone)
+    assert again.returncode == 1
+    said = re.search(r"Wait (\d+) seconds\. \(too_many_requests, request [0-9a-f]{32}\)", again.stderr)
+    assert said, again.stderr
+    assert 1 <= int(said[1]) <= 30
+    assert stack.pins(phone) == [PIN]
+
+
+def test_without_a_key_it_says_so(client: Client, keyed: Service, phone: str) -> None:
+    ran = client(keyed.url, phone)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("This needs a valid API key. (unauthorized, request ")
+
+
+def test_with_its_key_it_verifies(client: Client, keyed: Service, phone: str) -> None:
+    ran = client(keyed.url, phone, PIN, OTP_API_KEY=KEY)
+    assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(client: Client, stack: Stack, phone: str) -> None:
+    with CuttingProxy.before(f"http://localhost:{stack.port}") as proxy:
+        ran = client(proxy.url, phone, PIN)
+    assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
+    assert proxy.answers == [200, 200, 200]
+    assert stack.pins(phone) == [PIN], "one SMS"
+
+
+def test_nobody_there(client: Client, phone: str) -> None:
+    ran = client(f"http://127.0.0.1:{free_port()}", phone)
+    assert ran.returncode == 1
+    assert "The service cannot be reached" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_proxy_that_says_no_in_html(client: Client, upstream: Upstream, phone: str) -> None:
+    html = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+    upstream.script.append(raw(html))
+    ran = client(upstream.url, phone)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("HTTP 502. (")
+
+
+OTHERS = {"HTML": (b"text/html", b"<p>Log in to this network"), "JSON": (b"application/json", b"{}")}
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["from the start", "after the send"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_200_of_somebody_else_grants_nothing(
+    client: Client, upstream: Upstream, phone: str, kind: str, sent: bool
+) -> None:
+    """A captive portal, another server on the port, a page that takes every path."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    said, body = OTHERS[kind]
+    ours = [answer({"message": "OTP sent successfully.", "expiresIn": 600, "verificationId": "x" * 22})] if sent else []
+    upstream.script.extend([*ours, *[raw(head % (said, len(body)) + body)] * 9])
+    ran = client(upstream.url, phone, PIN)
+    assert ran.returncode == 1
+    assert "Verified." not in ran.stdout
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["verify.py", "verify.sh"])
+def test_what_a_proxy_says_of_its_tunnel_is_no_answer(stack: Stack, tmp_path: Path, phone: str, name: str) -> None:
+    """Its 200 comes before the service's 401."""
+    with TlsProxy(stack.port, tmp_path) as service, ConnectProxy() as proxy:
+        authority = str(service.authority)
+        outside = {"https_proxy": f"http://127.0.0.1:{proxy.port}", "OTP_URL": f"https://localhost:{service.port}"}
+        trusted = {"CURL_CA_BUNDLE": authority, "REQUESTS_CA_BUNDLE": authority}
+        ended = ran([*command_of(name), phone], f"{WRONG}\n", **outside, **trusted)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
+    assert "(invalid_otp, request " in ended.stdout
+    assert proxy.heads, "it went through the proxy"
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_pin_in_another_script_is_passed_on(stack: Stack, phone: str, name: str) -> None:
+    pasted = "\u200f\u0661\u0662\u0663 \u0664\u0665\u0666\n"
+    ended = ran([*command_of(name), phone], pasted, OTP_URL=f"http://localhost:{stack.port}", LC_ALL="C.UTF-8")
+    assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr

@@ -1,0 +1,93 @@
+"""What Infobip is asked, and how its answers are taken. What it does wrong is in tests/faults/."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import redis
+import requests
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support import upstream as up
+from tests.support.running import Service, refusal
+from tests.support.upstream import PIN_ID, RIGHT, Upstream, answer, error
+
+UNAVAILABLE = (503, "service_unavailable")
+
+
+def test_a_verify_is_asked_again_after_a_5xx(faulty: Service, upstream: Upstream, phone: str) -> None:
+    faulty.send(phone)
+    upstream.script.append(error(503, "SERVICE_UNAVAILABLE"))
+    assert faulty.verify(phone, "123456").status_code == 200
+    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin"] + [f"/2fa/2/pin/{PIN_ID}/verify"] * 2
+
+
+@pytest.mark.parametrize("pin_error", [None, "NO_ERROR"])
+def test_what_counts_as_right(faulty: Service, upstream: Upstream, phone: str, pin_error: str | None) -> None:
+    faulty.send(phone)
+    upstream.script.append(answer({**RIGHT, "pinError": pin_error}))
+    assert faulty.verify(phone, "123456").status_code == 200
+
+
+def test_what_infobip_is_asked(faulty: Service, upstream: Upstream, phone: str) -> None:
+    faulty.send(phone)
+    faulty.verify(phone, "123456")
+    (send, headers, body), (verify, _, guess) = upstream.requests
+    assert send == "/2fa/2/pin"
+    assert verify == f"/2fa/2/pin/{PIN_ID}/verify"
+    assert body == {"applicationId": "sandbox-application", "messageId": "sandbox-message", "to": phone}
+    assert guess == {"pin": "123456"}
+    assert headers["authorization"] == "App sandbox-api-key"
+    assert headers["content-type"] == "application/json"
+    assert headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("said", "passed_on"), [("7", 7), ("0", 1), ("86400", 3600), ("", 20), ("soon", 20), ("-5", 20), ("٧", 20)]
+)
+def test_infobips_retry_after_is_passed_on(
+    faulty: Service, upstream: Upstream, phone: str, said: str, passed_on: int
+) -> None:
+    header = f"Retry-After: {said}\r\n" if said else ""
+    upstream.script.append(error(429, "TOO_MANY_REQUESTS", header))
+    assert faulty.send(phone).headers["Retry-After"] == str(passed_on)
+
+
+def test_infobip_out_of_reach_is_a_503_and_frees_the_phone(
+    start: Callable[..., Service], database: redis.Redis, phone: str
+) -> None:
+    service = start(f"http://127.0.0.1:{free_port()}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    for _ in range(7):
+        refused = service.send(phone)
+        assert refusal(refused) == UNAVAILABLE
+        assert refused.headers["Retry-After"] == "1"
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
+
+
+def test_no_proxy_and_no_netrc_of_the_environment_is_believed(
+    start: Callable[..., Service],
+    database: redis.Redis,
+    upstream: Upstream,
+    phone: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    proxy = f"http://127.0.0.1:{free_port()}"
+    service = start(upstream.url, HTTP_PROXY=proxy, http_proxy=proxy, ALL_PROXY=proxy, HOME=str(home))
+    assert service.send(phone).status_code == 200
+    assert upstream.requests[0][1]["authorization"] == "App sandbox-api-key"
+
+
+def test_a_slow_infobip_holds_up_nobody_else(patient: Service, upstream: Upstream, phone: str) -> None:
+    held = up.Held(up.answer(up.SENT))
+    upstream.script.append(held)
+    slow = threading.Thread(target=patient.send, args=(phone,))
+    slow.start()
+    assert held.came.wait(60)
+    assert requests.get(f"{patient.url}/healthz", timeout=5).status_code == 200
+    assert patient.send("+14155552671").status_code == 200
+    assert slow.is_alive()
+    held.let_go()
+    slow.join()

@@ -1,0 +1,319 @@
+"""The way to Infobip: through a proxy, and by a certificate of an authority of one's own, if the settings say so."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+import trustme
+
+from cli.infobip import infobip
+from config import SettingsError, load_settings
+from sandbox.authorization import API_KEY
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.faults import upstream_acts
+from tests.faults.invariants import UNAVAILABLE, seconds
+from tests.support import upstream as up
+from tests.support.command import CommandLine, eventually
+from tests.support.connect_proxy import ConnectProxy
+from tests.support.running import ACCOUNT, Sandbox, Service, refusal
+from tests.support.tls_proxy import TlsProxy
+from tests.support.upstream import Upstream
+
+USER, PASSWORD = "otp", "p@ss:w/rd-%-0123456789"
+ENCODED = "p%40ss:w%2Frd-%25-0123456789"
+SOON = 2.0  # seconds: the deadline of a call is one
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def proxy() -> Iterator[ConnectProxy]:
+    with ConnectProxy(f"{USER}:{PASSWORD}") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def infobip_by_tls(upstream: Upstream, tmp_path: Path) -> Iterator[TlsProxy]:
+    """The scripted Infobip behind TLS, as `localhost`."""
+    with TlsProxy(upstream.port, tmp_path) as secure:
+        yield secure
+
+
+@pytest.fixture
+def proxied(start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy: ConnectProxy) -> Service:
+    """The service behind the proxy, with a deadline of a second, after its look at the account."""
+    service = start(
+        f"https://localhost:{infobip_by_tls.port}",
+        INFOBIP_PROXY=f"http://{USER}:{ENCODED}@127.0.0.1:{proxy.port}",
+        INFOBIP_CA=str(infobip_by_tls.authority),
+        INFOBIP_TIMEOUT="1s",
+        RESEND_COOLDOWN="20s",
+        WEB_CONCURRENCY="1",
+        SEND_OTP_LIMIT=OPEN,
+        VERIFY_OTP_LIMIT=OPEN,
+    )
+    eventually(lambda: service.lines(logger="otp.infobip"))
+    return service
+
+
+def test_the_whole_flow_goes_through_the_proxy_and_it_can_read_none_of_it(
+    proxied: Service, proxy: ConnectProxy, infobip_by_tls: TlsProxy, upstream: Upstream, phone: str
+) -> None:
+    answer = proxied.send(phone)
+    assert answer.status_code == 200
+    assert proxied.verify(phone, "123456").status_code == 200
+    assert [path.rpartition("/")[2] for path, _, _ in upstream.requests] == ["pin", "verify"]
+    asked = {head.split("\r\n")[0] for head in proxy.heads}
+    assert asked == {f"CONNECT localhost:{infobip_by_tls.port} HTTP/1.1"}
+    assert API_KEY.encode() not in "".join(proxy.heads).encode() + proxy.passed
+    assert PASSWORD not in (log := proxied.log_with(answer))
+    assert ENCODED not in log
+    assert '"INFOBIP_PROXY": "set"' in log
+
+
+def test_one_connection_carries_several_calls(proxied: Service, proxy: ConnectProxy, phone: str) -> None:
+    proxied.send(phone)
+    before = len(proxy.heads)
+    assert proxied.verify(phone, "123456").status_code == 200
+    assert len(proxy.heads) == before
+
+
+def status(line: bytes) -> up.Act:
+    return up.raw(b"HTTP/1.1 " + line + b"\r\nContent-Length: 0\r\n\r\n")
+
+
+def smuggle(client: socket.socket) -> None:
+    """Connect, and begin to speak in the name of the host."""
+    client.sendall(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def endless(client: socket.socket) -> None:
+    client.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        client.sendall(b"X: " + b"a" * 65536 + b"\r\n")
+
+
+REFUSALS = {
+    "credentials": status(b"407 Proxy Authentication Required"),
+    "forbidden": status(b"403 Forbidden"),
+    "bad gateway": status(b"502 Bad Gateway"),
+    "unavailable": status(b"503 Service Unavailable"),
+    "redirect": up.raw(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n"),
+    "switching": up.raw(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    "garbage": up.raw(b"SSH-2.0-hello\r\n\r\n"),
+    "not even a number": up.raw(b"HTTP/1.1 2000 OK\r\n\r\n"),
+    "smuggled": smuggle,
+    "endless": endless,
+    "silence": up.silence,
+    "drip": up.drip,
+    "reset": up.reset,
+    "closed": up.hang_up,
+    "connected and closed": up.raw(b"HTTP/1.1 200 OK\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_proxy_that_does_not_connect_is_like_an_infobip_that_is_not_there(
+    proxied: Service, proxy: ConnectProxy, upstream: Upstream, database: redis.Redis, phone: str, what: str
+) -> None:
+    """Nothing is sent, nothing is counted, and the same number may ask again at once."""
+    proxy.acts.append(REFUSALS[what])
+    refused = proxied.send(phone)
+    assert refusal(refused) == UNAVAILABLE
+    assert seconds(refused) < SOON
+    assert upstream.requests == []
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert not database.exists(f"{{otp:phoneNumber:{phone}}}:sent")
+    assert proxied.send(phone).status_code == 200
+    assert len(upstream.requests) == 1
+
+
+def test_a_proxy_that_refuses_gets_no_key(
+    start: Start, database: redis.Redis, upstream: Upstream, proxy: ConnectProxy, phone: str
+) -> None:
+    """Not even without TLS, where it could read it."""
+    heard: list[bytes] = []
+
+    def refuse(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        heard.append(client.recv(65536))
+
+    url = f"http://{USER}:{ENCODED}@127.0.0.1:{proxy.port}"
+    service = start(upstream.url, INFOBIP_PROXY=url, INFOBIP_ALLOW_HTTP="true", WEB_CONCURRENCY="1")
+    eventually(lambda: service.lines(logger="otp.infobip"))
+    proxy.acts.append(refuse)
+    assert refusal(service.send(phone)) == UNAVAILABLE
+    eventually(lambda: heard)
+    assert heard == [b""]
+    assert service.send(phone).status_code == 200
+    assert API_KEY.encode() in proxy.passed
+
+
+def test_a_refusal_of_credentials_is_named_in_the_log(proxied: Service, proxy: ConnectProxy) -> None:
+    proxy.acts.append(REFUSALS["credentials"])
+    refused = proxied.send("+442071838750")
+    proxied.log_with(refused)
+    assert proxied.lines(event="provider_silent")[-1]["error"] == "ProxyCredentialsError"
+
+
+def test_a_guess_that_did_not_get_through_is_none(
+    proxied: Service, proxy: ConnectProxy, upstream: Upstream, database: redis.Redis, phone: str
+) -> None:
+    """It is tried twice, for nothing of it has left."""
+    upstream.script.append(up.answer(up.SENT, headers="Connection: close\r\n"))
+    assert proxied.send(phone).status_code == 200
+    proxy.acts.extend([REFUSALS["forbidden"]] * 2)
+    assert refusal(proxied.verify(phone, "123456")) == UNAVAILABLE
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") in (None, "0")
+    proxy.acts.append(REFUSALS["forbidden"])
+    assert proxied.verify(phone, "123456").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "act", [up.hang_up, up.reset, up.silence, up.drip, upstream_acts.drip_body, upstream_acts.endless_trailers]
+)
+def test_what_hangs_behind_the_proxy_is_sent_once(
+    proxied: Service, upstream: Upstream, database: redis.Redis, phone: str, act: up.Act
+) -> None:
+    upstream.script.append(act)
+    answer = proxied.send(phone)
+    assert refusal(answer) == (504, "provider_timeout")
+    assert seconds(answer) < SOON
+    assert len(upstream.requests) == 1
+    assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
+
+
+def test_a_body_without_end_is_not_read_through_a_proxy_either(
+    proxied: Service, upstream: Upstream, phone: str
+) -> None:
+    upstream.script.append(up.endless)
+    answer = proxied.send(phone)
+    assert refusal(answer)[0] in (502, 504)
+    assert seconds(answer) < SOON
+    assert len(upstream.requests) == 1
+
+
+def test_many_at_once_send_one_each(proxied: Service, upstream: Upstream) -> None:
+    phones = [f"+49157{n}" for n in range(70000000, 70000030)]
+    with ThreadPoolExecutor(30) as pool:
+        assert {answer.status_code for answer in pool.map(proxied.send, phones)} == {200}
+    assert sorted(body["to"] for _, _, body in upstream.requests) == phones
+
+
+@pytest.mark.parametrize("who", ["strangers", "for another host", "nobody's"])
+def test_a_certificate_of_anybody_else_is_not_believed(
+    start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, upstream: Upstream, tmp_path: Path, who: str
+) -> None:
+    """Nor one of the world's authorities, once there is one's own."""
+    host, ca = "localhost", infobip_by_tls.authority
+    if who == "strangers":
+        ca = tmp_path / "other.pem"
+        trustme.CA().cert_pem.write_to_path(str(ca))
+    if who == "for another host":
+        host = "127.0.0.1"
+    given = {} if who == "nobody's" else {"INFOBIP_CA": str(ca)}
+    service = start(f"https://{host}:{infobip_by_tls.port}", INFOBIP_TIMEOUT="1s", SEND_OTP_LIMIT=OPEN, **given)
+    assert refusal(service.send("+14155552671")) == UNAVAILABLE
+    assert upstream.requests == []
+
+
+def test_the_environment_of_others_leads_nowhere(
+    start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy: ConnectProxy, phone: str, tmp_path: Path
+) -> None:
+    """No proxy, and no authority, by the variables that other programs read."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy")
+    given = dict.fromkeys(names, nowhere)
+    given |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), str(other))
+    url = f"https://localhost:{infobip_by_tls.port}"
+    keys = tmp_path / "tls-keys"
+    given["SSLKEYLOGFILE"] = str(keys)
+    service = start(url, INFOBIP_CA=str(infobip_by_tls.authority), SEND_OTP_LIMIT=OPEN, **given)
+    assert service.send(phone).status_code == 200
+    assert not keys.exists() or "CLIENT" not in keys.read_text(), "the keys of the connection"
+    trusting = {name: str(infobip_by_tls.authority) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
+    believing_the_world = start(url, SEND_OTP_LIMIT=OPEN, **trusting)
+    assert refusal(believing_the_world.send(phone)) in (UNAVAILABLE, (429, "too_many_requests"))
+    assert proxy.heads == []
+
+
+def test_a_file_that_is_gone_after_the_start_changes_nothing(
+    database: redis.Redis, infobip_by_tls: TlsProxy, redis_url: str, tmp_path: Path, phone: str
+) -> None:
+    """A worker that replaces another starts with what was read."""
+    settings = {"INFOBIP_BASE_URL": f"https://localhost:{infobip_by_tls.port}", "REDIS_URL": redis_url}
+    ca = tmp_path / "mine.pem"
+    ca.write_text(f"# von Jörg\n{infobip_by_tls.authority.read_text()}\n# Ende\n", encoding="latin-1")
+    given = {**settings, "INFOBIP_CA": str(ca), "WEB_CONCURRENCY": "1"}
+    with Service.started(tmp_path, given) as service:
+        ca.unlink()
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: service.workers() not in ([], [worker]))
+        assert service.send(phone).status_code == 200
+
+
+def test_commands_go_the_same_way(
+    sandbox: Sandbox, database: redis.Redis, redis_url: str, proxy: ConnectProxy, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text(f"http://{USER}:{ENCODED}@127.0.0.1:{proxy.port}\n")
+    given = {"INFOBIP_PROXY_FILE": "url", "INFOBIP_ALLOW_HTTP": "true", "REDIS_URL": redis_url}
+    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **ACCOUNT, **given)
+    assert command.group is infobip
+    said = command.run("check")[1]
+    assert "The API key is valid" in said
+    assert len(proxy.heads) > 0
+    (tmp_path / "url").write_text(f"http://{USER}:wrong@127.0.0.1:{proxy.port}\n")
+    said = command.run("check")[1]
+    assert "Infobip cannot be reached, or does not answer in time. Remedy: see INFOBIP_BASE_URL, INFOBIP_PROXY" in said
+    assert "wrong" not in said
+
+
+GIVEN = {"infobip_base_url": "x.api.infobip.com", "redis_url": "redis://localhost"}
+GIVEN |= {name.lower(): value for name, value in ACCOUNT.items()}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["proxy.example.com", "http://proxy.example.com", "http://proxy:0", "http://proxy:65536", "http://proxy:x",
+     "https://proxy:3128", "socks5://proxy:1080", "http://proxy:3128/path", "http://proxy:3128?x", "http://proxy:3128#x",
+     "http://user:pa/secret@proxy:3128", "http://user:pa#secret@proxy:3128", "http://user:100%secret@proxy:3128",
+     "http://:secret@proxy:3128", "http://user:secret@:3128", "http://pro xy:3128", "http://proxy:3128\n", "http://",
+     "http://user:se cret@proxy:3128", "http://[::1:3128", "proxy:3128,other:3128"],
+)  # fmt: skip
+def test_what_is_no_proxy_ends_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="INFOBIP_PROXY: must be like http://user:password@proxy") as raised:
+        load_settings(**GIVEN, infobip_proxy=url)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://proxy:3128", "proxy.example.com:1", "http://user@10.0.0.1:65535/", "http://user:p@ss:word@[::1]:3128",
+     "http://user:%23%2f@proxy:3128"],
+)  # fmt: skip
+def test_what_is_one(url: str) -> None:
+    settings = load_settings(**GIVEN, infobip_proxy=url)
+    assert url not in repr(settings)
+
+
+def test_a_proxy_reads_no_key_unless_that_is_allowed() -> None:
+    given = {**GIVEN, "infobip_base_url": "http://localhost:3001", "infobip_proxy": "proxy:3128"}
+    with pytest.raises(SettingsError, match="INFOBIP_PROXY: needs an INFOBIP_BASE_URL with https"):
+        load_settings(**given)
+    assert load_settings(**given, infobip_allow_http=True)
+
+
+@pytest.mark.parametrize("content", [None, "", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n", "x"])
+def test_what_is_no_certificate_ends_the_start(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(SettingsError, match="INFOBIP_CA: must be a file of certificates in PEM"):
+        load_settings(**GIVEN, infobip_ca=str(tmp_path / "ca.pem"))

@@ -1,0 +1,215 @@
+"""The local Infobip: keys, applications, templates, and how it refuses."""
+
+import base64
+import socket
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.authorization import API_KEY, SEND_ONLY_KEY
+from sandbox.grammar import DAY, YEAR, Limit, seconds
+from sandbox.server import make_server
+from tests.support import contract
+from tests.support.infobip import (
+    APPLICATION,
+    APPLICATIONS,
+    BAD,
+    TEMPLATE,
+    TEMPLATES,
+    TO,
+    UNKNOWN,
+    call,
+    error,
+    send,
+    wrong_fields,
+)
+from tests.support.running import Sandbox
+
+EMAIL_TEMPLATES = f"{APPLICATION}/email/messages"
+LOGIN = base64.b64encode(f"sandbox:{API_KEY}".encode()).decode()
+
+
+@pytest.mark.parametrize("scheme", ["App", "APP", "app", "Bearer", "bearer", "IBSSO", "ibsso", "Basic", "BASIC"])
+@pytest.mark.parametrize("blanks", [" ", "  "])
+def test_every_scheme_of_the_contract_in_any_case(sandbox: Sandbox, scheme: str, blanks: str) -> None:
+    given = f"{scheme}{blanks}{LOGIN if scheme.lower() == 'basic' else API_KEY}"
+    assert call(sandbox.url, "GET", APPLICATIONS, authorization=given)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        API_KEY,
+        "App other",
+        "App",
+        f"Ap {API_KEY}",
+        f"App {API_KEY.upper()}",
+        f"Digest {API_KEY}",
+        f"Basic {API_KEY}",
+        "Basic w6Q6",
+        "App é",
+    ],
+)
+def test_without_the_key(sandbox: Sandbox, given: str) -> None:
+    answer = call(sandbox.url, "GET", APPLICATIONS, authorization=given.encode().decode("latin-1"))
+    assert error(answer) == (401, "UNAUTHORIZED")
+
+
+def test_a_key_that_may_only_send(sandbox: Sandbox) -> None:
+    """2fa:pin:send is enough for PINs and their status, and for nothing else."""
+    key = f"App {SEND_ONLY_KEY}"
+    for method, path in (("GET", APPLICATIONS), ("POST", TEMPLATES), ("PUT", TEMPLATE), ("GET", APPLICATION)):
+        assert error(call(sandbox.url, method, path, {}, key)) == (403, "FORBIDDEN")
+    assert call(sandbox.url, "GET", f"{APPLICATION}/verifications?msisdn={TO}", authorization=key)[0] == 200
+    assert error(call(sandbox.url, "POST", "/pin", {}, key)) == BAD
+
+
+def test_an_application_has_infobips_defaults_and_keeps_what_a_put_leaves_out(sandbox: Sandbox) -> None:
+    status, made = call(sandbox.url, "POST", APPLICATIONS, {"name": "Shop", "configuration": {"pinAttempts": "5"}})
+    defaults = {
+        "pinAttempts": 5,
+        "allowMultiplePinVerifications": True,
+        "pinTimeToLive": "15m",
+        "verifyPinLimit": "1/3s",
+        "sendPinPerApplicationLimit": "10000/1d",
+        "sendPinPerPhoneNumberLimit": "3/1d",
+    }
+    assert (status, made["name"], made["enabled"], made["configuration"]) == (201, "Shop", True, defaults)
+    path, changes = f"{APPLICATIONS}/{made['applicationId']}", {"configuration": {"pinTimeToLive": "h"}}
+    changed = call(sandbox.url, "PUT", path, {"name": "Shop", "enabled": "false", **changes})[1]
+    assert changed == {**made, "enabled": False, "configuration": {**defaults, "pinTimeToLive": "h"}}
+    assert call(sandbox.url, "GET", path) == (200, changed)
+    assert changed in call(sandbox.url, "GET", APPLICATIONS)[1]
+
+
+BAD_APPLICATIONS: list[tuple[dict[str, Any], str]] = [
+    ({}, "name"),
+    ({"name": ""}, "name"),
+    ({"name": None}, "name"),
+    ({"name": True}, "name"),
+    ({"name": "x", "enabled": "perhaps"}, "enabled"),
+    ({"name": "x", "configuration": [1]}, "configuration"),
+    ({"name": "x", "configuration": {"pinAttempts": 0}}, "configuration.pinAttempts"),
+    ({"name": "x", "configuration": {"pinAttempts": 2**31}}, "configuration.pinAttempts"),
+    ({"name": "x", "configuration": {"pinTimeToLive": "366d"}}, "configuration.pinTimeToLive"),
+    ({"name": "x", "configuration": {"verifyPinLimit": "1/2d"}}, "configuration.verifyPinLimit"),
+    ({"name": "x", "configuration": {"sendPinPerApplicationLimit": "1"}}, "configuration.sendPinPerApplicationLimit"),
+    ({"name": "x", "configuration": {"sendPinPerPhoneNumberLimit": 3}}, "configuration.sendPinPerPhoneNumberLimit"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD_APPLICATIONS, ids=str)
+def test_what_is_no_application(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
+    assert wrong_fields(call(sandbox.url, "POST", APPLICATIONS, body)).keys() == {field}
+    assert wrong_fields(call(sandbox.url, "PUT", APPLICATION, body)).keys() == {field}
+
+
+GOOD = {"messageText": "{{pin}}", "pinType": "NUMERIC"}
+REGIONAL = {"indiaDlt": {"principalEntityId": "1" * 30}}
+BAD_TEMPLATES: list[tuple[dict[str, Any], str]] = [
+    ({"pinType": "NUMERIC"}, "messageText"),
+    ({"messageText": "{{pin}}"}, "pinType"),
+    ({**GOOD, "messageText": None}, "messageText"),
+    ({**GOOD, "pinType": "HEXA"}, "pinType"),
+    ({**GOOD, "pinLength": 0}, "pinLength"),
+    ({**GOOD, "pinLength": 17}, "pinLength"),
+    ({**GOOD, "language": "tlh"}, "language"),
+    ({**GOOD, "speechRate": 0.4}, "speechRate"),
+    ({**GOOD, "speechRate": 2.1}, "speechRate"),
+    ({**GOOD, "regional": {"indiaDlt": {}}}, "regional.indiaDlt.principalEntityId"),
+    ({**GOOD, "regional": {"indiaDlt": {"principalEntityId": "1" * 31}}}, "regional.indiaDlt.principalEntityId"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD_TEMPLATES, ids=str)
+def test_what_is_no_template(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
+    assert wrong_fields(call(sandbox.url, "POST", TEMPLATES, body)).keys() == {field}
+
+
+def test_a_template_comes_back_as_it_was_given(sandbox: Sandbox) -> None:
+    given = {
+        **GOOD,
+        "pinLength": 8,
+        "language": "pt_br",
+        "voiceName": "Joanna",
+        "speechRate": 2.0,
+        "regional": REGIONAL,
+    }
+    status, made = call(sandbox.url, "POST", TEMPLATES, given)
+    assert status == 200
+    assert made.items() >= {**given, "pinPlaceholder": "{{pin}}"}.items()
+    path = f"{TEMPLATES}/{made['messageId']}"
+    assert call(sandbox.url, "PUT", path, {"senderId": "Shop"}) == (200, {**made, "senderId": "Shop"})
+    assert call(sandbox.url, "GET", path)[1]["messageText"] == "{{pin}}"
+
+
+def test_email_templates_are_read_like_the_others_and_written_apart(sandbox: Sandbox) -> None:
+    assert wrong_fields(call(sandbox.url, "POST", EMAIL_TEMPLATES, {"pinLength": 4})).keys() == {"emailTemplateId"}
+    status, made = call(sandbox.url, "POST", EMAIL_TEMPLATES, {"emailTemplateId": 7, "landingPageId": "1_2"})
+    assert (status, made["pinLength"], made["pinType"], "messageText" in made) == (200, 4, "NUMERIC", False)
+    assert call(sandbox.url, "GET", f"{TEMPLATES}/{made['messageId']}") == (200, made)
+    assert made in call(sandbox.url, "GET", TEMPLATES)[1]
+    assert error(call(sandbox.url, "PUT", f"{TEMPLATES}/{made['messageId']}", {"pinLength": 5})) == UNKNOWN
+    assert error(call(sandbox.url, "PUT", TEMPLATE.replace("/messages", "/email/messages"), {})) == UNKNOWN
+
+
+def test_what_is_not_there(sandbox: Sandbox) -> None:
+    other = call(sandbox.url, "POST", APPLICATIONS, {"name": "Other"})[1]["applicationId"]
+    elsewhere = TEMPLATE.replace(APPLICATION, f"{APPLICATIONS}/{other}")
+    for path in (f"{APPLICATIONS}/x", f"{APPLICATIONS}/x/messages", f"{TEMPLATES}/x", elsewhere, "/pin", "/x/y"):
+        assert error(call(sandbox.url, "GET", path))[0] == (405 if path == "/pin" else 404)
+    assert error(call(sandbox.url, "GET", f"{APPLICATIONS}/x/verifications?msisdn={TO}")) == UNKNOWN
+    assert error(send(sandbox.url, applicationId="x")) == error(send(sandbox.url, applicationId=other)) == UNKNOWN
+    assert error(call(sandbox.url, "POST", "/pin/ABC/verify", {"pin": "1"})) == UNKNOWN
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"null", b"[" * 100_000], ids=lambda b: str(b[:9]))
+def test_what_is_no_json_object(sandbox: Sandbox, body: bytes) -> None:
+    headers = {"Authorization": f"App {API_KEY}", "Connection": "close"}
+    response = requests.post(f"{sandbox.url}/2fa/2/pin", data=body, headers=headers, timeout=5)
+    assert error((response.status_code, response.json())) == BAD
+
+
+def test_members_by_other_names_are_not_read(sandbox: Sandbox) -> None:
+    assert wrong_fields(call(sandbox.url, "POST", TEMPLATES, {"message_text": "{{pin}}", "pinType": "HEX"}))
+
+
+def test_there_are_18_operations(sandbox: Sandbox) -> None:
+    """Each of the contract's is routed: an unknown id is an answer in Infobip's shape, not a missing page."""
+    assert len(contract.operations()) == 18
+    for path, item in contract.CONTRACT["paths"].items():
+        for method in item:
+            filled = path.replace("{", "").replace("}", "").removeprefix("/2fa/2")
+            answer = call(sandbox.url, method, filled, {"name": "x"})
+            assert answer[0] in (200, 201) or answer[1]["requestError"]["serviceException"]["text"] in (
+                "Requested resource not found",
+                "Bad request",
+            )
+
+
+@pytest.mark.parametrize(("text", "value"), [("10m", 600), ("h", 3600), ("500ms", 0.5), ("365d", YEAR), ("1s", 1)])
+def test_durations(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "10", "m10", "10 m", "-1s", "1w", "0s", "366d", "10M", "1.5h", "٣s", "10m\n"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        seconds(text)
+
+
+def test_limits() -> None:
+    assert Limit.parse("3/1d", DAY) == Limit(3, DAY)
+    assert Limit.parse("2/s") == Limit(2, 1)
+    for text in ("3", "/1d", "x/1d", "3/", "0/1d", "3/0d", "3/25h", " 3/d"):
+        with pytest.raises(ValueError, match="must be"):
+            Limit.parse(text, DAY)
+
+
+def test_its_answers_leave_at_once() -> None:
+    """Head and body in two packets would wait 40 ms for each other on a kept connection."""
+    server = make_server(("127.0.0.1", 0), lambda *_: [])
+    assert server.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    server.stop()

@@ -1,0 +1,128 @@
+"""Who may ask the sandbox: this machine, and no web page that has a name of its own point to it."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.authorization import API_KEY
+from tests.documents.test_deploy import compose
+from tests.sandbox.test_magic import sandbox_process
+from tests.support.infobip import TO, call, error, send
+from tests.support.running import Sandbox
+
+OURS = ["localhost", "localhost:3001", "LOCALHOST", "localhost.", "127.0.0.1:3001", "127.0.0.2", "[::1]:3001", "[::1]"]
+NAMED = ["app.localhost:3001", "a.b.localhost", *OURS]
+FOREIGN = [
+    *(
+        "evil.example",
+        "evil.example:3001",
+        "localhost.evil.example",
+        "evil-localhost",
+        "notlocalhost",
+        ".localhost.evil",
+    ),
+    *("127.0.0.1.evil.example", "127.0.0.1@evil.example", "evil.example@127.0.0.1", "192.168.1.5:3001", "0.0.0.0:3001"),
+    *(
+        "[::2]:3001",
+        "[::]",
+        "infobip:3001",
+        "localhost,evil.example",
+        "localhost/evil",
+        "localhost:3001:1",
+        "2130706433",
+    ),
+]
+
+
+def asked_as(url: str, host: str, path: str = "/inbox") -> int:
+    """The status of the answer to a request that goes to `url` and names `host`."""
+    headers = {"Host": host, "Connection": "close", "Authorization": f"App {API_KEY}"}
+    with requests.get(f"{url}{path}", headers=headers, timeout=5, stream=True) as answer:  # of events, there is no end
+        return answer.status_code
+
+
+@pytest.mark.parametrize("host", NAMED)
+def test_this_machine_may_ask(sandbox: Sandbox, host: str) -> None:
+    assert asked_as(sandbox.url, host) == asked_as(sandbox.url, host, "/2fa/2/applications") == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_no_other_name_may(sandbox: Sandbox, host: str) -> None:
+    for path in ("/", "/inbox", "/events", "/try", "/page/main.js", "/nowhere", "/2fa/2/applications"):
+        assert asked_as(sandbox.url, host, path) == 403, path
+
+
+def test_a_page_that_has_its_name_point_here_learns_no_pin(sandbox: Sandbox) -> None:
+    pin = send(sandbox.url) and sandbox.pin(f"+{TO}")
+    answer = requests.get(f"{sandbox.url}/inbox", headers={"Host": "evil.example", "Connection": "close"}, timeout=5)
+    assert error((answer.status_code, answer.json())) == (403, "FORBIDDEN")
+    assert pin not in answer.text
+
+
+@pytest.mark.parametrize(
+    "head", ["GET /inbox HTTP/1.0", "GET /inbox HTTP/1.1\r\nHost:", "GET http://localhost/inbox HTTP/1.0"]
+)
+def test_without_a_name_nobody_may(sandbox: Sandbox, head: str) -> None:
+    address = sandbox.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), 5) as connection:
+        connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
+        assert connection.makefile().readline().split()[1] in ("400", "403")
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    """A sandbox with the environment that compose gives it."""
+    environment: dict[str, Any] = compose("docker-compose.yml")["services"]["infobip"]["environment"]
+    with sandbox_process(**{**environment, "PORT": "3000"}) as url:
+        yield url
+
+
+@pytest.mark.parametrize(("host", "status"), [("infobip:3001", 200), ("localhost:3001", 200), ("evil.example", 403)])
+def test_in_compose_the_service_may_ask_too(elsewhere: str, host: str, status: int) -> None:
+    assert asked_as(elsewhere, host) == status
+
+
+def test_other_names_are_a_setting() -> None:
+    with sandbox_process(SANDBOX_NAMES="Otp-Sandbox.internal, 192.168.1.5") as url:
+        hosts = ["otp-sandbox.internal:3001", "192.168.1.5", "localhost", "infobip", "internal"]
+        assert [asked_as(url, host) for host in hosts] == [200, 200, 200, 403, 403]
+
+
+def test_where_it_listens_is_a_name_of_its_own() -> None:
+    address = own_address()
+    with sandbox_process(SANDBOX_HOST="0.0.0.0") as url:
+        assert asked_as(url, f"{address}:3001") == 403
+    with sandbox_process(address, SANDBOX_HOST=address) as url:
+        assert [asked_as(url, host) for host in (f"{address}:3001", "evil.example")] == [200, 403]
+
+
+@pytest.mark.parametrize("empty", ["SANDBOX_HOST", "SANDBOX_NAMES"])
+def test_an_empty_setting_opens_nothing(empty: str) -> None:
+    """Nor does it say that somebody else may ask: who reaches the sandbox can call it localhost."""
+    address = own_address()
+    with sandbox_process(**{empty: ""}) as url, pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, int(url.rpartition(":")[2])), 5)
+
+
+def test_an_address_may_be_written_in_capitals() -> None:
+    with sandbox_process("[::1]", SANDBOX_HOST="::1", SANDBOX_NAMES="Box.INTERNAL") as url:
+        assert [asked_as(url, host) for host in ("[::1]:3001", "box.internal")] == [200, 200]
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback, where it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        try:
+            asker.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no other address than loopback")
+        return str(asker.getsockname()[0])
+
+
+def test_the_api_refuses_before_it_looks_at_the_key(sandbox: Sandbox) -> None:
+    assert call(sandbox.url, "GET", "/applications", authorization="App no")[0] == 401
+    headers = {"Host": "evil.example", "Connection": "close"}
+    assert requests.get(f"{sandbox.url}/2fa/2/applications", headers=headers, timeout=5).status_code == 403

@@ -1,0 +1,131 @@
+"""Two more published clients of Infobip go through the whole flow: that in JavaScript, and the community's in Python.
+
+Each call is a process of its own, for neither can be loaded beside the service.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.authorization import API_KEY
+from sandbox.quirks import Choices
+from tests.support import npm_tools
+from tests.support.running import ROOT, Sandbox
+from tests.web.test_stories import wrong
+
+Call = Callable[..., Any]
+TO = "4915112345678"
+PYTHON = Path(sys.prefix) / "sdk/bin/python"
+CONFIGURATION = {
+    "pinAttempts": 3,
+    "allowMultiplePinVerifications": False,
+    "pinTimeToLive": "10m",
+    "verifyPinLimit": "10/3s",
+    "sendPinPerApplicationLimit": "10000/1d",
+    "sendPinPerPhoneNumberLimit": "3/1d",
+}
+TEMPLATE = {"messageText": "{{pin}} for {{name}}", "pinType": "NUMERIC", "pinLength": 6, "language": "pt-br"}
+
+
+def caller(command: list[str], sandbox: Sandbox, **environment: str) -> Call:
+    """Calls a method of a client; gives its answer, which must have the status 200 unless another is expected."""
+    sandbox.empty()
+    inherited = {"PATH": os.environ["PATH"], **environment}
+
+    def call(method: str, *arguments: Any, status: int = 200) -> Any:
+        asked = [*command, sandbox.url, API_KEY, method, json.dumps(arguments)]
+        ran = subprocess.run(asked, env=inherited, capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        answer = json.loads(ran.stdout)
+        assert answer["status"] == status, answer
+        assert status != 200 or answer.get("read", True), answer
+        return answer["data"]
+
+    return call
+
+
+@pytest.fixture
+def javascript(sandbox: Sandbox) -> Call:
+    npm_tools.needed(npm_tools.MODULES / "@infobip-api/sdk")
+    return caller(["node", str(ROOT / "tests/sdk/call.cjs")], sandbox, NODE_PATH=str(npm_tools.MODULES))
+
+
+@pytest.fixture
+def python(sandbox: Sandbox) -> Call:
+    npm_tools.needed(PYTHON)
+    return caller([str(PYTHON), "-W", "ignore", str(ROOT / "tests/sdk/call.py")], sandbox)
+
+
+def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
+    made = javascript("createApplication", {"name": "Shop", "configuration": CONFIGURATION}, status=201)
+    app = made["applicationId"]
+    assert javascript("updateApplication", app, {"name": "Shop 2"})["configuration"] == CONFIGURATION
+    assert [each["name"] for each in javascript("getApplications")] == ["Shop 2"]
+    template = javascript("createMessageTemplate", app, TEMPLATE)["messageId"]
+    assert javascript("updateMessageTemplate", app, template, TEMPLATE)["language"] == "pt_br"
+    assert javascript("getMessageTemplate", app, template) == javascript("getMessageTemplates", app)[0]
+
+    # Without its second argument it asks for ncNeeded=undefined, of /pin/
+    sending = {"applicationId": app, "messageId": template, "to": TO, "placeholders": {"name": "Ada"}}
+    sent = javascript("sendPINCodeSMS", sending)
+    assert (sent["to"], sent["smsStatus"], sent["ncStatus"]) == (TO, "MESSAGE_SENT", "NC_DESTINATION_REACHABLE")
+    assert "ncStatus" not in javascript("sendPINCodeSMS", sending, False)
+    assert javascript("resendPINCodeSMS", sent["pinId"])["pinId"] == sent["pinId"]
+    assert javascript("resendPINCodeVoice", sent["pinId"], {"placeholders": {"name": "B"}})["callStatus"]
+    assert javascript("sendPINCodeVoice", sending)["callStatus"] == "PENDING_ACCEPTED"
+    javascript("sendPINCodeSMS", sending, status=429)
+
+    pin = sandbox.pins(f"+{TO}")[0]
+    assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"
+    assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": pin})["verified"] is True
+    found = javascript("getVerificationStatus", app, {"msisdn": TO})["verifications"]
+    assert [each["verifiedAt"] > 0 for each in found] == [True, False, False]
+    assert len(javascript("getVerificationStatus", app, {"msisdn": TO, "verified": True})["verifications"]) == 1
+    unset = {"msisdn": TO, "verified": None, "sent": None}
+    assert len(javascript("getVerificationStatus", app, unset)["verifications"]) == 3
+
+
+def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None:
+    made = python("create_tfa_application", {"name": "Shop", "configuration": {"pinAttempts": 3}}, status=201)
+    app = made["applicationId"]
+    assert (made["configuration"]["pinAttempts"], made["configuration"]["pinTimeToLive"]) == (3, "15m")
+    updated = python("update_tfa_application", app, {"name": "Shop 2", "configuration": CONFIGURATION})
+    assert (updated["name"], updated["enabled"], updated["configuration"]) == ("Shop 2", True, CONFIGURATION)
+    assert python("get_tfa_applications") == [updated]
+    assert python("get_tfa_application", app) == updated
+    template = {**TEMPLATE, "language": "en", "pinPlaceholder": "{{pin}}"}
+    message = python("create_tfa_message_template", app, template)["messageId"]
+    python("update_tfa_message_template", app, message, {**template, "messageText": "The third code is {pin}"})
+    python("update_tfa_message_template", app, message, template)
+    assert python("get_tfa_message_templates", app) == [python("get_tfa_message_template", app, message)]
+
+    sending = {"applicationId": app, "messageId": message, "to": TO, "placeholders": {"name": "Ada"}}
+    sent = python("send_pin_over_sms", {"ncNeeded": True}, sending)
+    assert sent["ncStatus"] == "NC_DESTINATION_REACHABLE"
+    assert "ncStatus" not in python("send_pin_over_sms", {"ncNeeded": False}, sending)
+    assert python("resend_pin_over_sms", sent["pinId"], {})["pinId"] == sent["pinId"]
+    assert python("resend_pin_over_voice", sent["pinId"], {"placeholders": {"name": "B"}})["callStatus"]
+    assert python("send_pin_over_voice", {"ncNeeded": True}, sending)["callStatus"] == "PENDING_ACCEPTED"
+
+    pin = sandbox.pins(f"+{TO}")[0]
+    assert python("verify_phone_number", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"
+    assert python("verify_phone_number", sent["pinId"], {"pin": pin})["verified"] is True
+    found = python("get_tfa_verification_status", app, {"msisdn": TO})["verifications"]
+    assert [each["verifiedAt"] > 0 for each in found] == [True, False, False]
+    filters = {"msisdn": TO, "verified": True, "sent": True}
+    assert len(python("get_tfa_verification_status", app, filters)["verifications"]) == 1
+
+
+def test_what_that_client_cannot_read(python: Call, sandbox: Sandbox) -> None:
+    """Evidence for missing_times: it has no verification without verifiedAt."""
+    sandbox.reset(choices=Choices(missing_times="absent"))
+    ids = {"applicationId": "sandbox-application", "messageId": "sandbox-message"}
+    python("send_pin_over_sms", {}, {**ids, "to": TO})
+    with pytest.raises(AssertionError, match="'read': False"):
+        python("get_tfa_verification_status", ids["applicationId"], {"msisdn": TO})

@@ -1,0 +1,339 @@
+"""What all SMS of a day and of a month may cost."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import redis
+
+from config import load_settings
+from otp.alerts.alert import Alert
+from otp.errors import BudgetExhausted
+from otp.recipients import Recipient
+from otp.redis.client import RedisClient, connect
+from otp.send_limits.budget import AFTERWARDS, Budget, Period, day, month
+from otp.send_limits.chain import Admission
+from otp.send_limits.prices import MILLION, PriceLists, Prices, written
+from otp.send_request import Sending
+from tests.conftest import OPEN
+from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, refusal
+from tests.support.upstream import Upstream, error, silence
+
+EXHAUSTED = (503, "budget_exhausted")
+PRICES = {"currency": "EUR", "default": 0.08, "US": 0.0075, "DE": 0.075}
+TENTH = Prices("EUR", MILLION // 10, {})
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def costly(start: Start, database: redis.Redis, sandbox: Sandbox) -> Callable[..., Service]:
+    """The service with prices, and budgets as given."""
+
+    def costly(**budgets: str) -> Service:
+        prices = json.dumps(PRICES)
+        return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, SMS_PRICES=prices, **budgets)
+
+    return costly
+
+
+def numbers() -> Iterator[str]:
+    return (f"+49158{n}" for n in range(10000000, 20000000))
+
+
+def spent(database: redis.Redis, key: str) -> int:
+    return int(database.hget(key, "spent") or 0)
+
+
+def today() -> str:
+    return f"otp:spent:{datetime.now(UTC):%Y-%m-%d}"
+
+
+def this_month() -> str:
+    return f"otp:spent:{datetime.now(UTC):%Y-%m}"
+
+
+def true_for(response_seconds: str, end: float) -> bool:
+    """Whether a Retry-After of just now says when `end` comes."""
+    return abs(time.time() + int(response_seconds) - end) < 30
+
+
+def test_what_the_day_cannot_pay_is_not_sent(
+    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
+) -> None:
+    service, tried = costly(DAILY_BUDGET="0.3"), numbers()
+    assert [service.send(next(tried)).status_code for _ in range(4)] == [200] * 4
+    assert spent(database, today()) == 300_000
+    refused = service.send(next(tried))
+    assert refusal(refused) == EXHAUSTED
+    assert true_for(refused.headers["Retry-After"], day(time.time()).end)
+    assert len(sandbox.messages) == 4
+
+
+def test_a_text_of_two_sms_costs_two(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+    service, tried = costly(DAILY_BUDGET="0.3", SMS_SEGMENTS="2"), numbers()
+    assert [service.send(next(tried)).status_code for _ in range(3)] == [200, 200, 503]
+    assert spent(database, today()) == 300_000
+    assert len(sandbox.messages) == 2
+
+
+def test_a_verify_costs_nothing(costly: Callable[..., Service], sandbox: Sandbox, phone: str) -> None:
+    service = costly(DAILY_BUDGET="0.075")
+    service.send(phone)
+    assert refusal(service.send("+14155552671")) == EXHAUSTED
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+
+
+def test_racing_sends_never_overshoot(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+    service, tried = costly(DAILY_BUDGET="1", MONTHLY_BUDGET="5"), numbers()
+    with ThreadPoolExecutor(30) as crowd:
+        statuses = Counter(r.status_code for r in crowd.map(service.send, [next(tried) for _ in range(60)]))
+    assert statuses == {200: 13, 503: 47}
+    assert len(sandbox.messages) == 13
+    assert spent(database, today()) == spent(database, this_month()) == 975_000
+
+
+def test_the_month_refuses_and_the_day_is_not_charged(
+    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
+) -> None:
+    service, tried = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.1"), numbers()
+    assert service.send(next(tried)).status_code == 200
+    database.delete(today())
+    refused = service.send(next(tried))
+    assert refusal(refused) == EXHAUSTED
+    assert true_for(refused.headers["Retry-After"], month(time.time()).end)
+    assert (spent(database, today()), spent(database, this_month())) == (0, 75_000)
+
+
+def test_where_both_are_used_up_the_later_end_is_the_true_one(costly: Callable[..., Service]) -> None:
+    service, tried = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.075"), numbers()
+    service.send(next(tried))
+    assert true_for(service.send(next(tried)).headers["Retry-After"], month(time.time()).end)
+
+
+def test_what_another_gate_refuses_costs_nothing(
+    costly: Callable[..., Service], database: redis.Redis, phone: str
+) -> None:
+    service = costly(DAILY_BUDGET="1")
+    statuses = [service.send(phone).status_code for _ in range(5)]
+    assert statuses == [200, 429, 429, 429, 429]
+    assert spent(database, today()) == 75_000
+
+
+def test_what_was_not_sent_is_given_back_and_what_is_unknown_is_not(
+    start: Start, database: redis.Redis, upstream: Upstream
+) -> None:
+    settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN}
+    service = start(upstream.url, SMS_PRICES=json.dumps(PRICES), DAILY_BUDGET="0.1", MONTHLY_BUDGET="0.1", **settings)
+    tried = numbers()
+    upstream.script.append(error(400, "BAD_REQUEST"))
+    assert service.send(next(tried)).status_code == 502
+    assert (spent(database, today()), spent(database, this_month())) == (0, 0)
+    upstream.script.append(silence)
+    assert service.send(next(tried)).status_code == 504
+    assert (spent(database, today()), spent(database, this_month())) == (75_000, 75_000)
+    assert refusal(service.send(next(tried))) == EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [lambda db, key: db.lpush(key, "x"), lambda db, key: db.hset(key, "spent", "x")],
+    ids=["another type", "no number"],
+)
+def test_a_budget_that_cannot_be_read_refuses(
+    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, plant: Callable[[redis.Redis, str], None]
+) -> None:
+    plant(database, today())
+    database.expire(today(), 60)
+    assert refusal(costly(DAILY_BUDGET="0.3").send(next(numbers()))) == (503, "service_unavailable")
+    assert not sandbox.messages
+
+
+def test_budgets_take_no_round_trip_of_their_own(
+    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
+) -> None:
+    service, tried = costly(DAILY_BUDGET="1000", MONTHLY_BUDGET="1000"), numbers()
+    for _ in range(20):  # connections are opened
+        service.send(next(tried))
+    before = int(database.info("stats")["total_reads_processed"])
+    for _ in range(20):
+        service.send(next(tried))
+    assert (int(database.info("stats")["total_reads_processed"]) - before - 1) / 20 <= 3.2
+
+
+# Below, time is moved.
+
+
+class Clock:
+    def __init__(self, at: str) -> None:
+        self.now = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
+    with connect(redis_url) as client:
+        yield client
+
+
+def admission(
+    client: RedisClient, amount: str, told: list[Alert], period: Callable[[float], Period] = day
+) -> Admission:
+    return Admission(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
+
+
+def test_the_end_of_the_day_frees(client: RedisClient) -> None:
+    clock = Clock("2026-11-23T23:59:58")
+    gate = admission(client, "0.1", [])
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    with pytest.raises(BudgetExhausted) as refused:
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    assert refused.value.retry_after == 2
+    clock.now += 2
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+
+
+def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
+    clock = Clock("2026-12-30T12:00:00")
+    gate = admission(client, "0.1", [], month)
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    clock.now += 24 * 3600
+    with pytest.raises(BudgetExhausted) as refused:
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    assert refused.value.retry_after == 12 * 3600
+    clock.now += 12 * 3600
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+
+
+@pytest.mark.parametrize(
+    ("period", "at", "name", "end"),
+    [
+        (day, "2026-11-23T00:00:00", "2026-11-23", "2026-11-24T00:00:00"),
+        (day, "2026-12-31T23:59:59", "2026-12-31", "2027-01-01T00:00:00"),
+        (month, "2026-12-31T23:59:59", "2026-12", "2027-01-01T00:00:00"),
+        (month, "2028-02-29T12:00:00", "2028-02", "2028-03-01T00:00:00"),
+        (month, "2026-11-01T00:00:00", "2026-11", "2026-12-01T00:00:00"),
+    ],
+)
+def test_periods(period: Callable[[float], Period], at: str, name: str, end: str) -> None:
+    assert period(Clock(at).now)[1:] == (name, Clock(end).now)
+
+
+def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
+    clock = Clock("2026-11-23T23:59:59")
+    gate, late = admission(client, "1", []), Sending(Recipient.at("+14155552671"), at=clock())
+    gate.enter(late)
+    clock.now += 2
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate.leave(late)
+    assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
+
+
+def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: redis.Redis) -> None:
+    admission(client, "1", []).enter(Sending(Recipient.at("+14155552671"), at=Clock("2026-11-23T23:00:00")()))
+    assert 3600 < database.ttl("otp:spent:2026-11-23") <= 3600 + AFTERWARDS
+
+
+def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
+    told: list[Alert] = []
+    clock = Clock("2026-11-23T12:00:00")
+    gate = admission(client, "2", told)
+    with ThreadPoolExecutor(10) as crowd:
+        list(crowd.map(gate.enter, [Sending(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
+    assert sorted(int(alert.facts["percent"]) for alert in told) == [50, 80, 100]
+    assert {alert.type for alert in told} == {"budget.threshold"}
+    assert len({alert.kind for alert in told}) == 3
+
+
+def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
+    told: list[Alert] = []
+    clock = Clock("2026-11-23T12:00:00")
+    gate = admission(client, "1", told)
+    seen = []
+    for _ in range(10):
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        seen.append([int(alert.facts["percent"]) for alert in told])
+    assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
+
+
+def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
+    told: list[Alert] = []
+    clock = Clock("2026-11-23T12:00:00")
+    gate = admission(client, "0.4", told)
+    for _ in range(3):
+        sendings = [
+            Sending(Recipient.at("+14155552671"), at=clock()),
+            Sending(Recipient.at("+14155552671"), at=clock()),
+        ]
+        for sending in sendings:
+            gate.enter(sending)
+        for sending in sendings:
+            gate.leave(sending)
+    assert [alert.facts["percent"] for alert in told] == [50]
+
+
+def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
+    told: list[Alert] = []
+    clock = Clock("2026-11-23T12:00:00")
+    gate = admission(client, "0.15", told)
+    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    for _ in range(3):
+        with pytest.raises(BudgetExhausted):
+            gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    assert [alert.facts["percent"] for alert in told] == [50, 100]
+    assert told[1].sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
+
+
+def test_a_new_period_tells_anew(client: RedisClient) -> None:
+    told: list[Alert] = []
+    clock = Clock("2026-11-23T12:00:00")
+    gate = admission(client, "0.2", told)
+    for _ in range(2):
+        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        clock.now += 86400
+    assert [alert.subject for alert in told] == ["2026-11-23:50", "2026-11-24:50"]
+
+
+def test_the_region_of_a_number_sets_its_price() -> None:
+    prices = Prices("EUR", 1, {"US": 2, "CA": 3, "DE": 4, "GG": 5})
+    of = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
+    assert {phone: prices.of(Sending(Recipient.at(phone)).region) for phone in of} == of
+    assert prices.of(Sending(Recipient.at("+883510000000094")).region) == 1, "it has no region"
+
+
+def test_the_shipped_example_is_read_and_says_what_it_is() -> None:
+    example = ROOT / "examples/sms-prices.json"
+    given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_prices": str(example)}
+    settings = load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
+    assert settings.sms_prices
+    assert (settings.sms_prices.currency, settings.sms_prices.by_region["DE"]) == ("EUR", 75_000)
+    assert len(settings.sms_prices.by_region) >= 12
+    assert "An example" in json.loads(example.read_text())["_comment"]
+
+
+def test_a_price_is_exact() -> None:
+    given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1"}
+    given |= {"sms_prices": '{"currency": "USD", "default": 0.000003, "us": "4.35"}', "daily_budget": "1.1"}
+    settings = load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
+    assert settings.sms_prices == Prices("USD", 3, {"US": 4_350_000})
+    assert settings.budgets == (1_100_000, 0)
+
+
+def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
+    given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_segments": 2}
+    given |= {name.lower(): value for name, value in ACCOUNT.items()}
+    given["sms_prices"] = '{"currency": "EUR", "default": 1}'
+    for calls, price in ({}, 2), ({"voice_prices": '{"currency": "EUR", "default": 5}'}, 5):
+        prices = load_settings(**given, **calls).prices
+        assert [prices.of("sms", "DE"), prices.of("voice", "DE")] == [2 * MILLION, price * MILLION]
+
+
+def test_amounts_as_people_write_them() -> None:
+    amounts = {0: "0.00", 3: "0.000003", 80_000: "0.08", 75_000: "0.075", 12_500_000: "12.50", 10**15: "1000000000.00"}
+    assert {millionths: written(millionths) for millionths in amounts} == amounts

@@ -1,0 +1,267 @@
+"""The guard as client apps and operators meet it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from cli.guard import guard
+from otp.recipients import Recipient
+from otp.redis import keys
+from otp.requester import Requester
+from tests.conftest import OPEN
+from tests.support.command import CommandLine, eventually
+from tests.support.guard_driver import counted
+from tests.support.redis_servers import in_redis
+from tests.support.running import Sandbox, Service, refusal
+
+LIMITED = (429, "too_many_requests")
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with its guard as it is by default, and no limit by address."""
+    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+
+
+@pytest.fixture
+def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
+    account = {"INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_APP_ID": "A", "INFOBIP_2FA_MSG_ID": "M"}
+    command = CommandLine(tmp_path, REDIS_URL=redis_url, **account)
+    command.group = guard
+    return command
+
+
+def neighbours(n: int) -> list[str]:
+    """Numbers of one prefix."""
+    return [f"+4915112340{i:03}" for i in range(n)]
+
+
+def settled(database: redis.Redis, phone: str) -> None:
+    """Wait until the guard has heard that `phone` is verified; it does in the background."""
+    eventually(lambda: not database.exists(f"otp:guard:pending:{phone}"))
+
+
+def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sandbox: Sandbox) -> None:
+    answers = [guarded.send(phone) for phone in neighbours(13)]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 3
+    assert refusal(answers[-1]) == LIMITED
+    assert 60 <= int(answers[-1].headers["Retry-After"]) <= 3600
+    assert len(sandbox.messages) == 10
+    assert guarded.send("+4915119999999").status_code == 200
+
+
+@pytest.mark.parametrize(("verified_at", "status"), [("127.0.0.1", 200), ("192.0.2.1", 429), ("", 429)])
+def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
+    guarded: Service, database: redis.Redis, verified_at: str, status: int
+) -> None:
+    """Behind one NAT, or one backend that names no end users: for a day, else."""
+    for phone in ("+4915112345678", "+33612345678", "+447400123456"):
+        assert guarded.send(phone).status_code == 200
+    owner = "+34612345678"
+    if verified_at:
+        database.set(in_redis(keys.trusted(Recipient.at(owner))), Requester(verified_at).fingerprint, ex=60)
+    assert guarded.send(owner).status_code == status
+    assert refusal(guarded.send("+31612345678")) == LIMITED, "a number that nobody knows"
+
+
+@pytest.mark.parametrize(("trusted_by", "status"), [("1", 429), ("junk", 429), ("A" * 12, 429), ("-", 200)])
+def test_nonsense_makes_no_phone_known(guarded: Service, database: redis.Redis, trusted_by: str, status: int) -> None:
+    """Of a full prefix; `-` stands for an end user whom the client app has not named."""
+    *others, owner = neighbours(11)
+    for phone in others:
+        assert guarded.send(phone).status_code == 200
+    database.set(in_redis(keys.trusted(Recipient.at(owner))), trusted_by, ex=60)
+    assert guarded.send(owner).status_code == status
+
+
+def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis) -> None:
+    for phone in neighbours(11):
+        guarded.send(phone)
+    assert not database.exists(f"{{otp:phoneNumber:{neighbours(11)[-1]}}}:cooldown")
+    assert database.exists(f"{{otp:phoneNumber:{neighbours(11)[0]}}}:cooldown")
+
+
+def test_people_who_verify_are_never_in_the_way(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    for phone in neighbours(40):
+        assert guarded.send(phone).status_code == 200
+        assert guarded.verify(phone, sandbox.pin(phone)).status_code == 200
+        settled(database, phone)
+
+
+def test_a_wrong_pin_verifies_nothing(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    for phone in neighbours(10):
+        guarded.send(phone)
+        assert guarded.verify(phone, "000000").status_code == 401
+    assert refusal(guarded.send(neighbours(11)[-1])) == LIMITED
+
+
+def test_monitor_refuses_nothing(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="monitor")
+    answers = [service.send(phone) for phone in neighbours(15)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert "let a send to DE through that looks like SMS pumping (prefix: pending)" in service.log_with(*answers)
+    assert "4915112340" not in service.log()
+
+
+def test_it_adds_no_round_trip(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+    def reads() -> int:
+        return int(database.info("stats")["total_reads_processed"])
+
+    phones = [f"+4915{n}" for n in range(110000000, 150000000, 1000000)]
+    for phone in phones[:20]:  # connections are opened
+        guarded.send(phone)
+    before = reads()
+    for phone in phones[20:]:
+        guarded.send(phone)
+    # Three of them: redis-py writes the long one in two pieces, and Redis may read each for itself.
+    assert (reads() - before - 1) / 20 <= 4.2
+
+
+def test_the_command_shows_what_is_refused_and_lifts_it(guarded: Service, flask: CommandLine) -> None:
+    assert flask.run() == (0, "Nothing is refused.\n")
+    for phone in neighbours(11):
+        guarded.send(phone)
+    code, said = flask.run()
+    assert code == 0
+    assert "prefix   +491511234" in said
+    assert "too many sends at once, before anybody could verify them" in said
+    assert "flask guard lift prefix +491511234" in said
+    code, said = flask.run("lift", "prefix", "+491511234")
+    assert (code, said) == (0, "What was not verified for prefix +491511234 is forgiven. It counts anew from now on.\n")
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert guarded.send(neighbours(11)[-1]).status_code == 200
+
+
+def test_the_command_does_not_show_what_is_over(database: redis.Redis, flask: CommandLine) -> None:
+    database.hset("otp:guard:country:DE", mapping={"until": 1_795_435_200 - 86400, "why": "day"})
+    database.expire("otp:guard:country:DE", 60)
+    assert flask.run() == (0, "Nothing is refused.\n")
+
+
+def test_the_command_shows_countries_and_addresses_too(
+    start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    given = {"SEND_OTP_LIMIT": OPEN, "GUARD_COUNTRY_PENDING": "2", "GUARD_COUNTRY_LEAST": "1"}
+    service = start(sandbox.url, FRAUD_GUARD="block", **given)
+    for phone in ("+4915112345678", "+4915212345678", "+4915712345678"):
+        service.send(phone)
+    for phone in ("+33612345678", "+447400123456", "+34612345678"):
+        service.send(phone)
+    _, said = flask.run()
+    assert [line.split()[:2] for line in said.splitlines()[:2]] == [["address", "127.0.0.1"], ["country", "DE"]]
+    for kind, which in (("address", "127.0.0.1"), ("country", "DE")):
+        flask.run("lift", kind, which)
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert service.send("+4915712345678").status_code == 200
+
+
+def test_an_address_is_shown_with_the_client_that_named_it(
+    start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    key = "shop-key-0123456789"
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", API_KEYS=f"shop:{key}")
+    asked = {"headers": {"Authorization": f"Bearer {key}", "X-End-User-IP": "2001:db8::1"}}
+    for phone in ("+4915112345678", "+33612345678", "+447400123456", "+34612345678"):
+        service.send(phone, **asked)
+    assert flask.run()[1].split()[:2] == ["address", "shop/2001:db8::/64"]
+    flask.run("lift", "address", "shop/2001:db8::/64")
+    assert flask.run() == (0, "Nothing is refused.\n")
+    assert service.send("+34612345678", **asked).status_code == 200
+
+
+def blocked(database: redis.Redis, scope: str) -> None:
+    """Have something to lift there."""
+    key = f"otp:guard:{scope}"
+    database.hset(key, mapping={"until": time.time() + 600, "why": "day"})
+    database.expire(key, 600)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "counted_as"),
+    [
+        ("country", "uz", "UZ"),
+        ("country", " Uz ", "UZ"),
+        ("country", "pr", "PR"),
+        ("country", "001", "001"),
+        ("prefix", "+49 151-12345", "+4915112345"),
+        ("prefix", "4915112345", "+4915112345"),
+        ("prefix", "\u202a\uff0b49\u00a0151\u201112345\u202c", "+4915112345"),
+        ("address", "\u200b192.0.2.1\u00a0", "192.0.2.1"),
+        ("prefix", "004915112345", "+4915112345"),
+        ("prefix", "+54 11 2345", "+549112345"),
+        ("prefix", "+683", "+683"),
+        ("prefix", "+49151123456", "+49151123456"),
+        ("address", "::ffff:192.0.2.1", "192.0.2.1"),
+        ("address", "2001:DB8:0:0::1", "2001:db8::/64"),
+        ("address", "2001:db8::/64", "2001:db8::/64"),
+        ("address", "Shop/2001:db8::ff", "shop/2001:db8::/64"),
+        ("address", "shop/192.0.2.1", "shop/192.0.2.1"),
+        ("address", "None", "None"),
+        ("address", "shop/None", "shop/None"),
+    ],
+)
+def test_a_lift_reads_what_people_type(
+    database: redis.Redis, flask: CommandLine, kind: str, typed: str, counted_as: str
+) -> None:
+    blocked(database, f"{kind}:{counted_as}")
+    said = f"What was not verified for {kind} {counted_as} is forgiven. It counts anew from now on.\n"
+    assert flask.run("lift", kind, typed) == (0, said)
+    assert flask.run() == (0, "Nothing is refused.\n")
+    said = f"There is nothing to forgive for {kind} {counted_as}. flask guard shows what is refused.\n"
+    assert flask.run("lift", kind, typed) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [
+        *(("country", typed) for typed in ("zz", "Uzbekistan", "UK", "USA", "", "U", "49", "D E", "*", "00")),
+        *(("prefix", typed) for typed in ("+68", "+491511234567", "+0151", "151a", "", "+", "++49151", "DE", "+49*")),
+        *(("prefix", typed) for typed in ("0049", "015112345")),
+        *(("address", typed) for typed in ("192.0.2", "192.0.2.256", "192.0.2.0/24", "2001:db8::/48", "localhost", "")),
+        *(
+            ("address", typed)
+            for typed in ("shop/", "/192.0.2.1", "shop/x", "a b/192.0.2.1", "shop/bank/192.0.2.1", "*")
+        ),
+    ],
+)
+def test_a_lift_of_what_cannot_be_is_refused(database: redis.Redis, flask: CommandLine, kind: str, typed: str) -> None:
+    blocked(database, f"{kind}:{typed}")
+    code, said = flask.run("lift", kind, typed)
+    assert code == 2
+    assert f"Invalid value for {kind}: must be " in said
+    assert "forgiven" not in said
+
+
+def test_there_is_nothing_to_lift_where_all_have_verified(
+    guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine, phone: str
+) -> None:
+    guarded.send(phone)
+    guarded.verify(phone, sandbox.pin(phone))
+    settled(database, phone)
+    assert flask.run("lift", "country", "DE")[0] == 1
+    guarded.send("+4915112345678")
+    assert flask.run("lift", "country", "DE")[0] == 0
+    assert flask.run("lift", "country", "DE")[0] == 1
+
+
+def test_a_lift_without_redis_is_no_lift(flask: CommandLine) -> None:
+    assert flask.run("lift", "country", "DE", REDIS_URL="redis://127.0.0.1:1")[0] == 1
+
+
+def test_a_lift_keeps_what_was_verified(
+    guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    verified, *others = neighbours(11)
+    guarded.send(verified)
+    guarded.verify(verified, sandbox.pin(verified))
+    settled(database, verified)
+    for phone in others:
+        guarded.send(phone)
+    flask.run("lift", "country", "DE")
+    for unit in ("minutes", "hours", "days"):
+        counts = counted(database, "country:DE", unit).values()
+        assert (sum(sent for sent, _ in counts), sum(verified for _, verified in counts)) == (1, 1)

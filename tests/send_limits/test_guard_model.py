@@ -1,0 +1,118 @@
+"""The guard's script against its rules, written plainly, over histories that nobody thought of."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+import redis
+
+from otp.redis.scripts import Script, in_full
+from otp.send_limits.fraud_guard.scopes import scopes
+from otp.settings.guard import GuardSettings
+from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON
+from tests.support.plain_guard import PlainGuard, PlainSend
+
+JUDGE, OUTCOME = Script("guard_scope"), Script("guard_scope_outcome")
+KEY = "otp:guard:country:DE"
+# Rhythms: bursts within a minute; a steady trickle; hours and days apart. Each pause is at least the second that a
+# verdict is kept for.
+PAUSES = {
+    "bursts": [1, 1, 2, 3, 20 * MINUTE],
+    "trickle": [30, MINUTE, 2 * MINUTE, 5 * MINUTE],
+    "days": [1, 1, 1, MINUTE, HOUR, 7 * HOUR, 2 * DAY],
+}
+
+
+def allowance(source: random.Random, scope: str) -> dict[str, Any]:
+    """Small budgets, so that each of them is met."""
+    settings = GuardSettings(
+        guard_country_pending=source.randint(3, 25),
+        guard_country_hour=source.randint(2, 12),
+        guard_country_day=source.randint(2, 15),
+        guard_country_least=source.randint(1, 4),
+        guard_country_ratio=source.choice([0, 0.5, 1, 2]),
+        guard_country_follow=source.choice([0, 1, 4]),
+        guard_prefix_hour=source.randint(2, 10),
+        guard_grace=source.choice([60, 180, 1800]),
+    )
+    return dict(json.loads({one.name: one.allowance for one in scopes(settings)}[scope]))
+
+
+def reply(database: redis.Redis, script: Script, *arguments: Any) -> Any:
+    return database.execute_command(*in_full(script([KEY], *arguments)))
+
+
+@pytest.mark.parametrize("rhythm", PAUSES)
+@pytest.mark.parametrize("scope", ["country", "prefix"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, scope: str, seed: int) -> None:
+    source = random.Random(f"{rhythm} {scope} {seed}")
+    allowed = allowance(source, scope)
+    plain, at, unsettled = PlainGuard(allowed), NOON + source.random() * DAY, list[float]()
+    reasons = set()
+    for _ in range(150):
+        at = round(at + source.choice(PAUSES[rhythm]) * source.uniform(1, 1.5), 3)
+        if not database.exists(KEY):
+            plain.sends.clear()  # all were undone, or the prefix was forgotten
+        expected = plain.send(at)
+        assert tuple(reply(database, JUDGE, at, "DE", json.dumps(allowed), "block")) == expected
+        reasons.add(expected[2])
+        if expected[0]:
+            unsettled.append(at)
+        while unsettled and source.random() < 0.4:
+            sent = unsettled.pop(source.randrange(len(unsettled)))
+            if at - sent < 30 * MINUTE:
+                outcome = source.choice(["verified", "verified", "undone"])
+                plain.settle(sent, outcome)
+                reply(database, OUTCOME, sent, "DE", outcome)
+    assert rhythm == "days" or reasons - {""}, "it was full at times"
+
+
+def test_a_verdict_stands_for_a_second(database: redis.Redis) -> None:
+    """Outcomes make room, and requests by the hundred do not have it searched for by the hundred."""
+    allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 4})
+    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 1
+    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 0
+    reply(database, OUTCOME, NOON, "DE", "verified")
+    assert reply(database, JUDGE, NOON + 0.9, "DE", allowed, "block")[0] == 0
+    assert reply(database, JUDGE, NOON + 1, "DE", allowed, "block") == [1, 0, ""]
+    assert database.hget(KEY, "until") is None
+
+
+def test_whoever_passes_anyway_is_counted_and_not_judged(database: redis.Redis) -> None:
+    allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 0})
+    for _ in range(5):
+        assert reply(database, JUDGE, NOON, "DE", allowed, "count") == [1, 0, ""]
+    assert database.hget(KEY, "judged") is None
+    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 0
+
+
+@pytest.mark.parametrize("skew", [-2 * DAY, -HOUR, -90, 90, HOUR, 2 * DAY])
+def test_a_replica_whose_clock_is_wrong_breaks_nothing(database: redis.Redis, skew: float) -> None:
+    """Both count into the same lists: each judges by its own clock, and the lists stay in order and bounded."""
+    allowed = {one.name: one.allowance for one in scopes(GuardSettings())}["country"]
+    for n in range(300):
+        at = NOON + n * MINUTE + (skew if n % 2 else 0)
+        reply(database, JUDGE, at, "DE", allowed, "count")
+    for unit, kept in (("minutes", 60), ("hours", 24), ("days", 14)):
+        numbers = [int(n) for n in str(database.hget(KEY, unit)).split(",")[:-1]][::3]
+        assert numbers == sorted(set(numbers), reverse=True)
+        assert len(numbers) <= 2 * kept
+    if skew < DAY:  # one that is days ahead forgets what is days old to it
+        assert reply(database, JUDGE, NOON + 300 * MINUTE, "DE", allowed, "block")[0] == 0
+
+
+def test_the_wait_knows_how_long_a_verified_send_makes_room(database: redis.Redis) -> None:
+    """The five of three minutes ago are pending no more in a minute, and the three verified ones count until then."""
+    allowed = {"grace": 3, "pending": 2, "hour": 100, "least": 1, "ratio": 2, "follow": 2}
+    plain = PlainGuard(allowed)
+    for minutes, sends, outcome in ((4, 3, "verified"), (3, 5, ""), (0, 3, "")):
+        for n in range(sends):
+            at = NOON - minutes * MINUTE + n / 10
+            reply(database, JUDGE, at, "DE", json.dumps(allowed), "count")
+            plain.sends.append(PlainSend(at, verified=bool(outcome)))
+            if outcome:
+                reply(database, OUTCOME, at, "DE", outcome)
+    assert reply(database, JUDGE, NOON, "DE", json.dumps(allowed), "block") == [0, 60, "pending"]
+    assert plain.send(NOON) == (0, 60, "pending")

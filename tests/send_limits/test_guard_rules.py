@@ -1,0 +1,108 @@
+"""The guard's rules one by one, on a real Redis, with a clock that is moved."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON, Asker
+
+
+def test_a_country_has_so_many_pending_sends_at_once(asker: Callable[..., Asker]) -> None:
+    assert asker().fill(NOON) == 195
+    assert asker(guard_country_pending=40).fill(NOON) == 0
+    assert asker(guard_country_pending=210).fill(NOON) == 15, "other settings are judged anew"
+
+
+def test_each_recent_verify_lets_more_be_pending(asker: Callable[..., Asker]) -> None:
+    someone = asker(guard_country_pending=20, guard_country_follow=3)
+    someone.verify(*[someone.enter(NOON) for _ in range(10)])
+    assert someone.fill(NOON) == 20 + 3 * 10
+    assert someone.fill(NOON + 6 * MINUTE) == 0, "by then they count as unverified"
+
+
+def test_after_the_grace_an_hour_has_so_many_unverified(asker: Callable[..., Asker]) -> None:
+    someone = asker(guard_country_day=1000, guard_country_pending=1000)
+    assert someone.fill(NOON, step=MINUTE) == 30 + 3, "three are still pending"
+
+
+def test_verified_sends_let_more_be_unverified(asker: Callable[..., Asker]) -> None:
+    someone = asker(guard_country_day=1000, guard_country_pending=1000, guard_country_ratio=0.5)
+    someone.verify(*[someone.enter(NOON) for _ in range(40)])
+    assert someone.fill(NOON, step=MINUTE / 2) == 30 + 20 + 6
+
+
+def test_a_day_has_so_many_unverified(asker: Callable[..., Asker]) -> None:
+    someone = asker()
+    assert someone.fill(NOON, step=10 * MINUTE) == 30
+    assert someone.fill(NOON + 20 * HOUR) == 0
+
+
+def test_the_best_day_of_two_weeks_lets_more_be_unverified(asker: Callable[..., Asker]) -> None:
+    someone = asker()
+    someone.verify(*[someone.enter(NOON) for _ in range(50)])
+    assert someone.fill(NOON + 12 * DAY, step=5 * MINUTE) == 30 + 50
+    other = asker()
+    assert other.fill(NOON + 30 * DAY, step=10 * MINUTE) == 30, "it is forgotten"
+
+
+def test_what_an_attack_left_makes_the_next_days_small(asker: Callable[..., Asker]) -> None:
+    someone = asker()
+    assert someone.fill(NOON) == 195
+    assert [someone.fill(NOON + n * DAY + HOUR) for n in (1, 2, 3)] == [10, 10, 10]
+    assert someone.fill(NOON + 18 * DAY) == 195
+
+
+@pytest.mark.parametrize("step", [0, 10, 10 * MINUTE])
+def test_the_wait_is_true(asker: Callable[..., Asker], step: float) -> None:
+    someone = asker()
+    start = NOON + 17  # within a minute
+    at = start + someone.fill(start, step) * step
+    wait = someone.wait(at)
+    assert wait
+    assert (at + wait) % MINUTE == 0, "no later than the minute in which there is room"
+    assert someone.wait(at + wait - 1) is not None
+    assert someone.wait(at + wait) is None
+
+
+def test_a_prefix_has_ten_unverified_an_hour(asker: Callable[..., Asker]) -> None:
+    someone = asker()
+    prefix = [f"+4915112345{n:03}" for n in range(1000)]
+    waits = [someone.wait(NOON + n, phone=phone) for n, phone in enumerate(prefix[:12])]
+    assert [wait is None for wait in waits] == [True] * 10 + [False] * 2
+    assert someone.wait(NOON, phone="+4915112355678") is None, "another prefix"
+    assert someone.wait(NOON + 2 * HOUR, phone=prefix[20]) is None
+
+
+def test_an_address_has_three_unverified_countries_a_day(asker: Callable[..., Asker]) -> None:
+    someone = asker()
+    phones = ["+4915112345678", "+33612345678", "+447400123456", "+34612345678"]
+    sent = [someone.enter(NOON, phone, "192.0.2.1") for phone in phones[:3]]
+    assert someone.wait(NOON, phones[3], "192.0.2.1") == pytest.approx(DAY, abs=5)
+    assert someone.wait(NOON, phones[0], "192.0.2.1") is None, "not a new one"
+    assert someone.wait(NOON, phones[3], "192.0.2.2") is None, "another address"
+    someone.verify(sent[1])
+    assert [someone.wait(NOON, phone, "192.0.2.1") is None for phone in (*phones[3:], "+31612345678")] == [True, True]
+    assert someone.wait(NOON, "+48501234567", "192.0.2.1") is not None, "three, and one for the verified one"
+
+
+def test_an_address_where_all_is_verified_is_forgotten(asker: Callable[..., Asker], database: redis.Redis) -> None:
+    someone = asker()
+    sending = someone.enter(NOON, "+4915112345678", "192.0.2.1")
+    assert database.exists("otp:guard:address:192.0.2.1")
+    someone.verify(sending)
+    assert not database.exists("otp:guard:address:192.0.2.1")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_rhythm_gets_more_from_a_country(asker: Callable[..., Asker], seed: int) -> None:
+    someone, source, at = asker(), random.Random(seed), NOON
+    sent = []
+    while at < NOON + 4 * DAY:
+        at += source.choice([1, 20, 5 * MINUTE, 61 * MINUTE]) * source.random()
+        if someone.wait(at) is None:
+            sent.append(at)
+    days = [sum(NOON + n * DAY <= at < NOON + (n + 1) * DAY for at in sent) for n in range(4)]
+    assert days[0] <= 195
+    assert max(days[1:]) < 2 * 10

@@ -1,0 +1,83 @@
+"""The operator's command line, in a directory of its own."""
+
+import gc
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+from unittest.mock import patch
+
+import click
+from click.testing import CliRunner
+
+from cli.infobip import infobip
+from sandbox.authorization import API_KEY
+from tests.support.running import ROOT
+
+IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
+
+
+class CommandLine:
+    """Runs `flask infobip`, or another group, with a `.env` in `directory` or without."""
+
+    group: click.Group = infobip
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.env_file = directory / ".env"
+        inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
+        here = {"FLASK_APP": "commands", "PYTHONPATH": str(ROOT), "INFOBIP_API_KEY": API_KEY}
+        self.environment = {**inherited, **here, **environment}
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """The running command; what it says comes on one pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", str(self.group.name), *arguments],
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
+        """Its exit code, and everything it said. In this process, which is not patched by gevent: no deadlines."""
+        given = {**self.environment, **environment}
+        with chdir(self.directory), patch.dict(os.environ, given, clear=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # the process of a command ends with its sockets
+            gc.freeze()  # what was there before costs the collector much, and is not the command's
+            ended = CliRunner().invoke(self.group, arguments, input=typed)
+            gc.collect()
+            gc.unfreeze()
+        if not isinstance(ended.exception, SystemExit | None):
+            raise ended.exception
+        return ended.exit_code, ended.output
+
+    def run_process(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
+        """The same in a process of its own, as people run it."""
+        with self.start(*arguments, **environment) as process:
+            try:
+                said, _ = process.communicate(typed, timeout=60)
+            finally:
+                process.kill()
+        assert "Traceback" not in said
+        assert "KeyboardInterrupt" not in said
+        return process.returncode, said
+
+    def ids(self) -> tuple[str, str]:
+        """The two ids in its `.env`."""
+        lines = dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
+        return lines[IDS[0]], lines[IDS[1]]
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for it. The bound is for what never comes: what must come soon is measured where it happens."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -1,0 +1,82 @@
+"""Asks the guard, and nothing else of the service, for sends at any time."""
+
+import itertools
+from typing import Any
+
+import redis
+
+from otp.alerts.alerts import Alerts
+from otp.alerts.rates import GUARD_REFUSAL, Rates
+from otp.alerts.sender import Sender
+from otp.errors import TooManyRequests
+from otp.recipients import Recipient
+from otp.redis import keys
+from otp.redis.client import RedisClient
+from otp.requester import Requester
+from otp.send_limits.chain import Admission
+from otp.send_limits.fraud_guard.fraud_guard import Guard
+from otp.send_request import Reserved, Sending
+from otp.settings.guard import GuardSettings
+
+NOON = 1_795_435_200.0  # 2026-11-23
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_numbers = itertools.count()
+
+
+def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int, int]]:
+    """How many were sent, and how many of these verified, by the number of the minute, hour or day."""
+    numbers = [int(n) for n in str(database.hget(f"otp:guard:{scope}", unit) or "").split(",")[:-1]]
+    return {number: (sent, verified) for number, sent, verified in zip(*[iter(numbers)] * 3, strict=True)}
+
+
+class Counted(Alerts):
+    """Alerts that only count."""
+
+    def __init__(self, client: RedisClient) -> None:
+        super().__init__(Sender(client, None), Rates(client))
+        self.refusals = 0
+
+    def count(self, name: str) -> None:
+        assert name == GUARD_REFUSAL
+        self.refusals += 1
+
+
+class Asker:
+    """Asks for sends to numbers of its own, each from an address of its own."""
+
+    def __init__(self, client: RedisClient, **settings: Any) -> None:
+        self.client = client
+        self.alerts = Counted(client)
+        self.guard = Guard(client, GuardSettings(**settings), 600, self.alerts)
+        self.admission = Admission(client, *self.guard.gates)
+
+    def sending(self, at: float, phone: str = "", address: str | None = None) -> Sending:
+        n = next(_numbers)
+        phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
+        asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
+        to = Recipient.at(phone)
+        (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the recipient's own gate finds it out
+        return Sending(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
+
+    def enter(self, at: float, phone: str = "", address: str | None = None) -> Sending:
+        sending = self.sending(at, phone, address)
+        self.admission.enter(sending)
+        return sending
+
+    def wait(self, at: float, phone: str = "", address: str | None = None) -> float | None:
+        """The seconds that a refusal says; None if there is none."""
+        try:
+            self.enter(at, phone, address)
+        except TooManyRequests as e:
+            return e.retry_after
+        return None
+
+    def fill(self, at: float, step: float = 0, **of: str) -> int:
+        """How many are let through until one is refused."""
+        return next(n for n in itertools.count() if self.wait(at + n * step, **of) is not None)
+
+    def verify(self, *sent: Sending) -> None:
+        for sending in sent:
+            self.client.run(("SET", keys.trusted(sending.recipient), sending.requester.fingerprint, "EX", 30 * DAY))
+            self.guard.verified(sending.recipient)
+        self.guard.finish()

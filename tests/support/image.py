@@ -1,0 +1,143 @@
+"""The image without Docker: a tree as the Dockerfile lays it out, for the Python of the tests, and its commands."""
+
+import compileall
+import json
+import re
+import shutil
+import subprocess
+import sysconfig
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from importlib import metadata
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import IO
+
+from tests.support.running import ROOT
+
+DOCKERFILE = re.sub(r"\\\n", "", (ROOT / "Dockerfile").read_text())
+LET_IN = re.findall("^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+
+
+class Image:
+    """`app` and `venv` below `root`, which nobody may write once they are there, and a `tmp` beside them."""
+
+    def __init__(self, root: Path) -> None:
+        self.app, self._venv, self._tmp = root / "app", root / "venv", root / "tmp"
+        self._tmp.mkdir()
+        _copy_code(self.app)
+        _make_venv(self._venv)
+        _protect(self.app)
+        _protect(self._venv)
+        self._made = self._files()
+
+    @contextmanager
+    def started(self, command: list[str], output: IO[bytes], **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """A container's only process, if `command` is the image's; it ends with the block."""
+        process = subprocess.Popen(
+            self._found(command), cwd=self.app, env=self._environment(settings), stdout=output, stderr=output
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def run(self, command: list[str], **settings: str) -> int:
+        """The exit code of a command that ends, as a health check is."""
+        environment = self._environment(settings)
+        process = subprocess.run(
+            self._found(command), cwd=self.app, env=environment, capture_output=True, timeout=30, check=False
+        )
+        return process.returncode
+
+    def written(self) -> set[Path]:
+        """What is there now that the image does not have."""
+        return self._files() - self._made
+
+    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+        said = dict(re.findall(r"(\w+)=(\S+)", _instruction("ENV")))
+        return {**said, "PATH": str(self._venv / "bin"), "TMPDIR": str(self._tmp), **settings}
+
+    def _found(self, command: list[str]) -> list[str]:
+        return [str(self._venv / "bin" / command[0]), *command[1:]]
+
+    def _files(self) -> set[Path]:
+        return {path for root in (self.app, self._venv) for path in root.rglob("*")}
+
+
+def start_command() -> list[str]:
+    return list(json.loads(_instruction("CMD")))
+
+
+def health_check() -> list[str]:
+    return list(json.loads(_instruction("HEALTHCHECK").partition(" CMD ")[2]))
+
+
+def stop_signal() -> str:
+    return _instruction("STOPSIGNAL")
+
+
+def _instruction(name: str) -> str:
+    """What stands behind it in the last stage."""
+    (said,) = re.findall(f"^{name} (.*)$", DOCKERFILE.rpartition("\nFROM ")[2], re.MULTILINE)
+    return str(said)
+
+
+def _copy_code(app: Path) -> None:
+    """By the lines after `WORKDIR /app`."""
+    for line in re.findall("^COPY (?!--)(.*)$", DOCKERFILE.partition("\nWORKDIR /app\n")[2], re.MULTILINE):
+        *patterns, there = line.split()
+        for source in (source for pattern in patterns for source in _sources(pattern)):
+            if source.is_dir():
+                shutil.copytree(source, app / there, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                (app / there).mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, app / there)
+    compileall.compile_dir(app, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+
+
+def _sources(pattern: str) -> list[Path]:
+    """What of it .dockerignore lets in. Docker refuses to copy nothing, too."""
+    found = ROOT.glob(pattern.rstrip("/"))
+    sources = [path for path in found if any(fnmatch(path.name, let_in) for let_in in LET_IN)]
+    assert sources, f"COPY {pattern} finds nothing"
+    return sources
+
+
+def _make_venv(directory: Path) -> None:
+    """With what requirements.txt names and no more, by links to what is installed for the tests: in the same versions.
+
+    Installing it once more would take 20 seconds, and an index of packages.
+    """
+    venv.create(directory, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory), "platbase": str(directory)}))
+    (unused,) = re.findall(r"/phonenumbers && rm -r ([\w ]+) ", DOCKERFILE)
+    left_out = tuple(f"phonenumbers/{name}/" for name in unused.split())
+    for distribution in _requirements():
+        for file in distribution.files or ():
+            if ".." not in file.parts and not str(file).startswith(left_out):
+                (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                (packages / file).symlink_to(distribution.locate_file(file).resolve())  # type: ignore[attr-defined]
+    gunicorn = Path(sysconfig.get_path("scripts"), "gunicorn").read_text().partition("\n")[2]
+    script = directory / "bin/gunicorn"
+    script.write_text(f"#!{directory}/bin/python\n{gunicorn}")
+    script.chmod(0o755)
+
+
+def _requirements() -> Iterator[metadata.Distribution]:
+    """Those of this Python: what is only for others stands there with a condition, and is not installed."""
+    for name, condition in re.findall(r"^([\w.-]+)==\S+( ;)?", (ROOT / "requirements.txt").read_text(), re.MULTILINE):
+        try:
+            yield metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            if not condition:
+                raise
+
+
+def _protect(root: Path) -> None:
+    for path in [root, *root.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~0o222)

@@ -1,0 +1,85 @@
+"""What `make run` starts, and where it listens."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+from sandbox.ports import free_port
+from tests.support.running import ROOT
+
+
+@contextmanager
+def make_run(tmp_path: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m sandbox`, what `make run` starts, in a directory without a `.env`."""
+    inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox"],
+        cwd=tmp_path,
+        env={**inherited, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    with process.stdout:
+        yield process
+        process.kill()
+        process.wait()
+
+
+def until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C ends everything" in line:
+            return said
+    raise AssertionError(said)
+
+
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@dataclass
+class Stack:
+    """A running one, on ports of its own."""
+
+    port: int
+    inbox_port: int
+
+    @classmethod
+    @contextmanager
+    def started(cls, tmp_path: Path, **environment: str) -> Iterator["Stack"]:
+        stack = cls(free_port(), free_port())
+        ports = {"PORT": str(stack.port), "SANDBOX_PORT": str(stack.inbox_port)}
+        with make_run(tmp_path, **ports, **environment) as process:
+            until_ready(process)
+            yield stack
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+
+    def moved(self, text: str) -> str:
+        """`text`, which speaks of the ports of `make run`, for the ports of this one."""
+        text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
+        return re.sub(r"//(localhost|127\.0\.0\.1):3001\b", rf"//\1:{self.inbox_port}", text)
+
+    def pins(self, phone: str) -> list[str]:
+        """Those that arrived there, newest first."""
+        answer = requests.get(f"http://127.0.0.1:{self.inbox_port}/inbox", {"to": phone}, timeout=5)
+        return [message["pin"] for message in answer.json()["messages"]]
+
+    def pin(self, phone: str) -> str:
+        """The newest one."""
+        return self.pins(phone)[0]

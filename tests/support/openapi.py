@@ -1,0 +1,94 @@
+"""The contract that the service publishes, openapi.yaml, and which answers it allows.
+
+Checked more strictly than it is written: no member and no Retry-After that it does not name, and of all refusals
+only those that it shows.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import requests
+import yaml
+from jsonschema import Draft202012Validator
+
+from otp.web import reference_page
+
+Json = dict[str, Any]
+
+
+def _resolved(node: Any, document: Json) -> Any:
+    """`node` with what its references name in their place; what stands beside a reference goes over it."""
+    if isinstance(node, list):
+        return [_resolved(each, document) for each in node]
+    if not isinstance(node, dict):
+        return node
+    members = {name: _resolved(value, document) for name, value in node.items() if name != "$ref"}
+    named: Any = document
+    for part in node.get("$ref", "").split("/")[1:]:
+        named = named[part]
+    return {**_resolved(named, document), **members} if "$ref" in node else members
+
+
+WRITTEN: Json = yaml.safe_load(reference_page.CONTRACT.read_text())
+CONTRACT: Json = _resolved(WRITTEN, WRITTEN)
+
+
+def operations() -> dict[tuple[str, str], Json]:
+    """Each by method and path."""
+    return {(method.upper(), path): each for path, item in CONTRACT["paths"].items() for method, each in item.items()}
+
+
+def violations(answer: requests.Response) -> list[str]:
+    """What is wrong with an answer of the service; nothing if it is as the contract says."""
+    asked, path = answer.request, answer.request.path_url.partition("?")[0]
+    where = f"{asked.method} {path} {answer.status_code}"
+    declared = _operation(str(asked.method), path)["responses"].get(str(answer.status_code))
+    if declared is None:
+        return [f"{where}: not declared"]
+    return [f"{where}: {each}" for each in (*_header_violations(declared, answer), *_body_violations(declared, answer))]
+
+
+def _operation(method: str, path: str) -> Json:
+    refused = CONTRACT["components"]["responses"]
+    for template, item in CONTRACT["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            return item.get(method.lower()) or {"responses": {"405": refused["MethodNotAllowed"]}}
+    return {"responses": {"404": refused["NotFound"]}}
+
+
+def _header_violations(declared: Json, answer: requests.Response) -> Iterator[str]:
+    for name in {"Retry-After", "WWW-Authenticate", "Allow"} & (answer.headers.keys() - declared["headers"].keys()):
+        yield f"{name} is not declared"
+    for name, header in declared["headers"].items():
+        value = answer.headers.get(name)
+        if value is not None:
+            written = int(value) if header["schema"]["type"] == "integer" and value.isdecimal() else value
+            yield from errors(header["schema"], written)
+        elif header.get("required"):
+            yield f"{name} is missing"
+
+
+def _body_violations(declared: Json, answer: requests.Response) -> Iterator[str]:
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
+    content = declared["content"].get(kind)
+    if content is None:
+        yield f"{kind} is not declared"
+    elif kind == "application/json":
+        yield from errors(content["schema"], answer.json(), strict=True)
+        if "examples" in content and answer.json() not in [shown["value"] for shown in content["examples"].values()]:
+            yield f"{answer.json()} is not shown"
+
+
+def errors(schema: Json, value: Any, *, strict: bool = False) -> list[str]:
+    """What is wrong with a value; `strict` allows no member that the schema does not name."""
+    return [f"{e.json_path} {e.message}" for e in _validator(json.dumps(schema), strict).iter_errors(value)]
+
+
+@cache
+def _validator(schema: str, strict: bool) -> Draft202012Validator:
+    if strict:
+        schema = schema.replace('"properties": {', '"additionalProperties": false, "properties": {')
+    return Draft202012Validator(json.loads(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)

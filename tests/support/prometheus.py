@@ -1,0 +1,62 @@
+"""A real Prometheus that looks at one service once a second, and the dashboard's own questions to it."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.ports import free_port
+from tests.support.running import ROOT, answers
+
+PANELS: list[dict[str, Any]] = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())["panels"]
+
+
+def program(name: str) -> str:
+    """Where it is; where there is none, the test is skipped."""
+    found = shutil.which(name)
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"{name} is missing: it is in Debian's package prometheus"
+        )
+    return str(found)
+
+
+class Prometheus:
+    """One that runs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @classmethod
+    @contextmanager
+    def started(cls, directory: Path, target: int, every: str = "1s") -> Iterator["Prometheus"]:
+        """Have it look at `target`, a port of this machine, and keep what it saw in `directory`."""
+        port, configuration = free_port(), directory / "prometheus.yml"
+        scrape = {"job_name": "otp", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
+        seen = {"global": {"scrape_interval": every, "scrape_timeout": every}, "scrape_configs": [scrape]}
+        configuration.write_text(json.dumps({**seen, "rule_files": [str(ROOT / "deploy/alerts.yml")]}))
+        command = [program("prometheus"), f"--config.file={configuration}", f"--storage.tsdb.path={directory / 'tsdb'}"]
+        with (directory / "prometheus.log").open("wb") as log:
+            process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+        try:
+            assert answers(f"http://127.0.0.1:{port}/-/ready", process), (directory / "prometheus.log").read_text()
+            yield cls(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def ask(self, expression: str, window: str, **between: float) -> list[dict[str, Any]]:
+        """The series that answer it: now, or with start, end and step over that time."""
+        path = "query_range" if between else "query"
+        given: dict[str, str | float] = {"query": expression.replace("$__rate_interval", window), **between}
+        answer = requests.get(f"{self.url}/api/v1/{path}", given, timeout=10).json()
+        assert answer["status"] == "success", answer
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result

@@ -1,0 +1,305 @@
+"""Handles on the running parts."""
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import flask
+import gevent
+import psutil
+import requests
+from flask import Flask, Response
+
+from sandbox.authorization import API_KEY
+from sandbox.faults import CONNECTION
+from sandbox.grammar import unsigned
+from sandbox.model import Application, Configuration, EmailTemplate, Template
+from sandbox.pins import Message
+from sandbox.ports import free_port
+from sandbox.quirks import Choices
+from sandbox.relay import Relay
+from sandbox.report_poster import Reporter
+from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID, create_app, make_server
+from sandbox.two_factor import TwoFactor
+from tests.support import contract, leaks, openapi
+from tests.support.forkserver import READ_AT_THE_START, Forked, warm
+
+ROOT = Path(__file__).parents[2]
+Process = subprocess.Popen[bytes] | Forked
+ACCOUNT = {
+    "INFOBIP_API_KEY": API_KEY,
+    "INFOBIP_2FA_APP_ID": APPLICATION_ID,
+    "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
+}
+# The sandbox takes everything that the service lets through, so that what the tests see is the service's own.
+LAX = Configuration(
+    pin_attempts=1000,
+    allow_multiple_pin_verifications=True,
+    pin_time_to_live="10m",
+    verify_pin_limit="100000/1s",
+    send_pin_per_application_limit="100000/1s",
+    send_pin_per_phone_number_limit="100000/1s",
+)
+
+
+def answers(url: str, process: Process) -> bool:
+    """Wait until `url` is answered; False if `process` ends before, or in a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(requests.ConnectionError, requests.Timeout):
+            requests.get(url, headers={"Connection": "close"}, timeout=1)
+            return True
+        time.sleep(0.02)
+    return False
+
+
+class Clock:
+    """The time of the sandbox; can be moved."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class Sandbox:
+    """The local Infobip: its phones can be read, its clock moved, its requests counted."""
+
+    url = ""
+    service_url = ""  # where the page's form goes; from the next reset on
+    reports_url: str | None = None  # where delivery reports go; from the next reset on
+
+    def __init__(self) -> None:
+        self._streams: list[socket.socket] = []
+        self._reporter = Reporter(None, time.time)
+        self.reset()
+
+    def reset(
+        self,
+        configuration: Configuration = LAX,
+        choices: Choices | None = None,
+        fixed_pin: str | None = None,
+        **template: Any,
+    ) -> None:
+        self.empty(choices, fixed_pin)
+        application = Application(application_id=APPLICATION_ID, name="Tests", configuration=configuration)
+        ids = {"message_id": MESSAGE_ID, "application_id": APPLICATION_ID}
+        text = {"message_text": "Your code is {{pin}}", "pin_length": 6, "pin_type": "NUMERIC"}
+        email = EmailTemplate(
+            message_id=EMAIL_MESSAGE_ID, application_id=APPLICATION_ID, email_template_id=1, pin_length=6
+        )
+        self.two_factor.applications.add(application, Template(**{**ids, **text, **template}), email)
+
+    def forget_test(self) -> None:
+        """Empty, alone, and silent, as it was before the first test."""
+        self.service_url, self.reports_url = "", None
+        self.reset()
+
+    def empty(self, choices: Choices | None = None, fixed_pin: str | None = None) -> None:
+        """An account without an application."""
+        self.clock = Clock()
+        self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
+        self._reporter.stop()
+        self._reporter = Reporter(self.reports_url, self.clock, minute=0.05)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), self._reporter)
+        self._api.after_request(self._check)
+        self.calls: list[str] = []
+        self.violations: list[str] = []
+
+    def _check(self, response: Response) -> Response:
+        """Hold every answer of the API, and what the service asked it, against Infobip's published contract."""
+        asked, method = flask.request, flask.request.method
+        if asked.path.startswith("/2fa/") and response.is_json and not response.is_streamed:
+            self.violations += contract.answer_violations(method, asked.path, response.status_code, response.json)
+            if asked.user_agent.string == "infobip-otp":
+                self.violations += contract.request_violations(method, asked.path, asked.get_json(silent=True))
+        return response
+
+    @property
+    def messages(self) -> list[Message]:
+        return self.two_factor.changes()[1]
+
+    def app(self, environ: Any, start_response: Any) -> Any:
+        self.calls.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/events":
+            self._streams.append(environ[CONNECTION])
+        return self._api(environ, start_response)
+
+    def hang_up(self) -> None:
+        """Cut every stream of events, as a bad network does."""
+        for stream in self._streams:
+            with suppress(OSError), socket.socket(fileno=os.dup(stream.fileno())) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def pins(self, phone: str) -> list[str]:
+        """The PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
+        to = unsigned(phone)
+        return [m.pin.value for m in self.messages if m.pin.to == to]
+
+    def pin(self, phone: str) -> str:
+        """The newest one."""
+        return self.pins(phone)[-1]
+
+    def asked(self) -> int:
+        """How many sends and guesses came here."""
+        return sum("/pin" in path for path in self.calls)
+
+    def verifies(self) -> int:
+        """How many guesses came here."""
+        return sum(path.endswith("/verify") for path in self.calls)
+
+
+@contextmanager
+def served(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """Put it on a real port, in a thread of this process."""
+    port, servers = free_port(), queue.SimpleQueue[Any]()
+
+    def serve() -> None:
+        server = make_server(("127.0.0.1", port), sandbox.app)
+        servers.put(server)
+        server.serve_forever()
+        gevent.get_hub().destroy()  # what it leaves would be in the way of an interpreter that ends
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    server = servers.get(timeout=60)
+    sandbox.url = f"http://127.0.0.1:{port}"
+    yield sandbox
+    server.loop.run_callback_threadsafe(gevent.spawn, server.stop)
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def _gunicorn(
+    address: str, directory: Path, env: dict[str, str], output: IO[bytes], stderr: int, cold: bool
+) -> Process:
+    command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "-b", address]
+    if cold or any(name.startswith(READ_AT_THE_START) for name in env):
+        return subprocess.Popen([sys.executable, "-m", *command], cwd=directory, env=env, stdout=output, stderr=stderr)
+    outputs = [output.fileno(), output.fileno() if stderr == subprocess.STDOUT else stderr]
+    return warm().start(command, directory, env, outputs)
+
+
+class Service:
+    """A gunicorn with the service in it."""
+
+    def __init__(self, process: Process, port: int, log: Path, host: str = "127.0.0.1") -> None:
+        self.process = process
+        self.url = f"http://{host}:{port}"
+        self.port = port
+        self.address = (host, port)
+        self._log = log
+        self.directory = log.parent
+
+    @classmethod
+    @contextmanager
+    def started(
+        cls,
+        directory: Path,
+        settings: Mapping[str, str],
+        host: str = "127.0.0.1",
+        stderr: int = subprocess.STDOUT,
+        cold: bool = False,
+    ) -> Iterator["Service"]:
+        """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`.
+
+        A `cold` one is a new Python, as people start it; others begin where it has loaded what is not ours.
+        """
+        port, log = int(settings.get("PORT") or free_port()), directory / "log"
+        inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
+        # Most tests send to many numbers of one prefix and verify none, as SMS pumping does; or often to one, from one
+        # address.
+        given = {
+            **ACCOUNT,
+            "PORT": str(port),
+            "FRAUD_GUARD": "off",
+            "PHONE_SEND_LIMIT": "1000000 per minute",
+            "LOG_LEVEL": "DEBUG",
+            "METRICS_PORT": "0",
+            **settings,
+        }
+        leaks.tell_settings(given)
+        with log.open("wb") as output:
+            process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold)
+        service = cls(process, port, log, host)
+        try:
+            service.wait_until_up(int(given.get("WEB_CONCURRENCY", 2) or 1))
+            yield service
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait(60)
+        assert not (leaked := leaks.in_log(service.log())), leaked
+
+    def wait_until_up(self, workers: int = 1) -> None:
+        """Until one answers, and the others are there."""
+        assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
+        while len(self.workers()) < workers:
+            assert self.process.poll() is None, self.log()
+            time.sleep(0.01)
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def lines(self, **having: Any) -> list[dict[str, Any]]:
+        """The lines of its log with these members."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line[:1] + line[-1:] == "{}"]
+        return [line for line in lines if having.items() <= line.items()]
+
+    def log_with(self, *answers: requests.Response) -> str:
+        """Its log, once the line of each of these is in it. A worker's lines come in their order."""
+        ids = {answer.headers["X-Request-ID"] for answer in answers}
+        deadline = time.monotonic() + 60
+        while ids - {line["request_id"] for line in self.lines(event="request")}:
+            assert time.monotonic() < deadline, "a request has no line in the log"
+            time.sleep(0.01)
+        return self.log()
+
+    def workers(self) -> list[int]:
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
+        # A connection that a kept response keeps open would hold up the end of the service.
+        headers = {"Connection": "close", **kwargs.pop("headers", {})}
+        told = leaks.tell_request(headers, json)
+        response = requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
+        assert path == "/proofs/redeem" or leaks.in_answer(response, told) == []
+        assert openapi.violations(response) == []
+        leaks.tell_answer(response)
+        return response
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        headers = {"Connection": "close", **headers}
+        told = leaks.tell_request(headers, None)
+        response = requests.get(f"{self.url}{path}", headers=headers, timeout=30)
+        assert leaks.in_answer(response, told) == []
+        assert openapi.violations(response) == []
+        leaks.tell_answer(response)
+        return response
+
+    def send(self, phone: str, **kwargs: Any) -> requests.Response:
+        return self.post("/send-otp", {"phoneNumber": phone}, **kwargs)
+
+    def verify(self, phone: str, pin: Any, **kwargs: Any) -> requests.Response:
+        return self.post("/verify-otp", {"phoneNumber": phone, "pin": pin}, **kwargs)
+
+
+def refusal(response: requests.Response) -> tuple[int, str]:
+    """Status and code of a refusal, once its shape is right."""
+    body = response.json()
+    assert set(body) == {"error", "code"}
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Request-ID"]
+    assert response.headers["Cache-Control"] == "no-store" or "Connection" in response.headers
+    return response.status_code, body["code"]

@@ -1,0 +1,95 @@
+"""Keys and proofs of the tests' own."""
+
+import json
+import os
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.utils import base64url_decode, base64url_encode
+
+from otp.proofs import Proofs, new_signing_key, read_signing_key
+from tests.conftest import OPEN
+
+Json = dict[str, Any]
+INVALID = (401, "proof_invalid")
+
+
+def public_pem(private: str) -> str:
+    key = read_signing_key(private).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+KEY, OLD, OLDER, FOREIGN = (new_signing_key() for _ in range(4))
+SETTINGS = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "PROOF_SIGNING_KEY": KEY, "LOG_LEVEL": "DEBUG"}
+SETTINGS["PROOF_OLD_KEYS"] = public_pem(OLD) + OLDER  # a public half, and a whole key
+
+
+def key_id(private: str) -> str:
+    return str(Proofs(private, "", "").key_set()["keys"][0]["kid"])
+
+
+def signed(key: Any = KEY, algorithm: str = "EdDSA", kid: str | None = None, **claims: Any) -> str:
+    """A proof of the test's own: a good one, but for what is given."""
+    now = int(time.time())
+    usual: Json = {"iss": "infobip-otp", "aud": "backend", "sub": "+14155552671", "jti": os.urandom(8).hex()}
+    usual |= {"iat": now, "exp": now + 300, "amr": ["sms"]}
+    given = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+    return jwt.encode(given, key, algorithm, {"kid": kid or key_id(KEY)})
+
+
+def tampered(proof: str) -> str:
+    head, body, signature = proof.split(".")
+    claims = {**json.loads(base64url_decode(body)), "sub": "+442071838750"}
+    return f"{head}.{base64url_encode(json.dumps(claims).encode()).decode()}.{signature}"
+
+
+def resigned(proof: str) -> str:
+    head, body, signature = proof.split(".")
+    return f"{head}.{body}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def nested(depth: int) -> str:
+    return f"{base64url_encode(b'[' * depth).decode()}.e30.AA"
+
+
+def deep_head(proof: str, depth: int) -> str:
+    head = f'{{"alg":"EdDSA","kid":"{key_id(KEY)}","x":{"[" * depth}{"]" * depth}}}'
+    return f"{base64url_encode(head.encode()).decode()}.{proof.partition('.')[2]}"
+
+
+PAST: Json = {"iat": int(time.time()) - 600, "exp": int(time.time()) - 1}
+
+
+def bad() -> dict[str, tuple[Any, int, str]]:
+    """What is refused, with status and code. Made when it is wanted: proofs are good for five minutes."""
+    return {
+        "tampered": (tampered(signed()), *INVALID),
+        "another signature": (resigned(signed()), *INVALID),
+        "alg none": (signed(None, "none"), *INVALID),
+        "alg none with our signature": (signed(None, "none") + signed().rpartition(".")[2], *INVALID),
+        "the public key as a shared secret": (signed(public_pem(KEY).encode().hex(), "HS256"), *INVALID),
+        "an unknown key": (signed(FOREIGN, kid=key_id(FOREIGN)), *INVALID),
+        "an unknown key under the name of ours": (signed(FOREIGN), *INVALID),
+        "an old key under the name of ours": (signed(OLD), *INVALID),
+        "no name of a key": (jwt.encode({"sub": "+14155552671"}, KEY, "EdDSA"), *INVALID),
+        "another issuer": (signed(iss="somebody"), *INVALID),
+        "no expiry": (signed(exp=None), *INVALID),
+        "no id": (signed(jti=None), *INVALID),
+        "no audience": (signed(aud=None), *INVALID),
+        "expired": (signed(**PAST), 401, "proof_expired"),
+        "expired, and tampered": (tampered(signed(**PAST)), *INVALID),
+        "for another": (signed(aud="somebody"), 401, "proof_wrong_audience"),
+        "for another, and by another": (signed(FOREIGN, aud="somebody"), *INVALID),
+        "nothing": ("", *INVALID),
+        "words": ("no proof", *INVALID),
+        "dots": ("..", *INVALID),
+        "not ASCII": ("é.é.é", *INVALID),
+        "bytes that are no text": ("_w.e30.AA", *INVALID),
+        "deep": (nested(11_000), *INVALID),
+        "deep in the head of ours": (deep_head(signed(), 5000), *INVALID),
+        "a number": (1, 400, "invalid_request"),
+        "a list": ([], 400, "invalid_request"),
+        "null": (None, 400, "invalid_request"),
+    }

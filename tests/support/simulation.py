@@ -1,0 +1,70 @@
+"""A day of events, run through the service's own code: on a real Redis and the sandbox, with a clock that is moved."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import gevent
+import redis
+
+from assembly import Parts, assemble
+from config import load_settings
+from otp.errors import TooManyRequests
+from otp.recipients import Recipient
+from otp.requester import Requester
+from otp.send_request import Sending
+from sandbox.server import MESSAGE_ID
+from tests.support.crowd import HOUR, Event
+from tests.support.running import ACCOUNT, Sandbox
+
+START = 1_795_392_000  # 2026-11-23, midnight
+# What would refuse beside the guard is out of its way, but for the cooldown.
+OPEN = {"phone_send_limit": "1000 per day", "total_send_limit": "1000000 per day"}
+
+
+class Outcome(NamedTuple):
+    """What became of an event: `sent`, `refused`, `verified` or `failed`."""
+
+    event: Event
+    what: str
+
+
+class Day:
+    """The service, whose guard takes the time of each event for its own."""
+
+    def __init__(self, database: redis.Redis, redis_url: str, sandbox: Sandbox, **settings: str) -> None:
+        account = {name.lower(): value for name, value in ACCOUNT.items()}
+        given = {**account, "infobip_base_url": sandbox.url, "redis_url": redis_url, **OPEN, **settings}
+        self._parts: Parts = assemble(load_settings(**given))
+        self._database = database
+        self._sandbox = sandbox
+
+    def run(self, events: Iterable[Event]) -> Iterator[Outcome]:
+        """Have each of them happen, in their order."""
+        for event in events:
+            yield Outcome(event, self._verify(event) if event.verifies else self._send(event))
+
+    def _send(self, event: Event) -> str:
+        # It is over by then: nobody asks again within it.
+        self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
+        try:
+            sending = Sending(
+                Recipient.at(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
+            )
+            self._parts.otp.send(sending)
+        except TooManyRequests:
+            return "refused"
+        return "sent"
+
+    def _verify(self, event: Event) -> str:
+        pins = self._sandbox.pins(event.phone)
+        if not pins:
+            return "failed"
+        self._parts.otp.verify(Recipient.at(event.phone), pins[-1], Requester(event.address))
+        gevent.sleep(0)  # what the service does in the background is done now
+        return "verified"
+
+
+def by_hour(outcomes: Iterable[Outcome], what: str) -> Counter[int]:
+    """How often that happened, by the hour of the day."""
+    return Counter(int(outcome.event.at // HOUR) for outcome in outcomes if outcome.what == what)

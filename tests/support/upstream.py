@@ -1,0 +1,194 @@
+"""An Infobip whose every answer is scripted, down to the bytes."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from tests.support.accepting import accepted
+
+PIN_ID = "0123456789ABCDEF0123456789ABCDEF"
+SENT = {"pinId": PIN_ID, "to": "4915110000000", "ncStatus": "NC_DESTINATION_REACHABLE", "smsStatus": "MESSAGE_SENT"}
+RIGHT = {"pinId": PIN_ID, "msisdn": "4915110000000", "verified": True, "attemptsRemaining": 0}
+WRONG = {**RIGHT, "verified": False, "attemptsRemaining": 4, "pinError": "WRONG_PIN"}
+
+Act = Callable[[socket.socket], None]
+Request = tuple[str, dict[str, str], dict[str, Any]]  # path, headers, body
+
+
+def spoken(body: Any, status: int = 200, headers: str = "") -> bytes:
+    """An answer with `body`: bytes as they are, anything else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+    return head.encode() + content
+
+
+def answer(body: Any, status: int = 200, headers: str = "") -> Act:
+    """Answer so."""
+    content = spoken(body, status, headers)
+    return lambda connection: connection.sendall(content)
+
+
+def error(status: int, message_id: str, headers: str = "") -> Act:
+    """Refuse in Infobip's usual shape."""
+    content = error_spoken(status, message_id, headers)
+    return lambda connection: connection.sendall(content)
+
+
+def error_spoken(status: int, message_id: str, headers: str = "") -> bytes:
+    """A refusal in Infobip's usual shape."""
+    return spoken({"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers)
+
+
+def raw(content: bytes) -> Act:
+    """Send just these bytes and close."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(content)
+        connection.close()
+
+    return act
+
+
+def reset(connection: socket.socket) -> None:
+    """Take the request, then cut the connection hard (RST)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Take the request, then close in an orderly way (FIN) without an answer."""
+    connection.close()
+
+
+def silence(connection: socket.socket) -> None:
+    """Take the request and say nothing."""
+    time.sleep(3)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send the head of an answer byte by byte, for ever."""
+    for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+def endless(connection: socket.socket) -> None:
+    """Send a chunked answer without an end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
+
+
+class Held:
+    """An act that takes the request, and does `act` when it is let go."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._let_go = threading.Event()
+        self.came, self.done = threading.Event(), threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        self.came.set()
+        self._let_go.wait(60)
+        try:
+            self._act(connection)
+        finally:
+            self.done.set()
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+
+class Upstream:
+    """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right.
+
+    Whoever looks at the account (GET) is answered by `look`: for usual, that the API key may only send.
+    A new connection is met by the next of the `greetings`, if there is one, before anything is read from it.
+    """
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.open: set[socket.socket] = set()
+        self.reset()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def reset(self) -> None:
+        self._turn = threading.Lock()  # acts are taken in the order of the requests
+        self.script: deque[Act] = deque()
+        self.greetings: deque[Act] = deque()
+        self.look = error(403, "FORBIDDEN")
+        self.looks: list[str] = []
+        self.requests: list[Request] = []
+
+    def cut(self, hard: bool = False) -> None:
+        """End every connection that is open: orderly (FIN), or hard (RST)."""
+        for connection in self.open.copy():
+            if hard:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.shutdown(socket.SHUT_RDWR)  # wakes who reads from it, and that one closes it
+
+    def _accept(self) -> None:
+        for connection in accepted(self._listener):
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said is said now
+        self.open.add(connection)
+        try:
+            with connection:
+                if self.greetings:
+                    self.greetings.popleft()(connection)
+                for path, headers, content in _requests(connection):
+                    self._respond(connection, path, headers, content)
+        except OSError:
+            pass
+        finally:
+            self.open.discard(connection)
+
+    def _respond(self, connection: socket.socket, path: str, headers: dict[str, str], content: bytes) -> None:
+        if not content:
+            self.looks.append(path)
+            self.look(connection)
+            return
+        payload = json.loads(content)
+        with self._turn:
+            self.requests.append((path, headers, payload))
+            act = self.script.popleft() if self.script else None
+        (act or self._usual(path, payload))(connection)
+
+    def _usual(self, path: str, payload: dict[str, Any]) -> Act:
+        return answer(RIGHT if path.endswith("/verify") else SENT)
+
+
+def _requests(connection: socket.socket) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    """Path, headers and body of each request that comes; ends with the connection."""
+    received = b""
+    while True:
+        while b"\r\n\r\n" not in received:
+            received += _more(connection)
+        head, _, received = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        length = int(headers.get("content-length", 0))
+        while len(received) < length:
+            received += _more(connection)
+        content, received = received[:length], received[length:]
+        yield first.split()[1], headers, content
+
+
+def _more(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError("the client hung up")
+    return received

@@ -1,0 +1,336 @@
+"""What the operator hears of: signed, once, and never at a request's cost."""
+
+import itertools
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from otp.alerts.alert import Alert
+from otp.alerts.alerts import Alerts
+from otp.alerts.rates import GUARD_REFUSAL, RIGHT, WRONG, Rates
+from otp.alerts.sender import MOST_WAITING, QUIET, Sender
+from otp.alerts.webhook import Webhook
+from otp.redis.client import RedisClient, connect
+from otp.settings.alerts import signing_key
+from sandbox.server import EMAIL_MESSAGE_ID
+from tests.conftest import OPEN
+from tests.send_limits.test_budget import numbers
+from tests.support.receiver import SECRET, Receiver, until
+from tests.support.running import Sandbox, Service
+from tests.support.upstream import Upstream, error
+from tests.web.test_stories import wrong
+
+ALERT = Alert("test.happened", "It has happened.", {"times": 1})
+Run = Callable[..., Service]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_url: str) -> str:
+    """A database that no service of other tests still counts in."""
+    return redis_url.removesuffix("/0") + "/1"
+
+
+@pytest.fixture
+def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def settings(database: redis.Redis, redis_url: str, receiver: Receiver) -> dict[str, str]:
+    told = {"ALERT_WEBHOOK_URL": receiver.url, "ALERT_WEBHOOK_SECRET": SECRET, "SMS_PRICES": PRICES}
+    return {"REDIS_URL": redis_url, "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, **told}
+
+
+PRICES = '{"currency": "EUR", "default": 0.1}'
+
+
+def sender(client: RedisClient, receiver: Receiver) -> Sender:
+    return Sender(client, Webhook(receiver.url, signing_key(SECRET)))
+
+
+def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
+    settings: dict[str, str], sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
+    tried = numbers()
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url, "DAILY_BUDGET": "1"}) as service:
+        statuses = [service.send(next(tried)).status_code for _ in range(12)]
+        until(lambda: len(receiver.deliveries) >= 3)
+    assert statuses == [200] * 10 + [503] * 2
+    told = [delivery.verified() for delivery in receiver.deliveries]
+    assert sorted(t["data"]["percent"] for t in told) == [50, 80, 100]
+    first = min(told, key=lambda t: t["data"]["percent"])
+    assert list(first) == ["type", "timestamp", "data"]
+    assert first["type"] == "budget.threshold"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["timestamp"])
+    day = first["timestamp"][:10]
+    sentence = f"50 % of the budget for {day} (1.00 EUR) is spent."
+    assert first["data"] == {"sentence": sentence, "period": day, "percent": 50, "budget": "1.00", "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("limited", "member", "whose"),
+    [
+        (("TOTAL_SEND_LIMIT", "2 per day"), "phoneNumber", "SMS or calls for anybody"),
+        (("TOTAL_EMAIL_LIMIT", "2 per day"), "email", "e-mails for anybody"),
+        (("CLIENT_LIMITS", "shop: quota=2 per day"), "phoneNumber", "SMS or calls for shop"),
+        (("CLIENT_LIMITS", "shop: quota=2 per day"), "email", "e-mails for shop"),
+    ],
+)
+def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(
+    settings: dict[str, str],
+    sandbox: Sandbox,
+    receiver: Receiver,
+    tmp_path: Path,
+    limited: tuple[str, str],
+    member: str,
+    whose: str,
+) -> None:
+    """By two workers; not by the last one that it lets through."""
+    database = redis.Redis.from_url(settings["REDIS_URL"], decode_responses=True)
+    setting, limit = limited
+    key = "shop-key-0123456789"
+    given = {**settings, "INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    tried = numbers() if member == "phoneNumber" else (f"person{n}@example.com" for n in itertools.count())
+    headers = {"Authorization": f"Bearer {key}"}
+    with Service.started(tmp_path, {**given, "API_KEYS": f"shop:{key}", setting: limit}) as service:
+
+        def send() -> int:
+            return service.post("/send-otp", {member: next(tried)}, headers=headers).status_code
+
+        assert [send() for _ in range(2)] == [200] * 2
+        assert list(database.scan_iter("otp:alert:*")) == []
+        assert [send() for _ in range(12)] == [429] * 12
+        until(lambda: receiver.deliveries)
+    assert receiver.types() == ["limit.reached"]
+    told = receiver.deliveries[0].verified()["data"]
+    assert told["sentence"] == f"{setting} (2 per 1 day) is used up: no more {whose} until there is room."
+    assert (told["limit"], told["amount"], told["seconds"]) == (setting, 2, 86400)
+    (taken,) = database.scan_iter("otp:alert:*")
+    assert 86400 - 60 < database.ttl(taken) <= 86400
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_api_key_is_told_once_over_all_workers(
+    settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path, status: int
+) -> None:
+    """What waits when the worker stops is still told: the count is that of all there is."""
+    upstream.script.extend(error(status, "UNAUTHORIZED") for _ in range(20))
+    tried = numbers()
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
+        assert {service.send(next(tried)).status_code for _ in range(20)} == {502}
+    assert receiver.types() == ["provider.credentials_refused"]
+    assert receiver.deliveries[0].verified()["data"]["status"] == status
+
+
+def test_another_refusal_of_infobip_is_no_alert(
+    settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path
+) -> None:
+    upstream.script.extend(error(status, "BAD_REQUEST") for status in (400, 404, 429, 500))
+    tried = numbers()
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
+        for _ in range(4):
+            service.send(next(tried))
+    assert receiver.deliveries == []
+
+
+def test_a_refused_api_key_at_a_verify_is_told_too(
+    settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path, phone: str
+) -> None:
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
+        service.send(phone)
+        upstream.script.append(error(403, "FORBIDDEN"))
+        service.verify(phone, "123456")
+    assert receiver.types() == ["provider.credentials_refused"]
+    assert phone.encode()[1:] not in receiver.deliveries[0].body
+
+
+def test_a_silent_receiver_delays_no_send(
+    settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Were it waited for, the answer would come after its three tries."""
+    receiver.hold()
+    upstream.script.append(error(401, "UNAUTHORIZED"))
+    one = {"WEB_CONCURRENCY": "1", "INFOBIP_BASE_URL": upstream.url}
+    tried = numbers()
+    with Service.started(tmp_path, {**settings, **one}) as service:
+        assert service.send(next(tried)).status_code == 502
+        assert len(receiver.deliveries) <= 1
+        until(lambda: receiver.deliveries)
+        assert {service.send(next(tried)).status_code for _ in range(5)} == {200}
+        assert len(receiver.deliveries) < 3, "it is not at its last try yet"
+
+
+def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstream: Upstream, tmp_path: Path) -> None:
+    gone = {"ALERT_WEBHOOK_URL": "http://127.0.0.1:1/", "INFOBIP_BASE_URL": upstream.url}
+    upstream.script.append(error(401, "UNAUTHORIZED"))
+    with Service.started(tmp_path, {**settings, **gone}) as service:
+        assert service.send(next(numbers())).status_code == 502
+        until(lambda: "provider.credentials_refused: Infobip refuses" in service.log())
+    assert "Traceback" not in service.log()
+
+
+def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisClient, receiver: Receiver) -> None:
+    receiver.statuses.extend([500, 302])
+    told = sender(client, receiver)
+    told.tell(ALERT)
+    told.finish(15)
+    assert [delivery.path for delivery in receiver.deliveries] == ["/hook?token=1"] * 3
+    assert len({delivery.headers["webhook-id"] for delivery in receiver.deliveries}) == 1
+    assert [delivery.verified()["data"] for delivery in receiver.deliveries] == [
+        {"sentence": "It has happened.", "times": 1}
+    ] * 3
+
+
+def test_what_no_try_delivers_is_logged(
+    client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.statuses.extend([500, 404, 301, 500])
+    told = sender(client, receiver)
+    told.tell(ALERT)
+    told.finish(15)
+    assert len(receiver.deliveries) == 3
+    assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    client: RedisClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    assert Webhook(receiver.url, signing_key(SECRET)).post(ALERT)
+
+
+def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, receiver: Receiver) -> None:
+    workers = [sender(client, receiver), sender(client, receiver)]
+    for _ in range(3):
+        for worker in workers:
+            worker.tell(ALERT)
+            worker.finish(5)
+    assert len(receiver.deliveries) == 1
+    assert QUIET - 10 < database.ttl("otp:alert:test.happened") <= QUIET
+    database.delete("otp:alert:test.happened")  # ten minutes later
+    workers[1].tell(ALERT)
+    workers[1].finish(5)
+    assert len(receiver.deliveries) == 2
+
+
+def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver) -> None:
+    told = sender(client, receiver)
+    for subject in ("a", "b", "a"):
+        told.tell(Alert("test.happened", subject, subject=subject))
+    told.finish(5)
+    assert [delivery.verified()["data"]["sentence"] for delivery in receiver.deliveries] == ["a", "b"]
+
+
+def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        told = Sender(client, None)
+        told.tell(ALERT)
+        told.finish(5)
+    assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
+
+
+def test_only_so_many_wait(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    told = sender(client, receiver)
+    for n in range(MOST_WAITING + 2):
+        told.tell(Alert("test.happened", "It has.", subject=str(n)))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"an alert was dropped, for too many wait: test.happened:{n}" for n in (MOST_WAITING, MOST_WAITING + 1)
+    ]
+    told.finish(15)
+    assert len(receiver.deliveries) == MOST_WAITING
+
+
+def test_without_redis_an_alert_is_dropped_and_the_log_says_so(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect("redis://127.0.0.1:1/0") as nowhere:
+        told = sender(nowhere, receiver)
+        told.tell(ALERT)
+        told.finish(5)
+    assert receiver.deliveries == []
+    assert "an alert was dropped, for Redis failed: test.happened" in caplog.messages
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def alarming(rates: Rates, **counts: int) -> list[str]:
+    """The types of what is alarming after these counts."""
+    for name, count in counts.items():
+        for _ in range(count):
+            rates.count(name)
+    return [alert.type for alert in rates.flush()]
+
+
+def test_over_30_percent_of_at_least_100_pins_were_wrong(client: RedisClient, database: redis.Redis) -> None:
+    for right, mistaken, told in ((70, 30, []), (69, 31, ["pins.wrong"]), (0, 99, []), (0, 100, ["pins.wrong"])):
+        assert alarming(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == told
+        database.flushall()
+
+
+def test_over_20_refusals_of_the_guard(client: RedisClient) -> None:
+    rates = Rates(client, Clock())
+    assert alarming(rates, **{GUARD_REFUSAL: 20}) == []
+    assert alarming(rates, **{GUARD_REFUSAL: 1}) == ["guard.refusals"]
+
+
+def test_rates_are_those_of_all_workers_and_of_five_minutes(client: RedisClient) -> None:
+    clock = Clock()
+    workers = [Rates(client, clock), Rates(client, clock)]
+    assert alarming(workers[0], **{GUARD_REFUSAL: 11}) == []
+    clock.now += 240
+    assert alarming(workers[1], **{GUARD_REFUSAL: 10}) == ["guard.refusals"]
+    clock.now += 60
+    assert alarming(workers[1]) == [], "the first eleven are too old"
+
+
+def test_counting_asks_redis_nothing_until_it_is_time(client: RedisClient, database: redis.Redis) -> None:
+    alerts = Alerts(Sender(client, None), Rates(client))
+    for _ in range(21):
+        alerts.count(GUARD_REFUSAL)
+    assert not list(database.scan_iter())
+    alerts.finish()
+    assert database.exists("otp:alert:guard.refusals")
+
+
+def test_the_service_counts_verdicts_and_shares_them(
+    settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
+        service.send(phone)
+        pin = sandbox.pin(phone)
+        assert [service.verify(phone, p).status_code for p in (wrong(pin), wrong(pin), pin)] == [401, 401, 200]
+        until(lambda: counted(database) == {RIGHT: 1, WRONG: 2})
+
+
+def test_what_is_not_yet_shared_when_a_worker_stops_is_not_lost(
+    settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
+        service.send(phone)
+        service.verify(phone, sandbox.pin(phone))
+    assert counted(database) == {RIGHT: 1}
+
+
+def counted(database: redis.Redis) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for key in database.scan_iter("otp:counts:*"):
+        total.update({str(name): int(count) for name, count in database.hgetall(key).items()})
+    return total

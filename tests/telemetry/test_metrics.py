@@ -1,0 +1,206 @@
+"""Metrics: right over all workers, those that ended too, and nothing in a label that must not be."""
+
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.running import Sandbox, Service
+from tests.support.upstream import PIN_ID, Upstream
+from tests.web.test_stories import wrong
+
+PRICES = '{"currency": "EUR", "default": 0.1, "US": 0.02}'
+Started = Callable[..., AbstractContextManager["Measured"]]
+
+
+class Measured:
+    """A service with the port of its metrics."""
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        self.url = f"http://127.0.0.1:{port}/metrics"
+
+    def text(self) -> str:
+        answer = requests.get(self.url, timeout=5)
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        return answer.text
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of all samples that have these labels."""
+        families = text_string_to_metric_families(self.text())
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+@pytest.fixture
+def measured(tmp_path: Path, redis_url: str, database: redis.Redis) -> Started:
+    @contextmanager
+    def started(base_url: str, **settings: str) -> Iterator[Measured]:
+        port = free_port()
+        given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, "METRICS_PORT": str(port)}
+        given |= {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "TMPDIR": str(tmp_path)}
+        with Service.started(tmp_path, {**given, **settings}) as service:
+            yield Measured(service, port)
+        assert not list(tmp_path.glob("otp-metrics-*")), "it leaves nothing behind"
+
+    return started
+
+
+def test_the_counts_outlive_a_killed_worker(measured: Started, sandbox: Sandbox) -> None:
+    numbers = (f"+49151{n}" for n in range(60000000, 60001000))
+    with measured(sandbox.url) as at:
+        first, answers = at.service.workers(), []
+        assert len(first) == 2
+
+        def both_have_counted() -> bool:
+            answers.append(at.service.send(next(numbers)))
+            files = {path.stem.rpartition("_")[2] for path in Path(directory).glob("counter_*.db")}
+            return files >= {*map(str, at.service.workers())} and len(at.service.workers()) == 2
+
+        (directory,) = Path(at.service.directory).glob("otp-metrics-*")
+        eventually(both_have_counted)
+        at.service.log_with(*answers)
+        before = at.value("otp_sends_total", outcome="sent")
+        assert before == len(sandbox.messages)
+        os.kill(first[0], signal.SIGKILL)
+        eventually(lambda: first[0] not in at.service.workers() and len(at.service.workers()) == 2)
+        assert at.value("otp_sends_total", outcome="sent") == before
+        os.kill(first[1], signal.SIGTERM)  # one that is recycled in order
+        eventually(lambda: not set(first) & set(at.service.workers()))
+        eventually(both_have_counted)
+        at.service.log_with(*answers)
+        assert at.value("otp_sends_total", channel="sms", country="DE", outcome="sent") == len(sandbox.messages)
+        assert at.value("otp_requests_total", route="/send-otp", status="200", code="ok") == len(sandbox.messages)
+        assert at.value("otp_provider_seconds_count", operation="send") == len(sandbox.messages)
+        eventually(lambda: at.value("otp_requests_in_flight") == 0)
+
+
+def test_what_is_in_flight_dies_with_its_worker(measured: Started, upstream: Upstream, phone: str) -> None:
+    taken = threading.Event()
+
+    def hold(connection: socket.socket) -> None:
+        taken.set()
+        up.silence(connection)
+
+    upstream.script.append(hold)
+    with measured(upstream.url, WEB_CONCURRENCY="1") as at:
+
+        def abandoned() -> None:
+            with pytest.raises(requests.ConnectionError):
+                at.service.send(phone)
+
+        client = threading.Thread(target=abandoned)
+        client.start()
+        assert taken.wait(10)
+        eventually(lambda: at.value("otp_requests_in_flight") == 1)
+        (worker,) = at.service.workers()
+        os.kill(worker, signal.SIGKILL)
+        client.join()
+        eventually(lambda: at.value("otp_requests_in_flight") == 0)
+
+
+def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sandbox) -> None:
+    german, american = "+4915112345678", "+14155552671"
+    with measured(sandbox.url, SMS_PRICES=PRICES, DAILY_BUDGET="0.12") as at:
+        refused = ["+4915112345679", "+14155550101"]  # there is no money left
+        answers = [at.service.send(phone) for phone in (german, german, american, *refused)]
+        answers.append(at.service.verify(german, wrong(sandbox.pin(german))))
+        answers.append(at.service.verify(german, sandbox.pin(german)))
+        answers.append(at.service.verify("+442071838750", "000000"))
+        at.service.log_with(*answers, at.service.post("/no/such/path"))
+        assert at.value("otp_sends_total", country="DE", outcome="sent") == 1
+        assert at.value("otp_sends_total", country="US", outcome="sent") == 1
+        assert at.value("otp_sends_total", country="DE", outcome="limited") == 2
+        assert at.value("otp_refusals_total", reason="cooldown") == 1
+        assert at.value("otp_refusals_total", reason="day_budget") == 2
+        assert at.value("otp_verifies_total", country="DE", outcome="wrong_pin") == 1
+        assert at.value("otp_verifies_total", country="DE", outcome="verified") == 1
+        assert at.value("otp_verifies_total", country="GB", outcome="no_pin") == 1
+        assert at.value("otp_requests_total", route="other", status="404", code="not_found") == 1
+        assert at.value("otp_spend_total", currency="EUR") == pytest.approx(0.12)
+        assert at.value("otp_budget", period="day", currency="EUR") == pytest.approx(0.12)
+        assert at.value("otp_build_info", version="0.1.0") == 1
+        assert at.value("otp_redis_seconds_count") >= 8
+
+
+def test_failures_have_kinds(measured: Started, upstream: Upstream) -> None:
+    numbers = iter(f"+49151{n}" for n in range(61000000, 61000010))
+    upstream.script.extend([up.error(400, "BAD_REQUEST"), up.error(503, "X"), up.error(429, "X"), up.answer(b"<html>")])
+    with measured(upstream.url) as at:
+        at.service.log_with(*[at.service.send(next(numbers)) for _ in range(4)])
+        for kind in ("provider_refused", "provider_timeout", "provider_throttled", "provider_unclear"):
+            assert at.value("otp_provider_errors_total", operation="send", kind=kind) == 1, kind
+            assert at.value("otp_sends_total", outcome=kind) == 1, kind
+        assert at.value("otp_refusals_total") == 0
+
+
+def test_redis_errors_are_counted(measured: Started, sandbox: Sandbox, phone: str) -> None:
+    with measured(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0") as at:
+        at.service.log_with(at.service.send(phone))
+        assert at.value("otp_redis_errors_total", kind="ConnectionError") == 1
+
+
+def test_no_label_names_anybody(measured: Started, upstream: Upstream, phone: str) -> None:
+    with measured(upstream.url) as at:
+        answers = [at.service.send(phone), at.service.verify(phone, "918273"), at.service.post(f"/{phone}")]
+        at.service.log_with(*answers)
+        text = at.text()
+    labels = set(re.findall(r"(\w+)=\"", text))
+    assert labels <= set(
+        [
+            "route",
+            "status",
+            "code",
+            "channel",
+            "country",
+            "outcome",
+            "reason",
+            "operation",
+            "kind",
+            "period",
+            "currency",
+        ]
+    ) | {
+        "version",
+        "python",
+        "le",
+    }
+    for secret in (phone[1:], phone[1:-4], "918273", PIN_ID, answers[0].headers["X-Request-ID"]):
+        assert secret not in text
+
+
+def test_whoever_knocks_at_the_port_of_the_metrics(measured: Started, sandbox: Sandbox) -> None:
+    """Somebody who says nothing, or nonsense, or goes away."""
+    with measured(sandbox.url) as at:
+        where = ("127.0.0.1", int(at.url.split(":")[2].split("/")[0]))
+        with socket.create_connection(where), socket.create_connection(where) as second:
+            second.sendall(b"\x16\x03\x01")
+            assert second.recv(100).startswith(b"HTTP/1.1 404 ")
+        assert requests.get(at.url.replace("/metrics", "/"), timeout=5).status_code == 404
+        assert "otp_build_info" in at.text()
+        assert requests.get(f"{at.service.url}/metrics", timeout=5).status_code == 404, "not on the public port"
+
+
+def test_a_port_that_is_taken_stops_no_start(
+    tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "METRICS_PORT": port}
+        with Service.started(tmp_path, settings) as service:
+            assert service.send(phone).status_code == 200
+            eventually(lambda: service.lines(event="no_metrics", error="Address already in use"))

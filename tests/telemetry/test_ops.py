@@ -1,0 +1,68 @@
+"""For Prometheus and Grafana: alerts that ring when they must, and a dashboard whose questions have answers."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+from prometheus_client.metrics import MetricWrapperBase
+
+from otp import errors
+from otp.telemetry import metrics, outcomes
+from otp.web.error_responses import STATUS
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support import upstream as up
+from tests.support.command import eventually
+from tests.support.prometheus import PANELS, Prometheus, program
+from tests.support.running import ROOT, Service
+from tests.support.upstream import Upstream
+
+PRICES = '{"currency": "EUR", "default": 0.1}'
+QUIET = {"Redis errors"}  # where nothing is wrong, it has nothing to say
+
+
+def test_the_alerts_ring_when_they_must() -> None:
+    for command in (["check", "rules", "deploy/alerts.yml"], ["test", "rules", "tests/support/alerts_test.yml"]):
+        ran = subprocess.run([program("promtool"), *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_metric_and_outcome_stands_in_the_docs() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    exported = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    names = {family.name for metric in exported for family in metric.collect()}
+    assert len(names) == len(exported) == 15
+    assert {name for name in names if f"`{name}" not in text} == set()
+    words = {outcomes.failure(error()) for error in STATUS if error is not errors.InvalidOtp}
+    assert {word for word in words if f"`{word}`" not in text} == set()
+
+
+def test_every_panel_of_the_dashboard_has_an_answer(
+    tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis
+) -> None:
+    port, numbers = free_port(), iter(f"+49151{n}" for n in range(62000000, 62010000))
+    settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "METRICS_PORT": str(port)}
+    settings |= {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "SMS_PRICES": PRICES, "DAILY_BUDGET": "1000"}
+    silent = {panel["title"]: panel["targets"][0]["expr"] for panel in PANELS if panel["title"] not in QUIET}
+    with Service.started(tmp_path, settings) as service, Prometheus.started(tmp_path, port) as prometheus:
+
+        def all_have_answered() -> bool:
+            people_come(service, upstream, numbers)
+            for title, expression in list(silent.items()):
+                if any(float(series["value"][1]) > 0 for series in prometheus.ask(expression, "20s")):
+                    del silent[title]
+            return not silent
+
+        eventually(all_have_answered)
+        assert prometheus.ask('up{job="otp"}', "")[0]["value"][1] == "1"
+
+
+def people_come(service: Service, upstream: Upstream, numbers: Iterator[str]) -> None:
+    """One whom Infobip refuses, and one who asks twice and verifies."""
+    upstream.script.append(up.error(400, "BAD_REQUEST"))
+    service.send(next(numbers))
+    phone = next(numbers)
+    for _ in range(2):
+        service.send(phone)
+    service.verify(phone, "123456")

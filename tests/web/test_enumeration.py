@@ -1,0 +1,89 @@
+"""How long a no takes: with UNIFORM_VERIFY_TIME it does not tell whether a PIN was there."""
+
+import time
+from collections.abc import Callable
+from threading import Thread
+
+import pytest
+import redis
+import requests
+
+from otp.response_padding import JITTER, START
+from tests.conftest import OPEN
+from tests.support.command import eventually
+from tests.support.running import Service, refusal
+from tests.support.upstream import WRONG, Act, Upstream, answer
+
+Start = Callable[..., Service]
+DELAY = 0.6  # seconds, longer than a worker supposes
+LONG = 2.0  # seconds, in which a busy machine has answered another request
+NO = (401, "invalid_otp")
+SETTINGS = {"RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+
+
+@pytest.fixture
+def uniform(start: Start, database: redis.Redis, upstream: Upstream) -> Service:
+    """One worker, so that there is one average."""
+    return start(upstream.url, INFOBIP_TIMEOUT="2s", UNIFORM_VERIFY_TIME="true", **SETTINGS)
+
+
+def slow(act: Act, seconds: float = DELAY) -> Act:
+    def later(connection: object) -> None:
+        time.sleep(seconds)
+        act(connection)  # type: ignore[arg-type]
+
+    return later
+
+
+def judged(service: Service, upstream: Upstream, phone: str, *acts: Act) -> list[requests.Response]:
+    """A PIN of `phone` is sent, and Infobip judges a guess by each of the acts."""
+    assert service.send(phone).status_code == 200
+    upstream.script.extend(acts)
+    return [service.verify(phone, "123456") for _ in acts]
+
+
+def seconds_of(ask: Callable[[], requests.Response]) -> float:
+    started = time.monotonic()
+    assert refusal(ask()) == NO
+    return time.monotonic() - started
+
+
+def test_a_no_without_infobip_takes_as_long_as_infobip_does(uniform: Service, upstream: Upstream, phone: str) -> None:
+    """Never sent, of another request, out of guesses; the average follows what Infobip takes."""
+    service = uniform
+    assert seconds_of(lambda: service.verify("+14155552671", "123456")) >= START * (1 - JITTER), "before any call"
+    judged(service, upstream, phone, *[slow(answer(WRONG))] * 5)
+    least = DELAY * (1 - JITTER)
+    other = {"phoneNumber": phone, "pin": "123456", "verificationId": "another"}
+    asked = len(upstream.requests)
+    assert seconds_of(lambda: service.verify("+14155552671", "123456")) >= least
+    assert seconds_of(lambda: service.verify(phone, "123456")) >= least
+    assert seconds_of(lambda: service.post("/verify-otp", other)) >= least
+    assert len(upstream.requests) == asked
+
+
+def test_others_are_served_during_a_pause(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
+    service = start(upstream.url, INFOBIP_TIMEOUT="5s", UNIFORM_VERIFY_TIME="true", **SETTINGS)
+    judged(service, upstream, phone, slow(answer(WRONG), LONG))
+    (counted,) = database.scan_iter("otp:LIMITS:*verify_otp*")
+    ended: list[str] = []
+
+    def refused() -> None:
+        service.verify("+14155552671", "123456")
+        ended.append("refused")
+
+    pausing = Thread(target=refused)
+    pausing.start()
+    eventually(lambda: database.llen(counted) == 2)  # it has come in
+    requests.get(f"{service.url}/healthz", headers={"Connection": "close"}, timeout=5)
+    ended.append("served")
+    pausing.join()
+    assert ended == ["served", "refused"]
+
+
+def test_without_the_setting_nothing_waits(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
+    service = start(upstream.url, INFOBIP_TIMEOUT="5s", **SETTINGS)
+    judged(service, upstream, phone, slow(answer(WRONG), LONG))
+    refused = service.verify("+14155552671", "123456")
+    assert refusal(refused) == NO
+    assert refused.elapsed.total_seconds() < LONG * (1 - JITTER)

@@ -1,0 +1,153 @@
+"""Clients that generators make from the contract have types, pass their checkers, and work."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+
+from otp.proofs import new_signing_key
+from otp.web.reference_page import CONTRACT
+from sandbox.server import EMAIL_MESSAGE_ID
+from tests.conftest import OPEN
+from tests.support import npm_tools
+from tests.support.running import ROOT, Sandbox, Service
+
+KEY = "shop-key-0123456789"
+PROOF_KEY = new_signing_key()
+FLOWS = ROOT / "tests/generated"
+BIN = Path(sys.executable).parent
+# Of the client, one file is the same for every contract, and is not strict.
+MYPY = "[mypy]\nstrict = True\n[mypy-otp_client.client]\nignore_errors = True\n"
+TSCONFIG = {
+    "compilerOptions": {
+        "strict": True,
+        "noUncheckedIndexedAccess": True,
+        "target": "es2022",
+        "module": "node16",
+        "lib": ["es2022", "dom"],
+        "types": [],
+    },
+    "files": ["flow.ts"],
+}
+
+
+def run(*command: str | Path, into: Path, **environment: str) -> tuple[int, str]:
+    """Its exit code, and what it said."""
+    given = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(into), **environment}
+    ran = subprocess.run(command, cwd=into, env=given, capture_output=True, text=True, check=False, timeout=120)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def arguments(
+    start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str, email: str
+) -> list[str]:
+    """Of a flow: a service with everything that it uses, and whom to verify."""
+    switched_on = {"PROOF_SIGNING_KEY": PROOF_KEY, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    service = start(sandbox.url, API_KEYS=f"shop:{KEY}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **switched_on)
+    return [service.url, KEY, f"{sandbox.url}/inbox", phone, email]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the client in Python."""
+    folder = tmp_path_factory.mktemp("python")
+    options = ["--path", str(CONTRACT), "--meta", "none", "--output-path", "otp_client", "--fail-on-warning"]
+    code, said = run(sys.executable, "-m", "openapi_python_client", "generate", *options, into=folder)
+    assert code == 0, said
+    (folder / "mypy.ini").write_text(MYPY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def typescript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in TypeScript."""
+    folder = tmp_path_factory.mktemp("typescript")
+    code, said = run(npm_tools.command("openapi-typescript"), CONTRACT, "-o", "contract.d.ts", into=folder)
+    assert code == 0, said
+    (folder / "tsconfig.json").write_text(json.dumps(TSCONFIG))
+    (folder / "node_modules").symlink_to(npm_tools.MODULES)
+    return folder
+
+
+def checked(folder: Path, flow: str, right: str = "", wrong: str = "") -> tuple[int, str]:
+    """What the type checker says of a flow, with `wrong` in the place of the first `right`."""
+    text = (FLOWS / flow).read_text()
+    assert right in text
+    (folder / flow).write_text(text.replace(right, wrong, 1))
+    if flow.endswith(".ts"):
+        return run(npm_tools.command("tsc"), "-p", ".", into=folder)
+    return run(sys.executable, "-m", "mypy", flow, into=folder)
+
+
+def test_a_client_in_python(python: Path, arguments: list[str]) -> None:
+    code, said = checked(python, "flow.py")
+    assert code == 0, said
+    code, said = run(sys.executable, "flow.py", *arguments, into=python)
+    assert code == 0, said
+
+
+MISTAKES = [
+    ("SendOtpToPhone(phone_number=phone", "SendOtpToPhone(phone=phone"),
+    ("SendOtpToPhone(phone_number=phone", "SendOtpToPhone(phone_number=1"),
+    ("body=SendOtpToEmail(email=email)", "body=VerifyOtpOfEmail(email=email, pin='1')"),
+    ("about.email ==", "about.phone_number =="),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), MISTAKES)
+def test_its_types_see_a_mistake_in_python(python: Path, right: str, wrong: str) -> None:
+    code, said = checked(python, "flow.py", right, wrong)
+    assert (code, said.count("error:")) == (1, 1), said
+
+
+def test_a_client_in_typescript(typescript: Path, arguments: list[str]) -> None:
+    code, said = checked(typescript, "flow.ts")
+    assert code == 0, said
+    code, said = run("node", "flow.js", *arguments, into=typescript)
+    assert code == 0, said
+
+
+TYPESCRIPT_MISTAKES = [
+    ("{ body: { email } }", "{ body: { mail: email } }"),
+    ("{ body: { phoneNumber: phone } }", "{ body: { phoneNumber: 1 } }"),
+    ("phoneNumber: phone, channel", "channel"),
+    ("address.email ===", "address.phoneNumber ==="),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), TYPESCRIPT_MISTAKES)
+def test_its_types_see_a_mistake_in_typescript(typescript: Path, right: str, wrong: str) -> None:
+    code, said = checked(typescript, "flow.ts", right, wrong)
+    assert code != 0, said
+    assert said.count("error TS") == 1, said
+
+
+def choices(node: Any) -> Iterator[Any]:
+    """What every `oneOf` and `anyOf` in a part of the contract chooses from."""
+    for name, each in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if name in ("oneOf", "anyOf"):
+            yield from each
+        yield from choices(each)
+
+
+def test_a_choice_is_between_objects_that_have_a_name() -> None:
+    """Of two kinds of string, generators for Java, Kotlin and Go make an empty class that no address fits into."""
+    contract = yaml.safe_load(CONTRACT.read_text())
+    names = [each.get("$ref", "").rpartition("/")[2] for each in choices(contract)]
+    assert names
+    assert {contract["components"]["schemas"].get(name, {}).get("type") for name in names} == {"object"}
+
+
+def test_redocly_has_nothing_against_the_contract(tmp_path: Path) -> None:
+    """By its defaults, without a configuration."""
+    code, said = run(npm_tools.command("redocly"), "lint", CONTRACT, into=tmp_path, REDOCLY_TELEMETRY="off", CI="1")
+    assert code == 0, said
+    assert "Your API description is valid" in said

@@ -1,0 +1,105 @@
+"""Which kinds of numbers get no SMS and no call, whatever the settings say, and by them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from config import SettingsError, load_settings
+from tests.conftest import OPEN
+from tests.support.running import ACCOUNT, Sandbox, Service, refusal
+
+Start = Callable[..., Service]
+NOT_ALLOWED = (400, "phone_number_not_allowed")
+NO_COUNTRY = {
+    "satellite, Globalstar": "+881612345678",
+    "satellite, Inmarsat": "+870773111632",
+    "networks of no country": "+88213300655",
+    "networks of no country, the other code": "+883510000000094",
+    "universal personal": "+878101234567890",
+    "toll free everywhere": "+80012345678",
+    "shared cost everywhere": "+80812345678",
+    "premium rate everywhere": "+979123456789",
+}
+PERSONAL = {"Britain": "+447012345678", "Germany": "+4970012345678", "the United States": "+15002345678"}
+VOIP, LANDLINE, MOBILE = "+33912345678", "+442071838750", "+447400123456"
+EITHER = "+14155552671"  # the United States' numbers do not say which they are
+GIVEN = {
+    "infobip_base_url": "x.api.infobip.com",
+    "redis_url": "redis://localhost",
+    **{name.lower(): value for name, value in ACCOUNT.items()},
+}
+
+
+def call(service: Service, phone: str) -> tuple[int, str]:
+    answer = service.post("/send-otp", {"phoneNumber": phone, "channel": "voice"})
+    return (200, "") if answer.status_code == 200 else refusal(answer)
+
+
+def text(service: Service, phone: str) -> tuple[int, str]:
+    answer = service.send(phone)
+    return (200, "") if answer.status_code == 200 else refusal(answer)
+
+
+@pytest.mark.parametrize("number", [*NO_COUNTRY.values(), *PERSONAL.values()], ids=[*NO_COUNTRY, *PERSONAL])
+def test_numbers_of_no_country_and_personal_ones_get_nothing(service: Service, sandbox: Sandbox, number: str) -> None:
+    assert [text(service, number), call(service, number)] == [NOT_ALLOWED] * 2
+    assert refusal(service.post("/resend-otp", {"phoneNumber": number})) == NOT_ALLOWED
+    assert sandbox.asked() == 0
+    assert refusal(service.verify(number, "123456")) == (401, "invalid_otp"), "as for every number without a PIN"
+
+
+def test_types_are_refused_by_settings(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, REFUSED_NUMBER_TYPES="VOIP, fixed_line")
+    assert [text(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2
+    assert [call(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2, "of calls, the same"
+    assert [text(service, number) for number in (MOBILE, EITHER)] == [(200, "")] * 2
+
+
+def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    types = {"REFUSED_NUMBER_TYPES": "FIXED_LINE", "VOICE_REFUSED_NUMBER_TYPES": "VOIP"}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **types)
+    assert [text(service, LANDLINE), text(service, VOIP)] == [NOT_ALLOWED, (200, "")]
+    assert [call(service, LANDLINE), call(service, "+33912345679")] == [(200, ""), NOT_ALLOWED]
+    again = service.post("/resend-otp", {"phoneNumber": VOIP, "channel": "voice"})
+    assert refusal(again) == NOT_ALLOWED, "nor by a call for the PIN of an SMS"
+
+
+@pytest.mark.parametrize("setting", ["refused_number_types", "voice_refused_number_types"])
+@pytest.mark.parametrize("types", ["LANDLINE", "VOIP,SATELLITE", "UNKNOWN", "6", "VOIP;PAGER"])
+def test_a_type_that_is_none_ends_the_start(setting: str, types: str) -> None:
+    with pytest.raises(SettingsError, match=f"  {setting.upper()}: knows no number type '.*'; there are FIXED_LINE,"):
+        load_settings(**GIVEN, **{setting: types})
+
+
+@pytest.mark.parametrize("setting", ["allowed_countries", "default_region", "sms_prices"])
+def test_the_world_is_no_country(setting: str) -> None:
+    """Its numbers (+881 and the like) are never sent to, so no setting may seem to let them through."""
+    given = json.dumps({"currency": "EUR", "default": 1, "001": 5}) if setting == "sms_prices" else "001"
+    with pytest.raises(SettingsError, match=f"{setting.upper()}: .*knows no region '001'"):
+        load_settings(**GIVEN, **{setting: given})
+
+
+SMS_PRICE, VOICE_PRICE = ('{"currency": "EUR", "default": 0.1}', '{"currency": "EUR", "default": 0.9}')
+
+
+@pytest.mark.parametrize(
+    ("settings", "warns"),
+    [
+        ({}, True),
+        ({"SMS_PRICES": SMS_PRICE}, True),
+        ({"SMS_PRICES": SMS_PRICE, "VOICE_PRICES": VOICE_PRICE}, False),
+        ({"ALLOWED_CHANNELS": "sms"}, False),
+        ({"SMS_PRICES": SMS_PRICE, "ALLOWED_CHANNELS": "sms,voice"}, True),
+    ],
+)
+def test_a_start_warns_where_calls_are_taken_for_as_cheap_as_sms(
+    tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, settings: dict[str, str], warns: bool
+) -> None:
+    given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, **settings}
+    with Service.started(tmp_path, given) as service:
+        service.wait_until_up(2)
+        warnings = [line for line in service.lines(level="warning", logger="otp") if "VOICE_PRICES" in line["event"]]
+    assert len(warnings) == warns

@@ -1,0 +1,93 @@
+"""The keys of proofs: how they are given, named and made."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from jwt.utils import base64url_decode
+
+from cli.proof import proof as command
+from config import SettingsError, load_settings
+from otp.proofs import Proofs, read_signing_key
+from tests.support.running import ACCOUNT, ROOT
+from tests.support.signing import KEY, OLD, OLDER, SETTINGS, key_id, public_pem
+
+
+def test_the_name_of_a_key_is_its_thumbprint() -> None:
+    """The example of RFC 8037, appendix A.3."""
+    x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    key = Ed25519PublicKey.from_public_bytes(base64url_decode(x))
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    assert Proofs(KEY, pem, "").key_set()["keys"][1] == {
+        "crv": "Ed25519",
+        "kty": "OKP",
+        "x": x,
+        "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        "use": "sig",
+        "alg": "EdDSA",
+    }
+
+
+def rsa() -> str:
+    key = generate_private_key(65537, 2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def load(**given: Any) -> Any:
+    account = {name.lower(): value for name, value in ACCOUNT.items()}
+    return load_settings(infobip_base_url="https://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0", **account, **given)
+
+
+@pytest.mark.parametrize("name", ["proof_signing_key", "proof_old_keys"])
+def test_a_key_of_another_kind_is_named_and_not_shown(name: str) -> None:
+    cut = KEY.replace("MC4CAQAwBQYDK2Vw", "")
+    for bad in ("the-secret-key", cut, rsa(), public_pem(KEY) if name == "proof_signing_key" else KEY + "the-secret"):
+        with pytest.raises(SettingsError, match=f"(?m)^  {name.upper()}: (must be|has)") as raised:
+            load(**{name: bad})
+        assert all(line not in str(raised.value) for line in bad.splitlines())
+
+
+def test_old_keys_of_another_kind_are_refused() -> None:
+    other = generate_private_key(65537, 2048).public_key()
+    pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with pytest.raises(SettingsError, match="PROOF_OLD_KEYS: must be Ed25519 keys"):
+        load(proof_old_keys=pem)
+    with pytest.raises(SettingsError, match="PROOF_OLD_KEYS: has a public key that cannot be read"):
+        load(proof_old_keys="-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
+
+
+def test_a_key_may_be_a_file_or_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key.pem").write_text(KEY)
+    Path("old.pem").write_text(SETTINGS["PROOF_OLD_KEYS"])
+    monkeypatch.setenv("PROOF_SIGNING_KEY_FILE", "key.pem")
+    monkeypatch.setenv("PROOF_OLD_KEYS_FILE", "old.pem")
+    from_files = load()
+    Path("empty.pem").write_text("")
+    with pytest.raises(SettingsError, match="PROOF_SIGNING_KEY: "):
+        load(proof_signing_key=Path("empty.pem"))
+    one_line = {name: SETTINGS[name.upper()].replace("\n", "\\n") for name in ("proof_signing_key", "proof_old_keys")}
+    from_lines = load(**one_line)
+    key_sets = [
+        Proofs(each.proof_signing_key.get_secret_value(), each.proof_old_keys.get_secret_value(), "").key_set()
+        for each in (from_files, from_lines)
+    ]
+    assert key_sets[0] == key_sets[1]
+    assert [key["kid"] for key in key_sets[0]["keys"]] == [key_id(each) for each in (KEY, OLD, OLDER)]
+
+
+def test_the_command_makes_a_key_and_says_how_to_set_it() -> None:
+    made = [CliRunner().invoke(command, "new-key") for _ in range(2)]
+    assert made[0].stdout != made[1].stdout
+    assert isinstance(read_signing_key(made[0].stdout), Ed25519PrivateKey)
+    assert load(proof_signing_key=made[0].stdout).proof_signing_key.get_secret_value() == made[0].stdout
+    assert all(name in made[0].stderr for name in ("PROOF_SIGNING_KEY_FILE=", "PROOF_SIGNING_KEY ", "PROOF_OLD_KEYS"))
+    flask = [sys.executable, "-m", "flask", "--app", "commands", "proof", "new-key"]
+    alone = subprocess.run(flask, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert isinstance(read_signing_key(alone.stdout), Ed25519PrivateKey)

@@ -1,0 +1,204 @@
+"""The same PIN again: what is in flight stays good, nothing more can be guessed, and the wait grows."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from tests.conftest import OPEN
+from tests.support.running import Sandbox, Service, refusal
+from tests.support.upstream import Upstream, answer
+from tests.web.test_stories import wrong
+
+Start = Callable[..., Service]
+NO = (401, "invalid_otp")
+
+
+def resend(service: Service, phone: str, **members: Any) -> requests.Response:
+    return service.post("/resend-otp", {"phoneNumber": phone, **members})
+
+
+def wait_over(database: redis.Redis) -> None:
+    """As if the time had passed that lies between two messages."""
+    if cooldowns := database.keys("*:cooldown"):
+        database.delete(*cooldowns)
+
+
+def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    first = service.send(phone).json()
+    wait_over(database)
+    second = resend(service, phone, channel="voice")
+    assert second.status_code == 200
+    assert second.json().keys() == {"message", "expiresIn", "resendIn"}
+    assert [message.channel.value for message in sandbox.messages] == ["SMS", "VOICE"]
+    assert len(set(sandbox.pins(phone))) == 1
+    body = {"phoneNumber": phone, "pin": sandbox.pin(phone), "verificationId": first["verificationId"]}
+    assert service.post("/verify-otp", body).status_code == 200
+
+
+def test_the_wait_grows(service: Service, database: redis.Redis, phone: str) -> None:
+    waits = [service.send(phone).json()["resendIn"]]
+    for _ in range(3):
+        (cooldown,) = database.keys("*:cooldown")
+        assert waits[-1] - 15 < database.ttl(cooldown) <= waits[-1]
+        refused = resend(service, phone)
+        assert refusal(refused) == (429, "too_many_requests")
+        assert waits[-1] - 15 < int(refused.headers["Retry-After"]) <= waits[-1]
+        wait_over(database)
+        waits.append(resend(service, phone).json()["resendIn"])
+    assert waits == [30, 60, 120, 120]
+
+
+def test_the_waits_can_be_set(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    settings = {"INFOBIP_TIMEOUT": "5s", "RESEND_BACKOFF": "20s, 5500ms"}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **settings)
+    assert service.send(phone).json()["resendIn"] == 20
+    for _ in range(2):
+        wait_over(database)
+        assert resend(service, phone).json()["resendIn"] == 6
+
+
+def test_a_pin_lives_no_longer_for_it(service: Service, database: redis.Redis, phone: str) -> None:
+    service.send(phone)
+    wait_over(database)
+    key = f"otp:phoneNumber:{phone}"
+    database.hset(key, "ends", int(database.hget(key, "ends") or 0) - 500_000)
+    assert resend(service, phone).json()["expiresIn"] in range(60, 101)
+    assert database.ttl(key) <= 600
+
+
+def test_there_are_no_new_guesses(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service.send(phone)
+    for _ in range(4):
+        assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == NO
+    wait_over(database)
+    assert resend(service, phone).status_code == 200
+    assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == NO
+    assert refusal(service.verify(phone, sandbox.pin(phone))) == NO, "that was the fifth"
+    wait_over(database)
+    assert refusal(resend(service, phone)) == NO, "nobody could use it"
+
+
+def test_where_no_pin_lives_nothing_is_sent(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    assert refusal(resend(service, phone)) == NO
+    assert refusal(service.post("/resend-otp", {"phoneNumber": phone, "channel": "voice"})) == NO
+    service.send(phone)
+    wait_over(database)
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+    assert refusal(resend(service, phone)) == NO
+    assert len(sandbox.messages) == 1
+    assert database.keys("*:cooldown") == [], "and no wait begins"
+
+
+def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service.send(phone)
+    wait_over(database)
+    sandbox.reset()
+    assert refusal(resend(service, phone)) == NO
+    assert database.keys("*:cooldown") == []
+
+
+def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "DAILY_BUDGET": "0.35"}
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="3 per day", PHONE_SEND_SHARE="1", **prices)
+    assert service.send(phone).status_code == 200
+    for _ in range(2):
+        database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+        assert resend(service, phone).status_code == 200
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert refusal(resend(service, phone)) == (429, "too_many_requests"), "the phone's limit"
+    (spent,) = [database.hget(key, "spent") for key in database.keys("otp:spent:*")]
+    assert spent == "300000"
+
+
+def test_the_guard_counts_it(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", GUARD_PREFIX_HOUR="2")
+    service.send(phone)
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert resend(service, phone).status_code == 200
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert refusal(resend(service, phone)) == (429, "too_many_requests")
+    assert len(sandbox.messages) == 2
+
+
+def test_sends_and_resends_share_the_limit_of_an_address(start: Start, sandbox: Sandbox, phone: str) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT="2 per hour")
+    assert service.send(phone).status_code == 200
+    too_soon = resend(service, phone)
+    assert (too_soon.status_code, too_soon.headers["X-RateLimit-Remaining"]) == (429, "1")
+    assert service.send("+442071838750").status_code == 200
+    third = resend(service, phone)
+    assert (third.status_code, third.headers["X-RateLimit-Remaining"]) == (429, "0")
+    assert int(third.headers["Retry-After"]) > 3000
+
+
+def test_of_many_at_once_one_goes_out(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service.send(phone)
+    wait_over(database)
+    with ThreadPoolExecutor(16) as crowd:
+        answers = list(crowd.map(lambda _: resend(service, phone).status_code, range(16)))
+    assert sorted(answers) == [200] + [429] * 15
+    assert len(sandbox.messages) == 2
+
+
+def test_one_key_sends_again_once(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    key = {"Idempotency-Key": "the-same-key-again"}
+    service.send(phone)
+    wait_over(database)
+    answers = [service.post("/resend-otp", {"phoneNumber": phone}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert len(sandbox.messages) == 2
+    other = service.post("/send-otp", {"phoneNumber": phone}, headers=key)
+    assert refusal(other) == (422, "idempotency_key_reused"), "the same words, to another end"
+
+
+@pytest.mark.parametrize("act", ["refused", "unclear"])
+def test_what_infobip_refuses_takes_no_wait(
+    faulty: Service, upstream: Upstream, database: redis.Redis, act: str
+) -> None:
+    phone = "+4915112345678"
+    assert faulty.send(phone).status_code == 200
+    wait_over(database)
+    status = {"refused": "MESSAGE_NOT_SENT", "unclear": "SOMETHING"}[act]
+    upstream.script.append(answer({"pinId": "A" * 32, "to": "1", "smsStatus": status}))
+    assert refusal(resend(faulty, phone)) == (502, "provider_error")
+    assert len(database.keys(f"{{otp:phoneNumber:{phone}}}:cooldown")) == (act == "unclear")
+
+
+def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, SEND_AGAIN="same", REQUIRE_VERIFICATION_ID="true")
+    first = service.send(phone).json()
+    assert refusal(service.send(phone)) == (429, "too_many_requests")
+    wait_over(database)
+    second = service.send(phone).json()
+    assert len(set(sandbox.pins(phone))) == 1
+    assert len(sandbox.messages) == 2
+    assert (first["resendIn"], second["resendIn"]) == (30, 60)
+    ids = [first["verificationId"], second["verificationId"]]
+    assert len(set(ids)) == 2
+    for verification_id in ids:  # whoever asked holds one, and each of them is good
+        guess = {"phoneNumber": phone, "pin": wrong(sandbox.pin(phone)), "verificationId": verification_id}
+        assert refusal(service.post("/verify-otp", guess)) == NO
+    assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "2"
+    guess = {"phoneNumber": phone, "pin": sandbox.pin(phone), "verificationId": ids[0]}
+    assert service.post("/verify-otp", guess).status_code == 200
+    wait_over(database)
+    third = service.send(phone).json()
+    assert len(set(sandbox.pins(phone))) == 2, "no PIN lives, so this is a new one"
+    assert third["resendIn"] == 30
+
+
+def test_by_default_it_is_a_new_one(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+    service.send(phone)
+    wait_over(database)
+    service.send(phone)
+    old, new = sandbox.pins(phone)
+    assert old != new
+    assert refusal(service.verify(phone, old)) == NO
+    assert service.verify(phone, new).status_code == 200

@@ -1,0 +1,141 @@
+"""Wrong keys count against the address that they come from, on every route that wants a key or a secret."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+import requests
+
+from otp.proofs import new_signing_key
+from sandbox.ports import free_port
+from tests.conftest import OPEN
+from tests.support.running import Sandbox, Service, refusal
+
+Start = Callable[..., Service]
+KEY, SECRET = "shop-key-0123456789", "reports-secret-0123456789"
+SETTINGS = {
+    "API_KEYS": f"shop:{KEY}",
+    "PROOF_SIGNING_KEY": new_signing_key(),
+    "TRACK_DELIVERY": "true",
+    "DELIVERY_REPORTS_SECRET": SECRET,
+    "TRUSTED_PROXIES": "1",
+    "SEND_OTP_LIMIT": OPEN,
+    "VERIFY_OTP_LIMIT": OPEN,
+}
+UNAUTHORIZED, TOO_MANY = (401, "unauthorized"), (429, "too_many_requests")
+MOST = 20
+PHONE, REPORTS = "+14155552671", "/infobip/delivery-reports"
+
+Ask = Callable[[Service, dict[str, str], str], requests.Response]
+ROUTES: dict[str, Ask] = {
+    "send": lambda service, headers, key: service.send(PHONE, headers=with_key(headers, key)),
+    "resend": lambda service, headers, key: service.post(
+        "/resend-otp", {"phoneNumber": PHONE}, headers=with_key(headers, key)
+    ),
+    "verify": lambda service, headers, key: service.verify(PHONE, "123456", headers=with_key(headers, key)),
+    "redeem": lambda service, headers, key: service.post(
+        "/proofs/redeem", {"proof": "x"}, headers=with_key(headers, key)
+    ),
+    "verification": lambda service, headers, key: service.get("/verifications/x", **with_key(headers, key)),
+    "reports": lambda service, headers, key: service.post(REPORTS, {"results": []}, headers=with_key(headers, key)),
+    "reports by path": lambda service, headers, key: service.post(f"{REPORTS}/{key}", {"results": []}, headers=headers),
+}
+
+
+def with_key(headers: dict[str, str], key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}", **headers}
+
+
+def at(address: str, **more: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address, **more}
+
+
+def wrong(number: int) -> str:
+    return f"wrong-key-{number:010}"
+
+
+@pytest.fixture
+def closed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with all routes that want a key or a secret."""
+    return start(sandbox.url, **SETTINGS)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_address_has_twenty_wrong_keys(closed: Service, sandbox: Sandbox, route: str) -> None:
+    ask, here = ROUTES[route], at("192.0.2.1")
+    for number in range(MOST):
+        assert refusal(ask(closed, here, wrong(number))) == UNAUTHORIZED
+    refused = ask(closed, here, wrong(MOST))
+    assert refusal(refused) == TOO_MANY
+    assert 1 <= int(refused.headers["Retry-After"]) <= 300
+    assert refused.headers["X-RateLimit-Limit"] == str(MOST)
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    assert refusal(ask(closed, at("192.0.2.2"), wrong(MOST))) == UNAUTHORIZED, "another address"
+    assert sandbox.asked() == 0
+
+
+def test_they_count_over_all_routes(closed: Service) -> None:
+    asks = [*ROUTES.values()]
+    for number in range(MOST):
+        assert refusal(asks[number % len(asks)](closed, at("192.0.2.1"), wrong(number))) == UNAUTHORIZED
+    for ask in asks:
+        assert refusal(ask(closed, at("192.0.2.1"), wrong(MOST))) == TOO_MANY
+
+
+def test_the_right_key_is_let_in_all_the_same(closed: Service, sandbox: Sandbox) -> None:
+    """Whoever shares the address with a stranger, or with an instance that has an old key, is not shut out."""
+    for number in range(MOST + 1):
+        ROUTES["send"](closed, at("192.0.2.1"), wrong(number))
+    assert [ask(closed, at("192.0.2.1"), KEY).status_code for ask in list(ROUTES.values())[:5]] == [
+        200,
+        429,  # the cooldown
+        401,
+        401,
+        404,
+    ]
+    for route in ("reports", "reports by path"):
+        assert ROUTES[route](closed, at("192.0.2.1"), SECRET).status_code == 200
+    assert len(sandbox.pins(PHONE)) == 1
+
+
+def test_a_wrong_key_speaks_for_nobody(closed: Service) -> None:
+    for number in range(MOST + 1):
+        answer = ROUTES["verify"](closed, at("192.0.2.1", **{"X-End-User-IP": f"192.0.2.{number + 50}"}), wrong(number))
+    assert refusal(answer) == TOO_MANY
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer"}, {"Authorization": f"Basic {KEY}"}])
+def test_no_key_is_no_guess_and_costs_no_round_trip(
+    closed: Service, database: redis.Redis, headers: dict[str, str]
+) -> None:
+    for _ in range(MOST + 2):
+        assert refusal(closed.send(PHONE, headers=at("192.0.2.1", **headers))) == UNAUTHORIZED
+    assert list(database.scan_iter("otp:LIMITS:*")) == []
+
+
+def test_a_right_key_costs_no_round_trip(closed: Service, database: redis.Redis) -> None:
+    def scripts() -> int:
+        return int(database.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"])
+
+    ROUTES["verification"](closed, at("192.0.2.1"), wrong(0))  # the script is there
+    before = scripts()
+    for _ in range(5):
+        assert refusal(ROUTES["verification"](closed, at("192.0.2.1"), KEY)) == (404, "not_found")
+    assert scripts() == before
+    ROUTES["verification"](closed, at("192.0.2.1"), wrong(1))
+    assert scripts() == before + 1
+
+
+def test_the_operator_finds_who_tries(closed: Service) -> None:
+    refused = [ROUTES["send"](closed, at("192.0.2.9"), wrong(number)) for number in range(MOST + 1)][-1]
+    closed.log_with(refused)
+    (line,) = closed.lines(event="request", request_id=refused.headers["X-Request-ID"])
+    assert (line["reason"], line["outcome"], line["client"]) == ("wrong_keys", "limited", None)
+
+
+def test_without_redis_a_wrong_key_is_still_a_wrong_key(start: Start, sandbox: Sandbox) -> None:
+    service = start(sandbox.url, **SETTINGS, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    for ask in ROUTES.values():
+        assert refusal(ask(service, at("192.0.2.1"), wrong(0))) == UNAUTHORIZED
+    assert refusal(ROUTES["send"](service, at("192.0.2.1"), KEY)) == (503, "service_unavailable")
+    assert sandbox.asked() == 0
