@@ -9,14 +9,14 @@ from assembly import Parts, assemble
 from config import Settings, load_settings
 from otp import VERSION, errors
 from otp.requester import Requester
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.service import Sent
 from otp.telemetry import record
-from otp.telemetry.request_log import Observer
+from otp.telemetry.request_log import RequestLog
 from otp.typed_text import read_pin
 from otp.web import error_responses
 from otp.web.address_limits import AddressLimits
-from otp.web.api_clients import Clients
+from otp.web.api_clients import ApiClients
 from otp.web.application import Application
 from otp.web.border import Border
 from otp.web.cors import allow_origins
@@ -25,7 +25,7 @@ from otp.web.idempotency import Idempotency
 from otp.web.proof_api import ProofApi
 from otp.web.reference_page import add_docs
 from otp.web.request_body import read_body
-from otp.web.send_requests import ResendOtp, Sendings, SendOtp, VerifyOtp
+from otp.web.send_requests import ResendOtp, SendOtp, SendRequestParser, VerifyOtp
 from otp.web.verification_api import VerificationApi
 
 
@@ -35,7 +35,7 @@ class OtpApi:
     def __init__(self, parts: Parts, settings: Settings, proofs: ProofApi | None) -> None:
         self._service = parts.otp
         self._store = parts.store
-        self._sendings = Sendings(parts.phones, settings)
+        self._parser = SendRequestParser(parts.phones, settings)
         self._proofs = proofs
         self._pin = settings.pin_pattern
         self._needs_verification_id = settings.require_verification_id
@@ -46,23 +46,23 @@ class OtpApi:
 
     def resend_otp(self) -> dict[str, Any]:
         """Answer POST /resend-otp."""
-        sending, verification_id = self._read(ResendOtp)
+        send_request, verification_id = self._read(ResendOtp)
         self._demand(verification_id)
-        return _sent("OTP sent successfully.", self._service.resend(sending, verification_id))
+        return _sent("OTP sent successfully.", self._service.resend(send_request, verification_id))
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
         body = read_body(request, VerifyOtp)
-        recipient = self._sendings.read_recipient(body)
+        recipient = self._parser.read_recipient(body)
         pin = read_pin(body.pin, self._pin)
         self._demand(body.verification_id)
         proven = self._service.verify(recipient, pin, _requester(), body.verification_id)
         proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
 
-    def _read(self, kind: type[ResendOtp]) -> tuple[Sending, str | None]:
+    def _read(self, kind: type[ResendOtp]) -> tuple[SendRequest, str | None]:
         body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
-        return self._sendings.read(body, _requester(), language), body.verification_id
+        return self._parser.read(body, _requester(), language), body.verification_id
 
     def _demand(self, verification_id: str | None) -> None:
         if self._needs_verification_id and verification_id is None:
@@ -105,10 +105,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     parts = assemble(settings)
     proofs = ProofApi(parts.proofs, parts.store, settings.proof_audience) if parts.proofs else None
     api = OtpApi(parts, settings, proofs)
-    clients = Clients(settings, parts.redis)
+    clients = ApiClients(settings, parts.redis)
 
     app = Application(__name__)
-    app.wsgi_app = Border(app.wsgi_app, Observer(settings), settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = Border(app.wsgi_app, RequestLog(settings), settings.trusted_proxies)  # type: ignore[method-assign]
     _add_routes(app, api, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
@@ -119,7 +119,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, settings: Settings) -> None:
+def _add_routes(app: Flask, api: OtpApi, clients: ApiClients, parts: Parts, settings: Settings) -> None:
     app.add_url_rule("/", view_func=api.index)
     app.add_url_rule("/healthz", view_func=api.healthz)
     app.add_url_rule("/readyz", view_func=api.readyz)
@@ -136,12 +136,12 @@ def _add_routes(app: Flask, api: OtpApi, clients: Clients, parts: Parts, setting
     app.add_url_rule("/verify-otp", view_func=clients.known(verify_otp), methods=["POST"])
 
 
-def _add_proof_routes(app: Flask, proofs: ProofApi, clients: Clients) -> None:
+def _add_proof_routes(app: Flask, proofs: ProofApi, clients: ApiClients) -> None:
     app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
     app.add_url_rule("/proofs/redeem", view_func=clients.known(proofs.redeem), methods=["POST"])
 
 
-def _add_tracking_routes(app: Flask, clients: Clients, parts: Parts, settings: Settings) -> None:
+def _add_tracking_routes(app: Flask, clients: ApiClients, parts: Parts, settings: Settings) -> None:
     if settings.named_keys():
         verification = clients.known(VerificationApi(parts.verifications).show)
         app.add_url_rule("/verifications/<verificationId>", view_func=verification)

@@ -9,7 +9,7 @@ from otp.alerts.alerts import Alerts
 from otp.alerts.rates import LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook
-from otp.delivery.sent_messages import Messages
+from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
 from otp.delivery.verifications import Verifications
 from otp.infobip.account import Account
@@ -18,13 +18,13 @@ from otp.infobip.transport import Transport
 from otp.phone_numbers import PhoneBook
 from otp.proofs import Proofs
 from otp.redis.client import RedisClient, connect
-from otp.response_padding import UsualTime
+from otp.response_padding import ResponsePadding
 from otp.send_limits.budget import Budget, day, month
-from otp.send_limits.chain import Admission
-from otp.send_limits.client_quotas import ClientGate
-from otp.send_limits.fraud_guard.fraud_guard import Guard
-from otp.send_limits.quota import TotalGate
-from otp.send_limits.recipient_limit import PhoneGate
+from otp.send_limits.chain import SendLimits
+from otp.send_limits.client_quotas import ClientQuotas
+from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
+from otp.send_limits.quota import Quota
+from otp.send_limits.recipient_limit import RecipientLimit
 from otp.service import OtpService, Rules
 from otp.settings.account import AccountSettings
 from otp.settings.alerts import AlertSettings, signing_key
@@ -50,21 +50,21 @@ def assemble(settings: Settings) -> Parts:
     limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
     store = Store(redis, limits)
     alerts = _alerts(settings, redis)
-    guard = Guard(redis, settings, settings.pin_time_to_live, alerts)
+    guard = FraudGuard(redis, settings, settings.pin_time_to_live, alerts)
     rules = Rules(settings.pin_time_to_live, settings.waits, settings.send_again)
-    admission = Admission(
+    send_limits = SendLimits(
         redis,
-        PhoneGate(rules.wait, settings.phone_send_limit, settings.phone_send_share),
-        TotalGate(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
+        RecipientLimit(rules.wait, settings.phone_send_limit, settings.phone_send_share),
+        Quota(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),
-        ClientGate(settings.client_quotas, alerts.limit_reached),
-        *guard.gates,
+        ClientQuotas(settings.client_quotas, alerts.limit_reached),
+        *guard.limits,
     )
-    usual_time = UsualTime(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
+    response_padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     verifications = Verifications(redis, keyed=bool(settings.named_keys()))
-    tracker = Tracker(redis, Messages(redis, settings.pin_time_to_live), verifications, guard.verified)
+    tracker = Tracker(redis, SentMessages(redis, settings.pin_time_to_live), verifications, guard.verified)
     provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
-    otp = OtpService(admission, store, provider, rules, usual_time, tracker, locked_out)
+    otp = OtpService(send_limits, store, provider, rules, response_padding, tracker, locked_out)
     return Parts(redis, store, otp, _phones(settings), tracker, verifications, _proofs(settings))
 
 

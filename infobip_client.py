@@ -15,11 +15,11 @@ from pydantic import ConfigDict
 from otp.channels import Channel
 from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear
 from otp.infobip.bulkhead import Bulkhead
-from otp.infobip.events import Watch
-from otp.infobip.responses import StrictAnswer, failure, message_id, read_answer
+from otp.infobip.events import InfobipEvents
+from otp.infobip.responses import StrictResponse, failure, message_id, parse_response
 from otp.infobip.transport import Answer, Transport
-from otp.send_request import Sending
-from otp.telemetry.calls import provider_call
+from otp.send_request import SendRequest
+from otp.telemetry.calls import timed_infobip_call
 
 log = logging.getLogger("otp.infobip")
 
@@ -30,7 +30,7 @@ UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
 GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
 
-class SendAnswer(StrictAnswer):
+class SendResponse(StrictResponse):
     """StartAuthenticationResponse, and that for e-mail. A 200 can be a refusal: see its status, by `Channel.status`."""
 
     model_config = ConfigDict(extra="allow")
@@ -50,7 +50,7 @@ class SendAnswer(StrictAnswer):
         return given if isinstance(given, str) and MESSAGE_ID.fullmatch(given) else None
 
 
-class VerifyAnswer(StrictAnswer):
+class VerifyResponse(StrictResponse):
     """VerifyPinResponse. A wrong, expired or used-up PIN is a 200 with `verified` false."""
 
     verified: bool
@@ -84,7 +84,7 @@ class InfobipClient:
         *,
         throttle_pause: float,
         concurrency: int,
-        watch: Watch,
+        watch: InfobipEvents,
         track_delivery: bool,
         pin_spelling: Callable[[str], str],
     ) -> None:
@@ -96,17 +96,17 @@ class InfobipClient:
         self._spell = pin_spelling
         self._sends, self._verifies = Bulkhead(concurrency), Bulkhead(concurrency)
 
-    @provider_call("send")
-    def send_pin(self, sending: Sending) -> SentPin:
+    @timed_infobip_call("send")
+    def send_pin(self, send_request: SendRequest) -> SentPin:
         """Have a message with a new PIN sent. Never repeated.
 
         Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
-        template = {"applicationId": self._application_id, "messageId": sending.template}
-        return self._send("/2fa/2/pin", sending, {**template, "to": sending.recipient.address})
+        template = {"applicationId": self._application_id, "messageId": send_request.template}
+        return self._send("/2fa/2/pin", send_request, {**template, "to": send_request.recipient.address})
 
-    @provider_call("resend")
-    def resend_pin(self, pin_id: str, sending: Sending) -> SentPin:
+    @timed_infobip_call("resend")
+    def resend_pin(self, pin_id: str, send_request: SendRequest) -> SentPin:
         """Have the same PIN sent again, perhaps over another channel. Never repeated.
 
         Source: operations resend-2fa-pin-code-over-sms, -voice and -email.
@@ -116,25 +116,25 @@ class InfobipClient:
         """
         _check(pin_id)
         try:
-            return self._send(f"/2fa/2/pin/{pin_id}/resend", sending, {})
+            return self._send(f"/2fa/2/pin/{pin_id}/resend", send_request, {})
         except ProviderRefused as e:
             raise PinGone(reason="gone_pin") if e.reason in NOT_FOUND else e from e
 
-    def _send(self, path: str, sending: Sending, payload: dict[str, Any]) -> SentPin:
-        channel = sending.channel
-        filled = {"placeholders": dict(sending.placeholders)} if sending.placeholders else {}
+    def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any]) -> SentPin:
+        channel = send_request.channel
+        filled = {"placeholders": dict(send_request.placeholders)} if send_request.placeholders else {}
         tracked = {"trackDelivery": True} if self._track_delivery and channel.is_tracked else {}
         with self._sends:
             answer = self._transport.post(path + channel.path, {**payload, **filled, **tracked})
         if answer.status != 200:
             raise self._failure(answer)
-        sent = read_answer(SendAnswer, answer)
+        sent = parse_response(SendResponse, answer)
         _check_sent(sent, channel)
         if tracked and sent.message_id is None:
             log.warning("no_message_id", extra={"channel": channel.name})
         return SentPin(sent.pin_id, sent.message_id if tracked else None)
 
-    @provider_call("verify")
+    @timed_infobip_call("verify")
     def verify_pin(self, pin_id: str, pin: str) -> bool:
         """True if `pin` is right and Infobip takes it. Repeated once where that can do no harm.
 
@@ -152,7 +152,7 @@ class InfobipClient:
             raise PinGone(reason="gone_pin")
         if answer.status != 200:
             raise self._failure(answer)
-        judged = read_answer(VerifyAnswer, answer)
+        judged = parse_response(VerifyResponse, answer)
         if judged.pin_id not in (None, pin_id):
             raise ProviderUnclear
         right = judged.verified and judged.pin_error in (None, "NO_ERROR")
@@ -174,7 +174,7 @@ def _check(pin_id: str) -> None:
         raise ProviderRefused
 
 
-def _check_sent(sent: SendAnswer, channel: Channel) -> None:
+def _check_sent(sent: SendResponse, channel: Channel) -> None:
     status = sent.status(channel)
     if channel.refused.fullmatch(status):
         log.warning("provider_refused", extra={"status": 200, "message_id": status})

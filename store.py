@@ -24,7 +24,7 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds, nonsense
 from otp.redis.scripts import Command, Script
 from otp.requester import SOMEBODY, Requester
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 SAVE = Script("pin_save")
 FIND = Script("pin_find")
@@ -53,7 +53,12 @@ class Store:
         self._limits = limits
 
     def save(
-        self, sending: Sending, pin_id: str, verification_id: str, lifetime: float, beside: Sequence[Command] = ()
+        self,
+        send_request: SendRequest,
+        pin_id: str,
+        verification_id: str,
+        lifetime: float,
+        beside: Sequence[Command] = (),
     ) -> list[str]:
         """Keep the PIN that was sent, for `lifetime` seconds, with no guess used. `beside` goes out with it.
 
@@ -62,13 +67,15 @@ class Store:
 
         Returns the hashed verification ids of the PIN that gave way.
         """
-        recipient, requester = sending.recipient, sending.requester
+        recipient, requester = send_request.recipient, send_request.requester
         fields = ["pinId", pin_id, "verification", hashed(verification_id)]
         if requester.end_user:
             fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
             fields += ["to", recipient.identity]
-        save = SAVE([keys.pins(recipient)], milliseconds(lifetime), sending.reserved.order, requester.client, *fields)
+        save = SAVE(
+            [keys.pins(recipient)], milliseconds(lifetime), send_request.reserved.order, requester.client, *fields
+        )
         saved, gone = members(self._redis.run_surely(save, *beside)[0], int, str)
         if not saved:  # so late that newer ones have all places
             raise StoreUnavailable(retry_after=1)

@@ -15,7 +15,7 @@ from cli.account_check.redis_checks import examine_redis
 from cli.account_setup import env_file
 from cli.account_setup.message_texts import FILE, read_texts
 from cli.account_setup.plan import NAME, plan
-from cli.account_setup.template_changes import TEXT, Wishes
+from cli.account_setup.template_changes import TEXT, SetupOptions
 from cli.terminal import Sentences, fail
 from config import Settings, SettingsError, load, load_settings, misread_settings
 from otp.channels import CHANNELS
@@ -23,13 +23,13 @@ from otp.durations import duration
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
 from otp.recipients import Recipient
 from otp.requester import NOBODY
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.service import OtpService, Sent
 from otp.settings.account import AccountSettings
 from otp.settings.section import ENV_FILE
 from otp.settings.warnings import warnings
 from otp.typed_text import read_pin
-from otp.web.send_requests import Sendings, SendOtp, VerifyOtp
+from otp.web.send_requests import SendOtp, SendRequestParser, VerifyOtp
 
 EXIT = {"ok": 0, "warning": 1, "error": 2}
 
@@ -45,7 +45,7 @@ def _with_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | 
     return text
 
 
-def _known(_: click.Context, __: click.Parameter, given: str) -> Wishes:
+def _known(_: click.Context, __: click.Parameter, given: str) -> SetupOptions:
     """The languages that are asked for, and all texts."""
     try:
         texts = read_texts()
@@ -54,7 +54,7 @@ def _known(_: click.Context, __: click.Parameter, given: str) -> Wishes:
     asked = [*texts] if given == "all" else [each.strip() for each in given.split(",") if each.strip()]
     if unknown := [each for each in asked if each not in texts]:
         raise click.BadParameter(f"{FILE.name} has no {', '.join(unknown)}; it has {', '.join(texts)}")
-    return Wishes(languages=asked, texts=texts)
+    return SetupOptions(languages=asked, texts=texts)
 
 
 @infobip.command()
@@ -63,19 +63,21 @@ def _known(_: click.Context, __: click.Parameter, given: str) -> Wishes:
 @click.option("--sender", help="Whom the message comes from.  [default: as it is, or what Infobip chooses]")
 @click.option(
     "--languages",
-    "wishes",
+    "options",
     default="",
     callback=_known,
     help=f"Languages of {FILE.name}, like de,fr, or all.  [default: those in INFOBIP_TEMPLATES, as they are]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
-def setup(name: str | None, text: str | None, sender: str | None, wishes: Wishes, yes: bool, dry_run: bool) -> None:
+def setup(
+    name: str | None, text: str | None, sender: str | None, options: SetupOptions, yes: bool, dry_run: bool
+) -> None:
     """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
     there = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
-    todo = plan(settings, there, wishes._replace(name=name, text=text, sender=sender))
+    todo = plan(settings, there, options._replace(name=name, text=text, sender=sender))
     click.echo("\n".join(todo.lines()))
     if todo.is_empty:
         click.echo("\nThere is nothing to do.")
@@ -161,13 +163,13 @@ def resend(to: str, channel: str | None) -> None:
     _send(to, channel, OtpService.resend)
 
 
-def _send(to: str, channel: str | None, verb: Callable[[OtpService, Sending], Sent]) -> None:
+def _send(to: str, channel: str | None, verb: Callable[[OtpService, SendRequest], Sent]) -> None:
     settings = load_settings()
     parts = assemble(settings)
-    sending = Sendings(parts.phones, settings).read(
+    send_request = SendRequestParser(parts.phones, settings).read(
         SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel})
     )
-    lifetime = duration(max(1, int(verb(parts.otp, sending).expires_in)))
+    lifetime = duration(max(1, int(verb(parts.otp, send_request).expires_in)))
     click.echo(f"OTP sent successfully. It lives {lifetime}.")
 
 
@@ -178,7 +180,7 @@ def verify(to: str, pin: str) -> None:
     """Verify the PIN that TO got, as the service does. It costs a guess."""
     settings = load_settings()
     parts = assemble(settings)
-    recipient = Sendings(parts.phones, settings).read_recipient(
+    recipient = SendRequestParser(parts.phones, settings).read_recipient(
         VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin})
     )
     parts.otp.verify(recipient, read_pin(pin, settings.pin_pattern), NOBODY)

@@ -66,4 +66,4 @@ EMAIL = Channel(
 )
 
 CHANNELS = {channel.name: channel for channel in (SMS, VOICE, EMAIL)}
-USUAL = {channel.member: channel for channel in (SMS, EMAIL)}  # where a request names none
+DEFAULT_CHANNEL = {channel.member: channel for channel in (SMS, EMAIL)}  # where a request names none

@@ -12,7 +12,7 @@ NEWEST = 0.2  # the weight of the newest call in the average
 JITTER = 0.1  # a pause is longer or shorter by at most this part of it
 
 
-class UsualTime:
+class ResponsePadding:
     """An exponentially weighted average of this worker's answered calls.
 
     Args:
@@ -41,14 +41,14 @@ class UsualTime:
 class _Measured:
     """One call. Not a generator: there is one in every verify."""
 
-    __slots__ = ("_started", "_usual_time")
+    __slots__ = ("_response_padding", "_started")
 
-    def __init__(self, usual_time: UsualTime) -> None:
-        self._usual_time = usual_time
+    def __init__(self, response_padding: ResponsePadding) -> None:
+        self._response_padding = response_padding
 
     def __enter__(self) -> None:
         self._started = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind in (None, PinGone):
-            self._usual_time.add(time.monotonic() - self._started)
+            self._response_padding.add(time.monotonic() - self._started)

@@ -26,7 +26,7 @@ class Reserved:
 
 
 @dataclass(frozen=True)
-class Sending:
+class SendRequest:
     """A message that somebody asks for.
 
     `again` says how often its PIN was sent before. `template` is Infobip's, and `placeholders` what fills it beside the

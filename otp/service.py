@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from otp.delivery.tracker import Tracker
     from otp.recipients import Recipient
     from otp.requester import Requester
-    from otp.response_padding import UsualTime
-    from otp.send_limits.chain import Admission
-    from otp.send_request import Sending
+    from otp.response_padding import ResponsePadding
+    from otp.send_limits.chain import SendLimits
+    from otp.send_request import SendRequest
     from store import Store
 
 
@@ -64,23 +64,23 @@ class OtpService:
 
     def __init__(
         self,
-        admission: Admission,
+        send_limits: SendLimits,
         store: Store,
         infobip: InfobipClient,
         rules: Rules,
-        usual_time: UsualTime,
+        response_padding: ResponsePadding,
         tracker: Tracker,
         on_locked_out: Callable[[], None],
     ) -> None:
-        self._admission = admission
+        self._send_limits = send_limits
         self._store = store
         self._infobip = infobip
         self._rules = rules
-        self._usual_time = usual_time
+        self._response_padding = response_padding
         self._tracker = tracker
         self._on_locked_out = on_locked_out
 
-    def send(self, sending: Sending, verification_id: str | None = None) -> Sent:
+    def send(self, send_request: SendRequest, verification_id: str | None = None) -> Sent:
         """Have Infobip send a new PIN; or, by the rules, have the requester's own that lives sent again: that of the
         `verification_id`, or the client's newest if it was sent for the same end user.
 
@@ -92,31 +92,33 @@ class OtpService:
             BudgetExhausted: it would cost more than what is left.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        if self._rules.send_again == "same" and (sent := self._repeat(sending, verification_id)):
+        if self._rules.send_again == "same" and (sent := self._repeat(send_request, verification_id)):
             return sent
-        with _Admitted(self._admission, sending):
+        with _Reservation(self._send_limits, send_request):
             started = time.monotonic()
-            sent_pin = self._infobip.send_pin(sending)
+            sent_pin = self._infobip.send_pin(send_request)
         # Infobip's clock runs since it made the PIN: ours must not outlive it.
-        new_id = self._save(sending, sent_pin, self._rules.pin_lifetime - (time.monotonic() - started))
+        new_id = self._save(send_request, sent_pin, self._rules.pin_lifetime - (time.monotonic() - started))
         return Sent(self._rules.pin_lifetime, self._rules.wait(0), new_id)
 
-    def _repeat(self, sending: Sending, verification_id: str | None) -> Sent | None:
+    def _repeat(self, send_request: SendRequest, verification_id: str | None) -> Sent | None:
         """None if there is no PIN of the requester's own that can be sent again."""
-        own = "" if verification_id else sending.requester.end_user
+        own = "" if verification_id else send_request.requester.end_user
         if not verification_id and not own:
             return None
-        pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id or None, own))
+        pin = self._store.pending(
+            send_request.recipient, Claim(send_request.requester.client, verification_id or None, own)
+        )
         if isinstance(pin, NoPin):
             return None
         new_id = None if verification_id else secrets.token_urlsafe(16)
         try:
-            sent = self._send_again(sending, pin, new_id)
+            sent = self._send_again(send_request, pin, new_id)
         except PinGone:
             return None
         return sent._replace(verification_id=new_id or verification_id)
 
-    def resend(self, sending: Sending, verification_id: str | None = None) -> Sent:
+    def resend(self, send_request: SendRequest, verification_id: str | None = None) -> Sent:
         """Have Infobip send a PIN that lives again: no other guesses, no longer life, and a longer wait.
 
         It is that of the `verification_id`; without one, the newest of the client.
@@ -126,39 +128,39 @@ class OtpService:
             TooManyRequests and the others: as for `send`; without an id, they come first, whether there is a PIN or
                 not. A budget may then tell of a threshold for a message that was not sent.
         """
-        pin = self._store.pending(sending.recipient, Claim(sending.requester.client, verification_id))
+        pin = self._store.pending(send_request.recipient, Claim(send_request.requester.client, verification_id))
         if isinstance(pin, NoPin):
             if verification_id is None:  # who knows only a number hears of the limits first, as if there was a PIN
-                self._admission.enter(sending)
-                self._admission.leave(sending)
+                self._send_limits.reserve(send_request)
+                self._send_limits.release(send_request)
             raise InvalidOtp(reason="no_pin")
-        return self._send_again(sending, pin)
+        return self._send_again(send_request, pin)
 
-    def _send_again(self, sending: Sending, pin: PendingPin, verification_id: str | None = None) -> Sent:
-        sending, started = replace(sending, again=pin.again + 1), time.monotonic()
-        noted = self._tracker.begin(sending, verification_id, pin.lifetime) if verification_id else ()
+    def _send_again(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> Sent:
+        send_request, started = replace(send_request, again=pin.again + 1), time.monotonic()
+        noted = self._tracker.begin(send_request, verification_id, pin.lifetime) if verification_id else ()
         try:
-            with _Admitted(self._admission, sending):
+            with _Reservation(self._send_limits, send_request):
                 # Before it goes out: what cannot be counted is not sent.
-                if not self._store.count_resend(sending.recipient, pin.pin_id, verification_id, noted):
+                if not self._store.count_resend(send_request.recipient, pin.pin_id, verification_id, noted):
                     raise PinGone(reason="no_pin")
-                sent = self._infobip.resend_pin(pin.pin_id, sending)
+                sent = self._infobip.resend_pin(pin.pin_id, send_request)
         except PinGone:
-            self._drop(sending.recipient, pin)
+            self._drop(send_request.recipient, pin)
             raise
-        self._tracker.sent(sending, sent.message_id, verification_id, pin.verifications)
+        self._tracker.sent(send_request, sent.message_id, verification_id, pin.verifications)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
-        return Sent(left, self._rules.wait(sending.again), verification_id)
+        return Sent(left, self._rules.wait(send_request.again), verification_id)
 
-    def _save(self, sending: Sending, sent: SentPin, lifetime: float) -> str:
+    def _save(self, send_request: SendRequest, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
-        noted = self._tracker.begin(sending, verification_id, lifetime)
+        noted = self._tracker.begin(send_request, verification_id, lifetime)
         try:
-            gone = self._store.save(sending, sent.pin_id, verification_id, lifetime, noted)
+            gone = self._store.save(send_request, sent.pin_id, verification_id, lifetime, noted)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
         self._tracker.ended(gone)
-        self._tracker.sent(sending, sent.message_id, verification_id)
+        self._tracker.sent(send_request, sent.message_id, verification_id)
         return verification_id
 
     def verify(self, recipient: Recipient, pin: str, requester: Requester, verification_id: str | None = None) -> str:
@@ -186,7 +188,7 @@ class OtpService:
         return guess.sent_to
 
     def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
-        self._usual_time.pause()
+        self._response_padding.pause()
         if isinstance(why, NoPin):
             raise InvalidOtp(reason="no_pin")
         self._on_locked_out()
@@ -194,7 +196,7 @@ class OtpService:
 
     def _is_right(self, recipient: Recipient, guess: Guess, pin: str) -> bool:
         try:
-            with self._usual_time.measured():
+            with self._response_padding.measured():
                 return self._infobip.verify_pin(guess.pin_id, pin)
         except PinGone:
             self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=False)
@@ -209,18 +211,18 @@ class OtpService:
         self._tracker.ended(pin.verifications)
 
 
-class _Admitted:
-    """Passes the gates, and goes back through them where it is certain that nothing went out."""
+class _Reservation:
+    """What the limits count for a send; taken back where it is certain that nothing went out."""
 
-    __slots__ = ("_admission", "_sending")
+    __slots__ = ("_send_limits", "_send_request")
 
-    def __init__(self, admission: Admission, sending: Sending) -> None:
-        self._admission = admission
-        self._sending = sending
+    def __init__(self, send_limits: SendLimits, send_request: SendRequest) -> None:
+        self._send_limits = send_limits
+        self._send_request = send_request
 
     def __enter__(self) -> None:
-        self._admission.enter(self._sending)
+        self._send_limits.reserve(self._send_request)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, OtpError) and error.nothing_done:
-            self._admission.leave(self._sending)
+            self._send_limits.release(self._send_request)

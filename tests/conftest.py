@@ -17,7 +17,7 @@ from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support import leaks
 from tests.support.browser import PATIENCE, Screen, chromium
-from tests.support.guard_driver import Asker
+from tests.support.guard_driver import GuardDriver
 from tests.support.redis_servers import Servers
 from tests.support.running import Sandbox, Service, served
 from tests.support.upstream import Upstream
@@ -112,10 +112,10 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def asker(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., Asker]]:
+def guard_driver(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., GuardDriver]]:
     """With settings of the guard; all of one test share the database, as replicas do."""
     with connect(redis_url) as client:
-        yield lambda **settings: Asker(client, **settings)
+        yield lambda **settings: GuardDriver(client, **settings)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cli.account_check.differences import our_limits
 from cli.account_setup.changes import Step, id_of
-from cli.account_setup.template_changes import Templates, Wishes
+from cli.account_setup.template_changes import SetupOptions, Templates
 from otp.durations import Rate, duration
 from otp.infobip.account import Account, Application, Configuration, Template
 from otp.settings.account import AccountSettings
@@ -74,31 +74,31 @@ class Plan(NamedTuple):
         return {**dict(zip(IDS, ids, strict=False)), **changed}
 
 
-def plan(settings: AccountSettings, account: Account, wishes: Wishes) -> Plan:
+def plan(settings: AccountSettings, account: Account, options: SetupOptions) -> Plan:
     """Look at what Infobip has, and say what has to change. Changes nothing.
 
     Raises:
         AccountError: Infobip does not show it.
     """
-    application = _find_application(settings, account, wishes)
-    templates = Templates(settings, wishes, account.templates(id_of(application)) if application else ())
-    wanted = _wanted_application(settings, wishes, application or Application())
+    application = _find_application(settings, account, options)
+    templates = Templates(settings, options, account.templates(id_of(application)) if application else ())
+    wanted = _wanted_application(settings, options, application or Application())
     default = templates.default()
     return Plan(settings, Step("application", application, wanted), default, dict(templates.languages(default)))
 
 
-def _find_application(settings: AccountSettings, account: Account, wishes: Wishes) -> Application | None:
+def _find_application(settings: AccountSettings, account: Account, options: SetupOptions) -> Application | None:
     """The one of the name that is asked for; if none is: the one that is configured, or one of the usual name."""
     configured = settings.infobip_2fa_app_id
     applications = [each for each in account.applications() if each.application_id]
     applications.sort(key=lambda each: each.application_id != configured)
-    named = (each for each in applications if each.name == (wishes.name or NAME))
-    if wishes.name is None and applications and applications[0].application_id == configured:
+    named = (each for each in applications if each.name == (options.name or NAME))
+    if options.name is None and applications and applications[0].application_id == configured:
         return applications[0]
     return next(named, None)
 
 
-def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Application) -> Application:
+def _wanted_application(settings: AccountSettings, options: SetupOptions, now: Application) -> Application:
     limits = {name: _no_tighter(rates) for name, rates in our_limits(settings).items()}
     verify = Rate(settings.pin_attempts, min(settings.waits[0], BURST))
     configuration = Configuration(
@@ -109,7 +109,7 @@ def _wanted_application(settings: AccountSettings, wishes: Wishes, now: Applicat
     )
     return Application(
         application_id=now.application_id,
-        name=wishes.name or now.name or NAME,
+        name=options.name or now.name or NAME,
         enabled=True,
         configuration=configuration,
     )

@@ -12,7 +12,7 @@ from otp.settings.account import AccountSettings
 TEXT = "{{pin}} is your verification code."
 
 
-class Wishes(NamedTuple):
+class SetupOptions(NamedTuple):
     """What the operator asked for; None leaves it as it is, or as it is usual.
 
     Args:
@@ -30,9 +30,9 @@ class Wishes(NamedTuple):
 class Templates:
     """Those that Infobip has; says what has to change. None is taken twice, and none that is for email."""
 
-    def __init__(self, settings: AccountSettings, wishes: Wishes, there: Sequence[Template]) -> None:
+    def __init__(self, settings: AccountSettings, options: SetupOptions, there: Sequence[Template]) -> None:
         self._settings = settings
-        self._wishes = wishes
+        self._options = options
         self._there = {each.message_id: each for each in there if each.message_id and each.message_text is not None}
         self._ids = settings.infobip_templates.get("sms", {})
         self._taken = {its_id for ids in settings.infobip_templates.values() for its_id in ids.values()}
@@ -41,21 +41,21 @@ class Templates:
 
     def default(self) -> Step[Template]:
         """The one for whoever's language is not known."""
-        wishes = self._wishes
-        now = self._take(self._settings.infobip_2fa_msg_id, wishes.text or TEXT)
-        return Step("message template", now, self._wanted(now or Template(), wishes.text or _kept(now) or TEXT))
+        options = self._options
+        now = self._take(self._settings.infobip_2fa_msg_id, options.text or TEXT)
+        return Step("message template", now, self._wanted(now or Template(), options.text or _kept(now) or TEXT))
 
     def languages(self, default: Step[Template]) -> Iterator[tuple[str, Step[Template]]]:
         """Those that INFOBIP_TEMPLATES has, as they are, and those that are asked for; by BCP 47 tag."""
         seen = {default.now and default.now.message_id}
-        for locale in dict.fromkeys([*self._ids, *self._wishes.languages]):
-            text = self._wishes.texts.get(locale)
+        for locale in dict.fromkeys([*self._ids, *self._options.languages]):
+            text = self._options.texts.get(locale)
             now = self._take(self._ids.get(locale), text)
             if now is None and text:
                 yield locale, self._step(locale, None, Template(sender_id=default.wanted.sender_id), text)
             elif now and now.message_id not in seen:
                 seen.add(now.message_id)
-                asked = text if locale in self._wishes.languages else None
+                asked = text if locale in self._options.languages else None
                 yield locale, self._step(locale, now, now, asked or _kept(now) or text or TEXT)
 
     def _take(self, configured: str | None, text: str | None) -> Template | None:
@@ -78,7 +78,7 @@ class Templates:
                 "message_text": self._ended(text),
                 "pin_length": self._settings.pin_length,
                 "pin_type": self._settings.pin_type,
-                "sender_id": self._wishes.sender or like.sender_id,
+                "sender_id": self._options.sender or like.sender_id,
             }
         )
 

@@ -13,7 +13,7 @@ from otp.delivery.verifications import AFTERWARDS
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Script
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.telemetry.masking import country
 
 DELIVERED = "DELIVERED"
@@ -48,7 +48,7 @@ class Reported(NamedTuple):
     request: str
 
 
-class Messages:
+class SentMessages:
     """Remembers them.
 
     Args:
@@ -59,10 +59,10 @@ class Messages:
         self._redis = redis
         self._lifetime = milliseconds(pin_lifetime + AFTERWARDS)
 
-    def remember(self, message_id: str, sending: Sending, verifications: list[str], request: str) -> None:
+    def remember(self, message_id: str, send_request: SendRequest, verifications: list[str], request: str) -> None:
         """The message `message_id` carries the PIN of these hashed verification ids."""
-        about = ("channel", sending.channel.name, "country", country(sending.region), "verifications")
-        fields = ("reservation", sending.reservation, *about, " ".join(verifications), "request", request)
+        about = ("channel", send_request.channel.name, "country", country(send_request.region), "verifications")
+        fields = ("reservation", send_request.reservation, *about, " ".join(verifications), "request", request)
         self._redis.run(_ADD([_key(message_id)], self._lifetime, *fields))
 
     def decide(self, report: Report) -> Reported | None:

@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from otp.delivery.sent_messages import DELIVERED, Messages, Report, Reported
+from otp.delivery.sent_messages import DELIVERED, Report, Reported, SentMessages
 from otp.delivery.verifications import Moment, Verifications
 from otp.recipients import Recipient
 from otp.redis.background import Background
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
 from otp.send_limits.recipient_limit import end_cooldown
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.telemetry import metrics, record
 from store import hashed
 
@@ -27,7 +27,7 @@ class Tracker:
     def __init__(
         self,
         redis: RedisClient,
-        messages: Messages,
+        messages: SentMessages,
         verifications: Verifications,
         on_verified: Callable[[Recipient], None],
     ) -> None:
@@ -37,12 +37,12 @@ class Tracker:
         self._on_verified = on_verified
         self._background = Background()
 
-    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> list[Command]:
+    def begin(self, send_request: SendRequest, verification_id: str, lifetime: float) -> list[Command]:
         """The commands that note a PIN, for the round trip that saves it."""
-        return self._verifications.begin(sending, verification_id, lifetime)
+        return self._verifications.begin(send_request, verification_id, lifetime)
 
     def sent(
-        self, sending: Sending, message_id: str | None, verification_id: str | None, others: Sequence[str] = ()
+        self, send_request: SendRequest, message_id: str | None, verification_id: str | None, others: Sequence[str] = ()
     ) -> None:
         """A message is on its way; its id is None where no report of it will come.
 
@@ -51,7 +51,7 @@ class Tracker:
         if message_id:
             own = [hashed(verification_id)] if verification_id else []
             of = [*own, *others] if self._verifications.keyed else []
-            self._background.run(self._messages.remember, message_id, sending, of, record.current().request_id)
+            self._background.run(self._messages.remember, message_id, send_request, of, record.current().request_id)
 
     def verified(self, recipient: Recipient, verifications: list[str]) -> None:
         """The PIN of these was accepted."""

@@ -17,7 +17,7 @@ from otp.errors import StoreUnavailable
 from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from store import hashed
 
 AFTERWARDS = 3600.0  # seconds that what became of a PIN is known for, after its life
@@ -62,12 +62,12 @@ class Verifications:
         self._redis = redis
         self.keyed = keyed
 
-    def begin(self, sending: Sending, verification_id: str, lifetime: float) -> list[Command]:
+    def begin(self, send_request: SendRequest, verification_id: str, lifetime: float) -> list[Command]:
         """The commands that note a PIN that lives `lifetime` more seconds; none where nobody may ask for it."""
-        if not (self.keyed and sending.requester.client):
+        if not (self.keyed and send_request.requester.client):
             return []
-        whose = ("client", sending.requester.client, "channel", sending.channel.name)
-        times = ("sentAt", int(sending.at), "expiresAt", int(time.time() + lifetime))
+        whose = ("client", send_request.requester.client, "channel", send_request.channel.name)
+        times = ("sentAt", int(send_request.at), "expiresAt", int(time.time() + lifetime))
         key = _key(hashed(verification_id))
         return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *whose, *times)]
 

@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from otp import errors
 from otp.infobip import account_errors
-from otp.infobip.responses import failure, message_id, read_answer
+from otp.infobip.responses import failure, message_id, parse_response
 from otp.infobip.transport import Answer, Transport
 from otp.setting_types import Identifier
 
@@ -130,7 +130,7 @@ class Account:
             # Creating an application answers 201 by the contract; there are servers that answer 200.
             if answer.status not in (200, 201):
                 raise _refusal(answer)
-            return read_answer(kind, answer)
+            return parse_response(kind, answer)
 
 
 def _templates(application_id: str) -> str:

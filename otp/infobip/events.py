@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Watch(Protocol):
+class InfobipEvents(Protocol):
     """Is told what the answers say of the whole, never of a phone or a PIN. Must not block."""
 
     def judged(self, right: bool) -> None:

@@ -17,21 +17,21 @@ MESSAGE_ID = re.compile(r"[A-Z0-9_]{1,64}")  # it becomes a part of a log line
 THROTTLES = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
 
 
-class StrictAnswer(BaseModel):
+class StrictResponse(BaseModel):
     """Members in camelCase, of exactly the declared types; those it does not know are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
 
-class _ServiceException(StrictAnswer):
+class _ServiceException(StrictResponse):
     message_id: str = ""
 
 
-class _RequestError(StrictAnswer):
+class _RequestError(StrictResponse):
     service_exception: _ServiceException = _ServiceException()
 
 
-class ErrorAnswer(StrictAnswer):
+class ErrorResponse(StrictResponse):
     """Both of Infobip's error shapes: `requestError.serviceException.messageId` and `errorCode`."""
 
     request_error: _RequestError = _RequestError()
@@ -41,7 +41,7 @@ class ErrorAnswer(StrictAnswer):
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def read_answer(model: type[_M], answer: Answer) -> _M:
+def parse_response(model: type[_M], answer: Answer) -> _M:
     """The body of `answer` as a `model`.
 
     Raises:
@@ -57,7 +57,7 @@ def read_answer(model: type[_M], answer: Answer) -> _M:
 def message_id(answer: Answer) -> str:
     """Infobip's own word for what went wrong; empty if there is none that can be trusted."""
     try:
-        error = ErrorAnswer.model_validate_json(answer.body)
+        error = ErrorResponse.model_validate_json(answer.body)
     except ValidationError:
         return ""
     word = error.request_error.service_exception.message_id or error.error_code

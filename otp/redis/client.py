@@ -12,7 +12,7 @@ from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
 from otp.redis.keys import PREFIX
 from otp.redis.nodes import REPLIES, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full, with_prefix
-from otp.telemetry.calls import RedisCall
+from otp.telemetry.calls import TimedRedisCall
 
 SURELY = 1.5  # seconds that `run_surely` has: a refusal must be out within 2 s
 PAUSE = 0.05  # seconds before it asks again
@@ -63,7 +63,7 @@ class RedisClient:
     def _timed(self, commands: Sequence[Command], again: float) -> list[Any]:
         commands = [with_prefix(self.prefix, command) for command in commands]
         try:
-            with RedisCall(UNREACHABLE):
+            with TimedRedisCall(UNREACHABLE):
                 return self._run_until(commands, time.monotonic() + again) if again else self._run(commands)
         except FAILURES as e:
             raise StoreUnavailable(retry_after=1) from e

@@ -13,7 +13,7 @@ from otp.errors import BudgetExhausted
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.send_limits.prices import PriceLists, written
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 THRESHOLDS = (50, 80, 100)  # percent
 AFTERWARDS = 3600  # seconds that a counter outlives its period: servers' clocks differ
@@ -64,26 +64,26 @@ class Budget:
         self._prices = prices
         self._tell = tell
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Add the price."""
-        period, price = self._period(sending.at), self._price(sending)
-        return [_RESERVE([_key(period)], self._amount, price, int(period.end - sending.at) + AFTERWARDS)]
+        period, price = self._period(send_request.at), self._price(send_request)
+        return [_RESERVE([_key(period)], self._amount, price, int(period.end - send_request.at) + AFTERWARDS)]
 
-    def hear(self, replies: list[Any], sending: Sending) -> BudgetExhausted | None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over."""
         fits, before, now = members(replies[0], int, int, int)
-        period = self._period(sending.at)
+        period = self._period(send_request.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
-                self._tell(self._alert(percent, period, sending.at))
-        return None if fits else BudgetExhausted(period.end - sending.at, f"{period.kind}_budget")
+                self._tell(self._alert(percent, period, send_request.at))
+        return None if fits else BudgetExhausted(period.end - send_request.at, f"{period.kind}_budget")
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Give the price back to the period that it was taken from."""
-        return [_RELEASE([_key(self._period(sending.at))], self._price(sending))]
+        return [_RELEASE([_key(self._period(send_request.at))], self._price(send_request))]
 
-    def _price(self, sending: Sending) -> int:
-        return self._prices.of(sending.channel.name, sending.region)
+    def _price(self, send_request: SendRequest) -> int:
+        return self._prices.of(send_request.channel.name, send_request.region)
 
     def _alert(self, percent: int, period: Period, at: float) -> Alert:
         budget, currency = written(self._amount), self._prices.currency

@@ -1,4 +1,4 @@
-"""May this SMS be sent? Every gate is asked in one round trip, and all must let it pass."""
+"""May this message be sent? All limits are reserved in one round trip, or none is."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -7,52 +7,53 @@ from typing import Any, Protocol
 from otp.errors import OtpError
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 
-class Gate(Protocol):
-    """One reason why an SMS may not be sent. Each of its scripts touches the keys of one slot of a Cluster."""
+class SendLimit(Protocol):
+    """One limit on sends. Each of its scripts touches the keys of one slot of a Cluster."""
 
-    def ask(self, sending: Sending) -> Sequence[Command]:
-        """The commands that count the sending where there is room for it."""
+    def reserve(self, send_request: SendRequest) -> Sequence[Command]:
+        """The commands that count the send where there is room for it."""
 
-    def hear(self, replies: list[Any], sending: Sending) -> OtpError | None:
-        """None if it was counted; else why not."""
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> OtpError | None:
+        """None if the send was counted; else why not, from the replies to these commands."""
 
-    def undo(self, sending: Sending) -> Sequence[Command]:
-        """The commands that uncount it."""
+    def release(self, send_request: SendRequest) -> Sequence[Command]:
+        """The commands that take it back."""
 
 
-class Admission:
-    """Lets a sending through all of its gates, or through none. The first to refuse is the one that is heard."""
+class SendLimits:
+    """Every limit on a send. All count it, or none does; the refusal is that of the first one that has no room."""
 
-    def __init__(self, redis: RedisClient, *gates: Gate) -> None:
+    def __init__(self, redis: RedisClient, *limits: SendLimit) -> None:
         self._redis = redis
-        self._gates = gates
+        self._limits = limits
 
-    def enter(self, sending: Sending) -> None:
-        """Pass every gate.
+    def reserve(self, send_request: SendRequest) -> None:
+        """Count the send in every limit.
 
         Raises:
-            OtpError: the refusal of a gate.
-            StoreUnavailable: Redis did not answer; nothing is let through then.
+            OtpError: a limit has no room.
+            StoreUnavailable: Redis did not answer: then nothing may be sent.
         """
         commands: list[Command] = []
         ends = [0]
-        for gate in self._gates:
-            commands += gate.ask(sending)
+        for limit in self._limits:
+            commands += limit.reserve(send_request)
             ends.append(len(commands))
         replies = self._redis.run(*commands)
         parts = [replies[start:end] for start, end in pairwise(ends)]
-        heard = [gate.hear(part, sending) for gate, part in zip(self._gates, parts, strict=True)]
-        if refusals := [refusal for refusal in heard if refusal]:
-            self._undo(sending, [gate for gate, refusal in zip(self._gates, heard, strict=True) if not refusal])
-            raise refusals[0]
+        refusals = [limit.refusal(part, send_request) for limit, part in zip(self._limits, parts, strict=True)]
+        if any(refusals):
+            reserved = [limit for limit, refusal in zip(self._limits, refusals, strict=True) if not refusal]
+            self._release(send_request, reserved)
+            raise next(refusal for refusal in refusals if refusal)
 
-    def leave(self, sending: Sending) -> None:
-        """Undo `enter` where nothing was sent."""
-        self._undo(sending, self._gates)
+    def release(self, send_request: SendRequest) -> None:
+        """Take back what `reserve` counted, where nothing was sent."""
+        self._release(send_request, self._limits)
 
-    def _undo(self, sending: Sending, gates: Iterable[Gate]) -> None:
-        if commands := [command for gate in gates for command in gate.undo(sending)]:
+    def _release(self, send_request: SendRequest, limits: Iterable[SendLimit]) -> None:
+        if commands := [command for limit in limits for command in limit.release(send_request)]:
             self._redis.run(*commands)

@@ -7,11 +7,11 @@ from limits import RateLimitItem
 
 from otp.errors import OtpError
 from otp.redis.scripts import Command
-from otp.send_limits.quota import TotalGate
-from otp.send_request import Sending
+from otp.send_limits.quota import Quota
+from otp.send_request import SendRequest
 
 
-class ClientGate:
+class ClientQuotas:
     """Lets so many sends of each client through: `quotas` by its name. Clients without a quota are not limited.
 
     `on_full` is called with the reason, the quota and the client where it refuses, and must not block.
@@ -20,24 +20,24 @@ class ClientGate:
     def __init__(self, quotas: Mapping[str, RateLimitItem], on_full: Callable[[str, RateLimitItem, str], None]) -> None:
         reasons = ("client_quota", "client_email_quota")
         self._gates = {
-            name: TotalGate(quota, quota, _naming(name, on_full), f"client:{name}", reasons)
+            name: Quota(quota, quota, _naming(name, on_full), f"client:{name}", reasons)
             for name, quota in quotas.items()
         }
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Count."""
-        gate = self._gates.get(sending.requester.client)
-        return gate.ask(sending) if gate else []
+        gate = self._gates.get(send_request.requester.client)
+        return gate.reserve(send_request) if gate else []
 
-    def hear(self, replies: list[Any], sending: Sending) -> OtpError | None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> OtpError | None:
         """A refusal has the seconds until the client's window has room."""
-        gate = self._gates.get(sending.requester.client)
-        return gate.hear(replies, sending) if gate else None
+        gate = self._gates.get(send_request.requester.client)
+        return gate.refusal(replies, send_request) if gate else None
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount."""
-        gate = self._gates.get(sending.requester.client)
-        return gate.undo(sending) if gate else []
+        gate = self._gates.get(send_request.requester.client)
+        return gate.release(send_request) if gate else []
 
 
 def _naming(client: str, on_full: Callable[[str, RateLimitItem, str], None]) -> Callable[[str, RateLimitItem], None]:

@@ -14,7 +14,7 @@ from otp.errors import TooManyRequests
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.redis.windows import key_of
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 PAUSE = 10.0  # seconds after which a worker says again that there is no room
 
@@ -33,7 +33,7 @@ class _Count(NamedTuple):
         return cls((key_of(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
 
 
-class TotalGate:
+class Quota:
     """Lets so many sends through, never more in any window; what was counted leaves up to 1.7 % of the period late.
 
     Messages to phones and e-mails are counted apart: strangers who have mails sent, which cost nothing, must not stop
@@ -56,25 +56,25 @@ class TotalGate:
             "email": _Count.of(emails, f"{name}:email", reasons[1]),
         }
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Count."""
-        count = self._counts[sending.recipient.kind]
+        count = self._counts[send_request.recipient.kind]
         return [_RESERVE(count.keys, count.amount, count.period)]
 
-    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> TooManyRequests | None:
         """A refusal has the seconds until the window has room."""
         counted, part, wait = members(replies[0], int, int, int)
-        count = self._counts[sending.recipient.kind]
+        count = self._counts[send_request.recipient.kind]
         if not counted:
             self._say_full(count)
             return TooManyRequests(wait / 1000, count.reason)
-        sending.counted_in[count.keys[0]] = part
+        send_request.counted_in[count.keys[0]] = part
         return None
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount, in that part of the period in which it was counted."""
-        keys = self._counts[sending.recipient.kind].keys
-        return [_RELEASE(keys, sending.counted_in[keys[0]])]
+        keys = self._counts[send_request.recipient.kind].keys
+        return [_RELEASE(keys, send_request.counted_in[keys[0]])]
 
     def _say_full(self, count: _Count) -> None:
         now = time.monotonic()

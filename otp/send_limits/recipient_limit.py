@@ -16,7 +16,7 @@ from otp.redis import keys
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
 from otp.requester import TRUSTED_BY
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
 _RULES = {1: "phone_limit", 2: "phone_share"}
@@ -25,7 +25,7 @@ _RELEASE = Script("recipient_release")
 _END = Script("cooldown_end")
 
 
-class PhoneGate:
+class RecipientLimit:
     """Lets one send to a phone, or to an e-mail address, through at a time, and only so many of them.
 
     Args:
@@ -40,23 +40,23 @@ class PhoneGate:
         windows = zip(limits, shares, strict=True)
         self._windows = [n for limit, of_one in windows for n in (limit.amount, of_one, limit.get_expiry())]
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Take the cooldown, and count."""
-        cooldown, who = milliseconds(self._cooldown(sending.again)), sending.requester.fingerprint
-        named = [*_counted(sending), keys.trusted(sending.recipient)]
-        return [_RESERVE(named, sending.reservation, cooldown, who, LONGEST_LOCKOUT, *self._windows)]
+        cooldown, who = milliseconds(self._cooldown(send_request.again)), send_request.requester.fingerprint
+        named = [*_counted(send_request), keys.trusted(send_request.recipient)]
+        return [_RESERVE(named, send_request.reservation, cooldown, who, LONGEST_LOCKOUT, *self._windows)]
 
-    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown, or each of the windows, has room."""
         wait, rule, now, trusted_by = members(replies[0], int, int, int, str)
-        sending.reserved.order = now
+        send_request.reserved.order = now
         if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
-            sending.reserved.trusted_by = trusted_by
+            send_request.reserved.trusted_by = trusted_by
         return TooManyRequests(wait / 1000, _RULES.get(rule, "cooldown")) if wait else None
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Give the cooldown back, and uncount, if it is still this sending's."""
-        return [_RELEASE(_counted(sending), sending.reservation)]
+        return [_RELEASE(_counted(send_request), send_request.reservation)]
 
 
 def most_of(limit: RateLimitItem) -> int:
@@ -75,6 +75,6 @@ def end_cooldown(recipient: Recipient, reservation: str) -> Command:
     return _END([keys.cooldown(recipient)], reservation)
 
 
-def _counted(sending: Sending) -> list[str]:
-    to = sending.recipient
-    return [keys.cooldown(to), keys.sent(to), keys.sent_for(to, sending.requester)]
+def _counted(send_request: SendRequest) -> list[str]:
+    to = send_request.recipient
+    return [keys.cooldown(to), keys.sent(to), keys.sent_for(to, send_request.requester)]

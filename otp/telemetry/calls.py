@@ -17,7 +17,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class Connectivity:
+class RedisStateLog:
     """Tells when Redis is gone and when it is back, once each. An answer that is an error is told of once a minute."""
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class Connectivity:
             log.error("redis_gone", extra={"error": name})
 
 
-_connectivity = Connectivity()
+_connectivity = RedisStateLog()
 
 
-class RedisCall:
+class TimedRedisCall:
     """A round trip, as a context manager: quicker than a generator, for there are three in a request.
 
     Args:
@@ -78,13 +78,13 @@ class RedisCall:
             tracing.end(self._span, kind.__name__ if kind else "")
 
 
-def provider_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def timed_infobip_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Marks a function as a call to Infobip, from the request to what its answer means."""
 
     def decorate(call: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(call)
         def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with _ProviderCall(operation):
+            with _TimedInfobipCall(operation):
                 return call(*args, **kwargs)
 
         return timed
@@ -92,8 +92,8 @@ def provider_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _
     return decorate
 
 
-class _ProviderCall:
-    """Infobip was asked for this `operation`. Not a generator, as `RedisCall` is none."""
+class _TimedInfobipCall:
+    """Infobip was asked for this `operation`. Not a generator, as `TimedRedisCall` is none."""
 
     __slots__ = ("_operation", "_span", "_started")
 

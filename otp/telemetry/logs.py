@@ -15,13 +15,13 @@ from structlog.typing import EventDict, Processor
 
 from otp.settings.telemetry import TelemetrySettings
 from otp.telemetry import metrics
-from otp.telemetry.non_blocking_writer import Sink
+from otp.telemetry.non_blocking_writer import NonBlockingWriter
 from otp.telemetry.record import running
 
 _STDERR = 2
 
 
-_sink: Sink | None = None
+_sink: NonBlockingWriter | None = None
 
 
 def write(at: float, event: dict[str, Any]) -> None:
@@ -40,7 +40,7 @@ def configure(settings: TelemetrySettings) -> None:
     )
     # Nobody reads these of a record; the thread's name is not cheap under gevent.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    _sink = Sink(_STDERR, partial(_line, formatter, renderer), notice)
+    _sink = NonBlockingWriter(_STDERR, partial(_line, formatter, renderer), notice)
     handler = _ToSink(_sink)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -61,7 +61,7 @@ class GunicornLogger(Logger):  # type: ignore[misc]
 
 
 class _ToSink(logging.Handler):
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: NonBlockingWriter) -> None:
         super().__init__()
         self._sink = sink
 

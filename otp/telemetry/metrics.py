@@ -33,7 +33,7 @@ LOG_LINES_DROPPED = Counter("otp_log_lines_dropped", "Log lines that nobody took
 BUILD = Gauge("otp_build_info", "The version that runs.", ["version", "python"], multiprocess_mode="max")
 
 
-class Tally:
+class MetricBatch:
     """Counts of many requests, put together before they are told: a file is written once for all of them."""
 
     def __init__(self) -> None:

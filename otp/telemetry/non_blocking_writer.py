@@ -21,7 +21,7 @@ AT_THE_END = 1.0  # seconds that a process which ends gives the lines that wait
 PIPE_BUF = 4096  # bytes that reach a pipe in one piece, however many processes write to it
 
 
-class Sink:
+class NonBlockingWriter:
     """Writes lines to `fd` and never waits for it. What there is no room for is dropped and counted.
 
     Args:

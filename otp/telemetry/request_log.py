@@ -12,7 +12,7 @@ from config import Settings
 from otp.send_limits.prices import MILLION
 from otp.telemetry import logs, metrics, tracing
 from otp.telemetry.masking import Mask, Masked
-from otp.telemetry.metrics import Tally
+from otp.telemetry.metrics import MetricBatch
 from otp.telemetry.outcomes import PAID, SENDS, outcome
 from otp.telemetry.record import Record
 
@@ -41,7 +41,7 @@ class _Ended(NamedTuple):
     at: float
 
 
-class Observer:
+class RequestLog:
     """Tells of what has ended a moment later, many at a time: between two requests, it costs several times as much."""
 
     def __init__(self, settings: Settings) -> None:
@@ -83,7 +83,7 @@ class Observer:
         self._telling = None
         ended, self._ended = self._ended, []
         metrics.IN_FLIGHT.set(self._in_flight)
-        tally = Tally()
+        tally = MetricBatch()
         for each in ended:
             to, became = self._mask.of(each.record.to), outcome(each.record, each.route)
             self._count(tally, each, to, became)
@@ -96,7 +96,7 @@ class Observer:
         if not self._telling:
             self._telling = gevent.spawn_later(A_MOMENT, self.tell)
 
-    def _count(self, tally: Tally, ended: _Ended, to: Masked, became: str) -> None:
+    def _count(self, tally: MetricBatch, ended: _Ended, to: Masked, became: str) -> None:
         known, route = ended.record, ended.route
         for seconds in known.redis:
             tally.observe(metrics.REDIS_SECONDS, seconds=seconds)
@@ -111,7 +111,7 @@ class Observer:
         if to.country and route in SENDS:
             self._count_send(tally, known.channel, to.country, became)
 
-    def _count_send(self, tally: Tally, channel: str, country: str, became: str) -> None:
+    def _count_send(self, tally: MetricBatch, channel: str, country: str, became: str) -> None:
         tally.count(metrics.SENDS, channel, country, became)
         if became in PAID and (price := self._prices.of(channel, country)):
             tally.count(metrics.SPEND, self._prices.currency, country, by=price / MILLION)

@@ -20,7 +20,7 @@ from otp.web.wrong_keys import WrongKeys
 View = Callable[..., ResponseReturnValue]
 
 
-class Clients:
+class ApiClients:
     """The client apps that have a key. Where no key is set, whoever asks is let in, as a client without a name."""
 
     def __init__(self, settings: ClientSettings, redis: RedisClient) -> None:

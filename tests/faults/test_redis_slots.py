@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from sandbox.ports import free_port
 from tests.conftest import OPEN
-from tests.faults.burst import Answer, Clients
+from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
 from tests.faults.redis_proxy import RedisProxy, say
@@ -68,7 +68,7 @@ def statuses(answers: list[Answer]) -> set[int]:
     return {answer.status for answer in answers}
 
 
-def verify(service: Service, clients: Clients, of: list[str]) -> "Future[list[Answer]]":
+def verify(service: Service, clients: ApiClients, of: list[str]) -> "Future[list[Answer]]":
     guesses = ({"phoneNumber": phone, "pin": pin_of(phone)} for phone in of)
     return clients.post(service.port, "/verify-otp", guesses)
 
@@ -79,7 +79,7 @@ def nothing_twice(held: HeldInfobip) -> None:
 
 
 def test_the_slot_moves_between_the_sms_and_the_save(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     move = Move(servers)
     service = start(held.url, REDIS_URL=url(move.source), **SETTINGS)
@@ -100,7 +100,7 @@ def test_the_slot_moves_between_the_sms_and_the_save(
 
 
 def test_whoever_asks_while_the_slot_moves_waits_for_it(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     """TRYAGAIN: of the keys of a script, neither node has all, or is to make them."""
     move, held.holds = Move(servers), False
@@ -117,7 +117,7 @@ def test_whoever_asks_while_the_slot_moves_waits_for_it(
     nothing_twice(held)
 
 
-def test_all_nodes_hang(servers: Servers, start: Start, clients: Clients, sandbox: Sandbox, phone: str) -> None:
+def test_all_nodes_hang(servers: Servers, start: Start, clients: ApiClients, sandbox: Sandbox, phone: str) -> None:
     """Nobody waits for the table of the slots behind others who wait for it, too."""
     ports = servers.cluster(2)
     service = start(sandbox.url, REDIS_URL=url(*ports), **SETTINGS)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
-from tests.faults.burst import Answer, Clients
+from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import TOO_MANY, UNAVAILABLE, back_within
 from tests.faults.redis_proxy import Act, Exchange, RedisProxy
@@ -54,7 +54,7 @@ def slowly(act: Act) -> Act:
 
 
 @pytest.fixture
-def service(every_proxy: RedisProxy, start: Start, held: HeldInfobip, clients: Clients) -> Service:
+def service(every_proxy: RedisProxy, start: Start, held: HeldInfobip, clients: ApiClients) -> Service:
     """Half of the phones have a PIN, with nothing held."""
     held.holds = False
     service = start(held.url, REDIS_URL=every_proxy.url, **SETTINGS)
@@ -70,7 +70,7 @@ def said(answer: Answer) -> tuple[int, str | None]:
 @each_act
 @pytest.mark.parametrize("at", ["attempt", "consume"])
 def test_no_guess_is_judged_as_that_of_another(
-    every_proxy: RedisProxy, service: Service, clients: Clients, held: HeldInfobip, at: str, act: Act
+    every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, at: str, act: Act
 ) -> None:
     """Every second one is wrong: it is the PIN of the phone beside it."""
     asking = PHONES[::2]
@@ -90,7 +90,7 @@ def test_no_guess_is_judged_as_that_of_another(
 
 @each_act
 def test_no_send_is_let_through_for_another(
-    every_proxy: RedisProxy, service: Service, clients: Clients, held: HeldInfobip, act: Act
+    every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, act: Act
 ) -> None:
     """Every second phone has to wait, for it has a PIN already."""
     every_proxy.fault(slowly(act), PHONES[1], times=1)

@@ -12,7 +12,7 @@ import requests
 from sandbox.ports import free_port
 from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
-from tests.faults.burst import Clients
+from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.redis_proxy import Act, RedisProxy
 from tests.support.command import eventually
@@ -27,7 +27,7 @@ NO = (401, "invalid_otp")
 
 
 @contextmanager
-def sent(service: Service, clients: Clients, held: HeldInfobip) -> Iterator[None]:
+def sent(service: Service, clients: ApiClients, held: HeldInfobip) -> Iterator[None]:
     """All have their SMS before the block, none is saved in it, and all PINs verify after it, once."""
     asked = clients.send(service.port, PHONES)
     held.wait_for(len(PHONES), refused=clients.answered)
@@ -43,7 +43,7 @@ def sent(service: Service, clients: Clients, held: HeldInfobip) -> Iterator[None
 @pytest.mark.parametrize("sentinel", [False, True], ids=["redis", "redis+sentinel"])
 @pytest.mark.parametrize("late", [False, True], ids=["before the answers", "after the answers"])
 def test_redis_restarts_between_the_sms_and_the_save(
-    servers: Servers, start: Start, clients: Clients, held: HeldInfobip, sentinel: bool, late: bool
+    servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip, sentinel: bool, late: bool
 ) -> None:
     port = servers.start(free_port(), *KEPT)
     url = f"redis://127.0.0.1:{port}"
@@ -61,7 +61,7 @@ def test_redis_restarts_between_the_sms_and_the_save(
 @pytest.mark.parametrize("times", [1, 10])
 @pytest.mark.parametrize("act", [rp.cut, rp.lose_reply, rp.cut_reply], ids=["cut", "reply lost", "reply cut"])
 def test_the_connection_ends_at_the_save(
-    every_proxy: RedisProxy, start: Start, clients: Clients, held: HeldInfobip, act: Act, times: int
+    every_proxy: RedisProxy, start: Start, clients: ApiClients, held: HeldInfobip, act: Act, times: int
 ) -> None:
     """`times` of them, with all that shares their connections."""
     with sent(start(held.url, REDIS_URL=every_proxy.url, **SETTINGS), clients, held):

@@ -114,12 +114,12 @@ def test_an_address_may_be_written_in_capitals() -> None:
 
 def own_address() -> str:
     """An address of this machine that is not loopback, where it has one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as guard_driver:
         try:
-            asker.connect(("192.0.2.1", 9))  # sends nothing
+            guard_driver.connect(("192.0.2.1", 9))  # sends nothing
         except OSError:
             pytest.skip("this machine has no other address than loopback")
-        return str(asker.getsockname()[0])
+        return str(guard_driver.getsockname()[0])
 
 
 def test_the_api_refuses_before_it_looks_at_the_key(sandbox: Sandbox) -> None:

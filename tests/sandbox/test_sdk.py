@@ -69,7 +69,7 @@ def template(api: TfaApi, application_id: str) -> Any:
 
 
 @pytest.fixture
-def sending(template: Any) -> Any:
+def send_request(template: Any) -> Any:
     ids = {"applicationId": template.application_id, "messageId": template.message_id}
     return models.TfaStartAuthenticationRequest(to=TO, placeholders={"firstName": "Ada"}, **ids)
 
@@ -78,8 +78,8 @@ def guess(api: TfaApi, pin_id: str, pin: str) -> Any:
     return api.verify_tfa_phone_number(pin_id, models.TfaVerifyPinRequest(pin=pin))
 
 
-def test_sending_and_verifying(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    sent = api.send_tfa_pin_code_over_sms(sending)
+def test_sending_and_verifying(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
+    sent = api.send_tfa_pin_code_over_sms(send_request)
     assert (sent.to, sent.nc_status, sent.sms_status) == (TO, "NC_DESTINATION_REACHABLE", "MESSAGE_SENT")
     pin = sandbox.pin(f"+{TO}")
     assert sandbox.messages[0].text == f"{pin} is your code, Ada."
@@ -97,23 +97,23 @@ def test_sending_and_verifying(api: TfaApi, sandbox: Sandbox, sending: Any) -> N
     assert (again.verified, again.pin_error) == (False, "NO_MORE_PIN_ATTEMPTS")
 
 
-def test_an_expired_pin(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    sent = api.send_tfa_pin_code_over_sms(sending)
+def test_an_expired_pin(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
+    sent = api.send_tfa_pin_code_over_sms(send_request)
     sandbox.clock.ahead += 600
     expired = guess(api, sent.pin_id, sandbox.pin(f"+{TO}"))
     assert (expired.verified, expired.pin_error) == (False, "TTL_EXPIRED")
 
 
-def test_attempts_used_up(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    sent = api.send_tfa_pin_code_over_sms(sending)
+def test_attempts_used_up(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
+    sent = api.send_tfa_pin_code_over_sms(send_request)
     pin = sandbox.pin(f"+{TO}")
     assert [guess(api, sent.pin_id, wrong(pin)).attempts_remaining for _ in range(3)] == [2, 1, 0]
     assert guess(api, sent.pin_id, pin).pin_error == "NO_MORE_PIN_ATTEMPTS"
 
 
-def test_the_verification_status(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    sent = api.send_tfa_pin_code_over_sms(sending)
-    application_id = sending.application_id
+def test_the_verification_status(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
+    sent = api.send_tfa_pin_code_over_sms(send_request)
+    application_id = send_request.application_id
 
     def status(**filters: bool) -> list[Any]:
         return list(api.get_tfa_verification_status(TO, application_id, **filters).verifications)
@@ -128,8 +128,8 @@ def test_the_verification_status(api: TfaApi, sandbox: Sandbox, sending: Any) ->
     assert api.get_tfa_verification_status("4915100000000", application_id).verifications == []
 
 
-def test_over_voice_with_tracking(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
-    sent = api.send_tfa_pin_code_over_voice(sending.model_copy(update={"track_delivery": True}))
+def test_over_voice_with_tracking(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
+    sent = api.send_tfa_pin_code_over_voice(send_request.model_copy(update={"track_delivery": True}))
     assert (sent.call_status, sent.sms_status, sent.nc_status) == ("PENDING_ACCEPTED", None, None)
     assert len(sent.external_message_id) == 36
     resent = api.resend_tfa_pin_code_over_voice(sent.pin_id, models.TfaResendPinRequest())
@@ -192,24 +192,24 @@ def test_with_the_switch_the_client_understands_a_new_application(sandbox: Sandb
     sandbox.violations.clear()
 
 
-def test_every_refusal_is_the_clients_own_exception(api: TfaApi, sandbox: Sandbox, sending: Any) -> None:
+def test_every_refusal_is_the_clients_own_exception(api: TfaApi, sandbox: Sandbox, send_request: Any) -> None:
     bad = TEMPLATE.model_copy(update={"pin_length": 17})
     with pytest.raises(BadRequestException) as refused:
-        api.create_tfa_message_template(sending.application_id, bad)
+        api.create_tfa_message_template(send_request.application_id, bad)
     details = refused.value.data.request_error.service_exception
     assert (details.message_id, details.text) == ("BAD_REQUEST", "Bad request")
     assert details.validation_errors == {"pinLength": ["Input should be less than or equal to 16"]}
     with pytest.raises(UnauthorizedException):
-        client(sandbox, "another-key").send_tfa_pin_code_over_sms(sending)
+        client(sandbox, "another-key").send_tfa_pin_code_over_sms(send_request)
     with pytest.raises(ForbiddenException):
         client(sandbox, SEND_ONLY_KEY).get_tfa_applications()
     with pytest.raises(NotFoundException):
         guess(api, "0933F3BC087D2A617AC6DCB2EF5B8A61", "123456")
     for _ in range(4):
-        client(sandbox, SEND_ONLY_KEY).send_tfa_pin_code_over_sms(sending)
+        client(sandbox, SEND_ONLY_KEY).send_tfa_pin_code_over_sms(send_request)
     with pytest.raises(ApiException, match="TOO_MANY_REQUESTS") as throttled:
-        api.send_tfa_pin_code_over_sms(sending)
+        api.send_tfa_pin_code_over_sms(send_request)
     assert throttled.value.status == 429
     with pytest.raises(ServiceException) as failed:
-        api.send_tfa_pin_code_over_sms(sending.model_copy(update={"to": "14155550102"}))
+        api.send_tfa_pin_code_over_sms(send_request.model_copy(update={"to": "14155550102"}))
     assert failed.value.status == 500

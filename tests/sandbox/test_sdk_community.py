@@ -72,14 +72,14 @@ def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
     assert javascript("getMessageTemplate", app, template) == javascript("getMessageTemplates", app)[0]
 
     # Without its second argument it asks for ncNeeded=undefined, of /pin/
-    sending = {"applicationId": app, "messageId": template, "to": TO, "placeholders": {"name": "Ada"}}
-    sent = javascript("sendPINCodeSMS", sending)
+    send_request = {"applicationId": app, "messageId": template, "to": TO, "placeholders": {"name": "Ada"}}
+    sent = javascript("sendPINCodeSMS", send_request)
     assert (sent["to"], sent["smsStatus"], sent["ncStatus"]) == (TO, "MESSAGE_SENT", "NC_DESTINATION_REACHABLE")
-    assert "ncStatus" not in javascript("sendPINCodeSMS", sending, False)
+    assert "ncStatus" not in javascript("sendPINCodeSMS", send_request, False)
     assert javascript("resendPINCodeSMS", sent["pinId"])["pinId"] == sent["pinId"]
     assert javascript("resendPINCodeVoice", sent["pinId"], {"placeholders": {"name": "B"}})["callStatus"]
-    assert javascript("sendPINCodeVoice", sending)["callStatus"] == "PENDING_ACCEPTED"
-    javascript("sendPINCodeSMS", sending, status=429)
+    assert javascript("sendPINCodeVoice", send_request)["callStatus"] == "PENDING_ACCEPTED"
+    javascript("sendPINCodeSMS", send_request, status=429)
 
     pin = sandbox.pins(f"+{TO}")[0]
     assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"
@@ -105,13 +105,13 @@ def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None
     python("update_tfa_message_template", app, message, template)
     assert python("get_tfa_message_templates", app) == [python("get_tfa_message_template", app, message)]
 
-    sending = {"applicationId": app, "messageId": message, "to": TO, "placeholders": {"name": "Ada"}}
-    sent = python("send_pin_over_sms", {"ncNeeded": True}, sending)
+    send_request = {"applicationId": app, "messageId": message, "to": TO, "placeholders": {"name": "Ada"}}
+    sent = python("send_pin_over_sms", {"ncNeeded": True}, send_request)
     assert sent["ncStatus"] == "NC_DESTINATION_REACHABLE"
-    assert "ncStatus" not in python("send_pin_over_sms", {"ncNeeded": False}, sending)
+    assert "ncStatus" not in python("send_pin_over_sms", {"ncNeeded": False}, send_request)
     assert python("resend_pin_over_sms", sent["pinId"], {})["pinId"] == sent["pinId"]
     assert python("resend_pin_over_voice", sent["pinId"], {"placeholders": {"name": "B"}})["callStatus"]
-    assert python("send_pin_over_voice", {"ncNeeded": True}, sending)["callStatus"] == "PENDING_ACCEPTED"
+    assert python("send_pin_over_voice", {"ncNeeded": True}, send_request)["callStatus"] == "PENDING_ACCEPTED"
 
     pin = sandbox.pins(f"+{TO}")[0]
     assert python("verify_phone_number", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"

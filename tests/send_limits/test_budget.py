@@ -17,9 +17,9 @@ from otp.errors import BudgetExhausted
 from otp.recipients import Recipient
 from otp.redis.client import RedisClient, connect
 from otp.send_limits.budget import AFTERWARDS, Budget, Period, day, month
-from otp.send_limits.chain import Admission
+from otp.send_limits.chain import SendLimits
 from otp.send_limits.prices import MILLION, PriceLists, Prices, written
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from tests.conftest import OPEN
 from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.support.upstream import Upstream, error, silence
@@ -182,33 +182,33 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
         yield client
 
 
-def admission(
+def send_limits(
     client: RedisClient, amount: str, told: list[Alert], period: Callable[[float], Period] = day
-) -> Admission:
-    return Admission(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
+) -> SendLimits:
+    return SendLimits(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
 
 
 def test_the_end_of_the_day_frees(client: RedisClient) -> None:
     clock = Clock("2026-11-23T23:59:58")
-    gate = admission(client, "0.1", [])
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate = send_limits(client, "0.1", [])
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     with pytest.raises(BudgetExhausted) as refused:
-        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 2
     clock.now += 2
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
 
 
 def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
     clock = Clock("2026-12-30T12:00:00")
-    gate = admission(client, "0.1", [], month)
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate = send_limits(client, "0.1", [], month)
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     clock.now += 24 * 3600
     with pytest.raises(BudgetExhausted) as refused:
-        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 12 * 3600
     clock.now += 12 * 3600
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
 
 
 @pytest.mark.parametrize(
@@ -227,25 +227,25 @@ def test_periods(period: Callable[[float], Period], at: str, name: str, end: str
 
 def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
     clock = Clock("2026-11-23T23:59:59")
-    gate, late = admission(client, "1", []), Sending(Recipient.at("+14155552671"), at=clock())
-    gate.enter(late)
+    gate, late = send_limits(client, "1", []), SendRequest(Recipient.at("+14155552671"), at=clock())
+    gate.reserve(late)
     clock.now += 2
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
-    gate.leave(late)
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    gate.release(late)
     assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
 
 
 def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: redis.Redis) -> None:
-    admission(client, "1", []).enter(Sending(Recipient.at("+14155552671"), at=Clock("2026-11-23T23:00:00")()))
+    send_limits(client, "1", []).reserve(SendRequest(Recipient.at("+14155552671"), at=Clock("2026-11-23T23:00:00")()))
     assert 3600 < database.ttl("otp:spent:2026-11-23") <= 3600 + AFTERWARDS
 
 
 def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = admission(client, "2", told)
+    gate = send_limits(client, "2", told)
     with ThreadPoolExecutor(10) as crowd:
-        list(crowd.map(gate.enter, [Sending(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
+        list(crowd.map(gate.reserve, [SendRequest(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
     assert sorted(int(alert.facts["percent"]) for alert in told) == [50, 80, 100]
     assert {alert.type for alert in told} == {"budget.threshold"}
     assert len({alert.kind for alert in told}) == 3
@@ -254,10 +254,10 @@ def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> N
 def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = admission(client, "1", told)
+    gate = send_limits(client, "1", told)
     seen = []
     for _ in range(10):
-        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         seen.append([int(alert.facts["percent"]) for alert in told])
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
@@ -265,27 +265,27 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> N
 def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = admission(client, "0.4", told)
+    gate = send_limits(client, "0.4", told)
     for _ in range(3):
-        sendings = [
-            Sending(Recipient.at("+14155552671"), at=clock()),
-            Sending(Recipient.at("+14155552671"), at=clock()),
+        parser = [
+            SendRequest(Recipient.at("+14155552671"), at=clock()),
+            SendRequest(Recipient.at("+14155552671"), at=clock()),
         ]
-        for sending in sendings:
-            gate.enter(sending)
-        for sending in sendings:
-            gate.leave(sending)
+        for send_request in parser:
+            gate.reserve(send_request)
+        for send_request in parser:
+            gate.release(send_request)
     assert [alert.facts["percent"] for alert in told] == [50]
 
 
 def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = admission(client, "0.15", told)
-    gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+    gate = send_limits(client, "0.15", told)
+    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
-            gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+            gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert [alert.facts["percent"] for alert in told] == [50, 100]
     assert told[1].sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
@@ -293,9 +293,9 @@ def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(cl
 def test_a_new_period_tells_anew(client: RedisClient) -> None:
     told: list[Alert] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = admission(client, "0.2", told)
+    gate = send_limits(client, "0.2", told)
     for _ in range(2):
-        gate.enter(Sending(Recipient.at("+14155552671"), at=clock()))
+        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         clock.now += 86400
     assert [alert.subject for alert in told] == ["2026-11-23:50", "2026-11-24:50"]
 
@@ -303,8 +303,8 @@ def test_a_new_period_tells_anew(client: RedisClient) -> None:
 def test_the_region_of_a_number_sets_its_price() -> None:
     prices = Prices("EUR", 1, {"US": 2, "CA": 3, "DE": 4, "GG": 5})
     of = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
-    assert {phone: prices.of(Sending(Recipient.at(phone)).region) for phone in of} == of
-    assert prices.of(Sending(Recipient.at("+883510000000094")).region) == 1, "it has no region"
+    assert {phone: prices.of(SendRequest(Recipient.at(phone)).region) for phone in of} == of
+    assert prices.of(SendRequest(Recipient.at("+883510000000094")).region) == 1, "it has no region"
 
 
 def test_the_shipped_example_is_read_and_says_what_it_is() -> None:

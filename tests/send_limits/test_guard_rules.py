@@ -6,57 +6,57 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON, Asker
+from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON, GuardDriver
 
 
-def test_a_country_has_so_many_pending_sends_at_once(asker: Callable[..., Asker]) -> None:
-    assert asker().fill(NOON) == 195
-    assert asker(guard_country_pending=40).fill(NOON) == 0
-    assert asker(guard_country_pending=210).fill(NOON) == 15, "other settings are judged anew"
+def test_a_country_has_so_many_pending_sends_at_once(guard_driver: Callable[..., GuardDriver]) -> None:
+    assert guard_driver().fill(NOON) == 195
+    assert guard_driver(guard_country_pending=40).fill(NOON) == 0
+    assert guard_driver(guard_country_pending=210).fill(NOON) == 15, "other settings are judged anew"
 
 
-def test_each_recent_verify_lets_more_be_pending(asker: Callable[..., Asker]) -> None:
-    someone = asker(guard_country_pending=20, guard_country_follow=3)
+def test_each_recent_verify_lets_more_be_pending(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver(guard_country_pending=20, guard_country_follow=3)
     someone.verify(*[someone.enter(NOON) for _ in range(10)])
     assert someone.fill(NOON) == 20 + 3 * 10
     assert someone.fill(NOON + 6 * MINUTE) == 0, "by then they count as unverified"
 
 
-def test_after_the_grace_an_hour_has_so_many_unverified(asker: Callable[..., Asker]) -> None:
-    someone = asker(guard_country_day=1000, guard_country_pending=1000)
+def test_after_the_grace_an_hour_has_so_many_unverified(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver(guard_country_day=1000, guard_country_pending=1000)
     assert someone.fill(NOON, step=MINUTE) == 30 + 3, "three are still pending"
 
 
-def test_verified_sends_let_more_be_unverified(asker: Callable[..., Asker]) -> None:
-    someone = asker(guard_country_day=1000, guard_country_pending=1000, guard_country_ratio=0.5)
+def test_verified_sends_let_more_be_unverified(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver(guard_country_day=1000, guard_country_pending=1000, guard_country_ratio=0.5)
     someone.verify(*[someone.enter(NOON) for _ in range(40)])
     assert someone.fill(NOON, step=MINUTE / 2) == 30 + 20 + 6
 
 
-def test_a_day_has_so_many_unverified(asker: Callable[..., Asker]) -> None:
-    someone = asker()
+def test_a_day_has_so_many_unverified(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver()
     assert someone.fill(NOON, step=10 * MINUTE) == 30
     assert someone.fill(NOON + 20 * HOUR) == 0
 
 
-def test_the_best_day_of_two_weeks_lets_more_be_unverified(asker: Callable[..., Asker]) -> None:
-    someone = asker()
+def test_the_best_day_of_two_weeks_lets_more_be_unverified(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver()
     someone.verify(*[someone.enter(NOON) for _ in range(50)])
     assert someone.fill(NOON + 12 * DAY, step=5 * MINUTE) == 30 + 50
-    other = asker()
+    other = guard_driver()
     assert other.fill(NOON + 30 * DAY, step=10 * MINUTE) == 30, "it is forgotten"
 
 
-def test_what_an_attack_left_makes_the_next_days_small(asker: Callable[..., Asker]) -> None:
-    someone = asker()
+def test_what_an_attack_left_makes_the_next_days_small(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver()
     assert someone.fill(NOON) == 195
     assert [someone.fill(NOON + n * DAY + HOUR) for n in (1, 2, 3)] == [10, 10, 10]
     assert someone.fill(NOON + 18 * DAY) == 195
 
 
 @pytest.mark.parametrize("step", [0, 10, 10 * MINUTE])
-def test_the_wait_is_true(asker: Callable[..., Asker], step: float) -> None:
-    someone = asker()
+def test_the_wait_is_true(guard_driver: Callable[..., GuardDriver], step: float) -> None:
+    someone = guard_driver()
     start = NOON + 17  # within a minute
     at = start + someone.fill(start, step) * step
     wait = someone.wait(at)
@@ -66,8 +66,8 @@ def test_the_wait_is_true(asker: Callable[..., Asker], step: float) -> None:
     assert someone.wait(at + wait) is None
 
 
-def test_a_prefix_has_ten_unverified_an_hour(asker: Callable[..., Asker]) -> None:
-    someone = asker()
+def test_a_prefix_has_ten_unverified_an_hour(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver()
     prefix = [f"+4915112345{n:03}" for n in range(1000)]
     waits = [someone.wait(NOON + n, phone=phone) for n, phone in enumerate(prefix[:12])]
     assert [wait is None for wait in waits] == [True] * 10 + [False] * 2
@@ -75,8 +75,8 @@ def test_a_prefix_has_ten_unverified_an_hour(asker: Callable[..., Asker]) -> Non
     assert someone.wait(NOON + 2 * HOUR, phone=prefix[20]) is None
 
 
-def test_an_address_has_three_unverified_countries_a_day(asker: Callable[..., Asker]) -> None:
-    someone = asker()
+def test_an_address_has_three_unverified_countries_a_day(guard_driver: Callable[..., GuardDriver]) -> None:
+    someone = guard_driver()
     phones = ["+4915112345678", "+33612345678", "+447400123456", "+34612345678"]
     sent = [someone.enter(NOON, phone, "192.0.2.1") for phone in phones[:3]]
     assert someone.wait(NOON, phones[3], "192.0.2.1") == pytest.approx(DAY, abs=5)
@@ -87,17 +87,19 @@ def test_an_address_has_three_unverified_countries_a_day(asker: Callable[..., As
     assert someone.wait(NOON, "+48501234567", "192.0.2.1") is not None, "three, and one for the verified one"
 
 
-def test_an_address_where_all_is_verified_is_forgotten(asker: Callable[..., Asker], database: redis.Redis) -> None:
-    someone = asker()
-    sending = someone.enter(NOON, "+4915112345678", "192.0.2.1")
+def test_an_address_where_all_is_verified_is_forgotten(
+    guard_driver: Callable[..., GuardDriver], database: redis.Redis
+) -> None:
+    someone = guard_driver()
+    send_request = someone.enter(NOON, "+4915112345678", "192.0.2.1")
     assert database.exists("otp:guard:address:192.0.2.1")
-    someone.verify(sending)
+    someone.verify(send_request)
     assert not database.exists("otp:guard:address:192.0.2.1")
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_rhythm_gets_more_from_a_country(asker: Callable[..., Asker], seed: int) -> None:
-    someone, source, at = asker(), random.Random(seed), NOON
+def test_no_rhythm_gets_more_from_a_country(guard_driver: Callable[..., GuardDriver], seed: int) -> None:
+    someone, source, at = guard_driver(), random.Random(seed), NOON
     sent = []
     while at < NOON + 4 * DAY:
         at += source.choice([1, 20, 5 * MINUTE, 61 * MINUTE]) * source.random()

@@ -14,8 +14,8 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.scripts import in_full
 from otp.requester import Requester
-from otp.send_limits.recipient_limit import PhoneGate, most_of
-from otp.send_request import Sending
+from otp.send_limits.recipient_limit import RecipientLimit, most_of
+from otp.send_request import SendRequest
 
 SECOND = 1_000_000  # in microseconds, as all times here
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
@@ -45,7 +45,7 @@ class PlainRecipient:
     trusted_by: Requester | None = None
     sends: list[tuple[int, Requester]] = field(default_factory=list)  # the oldest first
 
-    def ask(self, now: int, who: Requester) -> Verdict:
+    def reserve(self, now: int, who: Requester) -> Verdict:
         """Count if there is room."""
         all_of_it = [at for at, _ in self.sends]
         own = [at for at, asked in self.sends if asked == who]
@@ -72,17 +72,17 @@ class PlainRecipient:
 class Played:
     """The script, with a clock that can be moved: by moving all that it has written the other way."""
 
-    def __init__(self, database: redis.Redis, gate: PhoneGate) -> None:
+    def __init__(self, database: redis.Redis, gate: RecipientLimit) -> None:
         self.database, self._gate, self._moved, self._ended = database, gate, 0, 0
 
-    def ask(self, sending: Sending) -> tuple[int, Verdict]:
+    def reserve(self, send_request: SendRequest) -> tuple[int, Verdict]:
         """When it was, and what it said."""
-        (command,) = self._gate.ask(sending)
+        (command,) = self._gate.reserve(send_request)
         wait, rule, now, _ = self.database.execute_command(*in_full(command))
         return now + self._moved, Verdict(wait, rule)
 
-    def undo(self, sending: Sending) -> None:
-        for command in self._gate.undo(sending):
+    def release(self, send_request: SendRequest) -> None:
+        for command in self._gate.release(send_request):
             self.database.execute_command(*in_full(command))
 
     def move(self, by: int) -> None:
@@ -106,26 +106,26 @@ def test_the_script_decides_as_the_rules_do(database: redis.Redis, rhythm: str, 
     source = random.Random(f"{rhythm} {seed}")
     windows, share = allowed(source)
     plain = PlainRecipient(windows, float(share))
-    played = Played(database, PhoneGate(lambda _: 30, windows, Decimal(share)))
+    played = Played(database, RecipientLimit(lambda _: 30, windows, Decimal(share)))
     rules, last = set(), 0
     for _ in range(150):
         played.move(source.choice([*PAUSES[rhythm], -source.randrange(10 * MINUTE)]) + source.randrange(SECOND))
         if source.random() < 0.1:
             plain.trusted_by = source.choice([None, *PEOPLE[:2], Requester("elsewhere")])
             trust(database, plain.trusted_by)
-        sending = Sending(TO, source.choice(PEOPLE[: source.choice([1, 3, 6])]))
-        now, said = played.ask(sending)
+        send_request = SendRequest(TO, source.choice(PEOPLE[: source.choice([1, 3, 6])]))
+        now, said = played.reserve(send_request)
         assert now > last, "also where the clock was put back"
-        assert said == plain.ask(now, sending.requester)
+        assert said == plain.reserve(now, send_request.requester)
         rules.add(said.rule)
         if said.wait == 0:
-            assert 0 < played.ask(Sending(TO, source.choice(PEOPLE)))[1].wait <= 30_000
+            assert 0 < played.reserve(SendRequest(TO, source.choice(PEOPLE)))[1].wait <= 30_000
             if source.random() < 0.2:
-                played.undo(sending)
+                played.release(send_request)
                 plain.sends.pop()
             else:
                 last = now
-        played.undo(Sending(TO, source.choice(PEOPLE)))  # one that holds nothing gives nothing back
+        played.release(SendRequest(TO, source.choice(PEOPLE)))  # one that holds nothing gives nothing back
     assert rules >= {0, 1}
 
 
@@ -140,7 +140,7 @@ def sent_in_a_day(played: Played, people: list[Requester]) -> int:
     sent = 0
     for _ in range(24 * 12):
         for who in people:
-            sent += played.ask(Sending(TO, who))[1].wait == 0
+            sent += played.reserve(SendRequest(TO, who))[1].wait == 0
         played.move(5 * MINUTE)
     return sent
 
@@ -148,7 +148,7 @@ def sent_in_a_day(played: Played, people: list[Requester]) -> int:
 @pytest.fixture
 def played(database: redis.Redis) -> Played:
     """With the usual limits."""
-    return Played(database, PhoneGate(lambda _: 30, limits.parse_many("3 per hour, 5 per day"), Decimal("0.4")))
+    return Played(database, RecipientLimit(lambda _: 30, limits.parse_many("3 per hour, 5 per day"), Decimal("0.4")))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_the_worst_day_of_all_fits_into_the_account(played: Played) -> None:
 
 
 def test_everything_ends_with_the_longest_window(played: Played) -> None:
-    played.ask(Sending(TO, PEOPLE[0]))
+    played.reserve(SendRequest(TO, PEOPLE[0]))
     for key in (keys.sent(TO), keys.sent_for(TO, PEOPLE[0])):
         assert 86399 <= played.database.ttl(key) <= 86401
         assert (played.database.memory_usage(key) or 0) < 150

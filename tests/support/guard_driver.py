@@ -13,9 +13,9 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.requester import Requester
-from otp.send_limits.chain import Admission
-from otp.send_limits.fraud_guard.fraud_guard import Guard
-from otp.send_request import Reserved, Sending
+from otp.send_limits.chain import SendLimits
+from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
+from otp.send_request import Reserved, SendRequest
 from otp.settings.guard import GuardSettings
 
 NOON = 1_795_435_200.0  # 2026-11-23
@@ -41,27 +41,27 @@ class Counted(Alerts):
         self.refusals += 1
 
 
-class Asker:
+class GuardDriver:
     """Asks for sends to numbers of its own, each from an address of its own."""
 
     def __init__(self, client: RedisClient, **settings: Any) -> None:
         self.client = client
         self.alerts = Counted(client)
-        self.guard = Guard(client, GuardSettings(**settings), 600, self.alerts)
-        self.admission = Admission(client, *self.guard.gates)
+        self.guard = FraudGuard(client, GuardSettings(**settings), 600, self.alerts)
+        self.send_limits = SendLimits(client, *self.guard.limits)
 
-    def sending(self, at: float, phone: str = "", address: str | None = None) -> Sending:
+    def send_request(self, at: float, phone: str = "", address: str | None = None) -> SendRequest:
         n = next(_numbers)
         phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
         asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
         to = Recipient.at(phone)
         (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the recipient's own gate finds it out
-        return Sending(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
+        return SendRequest(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
 
-    def enter(self, at: float, phone: str = "", address: str | None = None) -> Sending:
-        sending = self.sending(at, phone, address)
-        self.admission.enter(sending)
-        return sending
+    def enter(self, at: float, phone: str = "", address: str | None = None) -> SendRequest:
+        send_request = self.send_request(at, phone, address)
+        self.send_limits.reserve(send_request)
+        return send_request
 
     def wait(self, at: float, phone: str = "", address: str | None = None) -> float | None:
         """The seconds that a refusal says; None if there is none."""
@@ -75,8 +75,10 @@ class Asker:
         """How many are let through until one is refused."""
         return next(n for n in itertools.count() if self.wait(at + n * step, **of) is not None)
 
-    def verify(self, *sent: Sending) -> None:
-        for sending in sent:
-            self.client.run(("SET", keys.trusted(sending.recipient), sending.requester.fingerprint, "EX", 30 * DAY))
-            self.guard.verified(sending.recipient)
+    def verify(self, *sent: SendRequest) -> None:
+        for send_request in sent:
+            self.client.run(
+                ("SET", keys.trusted(send_request.recipient), send_request.requester.fingerprint, "EX", 30 * DAY)
+            )
+            self.guard.verified(send_request.recipient)
         self.guard.finish()

@@ -12,7 +12,7 @@ from config import load_settings
 from otp.errors import TooManyRequests
 from otp.recipients import Recipient
 from otp.requester import Requester
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from sandbox.server import MESSAGE_ID
 from tests.support.crowd import HOUR, Event
 from tests.support.running import ACCOUNT, Sandbox
@@ -48,10 +48,10 @@ class Day:
         # It is over by then: nobody asks again within it.
         self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
         try:
-            sending = Sending(
+            send_request = SendRequest(
                 Recipient.at(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
             )
-            self._parts.otp.send(sending)
+            self._parts.otp.send(send_request)
         except TooManyRequests:
             return "refused"
         return "sent"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from otp.telemetry.non_blocking_writer import Sink
+from otp.telemetry.non_blocking_writer import NonBlockingWriter
 from tests.conftest import OPEN
 from tests.support.running import ROOT, Sandbox, Service
 
@@ -34,7 +34,7 @@ def test_lines_that_nobody_reads_hold_no_request_up(
 def test_a_full_sink_drops_and_says_how_many() -> None:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    sink = Sink(writer, str, "{} dropped".format, most_waiting=100)
+    sink = NonBlockingWriter(writer, str, "{} dropped".format, most_waiting=100)
     line = "x" * 99
     taken = [sink.write(line) for _ in range(1000)]
     assert False in taken
@@ -53,7 +53,7 @@ def test_a_full_sink_drops_and_says_how_many() -> None:
 def test_a_sink_that_is_gone_costs_lines_and_nothing_else() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    sink = Sink(writer, str, "{} dropped".format)
+    sink = NonBlockingWriter(writer, str, "{} dropped".format)
     assert sink.write("to nobody")
     sink.finish()
     os.close(writer)
@@ -61,7 +61,7 @@ def test_a_sink_that_is_gone_costs_lines_and_nothing_else() -> None:
 
 def test_a_fork_has_a_thread_of_its_own() -> None:
     reader, writer = os.pipe()
-    sink = Sink(writer, str, "{} dropped".format)
+    sink = NonBlockingWriter(writer, str, "{} dropped".format)
     sink.write("of the parent")
     if (child := os.fork()) == 0:
         sink.write("of the child")

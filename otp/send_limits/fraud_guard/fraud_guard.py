@@ -7,17 +7,17 @@ from otp.alerts.rates import GUARD_REFUSAL
 from otp.recipients import Recipient
 from otp.redis.background import Background
 from otp.redis.client import RedisClient
-from otp.send_limits.chain import Gate
-from otp.send_limits.fraud_guard.fraud_limit import GuardGate
+from otp.send_limits.chain import SendLimit
+from otp.send_limits.fraud_guard.fraud_limit import FraudLimit
 from otp.send_limits.fraud_guard.scopes import country, scopes
-from otp.send_limits.fraud_guard.unverified_sends import Pending
-from otp.send_request import Sending
+from otp.send_limits.fraud_guard.unverified_sends import UnverifiedSends
+from otp.send_request import SendRequest
 from otp.settings.guard import GuardSettings
 
 log = logging.getLogger("otp.guard")
 
 
-class Guard:
+class FraudGuard:
     """Counts what is sent and not verified, and has the gates that stop it.
 
     Args:
@@ -29,14 +29,14 @@ class Guard:
         self._alerts = alerts
         self._blocks = settings.fraud_guard == "block"
         self._on = settings.fraud_guard != "off"
-        self._pending = Pending(redis, pin_lifetime)
+        self._pending = UnverifiedSends(redis, pin_lifetime)
         self._scopes = [
-            GuardGate(redis, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
+            FraudLimit(redis, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
         ]
         self._background = Background()
 
     @property
-    def gates(self) -> list[Gate]:
+    def limits(self) -> list[SendLimit]:
         """None where the guard is off."""
         return [*self._scopes, self._pending] if self._on else []
 
@@ -57,7 +57,7 @@ class Guard:
         if settled := [one for each in sent for scope in self._scopes for one in scope.settle(each, "verified")]:
             self._redis.run(*settled)
 
-    def _suspects(self, sending: Sending, why: str) -> None:
+    def _suspects(self, send_request: SendRequest, why: str) -> None:
         self._alerts.count(GUARD_REFUSAL)
         if not self._blocks:  # what is refused is seen in the answers, the alert and `flask guard`
-            log.warning("let a send to %s through that looks like SMS pumping (%s)", country(sending), why)
+            log.warning("let a send to %s through that looks like SMS pumping (%s)", country(send_request), why)

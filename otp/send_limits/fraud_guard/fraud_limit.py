@@ -8,10 +8,10 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
 from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope, country, key_of
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 
-class GuardGate:
+class FraudLimit:
     """Lets a sending through while its scope has room.
 
     Args:
@@ -20,7 +20,7 @@ class GuardGate:
     """
 
     def __init__(
-        self, redis: RedisClient, scope: Scope, *, blocks: bool, suspects: Callable[[Sending, str], None]
+        self, redis: RedisClient, scope: Scope, *, blocks: bool, suspects: Callable[[SendRequest, str], None]
     ) -> None:
         self._redis = redis
         self._scope = scope
@@ -28,44 +28,44 @@ class GuardGate:
         self._mode: Mode = "block" if blocks else "monitor"
         self._suspects = suspects
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Count, if there is room."""
-        if not self._scope.of(sending):
+        if not self._scope.of(send_request):
             return []
-        judge = self._scripts.judge(self._keys(sending), *self._scope.judge_arguments(sending, self._mode))
+        judge = self._scripts.judge(self._keys(send_request), *self._scope.judge_arguments(send_request, self._mode))
         return [judge]
 
-    def hear(self, replies: list[Any], sending: Sending) -> TooManyRequests | None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> TooManyRequests | None:
         """A refusal has the seconds until there is room, if nothing else happens."""
         if not replies:
             return None
         counted, wait, why = members(replies[0], int, int, str)
         if not why:
             return None
-        if self._passes(sending):
+        if self._passes(send_request):
             if not counted:
-                self._count_anyway(sending)
+                self._count_anyway(send_request)
             return None
-        self._suspects(sending, f"{self._scope.name}: {why}")
+        self._suspects(send_request, f"{self._scope.name}: {why}")
         return None if counted else TooManyRequests(wait, f"guard_{self._scope.name}")
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount."""
-        return self.settle(sending, "undone")
+        return self.settle(send_request, "undone")
 
-    def settle(self, sending: Sending, outcome: str) -> list[Command]:
+    def settle(self, send_request: SendRequest, outcome: str) -> list[Command]:
         """The commands that note that what was counted is `verified`, or `undone`."""
-        if not self._scope.of(sending):
+        if not self._scope.of(send_request):
             return []
-        return [self._scripts.outcome(self._keys(sending), sending.at, country(sending), outcome)]
+        return [self._scripts.outcome(self._keys(send_request), send_request.at, country(send_request), outcome)]
 
-    def _passes(self, sending: Sending) -> bool:
-        trusted_by = sending.reserved.trusted_by
-        return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == sending.requester.fingerprint)
+    def _passes(self, send_request: SendRequest) -> bool:
+        trusted_by = send_request.reserved.trusted_by
+        return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == send_request.requester.fingerprint)
 
-    def _count_anyway(self, sending: Sending) -> None:
-        arguments = self._scope.judge_arguments(sending, "count")
-        self._redis.run(self._scripts.judge(self._keys(sending), *arguments))
+    def _count_anyway(self, send_request: SendRequest) -> None:
+        arguments = self._scope.judge_arguments(send_request, "count")
+        self._redis.run(self._scripts.judge(self._keys(send_request), *arguments))
 
-    def _keys(self, sending: Sending) -> tuple[str]:
-        return (key_of(self._scope.name, self._scope.of(sending)),)
+    def _keys(self, send_request: SendRequest) -> tuple[str]:
+        return (key_of(self._scope.name, self._scope.of(send_request)),)

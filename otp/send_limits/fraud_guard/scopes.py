@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from otp.phone_numbers import NO_COUNTRY
 from otp.redis.scripts import Script
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 from otp.settings.guard import GuardSettings
 
 Mode = Literal["block", "monitor", "count"]
@@ -44,13 +44,13 @@ class Scope:
     """
 
     name: str
-    of: Callable[[Sending], str]
+    of: Callable[[SendRequest], str]
     allowance: str
     lets_known_pass: bool = True
 
-    def judge_arguments(self, sending: Sending, mode: Mode) -> tuple[str | float, ...]:
+    def judge_arguments(self, send_request: SendRequest, mode: Mode) -> tuple[str | float, ...]:
         """Of the `judge` script; `monitor` counts where there is no room, too, and `count` does not even judge."""
-        return sending.at, country(sending), self.allowance, mode
+        return send_request.at, country(send_request), self.allowance, mode
 
 
 def scopes(settings: GuardSettings) -> list[Scope]:
@@ -68,24 +68,24 @@ def scopes(settings: GuardSettings) -> list[Scope]:
     by_address = {"countries": settings.guard_address_countries}
     return [
         Scope("country", _country, json.dumps({**common, **by_country})),
-        Scope("prefix", lambda sending: sending.phone[:-4], json.dumps({**common, **by_prefix})),
+        Scope("prefix", lambda send_request: send_request.phone[:-4], json.dumps({**common, **by_prefix})),
         Scope("address", _address, json.dumps(by_address), lets_known_pass=False),
     ]
 
 
-def _country(sending: Sending) -> str:
-    return sending.phone and country(sending)
+def _country(send_request: SendRequest) -> str:
+    return send_request.phone and country(send_request)
 
 
-def _address(sending: Sending) -> str:
+def _address(send_request: SendRequest) -> str:
     """By client too: one could otherwise use up the countries of another's end user, by naming that address."""
-    by = sending.requester
-    return sending.phone and (f"{by.client}/{by.address}" if by.client and by.address else by.address)
+    by = send_request.requester
+    return send_request.phone and (f"{by.client}/{by.address}" if by.client and by.address else by.address)
 
 
-def country(sending: Sending) -> str:
+def country(send_request: SendRequest) -> str:
     """ISO 3166; 001 is the world, for numbers of no country (ITU-T E.164.1)."""
-    return sending.region or NO_COUNTRY
+    return send_request.region or NO_COUNTRY
 
 
 def key_of(name: str, which: str) -> str:

@@ -12,14 +12,14 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
 from otp.requester import Requester
-from otp.send_request import Sending
+from otp.send_request import SendRequest
 
 _WRITTEN = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # nobody else should write there, and nonsense is no send
 _ADD = Script("guard_pending_add")
 _TAKE = Script("guard_pending_take")
 
 
-class Pending:
+class UnverifiedSends:
     """A gate that lets everything through, and remembers it.
 
     Args:
@@ -30,18 +30,20 @@ class Pending:
         self._redis = redis
         self._pin_lifetime = milliseconds(pin_lifetime)
 
-    def ask(self, sending: Sending) -> list[Command]:
+    def reserve(self, send_request: SendRequest) -> list[Command]:
         """Remember."""
-        return [_ADD([_key(sending.phone)], _written(sending), self._pin_lifetime)] if sending.phone else []
+        return (
+            [_ADD([_key(send_request.phone)], _written(send_request), self._pin_lifetime)] if send_request.phone else []
+        )
 
-    def hear(self, replies: list[Any], sending: Sending) -> None:
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> None:
         """It is never a reason to refuse."""
 
-    def undo(self, sending: Sending) -> list[Command]:
+    def release(self, send_request: SendRequest) -> list[Command]:
         """Forget."""
-        return [("LREM", _key(sending.phone), 1, _written(sending))] if sending.phone else []
+        return [("LREM", _key(send_request.phone), 1, _written(send_request))] if send_request.phone else []
 
-    def take(self, phone: str) -> list[Sending]:
+    def take(self, phone: str) -> list[SendRequest]:
         """The sends to `phone` that are now verified, once."""
         (written,) = self._redis.run(_TAKE([_key(phone)]))
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
@@ -51,11 +53,11 @@ def _key(phone: str) -> str:
     return f"guard:pending:{phone}"
 
 
-def _written(sending: Sending) -> str:
-    by = sending.requester
-    return f"{sending.at!r} {by.address} {sending.region} {by.client}"
+def _written(send_request: SendRequest) -> str:
+    by = send_request.requester
+    return f"{send_request.at!r} {by.address} {send_request.region} {by.client}"
 
 
-def _read(phone: str, line: str) -> Sending:
+def _read(phone: str, line: str) -> SendRequest:
     at, address, region, client = line.split(" ")
-    return Sending(Recipient("phone", phone, region), Requester(address, client), at=float(at))
+    return SendRequest(Recipient("phone", phone, region), Requester(address, client), at=float(at))
