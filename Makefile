@@ -21,10 +21,11 @@ test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, rac
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-lint: $(VENV)/test.stamp ## linters and types alone
+lint: $(VENV)/test.stamp ## linters, types and the rule of imports alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 soak: export SOAK ?= 1
 soak: $(VENV)/test.stamp ## the tests under faults in their long form, under half an hour; SOAK=0.01 is a hundredth of it
