@@ -131,19 +131,19 @@ def _add_routes(app: Flask, api: OtpApi, clients: ApiClients, parts: Parts, sett
         for view in (api.send_otp, api.resend_otp)
     )
     verify_otp = limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", api.verify_otp))
-    app.add_url_rule("/send-otp", view_func=clients.known(send_otp), methods=["POST"])
-    app.add_url_rule("/resend-otp", view_func=clients.known(resend_otp), methods=["POST"])
-    app.add_url_rule("/verify-otp", view_func=clients.known(verify_otp), methods=["POST"])
+    app.add_url_rule("/send-otp", view_func=clients.authenticated(send_otp), methods=["POST"])
+    app.add_url_rule("/resend-otp", view_func=clients.authenticated(resend_otp), methods=["POST"])
+    app.add_url_rule("/verify-otp", view_func=clients.authenticated(verify_otp), methods=["POST"])
 
 
 def _add_proof_routes(app: Flask, proofs: ProofApi, clients: ApiClients) -> None:
     app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
-    app.add_url_rule("/proofs/redeem", view_func=clients.known(proofs.redeem), methods=["POST"])
+    app.add_url_rule("/proofs/redeem", view_func=clients.authenticated(proofs.redeem), methods=["POST"])
 
 
 def _add_tracking_routes(app: Flask, clients: ApiClients, parts: Parts, settings: Settings) -> None:
     if settings.named_keys():
-        verification = clients.known(VerificationApi(parts.verifications).show)
+        verification = clients.authenticated(VerificationApi(parts.verifications).show)
         app.add_url_rule("/verifications/<verificationId>", view_func=verification)
     if settings.track_delivery:
         take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value(), parts.redis).take

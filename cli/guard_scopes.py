@@ -9,7 +9,7 @@ from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
 from otp.settings.clients import CLIENT_NAME
 from otp.typed_text import in_ascii
-from otp.web.client_ip import counted_as, read_address
+from otp.web.client_ip import network_of, read_address
 
 _BETWEEN = re.compile("[ ()./-]+")
 _PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # of up to 15 digits, the last four of which are left out
@@ -53,4 +53,4 @@ def _address(typed: str) -> str:
 def _counted(address: str) -> str:
     if address == UNKNOWN:
         return address
-    return counted_as(read_address(address.removesuffix(SUBNET) if ":" in address else address))
+    return network_of(read_address(address.removesuffix(SUBNET) if ":" in address else address))

@@ -1,6 +1,7 @@
-"""How often one address may ask: Flask-Limiter, whose strategy each request calls once, and headers of ours.
+"""Limits requests by client address, with Flask-Limiter's storage and strategy, and writes the X-RateLimit headers.
 
-Not by Flask-Limiter's decorators: they cost 170 us of CPU a request more, and put their Retry-After over a cooldown's.
+Flask-Limiter's decorators are not used: they cost 170 us of CPU more per request (measured), and they overwrite the
+Retry-After of a cooldown.
 """
 
 import time
@@ -25,20 +26,20 @@ from otp.web.error_responses import STATUS
 
 View = Callable[..., ResponseReturnValue]
 
-# So many times as often as a /64, its /48 may ask. Customers of tunnels have a whole one, with 65,536 of them; but
-# strangers share one too, like the phones of a carrier, who with IPv4 share the one address of its NAT. Ten is generous
-# to these, and little to those.
+# An IPv6 /48 may ask ten times as often as one /64. A customer of a tunnel broker has a whole /48, with 65,536 /64s.
+# The phones of a carrier share one too, as they share the one IPv4 address of its NAT. Ten is enough for the phones and
+# little for the attacker.
 SITE = 10
 CLIENT_RATE = "client_rate"  # a reason of TooManyRequests
-PATIENCE = 0.4  # seconds of waiting for Redis; 1.5 s more, the most of a round trip, and an answer is out within 2 s
+PATIENCE = 0.4  # seconds already waited for Redis; with the 1.5 s of one more round trip the answer is out within 2 s
 _MISTAKES = {400, 409, 413, 415, 422}
 _TOO_SOON = {"cooldown", CLIENT_RATE}
 
 
 class AddressLimits:
-    """Counts by `g.address`, also one that is not known; of client apps with keys, by `g.client` too.
+    """Counts requests by client address, an unknown one included, and by client app where it has a key.
 
-    One of them could otherwise use up what another's end user may, by naming that address.
+    Without the client app in the key, one app could use up the limit of another app's end user by naming that address.
     """
 
     def __init__(self, app: Flask, redis: RedisClient) -> None:
@@ -48,28 +49,27 @@ class AddressLimits:
             storage_options={"redis": redis},  # type: ignore[dict-item]
             strategy=STRATEGY,
         )
-        # A limiter that is there already does not hook itself into every request, where it would look, at a price
-        # that can be measured, for limits of the whole application. Ours hang on the views.
+        # A limiter that is registered already does not add its hook to every request, where it would look for limits of
+        # the whole application. The limits here belong to views.
         app.extensions["limiter"] = {limiter}
         limiter.init_app(app)
-        app.after_request(_show)
+        app.after_request(_add_headers)
         self._windows = cast(ExactWindows, limiter.limiter)
 
     def limited(self, limit: RateLimitItem, name: str, view: View) -> View:
-        """Let each address through to `view` as often as `limit` says, over all views of this `name`.
+        """Return `view`, limited to `limit` requests per address, together with all other views of this `name`.
 
-        What is refused before anything could be sent or judged is given back: to the address, and to the client app
-        whose rate it was taken from. It is counted first and given back afterwards, so however many race, no more get
-        through.
+        A request that is refused before anything was sent or judged is counted first and given back afterwards, to the
+        address and to the client app's rate; so a race lets no additional request through.
 
         Raises:
-            TooManyRequests: more often.
+            TooManyRequests: the address has used up its limit.
         """
 
         limits = limit, type(limit)(limit.amount * SITE, limit.multiples)
 
         @wraps(view)
-        def so_often() -> ResponseReturnValue:
+        def limited_view() -> ResponseReturnValue:
             known = record.current()
             window = self._take(limits, (known.client,) if known.client else (), known.address, name)
             known.address_limit = headers(window)
@@ -78,7 +78,7 @@ class AddressLimits:
             known.taken.append(window.to_give_back)
             return self._answer(view, known)
 
-        return so_often
+        return limited_view
 
     def _answer(self, view: View, known: Record) -> ResponseReturnValue:
         try:
@@ -89,9 +89,9 @@ class AddressLimits:
             raise
 
     def _give_back(self, known: Record) -> None:
-        if sum(known.redis) > PATIENCE:  # who has waited for Redis in vain does not wait for it again
+        if sum(known.redis) > PATIENCE:  # Redis is slow: the client does not wait for it once more
             return
-        with suppress(StoreUnavailable):  # then it stays counted
+        with suppress(StoreUnavailable):  # the request stays counted
             if self._windows.storage.give_back(known.taken)[0]:
                 known.address_limit["X-RateLimit-Remaining"] += 1
 
@@ -109,14 +109,14 @@ class AddressLimits:
 
 @lru_cache(maxsize=4096)
 def _in_one_slot(subnet: str) -> tuple[str, str]:
-    """How keys name a /64, and the /48 that it is in: what stands in braces says which node of a Cluster has them."""
+    """The names of a /64 and of its /48 in Redis keys. The part in braces puts both on one node of a Cluster."""
     groups = [f"{int(group, 16):x}" for group in IPv6Address(subnet.removesuffix(SUBNET)).exploded.split(":")[:4]]
     site = f"{{{':'.join(groups[:3])}}}"
     return f"{site}:{groups[3]}::{SUBNET}", f"{site}::/48"
 
 
 def headers(window: Window) -> dict[str, int]:
-    """What an answer says of the `window`, in Unix seconds where it is a time."""
+    """The X-RateLimit headers for `window`; X-RateLimit-Reset is in Unix seconds."""
     return {
         "X-RateLimit-Limit": window.amount,
         "X-RateLimit-Remaining": window.remaining,
@@ -124,7 +124,7 @@ def headers(window: Window) -> dict[str, int]:
     }
 
 
-def _show(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     for name, value in g.address_limit.items():
         response.headers.add(name, value)
     return response

@@ -1,4 +1,4 @@
-"""Client apps: which of them asks, by its key; for which end user; and how often it may."""
+"""Client apps: authenticated by API key, limited by rate, and able to name the end user that they speak for."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,49 +14,49 @@ from otp.redis.client import RedisClient
 from otp.redis.windows import ExactWindows, WindowStorage
 from otp.settings.clients import ClientSettings
 from otp.web.address_limits import CLIENT_RATE
-from otp.web.client_ip import counted_as, read_address
+from otp.web.client_ip import network_of, read_address
 from otp.web.wrong_keys import WrongKeys
 
 View = Callable[..., ResponseReturnValue]
 
 
 class ApiClients:
-    """The client apps that have a key. Where no key is set, whoever asks is let in, as a client without a name."""
+    """The client apps with a key. Where no key is set, every request is allowed, as a client without a name."""
 
     def __init__(self, settings: ClientSettings, redis: RedisClient) -> None:
-        self._digests = [(name, digested(key)) for name, key in settings.named_keys()]
+        self._digests = [(name, digest(key)) for name, key in settings.named_keys()]
         self._limits = settings.client_limits
         self._rates = ExactWindows(WindowStorage(redis=redis))
         self._wrong_keys = WrongKeys(redis)
 
-    def known(self, view: View) -> View:
-        """Let only known clients through to `view`; sets `g.client`, and `g.address` where the client gives it.
+    def authenticated(self, view: View) -> View:
+        """Return `view`, for authenticated clients only. Sets `g.client`, and `g.address` from X-End-User-IP.
 
         Raises:
-            Unauthorized: no key, or none of ours.
-            TooManyRequests: too many of those that are none.
+            Unauthorized: there is no key, or it is wrong.
+            TooManyRequests: too many wrong keys came from this address.
             InvalidHeader: X-End-User-IP is not one IP address.
         """
 
         @wraps(view)
-        def for_clients(**path: str) -> ResponseReturnValue:
+        def authenticated_view(**path: str) -> ResponseReturnValue:
             if self._digests:
                 g.client = self._name(request)
                 end_user = _end_user(request)
                 g.address, g.is_client_app = end_user or g.address, not end_user
             return view(**path)
 
-        return for_clients
+        return authenticated_view
 
     def limited(self, verb: Literal["send", "verify"], view: View) -> View:
-        """Let each client through to `view` as often as its own rate for `verb` says.
+        """Return `view`, limited to the client's own rate for `verb`.
 
         Raises:
-            TooManyRequests: more often.
+            TooManyRequests: the client has used up its rate.
         """
 
         @wraps(view)
-        def at_a_rate() -> ResponseReturnValue:
+        def limited_view() -> ResponseReturnValue:
             rate = getattr(self._limits.get(g.client), verb, None)
             if rate:
                 window = self._rates.take(rate, "client", verb, g.client)
@@ -65,26 +65,26 @@ class ApiClients:
                 g.taken.append(window.to_give_back)
             return view()
 
-        return at_a_rate
+        return limited_view
 
     def _name(self, request: Request) -> str:
         key, found = bearer(request), ""
-        given = digested(key)
-        for name, digest in self._digests:  # to the end: the time it takes tells nothing about the keys
-            found = name if compare_digest(digest, given) else found
+        given = digest(key)
+        for name, known in self._digests:  # all of them: the time it takes says nothing about the keys
+            found = name if compare_digest(known, given) else found
         if not found:
             raise self._wrong_keys.error(key)
         return found
 
 
 def bearer(request: Request) -> str:
-    """What stands in `Authorization: Bearer ...`; "" where nothing does."""
+    """The token of `Authorization: Bearer <token>` (RFC 6750); "" without one."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     return key.strip(" ") if scheme.lower() == "bearer" else ""
 
 
-def digested(key: str) -> bytes:
-    """For `compare_digest`: all of one length."""
+def digest(key: str) -> bytes:
+    """The SHA-256 of `key`, so that `compare_digest` compares texts of one length."""
     return sha256(key.encode()).digest()
 
 
@@ -92,9 +92,9 @@ def _end_user(request: Request) -> str:
     written = request.headers.get("X-End-User-IP")
     if written is None:
         return ""
-    if "%" in written:  # a zone says nothing elsewhere
+    if "%" in written:  # a zone index means nothing on another machine (RFC 4007)
         raise InvalidHeader
     try:
-        return counted_as(read_address(written))
+        return network_of(read_address(written))
     except ValueError as e:
         raise InvalidHeader from e

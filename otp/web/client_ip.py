@@ -1,4 +1,4 @@
-"""The address of a client, hostile until it has passed here."""
+"""Reads the client's IP address, which is hostile input until it was read here."""
 
 import logging
 import mmap
@@ -27,7 +27,7 @@ TOO_FEW = (
     "A request came with fewer addresses in X-Forwarded-For than TRUSTED_PROXIES says: the address of whoever "
     "connected is counted, which may be a proxy's."
 )
-_warned = mmap.mmap(-1, 1)  # shared with the workers that are forked later: whoever sends a header causes one line
+_warned = mmap.mmap(-1, 1)  # shared with the workers that are forked later, so that one line is logged in all
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
@@ -41,41 +41,41 @@ _ZERO_BYTE = 8
 
 
 def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
-    """Whom an address limit counts: an IPv4 address or an IPv6 /64, never empty.
+    """The address that limits count: an IPv4 address or an IPv6 /64, never empty.
 
-    The last `trusted_proxies` entries of X-Forwarded-For were written by proxies of ours, so the first of
-    them is the client. Everything before is whatever the client wants to say, and is not believed.
+    The last `trusted_proxies` entries of X-Forwarded-For were written by the operator's proxies, so the first of those
+    is the client. The entries before are written by the client, and are ignored.
     """
     entries = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     written = entries[-trusted_proxies] if 0 < trusted_proxies <= len(entries) else ""
     if not written and not _warned[0]:
         _warn(environ, trusted_proxies)
     address = _ip(written) or _ip(environ.get("REMOTE_ADDR", ""))
-    return counted_as(address) if address else UNKNOWN
+    return network_of(address) if address else UNKNOWN
 
 
 def _warn(environ: "WSGIEnvironment", trusted_proxies: int) -> None:
     """Log, once for all workers, that TRUSTED_PROXIES does not fit what comes in."""
     written = [name for key, name in _PROXIES_WRITE.items() if environ.get(key)]
     if trusted_proxies and X_FORWARDED_FOR not in written:
-        return  # whoever connects to the service itself, like a health check
+        return  # a direct connection, like a health check
     if written:
         _warned[0] = 1
         log.warning(TOO_FEW if trusted_proxies else UNTRUSTED.format(written[0]))
 
 
-def counted_as(address: IPv4Address | IPv6Address) -> str:
-    """What the limits count: an IPv4 address itself, an IPv6 one by its /64."""
+def network_of(address: IPv4Address | IPv6Address) -> str:
+    """What limits count for `address`: an IPv4 address itself, the /64 of an IPv6 address."""
     return f"{IPv6Address(int(address) >> 64 << 64)}{SUBNET}" if isinstance(address, IPv6Address) else str(address)
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
-    """Read an IP address and nothing else. An IPv6 address in which a whole IPv4 address stands is that one.
+    """Read an IP address. An IPv6 address that embeds an IPv4 address is read as the IPv4 address.
 
-    Strangers share a /64 of those: they come through a translator (NAT64), or one server (Teredo).
+    Many clients share the /64 of such addresses: they come through a translator (NAT64) or one server (Teredo).
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not an IP address.
     """
     address = ip_address(text)
     return (_embedded(address) or address) if isinstance(address, IPv6Address) else address
@@ -91,7 +91,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 
 
 def _of_local_nat64(packed: bytes) -> IPv4Address | None:
-    """Nobody tells us how long the operator's prefix is, but the zeros at the end do."""
+    """The operator's prefix length is not known; the number of zero bytes at the end gives it."""
     places = _PLACES.get(len(packed.rstrip(b"\0")) - 1, _OF_48)
     return None if packed[_ZERO_BYTE] else IPv4Address(bytes(packed[place] for place in places))
 

@@ -1,4 +1,4 @@
-"""Web pages of other origins: which of them a browser lets read our answers."""
+"""CORS: the origins whose web pages may read the responses."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ ANSWERED = ["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-Rate
 
 
 def allow_origins(app: Flask, origins: Collection[str]) -> None:
-    """Have `app` answer preflights, and mark every answer, for these origins. No cookies: a key is in a header."""
+    """Answer preflights and mark responses for these origins. Credentials are off: API keys are sent in a header."""
     if origins:
         CORS(
             app,

@@ -15,7 +15,7 @@ from infobip_client import MESSAGE_ID
 from otp.delivery.sent_messages import FINAL, Report
 from otp.delivery.tracker import Tracker
 from otp.redis.client import RedisClient
-from otp.web.api_clients import bearer, digested
+from otp.web.api_clients import bearer, digest
 from otp.web.request_body import Body, read_body
 from otp.web.wrong_keys import WrongKeys
 
@@ -53,12 +53,12 @@ class DeliveryApi:
     def __init__(self, tracker: Tracker, secret: str, redis: RedisClient) -> None:
         self._tracker = tracker
         self._wrong_keys = WrongKeys(redis)
-        self._digest = digested(secret)
+        self._digest = digest(secret)
 
     def take(self, secret: str | None = None) -> dict[str, Any]:
         """Answer POST /infobip/delivery-reports, with the secret in a header, and .../<secret>."""
         given = bearer(request) if secret is None else secret
-        if not compare_digest(digested(given), self._digest):
+        if not compare_digest(digest(given), self._digest):
             raise self._wrong_keys.error(given)
         for result in read_body(request, DeliveryReports, MAX_REPORTS).results:
             if report := _read(result):

@@ -1,4 +1,4 @@
-"""Text that only who knows a secret can read: AES-256-GCM (NIST SP 800-38D) under a key of HKDF-SHA256 (RFC 5869)."""
+"""Encrypts text under a secret: AES-256-GCM (NIST SP 800-38D) under a key of HKDF-SHA256 (RFC 5869)."""
 
 import secrets
 from base64 import b64decode, b64encode
@@ -12,16 +12,16 @@ _NONCE = 12  # bytes
 
 
 class TextCipher:
-    """Encrypts texts under a key that is made from a secret, of whatever length, for one purpose.
+    """Encrypts texts under a key derived from a secret of any length, for one purpose.
 
-    The text is as safe as the secret is hard to guess: nothing here makes guessing slow.
+    The text is as safe as the secret is hard to guess: the derivation does not slow guessing down.
     """
 
     def __init__(self, secret: bytes, purpose: bytes) -> None:
         self._cipher = AESGCM(HKDF(SHA256(), length=32, salt=None, info=purpose).derive(secret))
 
     def encrypt(self, text: str, place: str) -> str:
-        """`text` in base64, readable at this `place` alone."""
+        """`text`, encrypted, in base64. It can be decrypted for this `place` only."""
         nonce = secrets.token_bytes(_NONCE)
         return b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())).decode()
 

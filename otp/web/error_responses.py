@@ -1,4 +1,4 @@
-"""How a refusal looks on the wire: the one table from errors to statuses, and JSON for all of them."""
+"""Error responses: the one table from errors to HTTP statuses, and a JSON body for all of them."""
 
 import json
 import logging
@@ -53,14 +53,14 @@ STATUS: dict[type[errors.OtpError], int] = {
 
 
 def register(app: Flask) -> None:
-    """Have `app` answer everything that goes wrong in it."""
+    """Have `app` answer every exception with JSON."""
     app.register_error_handler(errors.OtpError, refusal)
     app.register_error_handler(HTTPException, _http_refusal)
     app.register_error_handler(Exception, _bug)
 
 
 def refusal(error: errors.OtpError) -> Response:
-    """The JSON answer to `error`."""
+    """The response to `error`."""
     record.current().error = error
     response = _json(error.code, error.sentence, STATUS[type(error)])
     if error.retry_after is not None:
@@ -71,7 +71,7 @@ def refusal(error: errors.OtpError) -> Response:
 
 
 def raw_refusal(error: errors.OtpError) -> bytes:
-    """The whole HTTP answer to a request that the server in front of the application could not read."""
+    """The bytes of the whole HTTP response to a request that the server could not parse."""
     status, request_id = HTTPStatus(STATUS[type(error)]), new_request_id()
     request_log.unreadable(request_id, status.value, error.code)
     body = json.dumps({"error": error.sentence, "code": error.code})
@@ -81,7 +81,7 @@ def raw_refusal(error: errors.OtpError) -> bytes:
 
 
 def _http_refusal(error: HTTPException) -> Response:
-    """What Flask refuses before a view runs: an unknown path (404), a wrong method (405)."""
+    """The response to what Flask refuses before a view runs: an unknown path (404), a wrong method (405)."""
     response = _json(error.name.lower().replace(" ", "_"), f"{error.name}.", error.code or 500)
     if allowed := getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(allowed)

@@ -1,10 +1,10 @@
-"""Idempotency-Key: the same request asked again gets the same answer, and sends nothing again.
+"""Idempotency-Key: a request that is repeated with its key gets the same response, and nothing is sent again.
 
 otp:idempotency:<SHA-256 of client and key>   hash of owner, body and answer   lives 24 hours from the first request
 
 After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/. The body is kept as an HMAC under
-the client's key, and the answer, which has a verification id, is encrypted under it. The key itself is not kept: who
-reads Redis and cannot guess it learns neither the phone number nor the id.
+the Idempotency-Key, and the response, which has a verification id, is encrypted under it. The key is not kept: a
+reader of Redis who cannot guess it learns neither the phone number nor the id.
 """
 
 import hmac
@@ -41,11 +41,11 @@ from otp.web.request_body import content
 
 KEY = re.compile("[!-~]{8,128}")
 KEPT = 24 * 60 * 60.0
-# What a send may take beside the call to Infobip: some answers of a Redis that is slow, at 1.5 s each.
+# Seconds that a send may take in addition to the call to Infobip: some round trips to a slow Redis, 1.5 s each.
 MARGIN = 10.0
 
 _PURPOSE = b"otp:idempotency answer"
-_PLACE = "otp:"  # an answer is encrypted for its place; it stays the same whatever KEY_PREFIX is
+_PLACE = "otp:"  # a response is encrypted for its place, which does not depend on KEY_PREFIX
 
 _BEGIN = Script("idempotency_begin")
 _STORE = Script("idempotency_answer")
@@ -57,7 +57,7 @@ View = Callable[[], ResponseReturnValue]
 
 
 class _Asked(NamedTuple):
-    """A request that has an Idempotency-Key."""
+    """A request with an Idempotency-Key."""
 
     name: str  # in Redis
     body: str
@@ -66,11 +66,11 @@ class _Asked(NamedTuple):
 
 
 class Idempotency:
-    """Keeps what was answered.
+    """Keeps responses for 24 hours.
 
     Args:
-        timeout: seconds that a call to Infobip may take. Who has no answer that much (and MARGIN) later has died on
-            the way, and what came of the SMS is unknown for good.
+        timeout: seconds that a call to Infobip may take. A request without a response after that time and MARGIN has
+            died, and nobody will ever know whether its SMS went out.
     """
 
     def __init__(self, redis: RedisClient, timeout: float) -> None:
@@ -78,15 +78,15 @@ class Idempotency:
         self._in_flight = milliseconds(timeout + MARGIN)
 
     def once(self, view: View) -> View:
-        """Have `view` run once for one Idempotency-Key of one client. Without the header, nothing changes.
+        """Return `view`, run once for each Idempotency-Key of a client. Without the header, nothing changes.
 
-        An answer is kept where something may have been sent. Where nothing was, the key is free again.
+        The response is kept if something may have been sent. Otherwise the key can be used again.
 
         Raises:
             InvalidHeader: the key is not 8 to 128 visible ASCII characters.
             RequestInProgress, IdempotencyKeyReused: see `errors`.
-            ProviderTimeout: the first request died on the way.
-            StoreUnavailable: Redis did not answer; nothing is sent then.
+            ProviderTimeout: the first request died before it had a response.
+            StoreUnavailable: Redis did not answer. Nothing was sent.
         """
 
         @wraps(view)
@@ -103,7 +103,7 @@ class Idempotency:
         try:
             first = self._redis.run(_BEGIN([asked.name], asked.owner, asked.body, milliseconds(KEPT)))[0]
         except StoreUnavailable:
-            # It may have begun all the same, and nothing is sent: the key must be free for the next try.
+            # Redis may have taken the key all the same. Nothing was sent, so the key must be free for the next try.
             gevent.spawn(self._finish, _RELEASE, asked)
             raise
         if first is None:
@@ -120,18 +120,18 @@ class Idempotency:
         try:
             response = make_response(view())
         except OtpError as e:
-            if isinstance(e, _REDIS_FAILED):  # who has waited for Redis in vain does not wait for it again
+            if isinstance(e, _REDIS_FAILED):  # Redis is slow: the client does not wait for it once more
                 finish = partial(gevent.spawn, self._finish)
-            # A send that Redis fails was not sent yet: after the SMS, the error is PinNotSaved.
+            # With StoreUnavailable nothing was sent yet: after the SMS, the error is PinNotSaved.
             if e.nothing_done or isinstance(e, StoreUnavailable):
                 finish(_RELEASE, asked)
                 raise
             response = refusal(e)
-        finish(_STORE, asked, asked.cipher.encrypt(_kept(response), _PLACE + asked.name))
+        finish(_STORE, asked, asked.cipher.encrypt(_serialize(response), _PLACE + asked.name))
         return response
 
     def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
-        with suppress(StoreUnavailable):  # what happened has happened; for this key it is then unknown
+        with suppress(StoreUnavailable):  # the outcome for this key stays unknown
             self._redis.run_surely(script([asked.name], asked.owner, *answer))
 
 
@@ -144,7 +144,7 @@ def _read(key: str) -> _Asked:
     return _Asked(name, body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 
 
-def _kept(response: Response) -> str:
+def _serialize(response: Response) -> str:
     wait = int(response.headers.get("Retry-After", 0))
     return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAfter": wait})
 
@@ -152,12 +152,12 @@ def _kept(response: Response) -> str:
 def _read_answer(asked: _Asked, encrypted: str) -> str:
     try:
         return asked.cipher.decrypt(encrypted, _PLACE + asked.name)
-    except ValueError as e:  # somebody else has written there, or a version that did not encrypt
+    except ValueError as e:  # written by another program, or by a version without encryption
         raise nonsense() from e
 
 
 def _replay(answer: str, age: float) -> Response:
-    """The kept `answer`, given `age` seconds ago."""
+    """The response that was given `age` seconds ago."""
     kept, replayed = json.loads(answer), record.current()
     replayed.replayed, replayed.code = True, json.loads(kept["body"]).get("code", "")
     response = Response(kept["body"], kept["status"], mimetype="application/json")

@@ -1,7 +1,7 @@
-"""The words that a client puts into a message beside the PIN: names, and nothing that could be phishing.
+"""Reads the placeholders of a message: names of people, and nothing that could be phishing.
 
-A phone may pass over marks and variants of letters when it makes links of a text. So links and numbers are looked for
-in the bare letters; and what nobody sees is refused, unless a script needs it there.
+A phone may ignore combining marks and letter variants when it turns text into links. So links and numbers are searched
+in the bare letters, and invisible characters are refused unless a script needs them where they are.
 """
 
 import re
@@ -15,24 +15,24 @@ from otp.errors import InvalidPlaceholders
 LONGEST = 50
 MOST_DIGITS = 6  # seven are a telephone number
 
-# A scheme; an address; a dot before a letter, of whatever script. IDNA has one dot more that NFKC makes no ASCII of.
+# A scheme; an address; a dot before a letter of any script. IDNA knows one more dot, which NFKC does not make ASCII.
 _LINK = re.compile("//|@|[.\u3002]\\w")
-_NO_NAMES = set("{}\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # of templates; letters that are blank
+_NO_NAMES = set("{}\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # braces of templates; letters that look blank
 _JOINERS = {"\u200c", "\u200d"}
 _VIRAMA = 9  # a canonical combining class
 _MARKS = {"Mn", "Me"}
-# Yoruba, Lingala, Guarani, Marshallese, Mansi and others write them on letters that have none with them.
+# Yoruba, Lingala, Guarani, Marshallese, Mansi and others use them on letters without a precomposed form.
 _ACCENTS = set("\u0300\u0301\u0302\u0303\u0304\u0307\u030c\u0327\u0331")
 _ACCENTED = {"LATIN", "CYRILLIC"}
 
 
 def read_placeholders(given: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
-    """Return `given`, of which each has an `allowed` name and 1 to 50 characters that can be read, and is no link.
+    """Return `given`, once each name is `allowed` and each value has 1 to 50 visible characters and no link.
 
-    All together have at most six digits, for a number can be cut in two.
+    All values together have at most six digits, since a telephone number can be split over two of them.
 
     Raises:
-        InvalidPlaceholders: one has not.
+        InvalidPlaceholders: a name or a value is not like that.
     """
     if not given.keys() <= allowed or not all(map(_is_harmless, given.values())) or _is_number(given.values()):
         raise InvalidPlaceholders
@@ -51,7 +51,7 @@ def _is_number(texts: Iterable[str]) -> bool:
 
 
 def _bare(text: str) -> str:
-    """In plain letters, and without marks: also those that letters are made of."""
+    """`text` in plain letters, without combining marks."""
     return "".join(each for each in unicodedata.normalize("NFKC", text) if not _is_mark(each))
 
 

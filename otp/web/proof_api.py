@@ -11,7 +11,7 @@ from otp.recipients import Recipient
 from otp.web.request_body import Body, read_body
 from store import Store
 
-# A replica whose clock is behind takes a proof for good a while longer than the one that redeemed it did.
+# A replica whose clock is behind accepts a proof for longer than the replica that redeemed it.
 CLOCKS_APART = 60  # seconds
 
 
@@ -22,7 +22,7 @@ class RedeemProof(Body):
 
 
 class ProofApi:
-    """Hands proofs out, and takes each of them back once."""
+    """Issues proofs, and redeems each of them once."""
 
     def __init__(self, proofs: Proofs, store: Store, audience: str) -> None:
         self._proofs = proofs
@@ -30,7 +30,7 @@ class ProofApi:
         self._default_audience = audience
 
     def new(self, to: str) -> str:
-        """A proof that a PIN sent to `to` was verified just now."""
+        """A proof that a PIN sent to `to` was verified now."""
         return self._proofs.sign(to, self._audience())
 
     def jwks(self) -> dict[str, Any]:
@@ -38,12 +38,12 @@ class ProofApi:
         return self._proofs.key_set()
 
     def redeem(self) -> dict[str, Any]:
-        """Answer POST /proofs/redeem: what a proof says, to the first who asks."""
+        """Answer POST /proofs/redeem: the content of a proof, once."""
         proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
         if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
         return {Recipient.at(proven.to).member: proven.to, "verifiedAt": proven.verified_at}
 
     def _audience(self) -> str:
-        """Whom a proof of this request is for: the client that asks, or without keys whom the settings say."""
+        """The audience of this request's proof: the client app, or without keys that of the settings."""
         return str(g.client) or self._default_audience

@@ -1,6 +1,6 @@
-"""The published contract: `/openapi.json` for programs, and at `/docs` a page (Swagger UI) for people.
+"""The published contract: `/openapi.json` for programs, and Swagger UI at `/docs` for people.
 
-`openapi.yaml` is the one source of both. The page asks no other host for anything, and none may be its frame.
+`openapi.yaml` is the source of both. The page loads nothing from other hosts and cannot be framed.
 """
 
 import json
@@ -30,7 +30,7 @@ _FILES = {
 
 
 def add_docs(app: Flask, *, page: bool) -> None:
-    """Have `app` serve the contract, and the `page` if that is wanted."""
+    """Have `app` serve the contract, and the page if `page` is true."""
     app.add_url_rule("/openapi.json", "contract", lambda: Response(_JSON, mimetype="application/json"))
     if page:
         app.add_url_rule("/docs", "docs", lambda: _file(_OURS, "page.html"))
@@ -39,7 +39,7 @@ def add_docs(app: Flask, *, page: bool) -> None:
 
 def _file(directory: Path, name: str) -> Response:
     response = send_from_directory(directory, name)
-    if response.status_code == HTTPStatus.PRECONDITION_FAILED:  # Werkzeug would send the file with it
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:  # Werkzeug would send the file with the 412
         response.close()
         abort(HTTPStatus.PRECONDITION_FAILED)
     response.headers["Content-Security-Policy"] = POLICY

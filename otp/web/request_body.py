@@ -1,4 +1,4 @@
-"""The JSON body of a request, hostile until it has passed here."""
+"""Reads the JSON body of a request, which is hostile input until it was read here."""
 
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MAX_BODY = 16 * 1024
-PATIENCE = 5  # seconds for a whole body; as many as gunicorn gives the head
+PATIENCE = 5  # seconds for a whole body, as for the head
 
 
 class Body(BaseModel):
-    """A request body: camelCase members, of exactly the declared types; members it does not know are ignored."""
+    """A request body: camelCase members of exactly the declared types. Unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, alias_generator=to_camel)
 
@@ -34,15 +34,15 @@ def read_body(request: Request, model: type[_B], longest: int = MAX_BODY) -> _B:
     """Parse the JSON body of `request`, UTF-8 of at most `longest` bytes, into `model`.
 
     Raises:
-        UnsupportedMediaType: not JSON by its Content-Type, or compressed.
-        RequestTooLarge: over the limit, whether it says so or comes in chunks.
-        InvalidRequest: not strict JSON (RFC 8259, unique keys, 64 levels), or not what `model` declares.
+        UnsupportedMediaType: its Content-Type is not JSON, or it is compressed.
+        RequestTooLarge: it is longer, by its Content-Length or in chunks.
+        InvalidRequest: it is not strict JSON (RFC 8259, unique keys, 64 levels), or not what `model` declares.
     """
     if not _is_plain_json(request.environ):
         raise UnsupportedMediaType
     try:
         return model.model_validate(parse(content(request, longest)))
-    except ValueError as e:  # pydantic's is one too
+    except ValueError as e:  # includes pydantic's ValidationError
         raise InvalidRequest from e
 
 
@@ -50,7 +50,7 @@ def _is_plain_json(environ: "WSGIEnvironment") -> bool:
     if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         return False
     given = environ.get("CONTENT_TYPE", "")
-    # What nearly everybody sends is compared as it is: to take it to pieces costs 4 us.
+    # The usual value is compared as it is, since parsing it costs 4 us.
     return given == JSON or parse_options_header(given)[0].lower() == JSON
 
 
@@ -68,8 +68,8 @@ def _read(request: Request, longest: int) -> bytes:
     if length > longest:
         raise RequestTooLarge
     source = request.environ["wsgi.input"]
-    is_here = length > 0 and isinstance(source, BytesIO)  # the server has it, so nothing waits for it
-    received = source.read(length) if is_here else _awaited(request, longest + 1)
+    is_here = length > 0 and isinstance(source, BytesIO)  # the server has read it already
+    received = source.read(length) if is_here else _wait_for_body(request, longest + 1)
     if len(received) > longest:
         raise RequestTooLarge
     if len(received) < length:
@@ -77,9 +77,9 @@ def _read(request: Request, longest: int) -> bytes:
     return bytes(received)
 
 
-def _awaited(request: Request, most: int) -> bytes:
+def _wait_for_body(request: Request, most: int) -> bytes:
     try:
         with Timeout(PATIENCE):
             return request.stream.read(most)
-    except (Timeout, Exception) as e:  # broken chunks, a client that went away: every server has its own words
+    except (Timeout, Exception) as e:  # broken chunks or a client that left: every server raises its own error
         raise InvalidRequest from e

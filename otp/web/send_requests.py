@@ -1,4 +1,4 @@
-"""Whom a request is about, and what it wants to have sent: from its body to a `SendRequest`."""
+"""From the body of a request to a `SendRequest` or a `Recipient`."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ from otp.web.placeholders import read_placeholders
 from otp.web.request_body import Body
 
 
-class _About(Body):
-    """Whom: one of the two."""
+class _RecipientBody(Body):
+    """A phone number or an e-mail address."""
 
     phone_number: str | None = None
     email: str | None = None
 
     @property
     def member(self) -> Member:
-        """The one that is given."""
+        """The name of the one that is given."""
         if self.phone_number is not None and self.email is not None:
             raise errors.InvalidRecipient
         if self.phone_number is None and self.email is None:
@@ -32,7 +32,7 @@ class _About(Body):
         return "email" if self.phone_number is None else "phoneNumber"
 
 
-class ResendOtp(_About):
+class ResendOtp(_RecipientBody):
     """Body of POST /resend-otp."""
 
     channel: str | None = None
@@ -46,15 +46,15 @@ class SendOtp(ResendOtp):
     locale: str | None = None
 
 
-class VerifyOtp(_About):
-    """Body of POST /verify-otp. A PIN that is no string has the wrong format, like any other wrong one."""
+class VerifyOtp(_RecipientBody):
+    """Body of POST /verify-otp. A PIN that is not a string is answered like one of the wrong format."""
 
     pin: Any
     verification_id: str | None = None
 
 
 class SendRequestParser:
-    """Reads them."""
+    """Reads phone numbers, e-mail addresses, channels, languages and placeholders by the settings."""
 
     def __init__(self, phones: PhoneBook, settings: Settings) -> None:
         self._phones = phones
@@ -63,7 +63,7 @@ class SendRequestParser:
         self._placeholders = settings.allowed_placeholders
 
     def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> SendRequest:
-        """What `body` wants to have sent, for `requester`, who reads languages by the header Accept-Language.
+        """The message that `body` asks for. Without a `locale`, `accept_language` chooses the language.
 
         Raises:
             InvalidLocale, InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber,
@@ -85,13 +85,13 @@ class SendRequestParser:
         )
 
     def _template(self, body: ResendOtp, channel: Channel, accept_language: str | None) -> str:
-        """Of a new PIN: one that is sent again keeps its own."""
+        """The template of a new PIN. A PIN that is sent again keeps its own."""
         locale = body.locale if isinstance(body, SendOtp) else None
         of_language = self._of_languages.of(channel.name, locale, accept_language)
         return of_language or self._templates[channel.name]
 
     def read_recipient(self, body: VerifyOtp) -> Recipient:
-        """Whom it is about."""
+        """The recipient that `body` names."""
         if body.member == "email":
             to = Recipient("email", read_email(body.email or ""))
         else:

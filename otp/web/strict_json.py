@@ -1,12 +1,12 @@
-"""JSON from outside: RFC 8259 and nothing beside it."""
+"""Parses JSON strictly by RFC 8259."""
 
 import json
 import re
 from typing import Any
 
-DEEPEST = 64  # levels; the deepest body that an endpoint takes has five
+DEEPEST = 64  # levels; the deepest body of an endpoint has five
 
-# A string matches wherever it ends, or does not: so each byte is looked at once, whatever the text.
+# A string matches even without its end, so each byte is read once, whatever the text.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _RUN = re.compile(rb"[\[{]+|[\]}]+")
 
@@ -15,20 +15,20 @@ def parse(text: bytes) -> Any:
     """The value of a JSON `text` in UTF-8.
 
     Raises:
-        ValueError: it is no JSON, has a key twice in one object, NaN or Infinity, half a character (a lone surrogate),
-            or more than 64 levels.
+        ValueError: it is not JSON, or has a key twice in one object, NaN, Infinity, a lone surrogate, or more than 64
+            levels.
     """
-    # The parser's own guard is Python's: 1,000 levels until 3.11, and as many as the C stack takes since 3.12.
+    # Python's own limit is 1,000 levels until 3.11, and the size of the C stack since 3.12.
     if _is_deep(text):
         raise ValueError("too deep")
     value = _DECODER.decode(text.decode())
     if b"\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # fails where an escape is half a character
+        json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
     return value
 
 
 def _is_deep(text: bytes) -> bool:
-    if text.count(b"[") + text.count(b"{") <= DEEPEST:  # that many openings cannot be deeper
+    if text.count(b"[") + text.count(b"{") <= DEEPEST:  # so few brackets cannot be deeper
         return False
     depth = 0
     for run in _RUN.findall(_STRING.sub(b"", text)):

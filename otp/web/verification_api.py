@@ -1,4 +1,4 @@
-"""What became of a PIN, for the client that had it sent."""
+"""The status of a PIN, for the client app that had it sent."""
 
 import time
 from typing import Any
@@ -10,13 +10,13 @@ from otp.delivery.verifications import Verifications
 
 
 class VerificationApi:
-    """Its view."""
+    """The view of /verifications/<verificationId>."""
 
     def __init__(self, verifications: Verifications) -> None:
         self._verifications = verifications
 
     def show(self, verificationId: str) -> dict[str, Any]:  # noqa: N803  as the contract writes it
-        """Answer GET /verifications/<verificationId>. One of another client is not there."""
+        """Answer GET /verifications/<verificationId>. Another client's is a 404."""
         known = self._verifications.find(verificationId, g.client)
         if known is None:
             raise NotFound

@@ -1,9 +1,8 @@
-"""Wrong keys count against the address that they come from, and too many are answered with 429.
+"""Counts wrong API keys by client address, and answers too many of them with 429.
 
-A right key is let in all the same, and costs no look here: a stranger behind the same NAT, or one instance that has an
-old key, would shut out a client otherwise. So guessing goes on, and is hopeless by itself: a key has 16 characters or
-more. What the limit does is to say "wait" to programs that go on and on, and to show the operator that they do. Who has
-an IPv6 /48 has many addresses (/64).
+A right key always passes, without a look at the count: otherwise a stranger behind the same NAT, or an instance with an
+old key, would lock a client out. So guessing is not stopped; it is hopeless, since a key has 16 characters or more. The
+limit slows programs that retry for ever, and shows them to the operator. The owner of an IPv6 /48 has many /64s.
 """
 
 from contextlib import suppress
@@ -20,15 +19,15 @@ WRONG_KEYS = limits.parse("20 per 5 minutes")
 
 
 class WrongKeys:
-    """Counts them by `g.address`, which is that of the connection or the proxy: who has no key speaks for nobody."""
+    """Counts by `g.address`, the address of the connection: X-End-User-IP is not believed without a right key."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._windows = ExactWindows(WindowStorage(redis=redis))
 
     def error(self, key: str) -> OtpError:
-        """The error for a request with this `key`, or secret, that is not right; "" for none, which is no guess.
+        """The error for a request with a wrong `key` or secret; "" for no key, which is not counted.
 
-        Without Redis it is Unauthorized: true, and nobody is let in.
+        Without Redis it is Unauthorized.
         """
         with suppress(StoreUnavailable):
             if key and not (window := self._windows.take(WRONG_KEYS, str(g.address), "wrong_key")).taken:
