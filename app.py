@@ -1,19 +1,10 @@
-"""HTTP: the application and its routes."""
+"""The application: its parts hung on their routes."""
 
-import math
-from typing import Any
-
-from flask import Flask, Response, request
+from flask import Flask
 
 from assembly import Parts, assemble
 from config import Settings, load_settings
-from otp import VERSION, errors
-from otp.requester import Requester
-from otp.send_request import SendRequest
-from otp.service import Sent
-from otp.telemetry import record
 from otp.telemetry.request_log import RequestLog
-from otp.typed_text import read_pin
 from otp.web import error_responses
 from otp.web.address_limits import AddressLimits
 from otp.web.api_clients import ApiClients
@@ -21,76 +12,13 @@ from otp.web.application import Application
 from otp.web.border import Border
 from otp.web.cors import allow_origins
 from otp.web.delivery_report_api import DeliveryApi
+from otp.web.health_api import HealthApi
 from otp.web.idempotency import Idempotency
+from otp.web.pin_api import PinApi
 from otp.web.proof_api import ProofApi
 from otp.web.reference_page import add_docs
-from otp.web.request_body import read_body
-from otp.web.send_requests import ResendOtp, SendOtp, SendRequestParser, VerifyOtp
+from otp.web.send_requests import SendRequestParser
 from otp.web.verification_api import VerificationApi
-
-
-class OtpApi:
-    """The views."""
-
-    def __init__(self, parts: Parts, settings: Settings, proofs: ProofApi | None) -> None:
-        self._service = parts.otp
-        self._store = parts.store
-        self._parser = SendRequestParser(parts.phones, settings)
-        self._proofs = proofs
-        self._pin = settings.pin_pattern
-        self._needs_verification_id = settings.require_verification_id
-
-    def send_otp(self) -> dict[str, Any]:
-        """Answer POST /send-otp."""
-        return _sent("OTP sent successfully.", self._service.send(*self._read(SendOtp)))
-
-    def resend_otp(self) -> dict[str, Any]:
-        """Answer POST /resend-otp."""
-        send_request, verification_id = self._read(ResendOtp)
-        self._demand(verification_id)
-        return _sent("OTP sent successfully.", self._service.resend(send_request, verification_id))
-
-    def verify_otp(self) -> dict[str, Any]:
-        """Answer POST /verify-otp."""
-        body = read_body(request, VerifyOtp)
-        recipient = self._parser.read_recipient(body)
-        pin = read_pin(body.pin, self._pin)
-        self._demand(body.verification_id)
-        proven = self._service.verify(recipient, pin, _requester(), body.verification_id)
-        proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
-        return {"message": "OTP verified successfully.", **proof}
-
-    def _read(self, kind: type[ResendOtp]) -> tuple[SendRequest, str | None]:
-        body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
-        return self._parser.read(body, _requester(), language), body.verification_id
-
-    def _demand(self, verification_id: str | None) -> None:
-        if self._needs_verification_id and verification_id is None:
-            raise errors.InvalidRequest
-
-    def index(self) -> Response:
-        """Answer GET /."""
-        return Response("Infobip OTP Service Running!", mimetype="text/plain")
-
-    def healthz(self) -> dict[str, Any]:
-        """Answer GET /healthz: the process lives."""
-        return {"status": "alive"}
-
-    def readyz(self) -> dict[str, Any]:
-        """Answer GET /readyz: Redis takes writes."""
-        self._store.ping()
-        return {"status": "ready", "version": VERSION}
-
-
-def _requester() -> Requester:
-    known = record.current()
-    return Requester(known.address, known.client, known.is_client_app)
-
-
-def _sent(message: str, sent: Sent) -> dict[str, Any]:
-    verification = {"verificationId": sent.verification_id} if sent.verification_id else {}
-    times = {"expiresIn": int(sent.expires_in), "resendIn": math.ceil(sent.resend_in)}
-    return {"message": message, **times, **verification}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -103,13 +31,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     parts = assemble(settings)
-    proofs = ProofApi(parts.proofs, parts.store, settings.proof_audience) if parts.proofs else None
-    api = OtpApi(parts, settings, proofs)
+    proofs = ProofApi(parts.proofs, parts.store.redeem, settings.proof_audience) if parts.proofs else None
+    parser = SendRequestParser(parts.phones, settings)
+    pins = PinApi(parts.otp, parser, settings.pin_pattern, settings.require_verification_id, proofs)
     clients = ApiClients(settings, parts.redis)
 
     app = Application(__name__)
     app.wsgi_app = Border(app.wsgi_app, RequestLog(settings), settings.trusted_proxies)  # type: ignore[method-assign]
-    _add_routes(app, api, clients, parts, settings)
+    _add_health_routes(app, HealthApi(parts.store.ping))
+    _add_pin_routes(app, pins, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
     _add_tracking_routes(app, clients, parts, settings)
@@ -119,21 +49,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _add_routes(app: Flask, api: OtpApi, clients: ApiClients, parts: Parts, settings: Settings) -> None:
-    app.add_url_rule("/", view_func=api.index)
-    app.add_url_rule("/healthz", view_func=api.healthz)
-    app.add_url_rule("/readyz", view_func=api.readyz)
-    # From the outside in: who asks, how often its address may, how often the client may, was this asked before.
+def _add_health_routes(app: Flask, health: HealthApi) -> None:
+    app.add_url_rule("/", view_func=health.index)
+    app.add_url_rule("/healthz", view_func=health.healthz)
+    app.add_url_rule("/readyz", view_func=health.readyz)
+
+
+def _add_pin_routes(app: Flask, pins: PinApi, clients: ApiClients, parts: Parts, settings: Settings) -> None:
+    # From the outside in: API key, limit of the address, rate of the client app, Idempotency-Key.
     limited = AddressLimits(app, parts.redis).limited
     idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
-    send_otp, resend_otp = (
-        limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(view)))
-        for view in (api.send_otp, api.resend_otp)
-    )
-    verify_otp = limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", api.verify_otp))
-    app.add_url_rule("/send-otp", view_func=clients.authenticated(send_otp), methods=["POST"])
-    app.add_url_rule("/resend-otp", view_func=clients.authenticated(resend_otp), methods=["POST"])
-    app.add_url_rule("/verify-otp", view_func=clients.authenticated(verify_otp), methods=["POST"])
+    views = {
+        "/send-otp": limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.send_otp))),
+        "/resend-otp": limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.resend_otp))),
+        "/verify-otp": limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", pins.verify_otp)),
+    }
+    for rule, view in views.items():
+        app.add_url_rule(rule, view_func=clients.authenticated(view), methods=["POST"])
 
 
 def _add_proof_routes(app: Flask, proofs: ProofApi, clients: ApiClients) -> None:

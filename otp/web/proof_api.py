@@ -1,6 +1,7 @@
 """The routes of proofs: the public keys for everybody, and redeeming for the backend of a client."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import g, request
@@ -9,7 +10,6 @@ from otp import errors
 from otp.proofs import Proofs
 from otp.recipients import Recipient
 from otp.web.request_body import Body, read_body
-from store import Store
 
 # A replica whose clock is behind accepts a proof for longer than the replica that redeemed it.
 CLOCKS_APART = 60  # seconds
@@ -22,11 +22,16 @@ class RedeemProof(Body):
 
 
 class ProofApi:
-    """Issues proofs, and redeems each of them once."""
+    """Issues proofs, and redeems each of them once.
 
-    def __init__(self, proofs: Proofs, store: Store, audience: str) -> None:
+    Args:
+        redeem: takes a proof's id and the seconds to remember it; true for the first call with this id.
+        audience: of proofs of requests without an API key.
+    """
+
+    def __init__(self, proofs: Proofs, redeem: Callable[[str, float], bool], audience: str) -> None:
         self._proofs = proofs
-        self._store = store
+        self._redeem = redeem
         self._default_audience = audience
 
     def new(self, to: str) -> str:
@@ -40,7 +45,7 @@ class ProofApi:
     def redeem(self) -> dict[str, Any]:
         """Answer POST /proofs/redeem: the content of a proof, once."""
         proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
-        if not self._store.redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
+        if not self._redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
         return {Recipient.at(proven.to).member: proven.to, "verifiedAt": proven.verified_at}
 

@@ -1,0 +1,80 @@
+"""The views that send, resend and verify a PIN."""
+
+import math
+import re
+from typing import Any
+
+from flask import request
+
+from otp import errors
+from otp.requester import Requester
+from otp.send_request import SendRequest
+from otp.service import OtpService, Sent
+from otp.telemetry import record
+from otp.typed_text import read_pin
+from otp.web.proof_api import ProofApi
+from otp.web.request_body import read_body
+from otp.web.send_requests import ResendOtp, SendOtp, SendRequestParser, VerifyOtp
+
+
+class PinApi:
+    """The views of PINs.
+
+    Args:
+        pin: what a typed PIN matches as a whole.
+        needs_verification_id: whether resend and verify are refused without a `verificationId`.
+        proofs: issues a proof for each verified PIN; None for no proofs.
+    """
+
+    def __init__(
+        self,
+        service: OtpService,
+        parser: SendRequestParser,
+        pin: re.Pattern[str],
+        needs_verification_id: bool,
+        proofs: ProofApi | None,
+    ) -> None:
+        self._service = service
+        self._parser = parser
+        self._pin = pin
+        self._needs_verification_id = needs_verification_id
+        self._proofs = proofs
+
+    def send_otp(self) -> dict[str, Any]:
+        """Answer POST /send-otp."""
+        return _sent_body(self._service.send(*self._read(SendOtp)))
+
+    def resend_otp(self) -> dict[str, Any]:
+        """Answer POST /resend-otp."""
+        send_request, verification_id = self._read(ResendOtp)
+        self._require(verification_id)
+        return _sent_body(self._service.resend(send_request, verification_id))
+
+    def verify_otp(self) -> dict[str, Any]:
+        """Answer POST /verify-otp."""
+        body = read_body(request, VerifyOtp)
+        recipient = self._parser.read_recipient(body)
+        pin = read_pin(body.pin, self._pin)
+        self._require(body.verification_id)
+        proven = self._service.verify(recipient, pin, _requester(), body.verification_id)
+        proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
+        return {"message": "OTP verified successfully.", **proof}
+
+    def _read(self, kind: type[ResendOtp]) -> tuple[SendRequest, str | None]:
+        body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
+        return self._parser.read(body, _requester(), language), body.verification_id
+
+    def _require(self, verification_id: str | None) -> None:
+        if self._needs_verification_id and verification_id is None:
+            raise errors.InvalidRequest
+
+
+def _requester() -> Requester:
+    known = record.current()
+    return Requester(known.address, known.client, known.is_client_app)
+
+
+def _sent_body(sent: Sent) -> dict[str, Any]:
+    verification = {"verificationId": sent.verification_id} if sent.verification_id else {}
+    times = {"expiresIn": int(sent.expires_in), "resendIn": math.ceil(sent.resend_in)}
+    return {"message": "OTP sent successfully.", **times, **verification}
