@@ -1,1 +1,1 @@
-"""Everything a newcomer lacks: a local Infobip 2FA, an inbox for its messages, an embedded Redis."""
+"""A local Infobip 2FA with an inbox for its messages, and an embedded Redis."""

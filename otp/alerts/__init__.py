@@ -1,1 +1,1 @@
-"""What the operator should hear of: told in the background, each kind at most once in ten minutes. No Flask in here."""
+"""What the operator should know at once: alerts, logged and posted in the background. No Flask."""

@@ -1,1 +1,1 @@
-"""What became of what was sent, as far as Infobip reports it and the service knows it."""
+"""What became of a message: Infobip's delivery reports, and the status of a verification."""

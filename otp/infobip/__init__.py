@@ -1,1 +1,1 @@
-"""How bytes go to Infobip and come back: one exchange within one deadline."""
+"""One exchange with Infobip within one deadline: connections, responses, errors, the account."""

@@ -1,1 +1,1 @@
-"""The one room that talks to Redis: how it is reached, how commands go out, and the scripts that decide in it."""
+"""The only room that imports the redis library: connections, round trips, keys, scripts."""

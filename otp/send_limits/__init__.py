@@ -1,1 +1,1 @@
-"""May this SMS be sent: everything that stands between a request and a bill."""
+"""May this message be sent: every limit between a request and its price."""

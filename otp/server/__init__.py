@@ -1,1 +1,1 @@
-"""The production server's own code: what gunicorn's worker does differently here."""
+"""The production server: what gunicorn's worker does differently here."""

@@ -1,1 +1,1 @@
-"""The HTTP border."""
+"""The HTTP border: bodies, API keys, limits by address, idempotency, views, error responses."""

@@ -1,1 +1,1 @@
-"""The guard against SMS pumping: what nobody verifies uses up a budget, which grows with what somebody does."""
+"""The guard against SMS pumping: unverified sends use up a budget, which verified ones make larger."""
