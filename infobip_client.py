@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict
 
 from otp.channels import Channel
-from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear
+from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason
 from otp.infobip.bulkhead import Bulkhead
 from otp.infobip.events import InfobipEvents
 from otp.infobip.responses import StrictResponse, failure, message_id, parse_response
@@ -118,7 +118,7 @@ class InfobipClient:
         try:
             return self._send(f"/2fa/2/pin/{pin_id}/resend", send_request, {})
         except ProviderRefused as e:
-            raise PinGone(reason="gone_pin") if e.reason in NOT_FOUND else e from e
+            raise PinGone(reason=Reason.GONE_PIN) if e.detail in NOT_FOUND else e from e
 
     def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any]) -> SentPin:
         channel = send_request.channel
@@ -149,7 +149,7 @@ class InfobipClient:
             answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, tries=2)
         if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
             self._watch.judged(False)
-            raise PinGone(reason="gone_pin")
+            raise PinGone(reason=Reason.GONE_PIN)
         if answer.status != 200:
             raise self._failure(answer)
         judged = parse_response(VerifyResponse, answer)
@@ -158,7 +158,7 @@ class InfobipClient:
         right = judged.verified and judged.pin_error in (None, "NO_ERROR")
         self._watch.judged(right)
         if not right and judged.pin_error in GONE:
-            raise PinGone(reason="gone_pin")
+            raise PinGone(reason=Reason.GONE_PIN)
         return right
 
     def _failure(self, answer: Answer) -> OtpError:
@@ -178,6 +178,6 @@ def _check_sent(sent: SendResponse, channel: Channel) -> None:
     status = sent.status(channel)
     if channel.refused.fullmatch(status):
         log.warning("provider_refused", extra={"status": 200, "message_id": status})
-        raise ProviderRefused(reason=status)
+        raise ProviderRefused(detail=status)
     if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
         raise ProviderUnclear

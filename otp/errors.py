@@ -1,4 +1,4 @@
-"""Everything that can go wrong, on one screen. No HTTP in here: `refusals.STATUS` maps each class to its status.
+"""Everything that can go wrong, on one screen. No HTTP in here: `error_responses.STATUS` has the status of each class.
 
 OtpError
 ├── InvalidRequest            the request cannot be read
@@ -34,28 +34,61 @@ OtpError
 └── ProviderTimeout           Infobip took the request; what came of it is unknown
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
-THROTTLED = "provider_throttle"  # the reason of a 429 that is Infobip's
+
+class Reason(StrEnum):
+    """Why a request was refused: in the log and the metrics, never in a response. docs/operations.md explains each."""
+
+    # TooManyRequests and BudgetExhausted: the rule.
+    COOLDOWN = "cooldown"
+    PHONE_LIMIT = "phone_limit"
+    PHONE_SHARE = "phone_share"
+    ADDRESS_LIMIT = "address_limit"
+    CLIENT_RATE = "client_rate"
+    CLIENT_QUOTA = "client_quota"
+    CLIENT_EMAIL_QUOTA = "client_email_quota"
+    WRONG_KEYS = "wrong_keys"
+    TOTAL_LIMIT = "total_limit"
+    TOTAL_EMAIL_LIMIT = "total_email_limit"
+    DAY_BUDGET = "day_budget"
+    MONTH_BUDGET = "month_budget"
+    GUARD_COUNTRY = "guard_country"
+    GUARD_PREFIX = "guard_prefix"
+    GUARD_ADDRESS = "guard_address"
+    PROVIDER_THROTTLE = "provider_throttle"
+    # InvalidOtp: what was wrong.
+    WRONG_PIN = "wrong_pin"
+    NO_PIN = "no_pin"
+    USED_PIN = "used_pin"
+    GONE_PIN = "gone_pin"
+    FAILURE_LIMIT = "failure_limit"
 
 
 class OtpError(Exception):
     """A failure with a stable `code` for programs and a `sentence` for people.
 
-    `nothing_done` tells that Infobip certainly neither sent nor judged anything, so that what was taken
-    for the call (cooldown, quota, guess) may be given back. `retry_after` is in seconds; None where
-    waiting does not help. `reason` is for logs alone, never in an answer: which rule refused, which kind of no it
-    was, or Infobip's own word.
+    Attributes:
+        may_have_sent: whether a message may be on its way, and on the bill. Otherwise the same request may be repeated.
+        keeps_reservation: whether what was reserved for the call (cooldown, limits, budget, guess) stays counted.
+            Otherwise Infobip certainly neither sent nor checked anything, and it is released.
+        retry_after: in seconds; None where waiting does not help.
+        reason: why the request was refused.
+        detail: Infobip's own word for what went wrong, or the name of the exception that ended the call. Both are for
+            the log alone.
     """
 
     code: ClassVar[str] = "internal_error"
     sentence: ClassVar[str] = "Something went wrong on our side."
-    nothing_done: ClassVar[bool] = True
+    may_have_sent: ClassVar[bool] = False
+    keeps_reservation: ClassVar[bool] = False
 
-    def __init__(self, retry_after: float | None = None, reason: str = "") -> None:
+    def __init__(self, retry_after: float | None = None, reason: Reason | None = None, detail: str = "") -> None:
         super().__init__(self.code)
         self.retry_after = retry_after
         self.reason = reason
+        self.detail = detail
 
 
 class InvalidRequest(OtpError):
@@ -187,13 +220,13 @@ class ServiceUnavailable(OtpError):
 
 
 class StoreUnavailable(ServiceUnavailable):
-    # A write whose answer was lost may have been carried out, so nothing is given back.
-    nothing_done = False
+    # A write whose reply was lost may have been carried out. Nothing was sent: after a send, the error is PinNotSaved.
+    keeps_reservation = True
 
 
 class PinNotSaved(ServiceUnavailable):
     sentence = "The code that was sent cannot be verified. Please ask for a new one."
-    nothing_done = False
+    may_have_sent = keeps_reservation = True
 
 
 class ProviderRefused(OtpError):
@@ -202,10 +235,10 @@ class ProviderRefused(OtpError):
 
 
 class ProviderUnclear(ProviderRefused):
-    nothing_done = False
+    may_have_sent = keeps_reservation = True
 
 
 class ProviderTimeout(OtpError):
     code = "provider_timeout"
     sentence = "The provider did not answer in time. Please wait before you try again."
-    nothing_done = False
+    may_have_sent = keeps_reservation = True

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
-from otp.errors import InvalidOtp, OtpError, PinGone, PinNotSaved, StoreUnavailable
+from otp.errors import InvalidOtp, OtpError, PinGone, PinNotSaved, Reason, StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class OtpService:
             if verification_id is None:  # who knows only a number hears of the limits first, as if there was a PIN
                 self._send_limits.reserve(send_request)
                 self._send_limits.release(send_request)
-            raise InvalidOtp(reason="no_pin")
+            raise InvalidOtp(reason=Reason.NO_PIN)
         return self._send_again(send_request, pin)
 
     def _send_again(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> Sent:
@@ -143,7 +143,7 @@ class OtpService:
             with _Reservation(self._send_limits, send_request):
                 # Before it goes out: what cannot be counted is not sent.
                 if not self._store.count_resend(send_request.recipient, pin.pin_id, verification_id, noted):
-                    raise PinGone(reason="no_pin")
+                    raise PinGone(reason=Reason.NO_PIN)
                 sent = self._infobip.resend_pin(pin.pin_id, send_request)
         except PinGone:
             self._drop(send_request.recipient, pin)
@@ -181,18 +181,18 @@ class OtpService:
         if not self._is_right(recipient, guess, pin):
             if guess.is_last:
                 self._tracker.ended(guess.verifications)
-            raise InvalidOtp(reason="wrong_pin")
+            raise InvalidOtp(reason=Reason.WRONG_PIN)
         if not self._store.consume(recipient, guess.pin_id, requester):
-            raise InvalidOtp(reason="used_pin")
+            raise InvalidOtp(reason=Reason.USED_PIN)
         self._tracker.verified(recipient, guess.verifications)
         return guess.sent_to
 
     def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
         self._response_padding.pause()
         if isinstance(why, NoPin):
-            raise InvalidOtp(reason="no_pin")
+            raise InvalidOtp(reason=Reason.NO_PIN)
         self._on_locked_out()
-        raise InvalidOtp(reason="failure_limit")
+        raise InvalidOtp(reason=Reason.FAILURE_LIMIT)
 
     def _is_right(self, recipient: Recipient, guess: Guess, pin: str) -> bool:
         try:
@@ -203,7 +203,7 @@ class OtpService:
             self._drop(recipient, guess)
             raise
         except OtpError as e:
-            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=e.nothing_done)
+            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=not e.keeps_reservation)
             raise
 
     def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:
@@ -224,5 +224,5 @@ class _Reservation:
         self._send_limits.reserve(self._send_request)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        if isinstance(error, OtpError) and error.nothing_done:
+        if isinstance(error, OtpError) and not error.keeps_reservation:
             self._send_limits.release(self._send_request)

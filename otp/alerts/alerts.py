@@ -10,7 +10,7 @@ from otp.alerts import shared_limits
 from otp.alerts.alert import Alert
 from otp.alerts.rates import RIGHT, WRONG, Rates
 from otp.alerts.sender import Sender
-from otp.errors import StoreUnavailable
+from otp.errors import Reason, StoreUnavailable
 
 FLUSH_PAUSE = 5.0  # seconds between a first count and the look at what all workers counted
 AT_THE_END = 2.0  # seconds that a stopping worker has for what it did not yet tell
@@ -46,7 +46,7 @@ class Alerts:
         sentence = "Infobip refuses the API key, or what it is used for: nothing can be sent or verified."
         self.tell(Alert("provider.credentials_refused", sentence, {"status": status}))
 
-    def limit_reached(self, reason: str, limit: RateLimitItem, client: str = "") -> None:
+    def limit_reached(self, reason: Reason, limit: RateLimitItem, client: str = "") -> None:
         """A limit that many share has refused a send for this `reason`; that of a `client` app, if one is named."""
         self.tell(shared_limits.limit_reached(reason, limit, client))
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from otp.errors import THROTTLED, OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, TooManyRequests
+from otp.errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason, TooManyRequests
 from otp.infobip.transport import Answer
 
 log = logging.getLogger("otp.infobip")
@@ -69,10 +69,10 @@ def failure(answer: Answer, throttle_pause: float) -> OtpError:
     word = message_id(answer)
     log.error("provider_refused", extra={"status": answer.status, "message_id": word})
     if answer.status == 429 or word in THROTTLES:
-        return TooManyRequests(_seconds(answer.retry_after) or throttle_pause, THROTTLED)
+        return TooManyRequests(_seconds(answer.retry_after) or throttle_pause, Reason.PROVIDER_THROTTLE)
     if answer.status >= 500:
-        return ProviderTimeout(reason=word)
-    return ProviderRefused(reason=word) if answer.status >= 400 else ProviderUnclear(reason=word)
+        return ProviderTimeout(detail=word)
+    return ProviderRefused(detail=word) if answer.status >= 400 else ProviderUnclear(detail=word)
 
 
 def _seconds(retry_after: str) -> int | None:

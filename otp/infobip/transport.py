@@ -81,9 +81,9 @@ class Transport:
         try:
             return self._try(call, tries)
         except requests.RequestException as e:
-            reason = type(e.__cause__ or e).__name__
-            log.error("provider_silent", extra={"error": reason})
-            raise (ProviderTimeout(None, reason) if call.has_left else ServiceUnavailable(1, reason)) from e
+            name = type(e.__cause__ or e).__name__
+            log.error("provider_silent", extra={"error": name})
+            raise (ProviderTimeout(detail=name) if call.has_left else ServiceUnavailable(1, detail=name)) from e
 
     def _prepared(self, method: str, path: str, payload: Mapping[str, Any] | None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()

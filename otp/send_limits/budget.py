@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from otp.alerts.alert import Alert
-from otp.errors import BudgetExhausted
+from otp.errors import BudgetExhausted, Reason
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.send_limits.prices import PriceLists, written
@@ -76,7 +76,7 @@ class Budget:
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
                 self._tell(self._alert(percent, period, send_request.at))
-        return None if fits else BudgetExhausted(period.end - send_request.at, f"{period.kind}_budget")
+        return None if fits else BudgetExhausted(period.end - send_request.at, Reason(f"{period.kind}_budget"))
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Give the price back to the period that it was taken from."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from limits import RateLimitItem
 
-from otp.errors import OtpError
+from otp.errors import OtpError, Reason
 from otp.redis.scripts import Command
 from otp.send_limits.quota import Quota
 from otp.send_request import SendRequest
@@ -17,8 +17,10 @@ class ClientQuotas:
     `on_full` is called with the reason, the quota and the client where it refuses, and must not block.
     """
 
-    def __init__(self, quotas: Mapping[str, RateLimitItem], on_full: Callable[[str, RateLimitItem, str], None]) -> None:
-        reasons = ("client_quota", "client_email_quota")
+    def __init__(
+        self, quotas: Mapping[str, RateLimitItem], on_full: Callable[[Reason, RateLimitItem, str], None]
+    ) -> None:
+        reasons = (Reason.CLIENT_QUOTA, Reason.CLIENT_EMAIL_QUOTA)
         self._gates = {
             name: Quota(quota, quota, _naming(name, on_full), f"client:{name}", reasons)
             for name, quota in quotas.items()
@@ -40,5 +42,7 @@ class ClientQuotas:
         return gate.release(send_request) if gate else []
 
 
-def _naming(client: str, on_full: Callable[[str, RateLimitItem, str], None]) -> Callable[[str, RateLimitItem], None]:
+def _naming(
+    client: str, on_full: Callable[[Reason, RateLimitItem, str], None]
+) -> Callable[[Reason, RateLimitItem], None]:
     return lambda reason, limit: on_full(reason, limit, client)

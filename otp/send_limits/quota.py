@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from limits import RateLimitItem
 
-from otp.errors import TooManyRequests
+from otp.errors import Reason, TooManyRequests
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.redis.windows import key_of
@@ -25,11 +25,11 @@ class _Count(NamedTuple):
     keys: tuple[str]
     amount: int
     period: int  # seconds
-    reason: str  # of its refusal
+    reason: Reason  # of its refusal
     limit: RateLimitItem
 
     @classmethod
-    def of(cls, limit: RateLimitItem, name: str, reason: str) -> "_Count":
+    def of(cls, limit: RateLimitItem, name: str, reason: Reason) -> "_Count":
         return cls((key_of(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
 
 
@@ -45,9 +45,9 @@ class Quota:
         self,
         phones: RateLimitItem,
         emails: RateLimitItem,
-        on_full: Callable[[str, RateLimitItem], None],
+        on_full: Callable[[Reason, RateLimitItem], None],
         name: str = "total",
-        reasons: tuple[str, str] = ("total_limit", "total_email_limit"),
+        reasons: tuple[Reason, Reason] = (Reason.TOTAL_LIMIT, Reason.TOTAL_EMAIL_LIMIT),
     ) -> None:
         self._on_full = on_full
         self._said: dict[str, float] = {}  # when, by reason and by time.monotonic()

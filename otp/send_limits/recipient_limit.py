@@ -10,7 +10,7 @@ from typing import Any
 
 from limits import RateLimitItem
 
-from otp.errors import TooManyRequests
+from otp.errors import Reason, TooManyRequests
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.replies import members, milliseconds
@@ -19,7 +19,7 @@ from otp.requester import TRUSTED_BY
 from otp.send_request import SendRequest
 
 LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
-_RULES = {1: "phone_limit", 2: "phone_share"}
+_RULES = {1: Reason.PHONE_LIMIT, 2: Reason.PHONE_SHARE}
 _RESERVE = Script("recipient_reserve")
 _RELEASE = Script("recipient_release")
 _END = Script("cooldown_end")
@@ -52,7 +52,7 @@ class RecipientLimit:
         send_request.reserved.order = now
         if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
             send_request.reserved.trusted_by = trusted_by
-        return TooManyRequests(wait / 1000, _RULES.get(rule, "cooldown")) if wait else None
+        return TooManyRequests(wait / 1000, _RULES.get(rule, Reason.COOLDOWN)) if wait else None
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Give the cooldown back, and uncount, if it is still this sending's."""

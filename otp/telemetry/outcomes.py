@@ -31,8 +31,8 @@ def outcome(record: Record, route: str) -> str:
 
 def failure(error: errors.OtpError) -> str:
     """The same for a request, or a call to Infobip, that ended with `error`."""
-    if isinstance(error, errors.InvalidOtp):
-        return error.reason
-    if error.reason == errors.THROTTLED:
+    if error.reason and isinstance(error, errors.InvalidOtp):
+        return error.reason.value
+    if error.reason == errors.Reason.PROVIDER_THROTTLE:
         return "provider_throttled"
     return _OUTCOMES.get(type(error), "invalid")

@@ -9,6 +9,7 @@ import gevent
 from werkzeug.datastructures import EnvironHeaders
 
 from config import Settings
+from otp.errors import OtpError
 from otp.send_limits.prices import MILLION
 from otp.telemetry import logs, metrics, tracing
 from otp.telemetry.masking import Mask, Masked
@@ -104,7 +105,7 @@ class RequestLog:
             tally.observe(metrics.PROVIDER_SECONDS, operation, seconds=seconds)
         tally.observe(metrics.REQUEST_SECONDS, route, seconds=ended.taken)
         tally.count(metrics.REQUESTS, route, str(ended.status), known.code or "ok")
-        if known.error is not None and became == "limited":
+        if became == "limited" and known.error and known.error.reason:
             tally.count(metrics.REFUSALS, known.error.reason)
         if to.country and route == "/verify-otp":
             tally.count(metrics.VERIFIES, to.country, became)
@@ -128,7 +129,7 @@ def _facts(level: int, ended: _Ended, to: Masked, became: str) -> dict[str, Any]
         "status": ended.status,
         "code": known.code or "ok",
         "outcome": became,
-        "reason": (known.error and known.error.reason) or None,
+        "reason": _reason(known.error),
         "duration_ms": _milliseconds(ended.taken),
         "provider_ms": _milliseconds(sum(taken for _, taken in known.provider)) if known.provider else None,
         "redis_ms": _milliseconds(sum(known.redis)),
@@ -138,6 +139,10 @@ def _facts(level: int, ended: _Ended, to: Masked, became: str) -> dict[str, Any]
         to.kind: to.shown,
         f"{to.kind}_fingerprint": to.fingerprint,
     }
+
+
+def _reason(error: OtpError | None) -> str | None:
+    return (error and str(error.reason or error.detail)) or None
 
 
 def _milliseconds(seconds: float) -> float:

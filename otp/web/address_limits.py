@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from limits import RateLimitItem
 
-from otp.errors import OtpError, StoreUnavailable, TooManyRequests
+from otp.errors import OtpError, Reason, StoreUnavailable, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.redis.windows import STRATEGY, ExactWindows, Window, key_of
 from otp.requester import SUBNET
@@ -30,10 +30,9 @@ View = Callable[..., ResponseReturnValue]
 # The phones of a carrier share one too, as they share the one IPv4 address of its NAT. Ten is enough for the phones and
 # little for the attacker.
 SITE = 10
-CLIENT_RATE = "client_rate"  # a reason of TooManyRequests
 PATIENCE = 0.4  # seconds already waited for Redis; with the 1.5 s of one more round trip the answer is out within 2 s
 _MISTAKES = {400, 409, 413, 415, 422}
-_TOO_SOON = {"cooldown", CLIENT_RATE}
+_TOO_SOON = {Reason.COOLDOWN, Reason.CLIENT_RATE}
 
 
 class AddressLimits:
@@ -74,7 +73,7 @@ class AddressLimits:
             window = self._take(limits, (known.client,) if known.client else (), known.address, name)
             known.address_limit = headers(window)
             if not window.taken:
-                raise TooManyRequests(window.wait, "address_limit")
+                raise TooManyRequests(window.wait, Reason.ADDRESS_LIMIT)
             known.taken.append(window.to_give_back)
             return self._answer(view, known)
 

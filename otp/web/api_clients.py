@@ -9,11 +9,10 @@ from typing import Literal
 from flask import Request, g, request
 from flask.typing import ResponseReturnValue
 
-from otp.errors import InvalidHeader, TooManyRequests
+from otp.errors import InvalidHeader, Reason, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.redis.windows import ExactWindows, WindowStorage
 from otp.settings.clients import ClientSettings
-from otp.web.address_limits import CLIENT_RATE
 from otp.web.client_ip import network_of, read_address
 from otp.web.wrong_keys import WrongKeys
 
@@ -61,7 +60,7 @@ class ApiClients:
             if rate:
                 window = self._rates.take(rate, "client", verb, g.client)
                 if not window.taken:
-                    raise TooManyRequests(window.wait, CLIENT_RATE)
+                    raise TooManyRequests(window.wait, Reason.CLIENT_RATE)
                 g.taken.append(window.to_give_back)
             return view()
 

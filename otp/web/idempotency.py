@@ -122,8 +122,7 @@ class Idempotency:
         except OtpError as e:
             if isinstance(e, _REDIS_FAILED):  # Redis is slow: the client does not wait for it once more
                 finish = partial(gevent.spawn, self._finish)
-            # With StoreUnavailable nothing was sent yet: after the SMS, the error is PinNotSaved.
-            if e.nothing_done or isinstance(e, StoreUnavailable):
+            if not e.may_have_sent:
                 finish(_RELEASE, asked)
                 raise
             response = refusal(e)

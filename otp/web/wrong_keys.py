@@ -10,7 +10,7 @@ from contextlib import suppress
 import limits
 from flask import g
 
-from otp.errors import OtpError, StoreUnavailable, TooManyRequests, Unauthorized
+from otp.errors import OtpError, Reason, StoreUnavailable, TooManyRequests, Unauthorized
 from otp.redis.client import RedisClient
 from otp.redis.windows import ExactWindows, WindowStorage
 from otp.web.address_limits import headers
@@ -32,5 +32,5 @@ class WrongKeys:
         with suppress(StoreUnavailable):
             if key and not (window := self._windows.take(WRONG_KEYS, str(g.address), "wrong_key")).taken:
                 g.address_limit = headers(window)
-                return TooManyRequests(window.wait, "wrong_keys")
+                return TooManyRequests(window.wait, Reason.WRONG_KEYS)
         return Unauthorized()

@@ -28,14 +28,21 @@ def test_the_alerts_ring_when_they_must() -> None:
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_every_metric_and_outcome_stands_in_the_docs() -> None:
+def test_every_metric_outcome_and_reason_stands_in_the_docs() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     exported = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
     names = {family.name for metric in exported for family in metric.collect()}
     assert len(names) == len(exported) == 15
     assert {name for name in names if f"`{name}" not in text} == set()
     words = {outcomes.failure(error()) for error in STATUS if error is not errors.InvalidOtp}
-    assert {word for word in words if f"`{word}`" not in text} == set()
+    assert {word for word in (*words, *errors.Reason) if f"`{word}`" not in text} == set()
+
+
+def test_what_may_have_been_sent_stays_counted() -> None:
+    assert {error for error in STATUS if error.may_have_sent and not error.keeps_reservation} == set()
+    assert {error for error in STATUS if error.keeps_reservation and not error.may_have_sent} == {
+        errors.StoreUnavailable
+    }
 
 
 def test_every_panel_of_the_dashboard_has_an_answer(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from otp.errors import TooManyRequests
+from otp.errors import Reason, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
@@ -47,7 +47,7 @@ class FraudLimit:
                 self._count_anyway(send_request)
             return None
         self._suspects(send_request, f"{self._scope.name}: {why}")
-        return None if counted else TooManyRequests(wait, f"guard_{self._scope.name}")
+        return None if counted else TooManyRequests(wait, Reason(f"guard_{self._scope.name}"))
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount."""
