@@ -20,6 +20,8 @@ from otp.web.reference_page import add_docs
 from otp.web.send_requests import SendRequestParser
 from otp.web.verification_api import VerificationApi
 
+SEND_OTP, RESEND_OTP, VERIFY_OTP = "/send-otp", "/resend-otp", "/verify-otp"
+
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the service from `settings`, or from those of the environment.
@@ -37,14 +39,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     clients = ApiClients(settings, parts.redis)
 
     app = Application(__name__)
-    app.wsgi_app = Border(app.wsgi_app, RequestLog(settings), settings.trusted_proxies)  # type: ignore[method-assign]
+    budgets = {"day": float(settings.daily_budget), "month": float(settings.monthly_budget)}
+    request_log = RequestLog(settings.log_salt.get_secret_value(), settings.prices.currency, budgets)
+    app.wsgi_app = Border(app.wsgi_app, request_log, settings.trusted_proxies)  # type: ignore[method-assign]
     _add_health_routes(app, HealthApi(parts.store.ping))
     _add_pin_routes(app, pins, clients, parts, settings)
     if proofs:
         _add_proof_routes(app, proofs, clients)
     _add_tracking_routes(app, clients, parts, settings)
     add_docs(app, page=settings.docs == "on")
-    allow_origins(app, settings.cors_origins)
+    allow_origins(app, settings.cors_origins, (SEND_OTP, RESEND_OTP, VERIFY_OTP))
     error_responses.register(app)
     return app
 
@@ -60,9 +64,9 @@ def _add_pin_routes(app: Flask, pins: PinApi, clients: ApiClients, parts: Parts,
     limited = AddressLimits(app, parts.redis).limited
     idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
     views = {
-        "/send-otp": limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.send_otp))),
-        "/resend-otp": limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.resend_otp))),
-        "/verify-otp": limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", pins.verify_otp)),
+        SEND_OTP: limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.send_otp))),
+        RESEND_OTP: limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.resend_otp))),
+        VERIFY_OTP: limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", pins.verify_otp)),
     }
     for rule, view in views.items():
         app.add_url_rule(rule, view_func=clients.authenticated(view), methods=["POST"])

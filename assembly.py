@@ -59,6 +59,7 @@ def assemble(settings: Settings) -> Parts:
         *_budgets(settings, alerts),
         ClientQuotas(settings.client_quotas, alerts.limit_reached),
         *guard.limits,
+        prices=settings.prices,
     )
     response_padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     verifications = Verifications(redis, keyed=bool(settings.named_keys()))

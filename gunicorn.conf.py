@@ -71,7 +71,7 @@ timeout = graceful_timeout + 15
 
 control_socket_disable = True
 
-logs.configure(settings)
+logs.configure(settings.log_format, settings.log_level)
 logger_class = logs.GunicornLogger
 
 
@@ -146,7 +146,7 @@ def child_exit(_: object, worker: Worker) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """In a new worker, when it can serve."""
-    tracing.begin()
+    tracing.set_up()
     freeze()
     gc.set_threshold(20_000, 20, 20)
     if worker.age == 1:  # one look at a start, beside the requests

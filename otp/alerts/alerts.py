@@ -1,11 +1,11 @@
 """What the rest of the service calls when it has something to tell. No call waits for Redis or for a receiver."""
 
-import atexit
 from contextlib import suppress
 
 import gevent
 from limits import RateLimitItem
 
+from otp import shutdown
 from otp.alerts import shared_limits
 from otp.alerts.alert import Alert
 from otp.alerts.rates import RIGHT, WRONG, Rates
@@ -23,16 +23,14 @@ class Alerts:
         self._sender = sender
         self._rates = rates
         self._flushing: gevent.Greenlet | None = None
-        self._used = False
+        shutdown.add(shutdown.Step.SEND_ALERTS, self.finish)
 
     def tell(self, alert: Alert) -> None:
         """Something has happened that the operator should hear of."""
-        self._start()
         self._sender.tell(alert)
 
     def count(self, name: str) -> None:
         """Something in `rates.NAMES` has happened, which is alarming only if it happens often."""
-        self._start()
         self._rates.count(name)
         if not self._flushing:
             self._flushing = gevent.spawn_later(FLUSH_PAUSE, self._flush)
@@ -56,11 +54,6 @@ class Alerts:
             self._flushing.kill()
             self._flush()
         self._sender.finish(AT_THE_END)
-
-    def _start(self) -> None:
-        if not self._used:
-            self._used = True
-            atexit.register(self.finish)
 
     def _flush(self) -> None:
         self._flushing = None

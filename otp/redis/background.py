@@ -1,12 +1,12 @@
 """Writes to Redis that no answer waits for."""
 
-import atexit
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec
 
 from gevent.pool import Group
 
+from otp import shutdown
 from otp.errors import StoreUnavailable
 
 AT_THE_END = 2.0  # seconds that a stopping worker has for the last ones
@@ -19,7 +19,7 @@ class Background:
 
     def __init__(self) -> None:
         self._running = Group()
-        atexit.register(self.finish)
+        shutdown.add(shutdown.Step.FINISH_REDIS_WRITES, self.finish)
 
     def run(self, write: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Have `write` called. Returns at once."""

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 from otp.errors import OtpError
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
+from otp.send_limits.prices import MILLION, PriceLists
 from otp.send_request import SendRequest
+from otp.telemetry import record
 
 
 class SendLimit(Protocol):
@@ -24,11 +26,15 @@ class SendLimit(Protocol):
 
 
 class SendLimits:
-    """Every limit on a send. All count it, or none does; the refusal is that of the first one that has no room."""
+    """Every limit on a send. All count it, or none does; the refusal is that of the first one that has no room.
 
-    def __init__(self, redis: RedisClient, *limits: SendLimit) -> None:
+    What the send costs by `prices` is noted on the request's record, as long as the limits count it.
+    """
+
+    def __init__(self, redis: RedisClient, *limits: SendLimit, prices: PriceLists | None = None) -> None:
         self._redis = redis
         self._limits = limits
+        self._prices = prices or PriceLists({})
 
     def reserve(self, send_request: SendRequest) -> None:
         """Count the send in every limit.
@@ -49,10 +55,13 @@ class SendLimits:
             reserved = [limit for limit, refusal in zip(self._limits, refusals, strict=True) if not refusal]
             self._release(send_request, reserved)
             raise next(refusal for refusal in refusals if refusal)
+        price = self._prices.of(send_request.channel.name, send_request.region)
+        record.current().cost = price / MILLION
 
     def release(self, send_request: SendRequest) -> None:
         """Take back what `reserve` counted, where nothing was sent."""
         self._release(send_request, self._limits)
+        record.current().cost = 0.0
 
     def _release(self, send_request: SendRequest, limits: Iterable[SendLimit]) -> None:
         if commands := [command for limit in limits for command in limit.release(send_request)]:

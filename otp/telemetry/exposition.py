@@ -3,7 +3,6 @@
 By a real thread and plain sockets: a greenlet of the master would live on in each worker that it forks.
 """
 
-import atexit
 import fcntl
 import logging
 import os
@@ -11,10 +10,13 @@ import shutil
 import socket
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gevent import monkey
+
+from otp import shutdown
 
 if TYPE_CHECKING:
     from otp.telemetry.metric_files import MetricFiles
@@ -51,7 +53,7 @@ def prepare() -> None:
     try:
         _remove_those_of_the_dead()
         made = _folder_that_is_alive()
-        atexit.register(_remove, made, os.getpid())
+        shutdown.add(shutdown.Step.REMOVE_METRIC_FILES, partial(_remove, made, os.getpid()))
         _files = _count_into(made)
     except OSError as e:
         _no_room = e

@@ -1,4 +1,4 @@
-"""How log lines look: JSON for machines, or columns for a person at a terminal. One form for all that is logged."""
+"""How log lines look: JSON for machines, or columns for a person at a terminal. All loggers write this form."""
 
 import json
 import logging
@@ -13,45 +13,48 @@ import structlog
 from gunicorn.glogging import Logger
 from structlog.typing import EventDict, Processor
 
-from otp.settings.telemetry import TelemetrySettings
 from otp.telemetry import metrics
 from otp.telemetry.non_blocking_writer import NonBlockingWriter
-from otp.telemetry.record import running
+from otp.telemetry.record import current_or_none
 
 _STDERR = 2
 
-
-_sink: NonBlockingWriter | None = None
+_writer: NonBlockingWriter | None = None
 
 
 def write(at: float, event: dict[str, Any]) -> None:
-    """Write a line of `at` (Unix seconds) that is all facts: without a LogRecord, it costs a third."""
-    if _sink and not _sink.write((at, event)):
+    """Write `event`, of the time `at` (Unix seconds), as a line. Without a LogRecord it costs a third."""
+    if _writer and not _writer.write((at, event)):
         metrics.LOG_LINES_DROPPED.inc()
 
 
-def configure(settings: TelemetrySettings) -> None:
-    """Have this process, and all that it forks, log in `settings.log_format` to standard error."""
-    global _sink  # noqa: PLW0603  one in a process, like the root logger's handler
-    renderer, notice = (_console(), _notice_shown) if settings.log_format == "console" else (_json(), _notice)
+def configure(log_format: str, log_level: str) -> None:
+    """Have this process, and all that it forks, log to standard error.
+
+    Args:
+        log_format: json or console.
+        log_level: the lowest level that is logged, like INFO.
+    """
+    global _writer  # noqa: PLW0603  one in a process, like the root logger's handler
+    renderer, notice = (_console(), _console_notice) if log_format == "console" else (_json(), _notice)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[_in_order, structlog.processors.format_exc_info, renderer],
         foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
     )
-    # Nobody reads these of a record; the thread's name is not cheap under gevent.
+    # No line has these, and the thread's name is not cheap under gevent.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    _sink = NonBlockingWriter(_STDERR, partial(_line, formatter, renderer), notice)
-    handler = _ToSink(_sink)
+    _writer = NonBlockingWriter(_STDERR, partial(_line, formatter, renderer), notice)
+    handler = _WriterHandler(_writer)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")
-    logging.getLogger("otp").setLevel(settings.log_level)
-    logging.getLogger("gunicorn.error").setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
+    logging.getLogger("otp").setLevel(log_level)
+    logging.getLogger("gunicorn.error").setLevel(max(logging.INFO, logging.getLevelName(log_level)))
     logging.getLogger("urllib3").setLevel("CRITICAL")  # its lines quote URLs, and with them pinIds
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """gunicorn's own lines in the form of all others, and no access log: each request has its line already."""
+    """Writes gunicorn's own lines in the same form, and no access log: each request has its line already."""
 
     def setup(self, cfg: Any) -> None:
         """Called at the start, and when the configuration is read again."""
@@ -60,29 +63,29 @@ class GunicornLogger(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
 
 
-class _ToSink(logging.Handler):
-    def __init__(self, sink: NonBlockingWriter) -> None:
+class _WriterHandler(logging.Handler):
+    def __init__(self, writer: NonBlockingWriter) -> None:
         super().__init__()
-        self._sink = sink
+        self._writer = writer
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Without the handler's lock: the sink takes lines from every thread, and from the event loop itself."""
+        """Handle without a lock: the writer takes lines from every thread, and from the event loop itself."""
         if wanted := bool(self.filter(record)):
             self.emit(record)
         return wanted
 
     def emit(self, record: logging.LogRecord) -> None:
-        if known := running():
-            record.__dict__.update(known.ids())
-        if not self._sink.write(record):
+        if request := current_or_none():
+            record.__dict__.update(request.ids())
+        if not self._writer.write(record):
             metrics.LOG_LINES_DROPPED.inc()
 
 
-def _line(formatter: logging.Formatter, renderer: Processor, told: Any) -> str:
+def _line(formatter: logging.Formatter, renderer: Processor, entry: Any) -> str:
     try:
-        if isinstance(told, logging.LogRecord):
-            return formatter.format(told)
-        return str(renderer(None, "", {"timestamp": _at(told[0]), **told[1]}))
+        if isinstance(entry, logging.LogRecord):
+            return formatter.format(entry)
+        return str(renderer(None, "", {"timestamp": _at(entry[0]), **entry[1]}))
     except Exception as e:
         return json.dumps({"event": "log_line_failed", "error": type(e).__name__})
 
@@ -115,5 +118,5 @@ def _notice(dropped: int) -> str:
     return json.dumps({"timestamp": _at(time.time()), **line})
 
 
-def _notice_shown(dropped: int) -> str:
+def _console_notice(dropped: int) -> str:
     return f"{dropped} log lines were dropped: nobody took them"

@@ -1,4 +1,4 @@
-"""Recipients as they may stand in a log: who reads it can follow one, and cannot call or write to it."""
+"""Recipients as they may stand in a log: its readers can follow a recipient, and cannot call or write to it."""
 
 import hmac
 import secrets
@@ -14,13 +14,13 @@ FINGERPRINT = 16  # hex digits
 
 
 class Masked(NamedTuple):
-    """`shown` is +49***78, or ***@example.com; `fingerprint` is the same for one recipient under one salt.
+    """`masked` is +49***78, or ***@example.com; `fingerprint` is the same for one recipient under one salt.
 
-    `country` is an ISO 3166 region; "none" for what is of no country.
+    `country` is an ISO 3166 region; "none" for an e-mail address, and a number that belongs to no country.
     """
 
     kind: Literal["phone", "email"] = "phone"
-    shown: str | None = None
+    masked: str | None = None
     fingerprint: str | None = None
     country: str | None = None
 
@@ -35,13 +35,13 @@ class Mask:
         self._salt = salt.encode() or _OF_THIS_START
 
     def of(self, to: Recipient | None) -> Masked:
-        """Mask a recipient; None is none."""
+        """Mask `to`. Without a recipient, all members are None but the kind."""
         if to is None:
             return _NOBODY
         if to.kind == "email":
             return Masked("email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), "none")
-        shown = f"+{_calling_code(to.address)}***{to.address[-2:]}"
-        return Masked("phone", shown, self.fingerprint(to.address), country(to.region or ""))
+        masked = f"+{_calling_code(to.address)}***{to.address[-2:]}"
+        return Masked("phone", masked, self.fingerprint(to.address), country(to.region or ""))
 
     def fingerprint(self, to: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
@@ -49,7 +49,7 @@ class Mask:
 
 
 def country(region: str) -> str:
-    """An ISO 3166 region, for a label; "none" for what is of no country."""
+    """An ISO 3166 region, for a label; "none" for an empty one."""
     return region or "none"
 
 

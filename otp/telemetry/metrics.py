@@ -22,7 +22,7 @@ IN_FLIGHT = Gauge("otp_requests_in_flight", "Requests that are being answered.",
 SENDS = Counter("otp_sends", "Sends, by what became of them.", ["channel", "country", "outcome"])
 VERIFIES = Counter("otp_verifies", "Verifies, by what became of them.", ["country", "outcome"])
 DELIVERIES = Counter("otp_deliveries", "Messages, by what Infobip reported.", ["channel", "country", "status"])
-REFUSALS = Counter("otp_refusals", "Requests that were refused, by the rule.", ["reason"])
+REFUSALS = Counter("otp_refusals", "Requests that were refused, by the reason.", ["reason"])
 SPEND = Counter("otp_spend", "What messages that may have gone out cost.", ["currency", "country"])
 BUDGET = Gauge("otp_budget", "What may be spent in a period.", ["period", "currency"], multiprocess_mode="max")
 PROVIDER_SECONDS = Histogram("otp_provider_seconds", "How long calls to Infobip took.", ["operation"], buckets=_SLOW)
@@ -34,22 +34,22 @@ BUILD = Gauge("otp_build_info", "The version that runs.", ["version", "python"],
 
 
 class MetricBatch:
-    """Counts of many requests, put together before they are told: a file is written once for all of them."""
+    """Adds up what many requests count, so that the metric's file is written once for all of them."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[tuple[Any, ...], float] = defaultdict(float)
         self._observed: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
 
     def count(self, counter: Counter, *labels: str, by: float = 1) -> None:
-        """`counter.labels(*labels).inc(by)`."""
+        """`counter.labels(*labels).inc(by)`, with the next flush."""
         self._counts[counter, *labels] += by
 
     def observe(self, histogram: Histogram, *labels: str, seconds: float) -> None:
-        """`histogram.labels(*labels).observe(seconds)`."""
+        """`histogram.labels(*labels).observe(seconds)`, with the next flush."""
         self._observed[histogram, *labels].append(seconds)
 
-    def tell(self) -> None:
-        """Do so."""
+    def flush(self) -> None:
+        """Write all of it."""
         for (counter, *labels), by in self._counts.items():
             counter.labels(*labels).inc(by)
         for (histogram, *labels), seconds in self._observed.items():
@@ -57,12 +57,12 @@ class MetricBatch:
 
 
 def _observe_all(histogram: Any, seconds: list[float]) -> None:
-    """As often `histogram.observe`, which would add to the sum and to a bucket each time."""
+    """The same as a `histogram.observe` for each, which would write the sum and a bucket every time."""
     histogram._sum.inc(sum(seconds))
     for bucket, times in Tallied(bisect_left(histogram._upper_bounds, each) for each in seconds).items():
         histogram._buckets[bucket].inc(times)
 
 
-def built() -> None:
-    """Say which version this process runs."""
+def set_version() -> None:
+    """Publish the version that this process runs."""
     BUILD.labels(VERSION, platform.python_version()).set(1)

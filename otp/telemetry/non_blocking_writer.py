@@ -1,15 +1,16 @@
-"""Where log lines go: into a queue, and from there, by a thread that may wait, into a file descriptor.
+"""Writes log lines to a file descriptor by a queue and a thread of its own.
 
-A write to a pipe that nobody reads waits for ever, and with it, under gevent, every request of the worker. So the
-thread is a real one, and all it touches are the originals of what gevent has patched.
+A write to a pipe that nobody reads never returns, and under gevent every request of the worker waits with it. So the
+thread is a real one, and uses the originals of what gevent has patched.
 """
 
-import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gevent import monkey
+
+from otp import shutdown
 
 _Queue = monkey.get_original("queue", "SimpleQueue")
 _sleep = monkey.get_original("time", "sleep")
@@ -17,17 +18,18 @@ _start_thread = monkey.get_original("_thread", "start_new_thread")
 
 MOST_WAITING = 10_000  # lines, about 5 MB
 PAUSE = 0.02  # seconds in which lines gather: to wake the thread for each costs more than to write it
-AT_THE_END = 1.0  # seconds that a process which ends gives the lines that wait
+LAST_LINES = 1.0  # seconds to write the lines that wait when the process ends
 PIPE_BUF = 4096  # bytes that reach a pipe in one piece, however many processes write to it
 
 
 class NonBlockingWriter:
-    """Writes lines to `fd` and never waits for it. What there is no room for is dropped and counted.
+    """Writes lines to `fd`, and its callers never wait. Lines that the queue has no room for are dropped.
 
     Args:
-        render: makes the line of what was put in. In the thread, many at a time: so it costs a quarter of what it costs
-            between two requests. Must not raise, nor touch anything of gevent's.
-        notice: the line that says how many were dropped; written as soon as there is room again.
+        render: makes the line of an entry. It runs in the thread, for many entries at a time, which costs a quarter of
+            what it costs between two requests. It must not raise, nor use anything of gevent's.
+        notice: makes the line that says how many were dropped, which is written as soon as there is room again.
+        most_waiting: entries that the queue takes.
     """
 
     def __init__(
@@ -38,21 +40,21 @@ class NonBlockingWriter:
         self._notice = notice
         self._most = most_waiting
         self._pid = 0
-        atexit.register(self.finish)
+        shutdown.add(shutdown.Step.WRITE_LOG_LINES, self.finish)
 
-    def write(self, told: Any) -> bool:
-        """Have the line of `told` written. False if it was dropped."""
-        if self._pid != os.getpid():  # a fork takes no threads along, and its lines are its parent's to write
+    def write(self, entry: Any) -> bool:
+        """Have the line of `entry` written. False if it was dropped."""
+        if self._pid != os.getpid():  # a fork has no threads of its parent, which writes the parent's lines
             self._begin()
         if self._queue.qsize() >= self._most:
             self._dropped += 1
             return False
         self._put += 1
-        self._queue.put(told)
+        self._queue.put(entry)
         return True
 
-    def finish(self, seconds: float = AT_THE_END) -> None:
-        """Wait until all is written, but no longer than that."""
+    def finish(self, seconds: float = LAST_LINES) -> None:
+        """Wait until all lines are written, for so many `seconds` at most."""
         for _ in range(int(seconds / PAUSE)):
             if self._pid != os.getpid() or self._written >= self._put:
                 return
@@ -65,16 +67,16 @@ class NonBlockingWriter:
         _start_thread(self._drain, (self._queue,))
 
     def _drain(self, queue: Any) -> None:
-        told = 0
+        noticed = 0
         while True:
             waiting = [queue.get()]
             _sleep(PAUSE)
             waiting += [queue.get() for _ in range(queue.qsize())]
             lines = [self._render(each) for each in waiting]
             dropped, taken = self._dropped, len(lines)
-            if dropped > told:
-                lines.append(self._notice(dropped - told))
-                told = dropped
+            if dropped > noticed:
+                lines.append(self._notice(dropped - noticed))
+                noticed = dropped
             for piece in _pieces(lines):
                 self._write(piece)
             self._written += taken
@@ -83,14 +85,14 @@ class NonBlockingWriter:
         while piece:
             try:
                 piece = piece[os.write(self._fd, piece) :]
-            except BlockingIOError:  # somebody has made it so; it is not ours alone
+            except BlockingIOError:  # another process that has the descriptor made it non-blocking
                 _sleep(PAUSE)
-            except OSError:  # closed, or the disk is full: there is nobody to tell
+            except OSError:  # closed, or the disk is full
                 return
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
-    """Whole lines, as many as reach a pipe in one piece."""
+    """Join whole lines to pieces that reach a pipe as one."""
     piece = b""
     for line in lines:
         encoded = line.encode(errors="backslashreplace") + b"\n"

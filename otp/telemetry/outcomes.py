@@ -1,4 +1,4 @@
-"""What became of a request, in one word."""
+"""How a request, or a call to Infobip, ended: in one word, for the log and the metrics."""
 
 from otp import errors
 from otp.telemetry.record import Record
@@ -14,23 +14,20 @@ _OUTCOMES: dict[type[errors.OtpError], str] = {
     errors.PinNotSaved: "pin_not_saved",
     errors.OtpError: "bug",
 }
-SENDS = {"/send-otp", "/resend-otp"}
-_DONE = {**dict.fromkeys(SENDS, "sent"), "/verify-otp": "verified"}
-# Those after which a message may be on its way, and on the bill.
-PAID = {"sent", "provider_unclear", "provider_timeout", "pin_not_saved"}
+_SUCCESSES = {"send": "sent", "verify": "verified"}
 
 
-def outcome(record: Record, route: str) -> str:
-    """The word for what `record` says of a request to `route`."""
+def outcome(record: Record) -> str:
+    """The outcome of the request of `record`."""
     if record.replayed:
         return "replayed"
     if record.error is not None:
         return failure(record.error)
-    return "invalid" if record.code else _DONE.get(route, "ok")
+    return "invalid" if record.code else _SUCCESSES.get(record.operation, "ok")
 
 
 def failure(error: errors.OtpError) -> str:
-    """The same for a request, or a call to Infobip, that ended with `error`."""
+    """The outcome of a request, or of a call to Infobip, that ended with `error`."""
     if error.reason and isinstance(error, errors.InvalidOtp):
         return error.reason.value
     if error.reason == errors.Reason.PROVIDER_THROTTLE:

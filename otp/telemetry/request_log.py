@@ -1,20 +1,19 @@
-"""One line for each request, at its end, and the counts and the span of it."""
+"""One line for each request, when it is over, with its counts and its span."""
 
-import atexit
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
 from werkzeug.datastructures import EnvironHeaders
 
-from config import Settings
+from otp import shutdown
 from otp.errors import OtpError
-from otp.send_limits.prices import MILLION
 from otp.telemetry import logs, metrics, tracing
 from otp.telemetry.masking import Mask, Masked
 from otp.telemetry.metrics import MetricBatch
-from otp.telemetry.outcomes import PAID, SENDS, outcome
+from otp.telemetry.outcomes import outcome
 from otp.telemetry.record import Record
 
 if TYPE_CHECKING:
@@ -22,122 +21,129 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("otp.request")
 
-A_MOMENT = 0.1  # seconds; what a killed worker has not told is lost
-OTHER = "other"  # every path that is no route of ours
+FLUSH_INTERVAL = 0.1  # seconds; a worker that is killed loses what it has not flushed
+OTHER = "other"  # the route of every path that the service does not have
 
 
-def unreadable(request_id: str, status: int, code: str) -> None:
-    """Tell of a request that never became one, for it was no HTTP."""
+def log_unreadable(request_id: str, status: int, code: str) -> None:
+    """Log and count a request that could not be read as HTTP."""
     metrics.REQUESTS.labels(OTHER, str(status), code).inc()
     log.info("request", extra={"route": OTHER, "status": status, "code": code, "request_id": request_id})
 
 
-class _Ended(NamedTuple):
-    """A request that has ended, at `at` (Unix seconds), after `taken` seconds."""
+class _Finished(NamedTuple):
+    """A request that was answered at `at` (Unix seconds), after `seconds`."""
 
     record: Record
     route: str
     status: int
-    taken: float
+    seconds: float
     at: float
 
 
 class RequestLog:
-    """Tells of what has ended a moment later, many at a time: between two requests, it costs several times as much."""
+    """Logs and counts finished requests in batches every 100 ms: one by one, it would cost several times as much.
 
-    def __init__(self, settings: Settings) -> None:
-        self._mask = Mask(settings.log_salt.get_secret_value())
-        self._prices = settings.prices
+    Args:
+        log_salt: see `Mask`.
+        currency: of the prices and the budgets.
+        budgets: what may be spent in a `day` and in a `month`, in the currency's unit; 0 where there is no budget.
+    """
+
+    def __init__(self, log_salt: str, currency: str = "", budgets: Mapping[str, float] | None = None) -> None:
+        self._mask = Mask(log_salt)
+        self._currency = currency
         self._in_flight = 0
-        self._ended: list[_Ended] = []
-        self._telling: gevent.Greenlet | None = None
-        atexit.register(self.tell)
-        metrics.built()
-        for period, amount in zip(("day", "month"), settings.budgets, strict=True):
+        self._finished: list[_Finished] = []
+        self._flushing: gevent.Greenlet | None = None
+        shutdown.add(shutdown.Step.FLUSH_REQUEST_LOG, self.flush)
+        metrics.set_version()
+        for period, amount in (budgets or {}).items():
             if amount:
-                metrics.BUDGET.labels(period, self._prices.currency).set(amount / MILLION)
+                metrics.BUDGET.labels(period, currency).set(amount)
 
-    def begin(self, known: Record, environ: "WSGIEnvironment") -> None:
+    def begin(self, record: Record, environ: "WSGIEnvironment") -> None:
         """A request begins."""
-        if tracing.on():
-            known.span = tracing.start_request(environ["REQUEST_METHOD"], EnvironHeaders(environ))
+        if tracing.is_on():
+            record.span = tracing.start_request(environ["REQUEST_METHOD"], EnvironHeaders(environ))
         self._in_flight += 1
-        self._soon()
+        self._schedule_flush()
 
-    def end(self, known: Record, environ: "WSGIEnvironment", status: int) -> None:
-        """It has its answer."""
+    def respond(self, record: Record, environ: "WSGIEnvironment", status: int) -> None:
+        """Its response begins."""
         rule = environ["werkzeug.request"].url_rule
         route = rule.rule if rule else OTHER
-        self._ended.append(_Ended(known, route, status, time.perf_counter() - known.started, time.time()))
-        if known.span:
-            name = f"{environ['REQUEST_METHOD']} {route}" if rule else OTHER  # no word of the caller's
-            spoken = {"http.route": route, "http.response.status_code": status, "otp.outcome": outcome(known, route)}
-            tracing.end(known.span, known.code if status >= 500 else "", spoken, name)
+        self._finished.append(_Finished(record, route, status, time.perf_counter() - record.started, time.time()))
+        if record.span:
+            name = f"{environ['REQUEST_METHOD']} {route}" if rule else OTHER  # nothing that the caller has written
+            attributes = {"http.route": route, "http.response.status_code": status, "otp.outcome": outcome(record)}
+            tracing.end(record.span, record.code if status >= 500 else "", attributes, name)
 
-    def leave(self) -> None:
-        """It is over, with an answer or without one."""
+    def end(self) -> None:
+        """The request is over, with a response or without one."""
         self._in_flight -= 1
-        self._soon()
+        self._schedule_flush()
 
-    def tell(self) -> None:
-        """Tell of all that has ended until now."""
-        self._telling = None
-        ended, self._ended = self._ended, []
+    def flush(self) -> None:
+        """Log and count all requests that have finished until now."""
+        self._flushing = None
+        finished, self._finished = self._finished, []
         metrics.IN_FLIGHT.set(self._in_flight)
-        tally = MetricBatch()
-        for each in ended:
-            to, became = self._mask.of(each.record.to), outcome(each.record, each.route)
-            self._count(tally, each, to, became)
+        batch = MetricBatch()
+        for each in finished:
+            recipient, result = self._mask.of(each.record.to), outcome(each.record)
+            self._count(batch, each, recipient, result)
             level = logging.WARNING if each.status >= 500 else logging.INFO
             if log.isEnabledFor(level):
-                logs.write(each.at, _facts(level, each, to, became))
-        tally.tell()
+                logs.write(each.at, _line(level, each, recipient, result))
+        batch.flush()
 
-    def _soon(self) -> None:
-        if not self._telling:
-            self._telling = gevent.spawn_later(A_MOMENT, self.tell)
+    def _schedule_flush(self) -> None:
+        if not self._flushing:
+            self._flushing = gevent.spawn_later(FLUSH_INTERVAL, self.flush)
 
-    def _count(self, tally: MetricBatch, ended: _Ended, to: Masked, became: str) -> None:
-        known, route = ended.record, ended.route
-        for seconds in known.redis:
-            tally.observe(metrics.REDIS_SECONDS, seconds=seconds)
-        for operation, seconds in known.provider:
-            tally.observe(metrics.PROVIDER_SECONDS, operation, seconds=seconds)
-        tally.observe(metrics.REQUEST_SECONDS, route, seconds=ended.taken)
-        tally.count(metrics.REQUESTS, route, str(ended.status), known.code or "ok")
-        if became == "limited" and known.error and known.error.reason:
-            tally.count(metrics.REFUSALS, known.error.reason)
-        if to.country and route == "/verify-otp":
-            tally.count(metrics.VERIFIES, to.country, became)
-        if to.country and route in SENDS:
-            self._count_send(tally, known.channel, to.country, became)
+    def _count(self, batch: MetricBatch, finished: _Finished, recipient: Masked, result: str) -> None:
+        record, route = finished.record, finished.route
+        for seconds in record.redis:
+            batch.observe(metrics.REDIS_SECONDS, seconds=seconds)
+        for operation, seconds in record.provider:
+            batch.observe(metrics.PROVIDER_SECONDS, operation, seconds=seconds)
+        batch.observe(metrics.REQUEST_SECONDS, route, seconds=finished.seconds)
+        batch.count(metrics.REQUESTS, route, str(finished.status), record.code or "ok")
+        if result == "limited" and record.error and record.error.reason:
+            batch.count(metrics.REFUSALS, record.error.reason)
+        if recipient.country:
+            self._count_operation(batch, record, recipient.country, result)
 
-    def _count_send(self, tally: MetricBatch, channel: str, country: str, became: str) -> None:
-        tally.count(metrics.SENDS, channel, country, became)
-        if became in PAID and (price := self._prices.of(channel, country)):
-            tally.count(metrics.SPEND, self._prices.currency, country, by=price / MILLION)
+    def _count_operation(self, batch: MetricBatch, record: Record, country: str, result: str) -> None:
+        if record.operation == "verify":
+            batch.count(metrics.VERIFIES, country, result)
+        if record.operation == "send":
+            batch.count(metrics.SENDS, record.channel, country, result)
+        if record.cost:
+            batch.count(metrics.SPEND, self._currency, country, by=record.cost)
 
 
-def _facts(level: int, ended: _Ended, to: Masked, became: str) -> dict[str, Any]:
-    known = ended.record
+def _line(level: int, finished: _Finished, recipient: Masked, result: str) -> dict[str, Any]:
+    record = finished.record
     return {
         "event": "request",
         "level": logging.getLevelName(level).lower(),
         "logger": log.name,
-        **known.ids(),
-        "route": ended.route,
-        "status": ended.status,
-        "code": known.code or "ok",
-        "outcome": became,
-        "reason": _reason(known.error),
-        "duration_ms": _milliseconds(ended.taken),
-        "provider_ms": _milliseconds(sum(taken for _, taken in known.provider)) if known.provider else None,
-        "redis_ms": _milliseconds(sum(known.redis)),
-        "client": known.client or None,
-        "channel": known.channel or None,
-        "country": to.country,
-        to.kind: to.shown,
-        f"{to.kind}_fingerprint": to.fingerprint,
+        **record.ids(),
+        "route": finished.route,
+        "status": finished.status,
+        "code": record.code or "ok",
+        "outcome": result,
+        "reason": _reason(record.error),
+        "duration_ms": _milliseconds(finished.seconds),
+        "provider_ms": _milliseconds(sum(taken for _, taken in record.provider)) if record.provider else None,
+        "redis_ms": _milliseconds(sum(record.redis)),
+        "client": record.client or None,
+        "channel": record.channel or None,
+        "country": recipient.country,
+        recipient.kind: recipient.masked,
+        f"{recipient.kind}_fingerprint": recipient.fingerprint,
     }
 
 

@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry, where its packages are installed and its environment variables ask for them.
 
-The spans are made here and not by its instrumentations: those write down commands and URLs, and with them phones and
-pinIds. Ours have a name, a few bounded words and no more.
+The spans are made here and not by OpenTelemetry's instrumentations, which write commands and URLs, and with them phones
+and pinIds, into spans. These have a name and a few attributes with a bounded set of values.
 """
 
 import logging
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("otp.tracing")
 
-_ASKED = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_VARIABLES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _tracer: "Tracer | None" = None
 
 
-def asked() -> bool:
+def is_requested() -> bool:
     """Whether the environment asks for traces, as https://opentelemetry.io/docs/specs/otel/configuration has it."""
     off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
-    return not off and any(os.environ.get(name) for name in _ASKED)
+    return not off and any(os.environ.get(name) for name in _VARIABLES)
 
 
-def begin() -> None:
-    """Trace from now on, if that is asked for. Call it in the process that serves, not before a fork."""
-    if not asked():
+def set_up() -> None:
+    """Trace from now on, if the environment asks for it. Call it in the process that serves, not before a fork."""
+    if not is_requested():
         return
     try:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -55,18 +55,18 @@ def _exporter() -> Any:
 
 
 def use(provider: "TracerProvider | None") -> None:
-    """Have `provider` make the spans; None makes none."""
+    """Have `provider` make the spans; with None there are no spans."""
     global _tracer  # noqa: PLW0603  one in a process, like the loggers
     _tracer = provider.get_tracer("infobip-otp", VERSION) if provider else None
 
 
-def on() -> bool:
-    """Whether there is anything to do here."""
+def is_on() -> bool:
+    """Whether requests are traced."""
     return _tracer is not None
 
 
 def start_request(name: str, headers: Headers) -> "Span | None":
-    """The span of a request, which continues the trace that its headers name. Its route is known only when it ends."""
+    """Start the span of a request, in the trace that its headers name. Its route is known only when it ends."""
     if _tracer is None:
         return None
     from opentelemetry import propagate, trace  # noqa: PLC0415
@@ -75,7 +75,7 @@ def start_request(name: str, headers: Headers) -> "Span | None":
 
 
 def start(name: str, attributes: Mapping[str, str]) -> "Span | None":
-    """A span within that of the request that runs here; None without one."""
+    """Start a span within the span of the request that runs here; None without one."""
     parent = current().span
     if _tracer is None or parent is None:
         return None
@@ -85,7 +85,7 @@ def start(name: str, attributes: Mapping[str, str]) -> "Span | None":
 
 
 def end(span: "Span | None", failed: str = "", attributes: Mapping[str, Any] | None = None, name: str = "") -> None:
-    """End `span`; `failed` is a word for how it went wrong. A `name` takes the place of the one that it began with."""
+    """End `span`; `failed` is a word for how it went wrong. A `name` replaces the one that it began with."""
     if span is None:
         return
     if name:

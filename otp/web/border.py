@@ -41,14 +41,14 @@ class Border:
         known.address = client_address(environ, self._trusted_proxies)
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            self._request_log.end(known, environ, int(status[:3]))
+            self._request_log.respond(known, environ, int(status[:3]))
             return start_response(status, _complete(headers, known.request_id), exc_info)
 
         self._request_log.begin(known, environ)
         try:
             return self._application(environ, start)
         finally:
-            self._request_log.leave()
+            self._request_log.end()
             record.end()
 
 

@@ -73,7 +73,7 @@ def refusal(error: errors.OtpError) -> Response:
 def raw_refusal(error: errors.OtpError) -> bytes:
     """The bytes of the whole HTTP response to a request that the server could not parse."""
     status, request_id = HTTPStatus(STATUS[type(error)]), new_request_id()
-    request_log.unreadable(request_id, status.value, error.code)
+    request_log.log_unreadable(request_id, status.value, error.code)
     body = json.dumps({"error": error.sentence, "code": error.code})
     head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nX-Request-ID: {request_id}\r\n"
     head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"

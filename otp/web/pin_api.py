@@ -52,6 +52,7 @@ class PinApi:
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
+        record.current().operation = "verify"
         body = read_body(request, VerifyOtp)
         recipient = self._parser.read_recipient(body)
         pin = read_pin(body.pin, self._pin)
@@ -61,6 +62,7 @@ class PinApi:
         return {"message": "OTP verified successfully.", **proof}
 
     def _read(self, kind: type[ResendOtp]) -> tuple[SendRequest, str | None]:
+        record.current().operation = "send"
         body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
         return self._parser.read(body, _requester(), language), body.verification_id
 

@@ -24,9 +24,9 @@ import os, sys
 from os import fork, waitpid  # now: gevent's own would miss the end of a child that is quick
 from gevent import monkey
 monkey.patch_all()
-from telemetry import exposition
+from otp.telemetry import exposition
 exposition.prepare()
-from telemetry import metrics
+from otp.telemetry import metrics
 for number in range(int(sys.argv[1])):
     if not (pid := fork()):
         exposition.begin()

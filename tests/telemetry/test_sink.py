@@ -76,8 +76,8 @@ def test_a_fork_has_a_thread_of_its_own() -> None:
 
 def test_a_line_that_cannot_be_written_fails_nothing() -> None:
     code = (
-        "import logging; from settings.telemetry import TelemetrySettings; from telemetry import logs\n"
-        "logs.configure(TelemetrySettings())\n"
+        "import logging; from otp.telemetry import logs\n"
+        "logs.configure('json', 'INFO')\n"
         "logging.getLogger('otp').error('%d', 'not a number')"
     )
     command = [sys.executable, "-c", code]
