@@ -10,7 +10,6 @@ nothing of one. `order` says which of two sends was the later one; it stays for 
 Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -68,7 +67,7 @@ class Store:
         Returns the hashed verification ids of the PIN that gave way.
         """
         recipient, requester = send_request.recipient, send_request.requester
-        fields = ["pinId", pin_id, "verification", hashed(verification_id)]
+        fields = ["pinId", pin_id, "verification", keys.id_hash(verification_id)]
         if requester.end_user:
             fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
@@ -103,7 +102,7 @@ class Store:
 
     def _find(self, purpose: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
         of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
-        verification = "" if claim.verification_id is None else hashed(claim.verification_id)
+        verification = "" if claim.verification_id is None else keys.id_hash(claim.verification_id)
         whose = claim.client, verification, claim.requester
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
         about = recipient.identity.lower(), recipient.canonical
@@ -120,7 +119,7 @@ class Store:
 
         A `verification_id` is then one of the PIN's, besides those that it has. `beside` goes out with it.
         """
-        verification = "" if verification_id is None else hashed(verification_id)
+        verification = "" if verification_id is None else keys.id_hash(verification_id)
         counted = COUNT_RESEND([keys.pins(recipient)], pin_id, verification)
         return members(self._redis.run(counted, *beside)[0], int) != [0]
 
@@ -147,14 +146,9 @@ class Store:
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
-        taken = ("SET", f"redeemed:{proof_id}", 1, "NX", "PX", milliseconds(lifetime))
+        taken = ("SET", keys.redeemed(proof_id), 1, "NX", "PX", milliseconds(lifetime))
         return self._redis.run(taken) == ["OK"]
 
     def ping(self) -> None:
         """Return if Redis takes writes."""
-        self._redis.run(("SET", "ready", 1, "EX", 60))
-
-
-def hashed(verification_id: str) -> str:
-    """What of it is kept."""
-    return hashlib.sha256(verification_id.encode()).hexdigest()[:32]
+        self._redis.run(("SET", keys.READY, 1, "EX", 60))

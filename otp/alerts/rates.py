@@ -1,13 +1,11 @@
-"""What is alarming only when it happens often: counted in the worker, summed up over all of them in Redis.
-
-otp:counts:<minute>   hash of what happened in that minute since 1970, how often   lives seven minutes
-"""
+"""What is alarming only when it happens often: counted in the worker, summed up over all of them in Redis."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from otp.alerts.alert import Alert
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command, Script
 
@@ -42,8 +40,8 @@ class Rates:
         counts, self._counts = self._counts, Counter()
         minute = int(self._clock() // 60)
         added = [part for pair in counts.items() for part in pair]
-        add: list[Command] = [_ADD([_key(minute)], *added)] if counts else []
-        read = [("HMGET", _key(one), *NAMES) for one in range(minute - MINUTES + 1, minute + 1)]
+        add: list[Command] = [_ADD([keys.counts(minute)], *added)] if counts else []
+        read = [("HMGET", keys.counts(one), *NAMES) for one in range(minute - MINUTES + 1, minute + 1)]
         replies = self._redis.run(*add, *read)[-MINUTES:]
         by_name = zip(NAMES, zip(*replies, strict=True), strict=True)
         return list(_judged({name: sum(int(count or 0) for count in minutes) for name, minutes in by_name}))
@@ -60,7 +58,3 @@ def _judged(counted: Mapping[str, int]) -> Iterator[Alert]:
     if verdicts >= FEWEST_VERDICTS and wrong * 100 > verdicts * MOST_WRONG:
         sentence = f"{wrong} of {verdicts} PINs were wrong in {MINUTES} minutes: somebody may be guessing."
         yield Alert("pins.wrong", sentence, {"wrong": wrong, "verdicts": verdicts, "minutes": MINUTES})
-
-
-def _key(minute: int) -> str:
-    return f"counts:{minute}"

@@ -1,7 +1,4 @@
-"""Tells alerts one after the other, in the background, each kind at most once in ten minutes.
-
-otp:alert:<kind>   taken by the one worker that tells it, of however many replicas   lives ten minutes, or longer
-"""
+"""Tells alerts one after the other, in the background, each kind at most once in ten minutes."""
 
 import logging
 
@@ -10,6 +7,7 @@ import gevent
 from otp.alerts.alert import Alert
 from otp.alerts.webhook import Webhook
 from otp.errors import StoreUnavailable
+from otp.redis import keys
 from otp.redis.client import RedisClient
 
 log = logging.getLogger("otp.alerts")
@@ -52,7 +50,7 @@ class Sender:
 
     def _deliver(self, alert: Alert) -> None:
         try:
-            taken = self._redis.run(("SET", f"alert:{alert.kind}", 1, "NX", "EX", max(QUIET, alert.quiet)))
+            taken = self._redis.run(("SET", keys.alert(alert.kind), 1, "NX", "EX", max(QUIET, alert.quiet)))
         except StoreUnavailable:
             log.error("an alert was dropped, for Redis failed: %s", alert.kind)
             return

@@ -1,15 +1,14 @@
 """Messages whose delivery Infobip reports.
 
-    otp:message:<its id at Infobip>   hash of reservation, channel, country, verifications, request; and of outcome,
-                                      once it was reported
-
-Lives an hour longer than the PIN. `reservation` is the value of the cooldown that the message's send took, `request`
-the id of the request that asked for it. Nothing in it says to whom the message went: its report does.
+The hash of a message has reservation (the value of the cooldown that its send took), channel, country, verifications
+and request (the id of the request that asked for it); and outcome once it was reported. It does not say to whom the
+message went: its report does.
 """
 
 from typing import NamedTuple
 
 from otp.delivery.verifications import AFTERWARDS
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Script
@@ -63,16 +62,12 @@ class SentMessages:
         """The message `message_id` carries the PIN of these hashed verification ids."""
         about = ("channel", send_request.channel.name, "country", country(send_request.region), "verifications")
         fields = ("reservation", send_request.reservation, *about, " ".join(verifications), "request", request)
-        self._redis.run(_ADD([_key(message_id)], self._lifetime, *fields))
+        self._redis.run(_ADD([keys.message(message_id)], self._lifetime, *fields))
 
     def decide(self, report: Report) -> Reported | None:
         """What the first report of this message said; None for a message that is not ours, or too old."""
-        (reply,) = self._redis.run(_FIRST_REPORT([_key(report.message_id)], report.outcome))
+        (reply,) = self._redis.run(_FIRST_REPORT([keys.message(report.message_id)], report.outcome))
         if reply is None:
             return None
         first, outcome, reservation, channel, of, verifications, request = members(reply, int, *[str] * 6)
         return Reported(bool(first), outcome, reservation, channel, of, verifications.split(), request)
-
-
-def _key(message_id: str) -> str:
-    return f"message:{message_id}"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from otp.delivery.sent_messages import DELIVERED, Report, Reported, SentMessages
 from otp.delivery.verifications import Moment, Verifications
 from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.background import Background
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
 from otp.send_limits.recipient_limit import end_cooldown
 from otp.send_request import SendRequest
 from otp.telemetry import metrics, record
-from store import hashed
 
 log = logging.getLogger("otp.delivery")
 
@@ -49,7 +49,7 @@ class Tracker:
         It has the PIN of `verification_id`, and of `others`, which are hashed already.
         """
         if message_id:
-            own = [hashed(verification_id)] if verification_id else []
+            own = [keys.id_hash(verification_id)] if verification_id else []
             of = [*own, *others] if self._verifications.keyed else []
             self._background.run(self._messages.remember, message_id, send_request, of, record.current().request_id)
 

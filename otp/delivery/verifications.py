@@ -1,9 +1,7 @@
 """What became of PINs, for the clients that had them sent.
 
-    otp:verification:<hash of the verification id>   hash of client, channel, sentAt, expiresAt; and of deliveredAt,
-                                                     verifiedAt, endedAt, once that has happened
-
-Lives an hour longer than the PIN. Nothing in it says to whom the PIN went. Times are in Unix seconds.
+The hash of a verification has client, channel, sentAt and expiresAt; and deliveredAt, verifiedAt and endedAt once that
+has happened. Times are in Unix seconds. It does not say to whom the PIN went.
 """
 
 import time
@@ -14,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from otp.errors import StoreUnavailable
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
 from otp.send_request import SendRequest
-from store import hashed
 
 AFTERWARDS = 3600.0  # seconds that what became of a PIN is known for, after its life
 
@@ -68,12 +66,12 @@ class Verifications:
             return []
         whose = ("client", send_request.requester.client, "channel", send_request.channel.name)
         times = ("sentAt", int(send_request.at), "expiresAt", int(time.time() + lifetime))
-        key = _key(hashed(verification_id))
+        key = keys.verification(keys.id_hash(verification_id))
         return [_BEGIN([key], milliseconds(lifetime + AFTERWARDS), *whose, *times)]
 
     def mark(self, hashes: Iterable[str], what: Moment, at: float) -> list[Command]:
         """The commands that note that it happened `at`."""
-        return [_MARK([_key(each)], what, int(at)) for each in hashes] if self.keyed else []
+        return [_MARK([keys.verification(each)], what, int(at)) for each in hashes] if self.keyed else []
 
     def note(self, hashes: Iterable[str], what: Moment) -> None:
         """Note that it happened now."""
@@ -82,7 +80,7 @@ class Verifications:
 
     def find(self, verification_id: str, client: str) -> Verification | None:
         """What is known of a PIN that `client` had sent; None for one of another, and for none at all."""
-        (values,) = self._redis.run(("HMGET", _key(hashed(verification_id)), *FIELDS))
+        (values,) = self._redis.run(("HMGET", keys.verification(keys.id_hash(verification_id)), *FIELDS))
         known = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
         if known.get("client") != client:
             return None
@@ -90,7 +88,3 @@ class Verifications:
             return Verification.model_validate(known)
         except ValidationError as e:  # somebody else has written there
             raise StoreUnavailable(retry_after=1) from e
-
-
-def _key(hashed_id: str) -> str:
-    return f"verification:{hashed_id}"

@@ -1,23 +1,53 @@
-"""How keys are named. `RedisClient` puts KEY_PREFIX before each of them, inside the braces where there are some; it is
-`otp:` below, and in what other files tell of theirs, and stands nowhere else.
+"""Every key in Redis: its content, its lifetime and its owner.
 
-What is kept of a recipient. All of its keys are in one slot of a Cluster, so that one script may decide by them.
+`RedisClient` puts KEY_PREFIX, `otp:` below, before each key: inside the braces of one that begins with a brace. Braces
+say which slot of a Cluster has the key, so that one script may decide by several.
 
-otp:phoneNumber:+14155552671              hash of its PINs                        lives as long as the last of them
-otp:email:jo@example.com                  the same for an e-mail address
-{otp:phoneNumber:+14155552671}:cooldown   the id of the send that holds it        lives as long as the cooldown
-{otp:phoneNumber:+14155552671}:sent       the times of its sends                  lives as long as its limit's windows
-{...}:sent:9f86d081884c                   of those that one requester asked for   the same
-{otp:phoneNumber:+14155552671}:failures   the times of guesses that were not right, until one is    the same
-{otp:phoneNumber:+14155552671}:trusted    who verified it lately                  lives 30 days (GUARD_KNOWN)
+key                                       content                                     lifetime           owner
+
+of one recipient, all in one slot
+otp:phoneNumber:+14155552671              hash: its PINs, see pin_save.lua            the newest PIN's   store
+otp:email:jo@example.com                  the same of an e-mail address               the same           store
+{otp:phoneNumber:+1...}:cooldown          id of the reservation that holds it         the cooldown       recipient_limit
+{otp:phoneNumber:+1...}:sent              list: times of its sends                    longest window     recipient_limit
+{otp:phoneNumber:+1...}:sent:9f86d081884c the same of the sends of one requester      longest window     recipient_limit
+{otp:phoneNumber:+1...}:failures          list: times of wrong guesses since a right  its limit's period store
+{otp:phoneNumber:+1...}:trusted           fingerprint of the requester that verified  30 days            store
+of one verification or message
+otp:verification:<hash of its id>         hash: what became of the PIN                PIN, and an hour   verifications
+otp:message:<its id at Infobip>           hash: which PIN and cooldown it belongs to  PIN, and an hour   sent_messages
+otp:idempotency:<hash of client and key>  hash: owner, body, answer (encrypted)       24 hours           idempotency
+otp:redeemed:<id of a proof>              1                                           proof, and 1 min   store
+of many sends
+otp:LIMITS:LIMITER/<of what>/5/15/minute  list: times of what a limit has counted     its period         windows
+{otp:LIMITS:...}:given-back               list: times when it was given back          its period         windows
+otp:LIMITS:LIMITER/total/10000/1/day      hash: sends by sixtieths of the period      period and more    quota
+otp:spent:2026-11-23, otp:spent:2026-11   hash: spent and peak, in millionths         day or month, 1 h  budget
+otp:guard:country:DE                      hash: sends by time, guard_scope.lua        14 days            fraud_guard
+otp:guard:prefix:+4915112345              the same                                    1 hour             fraud_guard
+otp:guard:address:192.0.2.1               hash: sends by region, guard_address.lua    1 day              fraud_guard
+otp:guard:pending:+14155552671            list: sends that nobody has verified yet    the newest PIN's   fraud_guard
+of the operator
+otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.rates
+otp:alert:<kind>                          1, once a worker has sent the alert         10 min or more     alerts.sender
+otp:ready                                 1, written by GET /readyz                   1 minute           store
+otp:permissions, {otp:permissions}        never written                                                  permissions
+
+Times in lists are in microseconds since 1970, the newest first. Limits count by address (192.0.2.1; with the key of a
+client app shop/192.0.2.1; of IPv6 {2001:db8:1}:2::/64 and the /48 around it, {2001:db8:1}::/48), or by client app.
 """
 
 import re
+from hashlib import sha256
+
+from limits import RateLimitItem
 
 from otp.recipients import Recipient
 from otp.requester import Requester
 
 PREFIX = "otp:"
+READY = "ready"
+PERMISSIONS = ("permissions", "{permissions}")
 
 
 def check_prefix(prefix: str) -> str:
@@ -32,30 +62,90 @@ def check_prefix(prefix: str) -> str:
 
 
 def pins(recipient: Recipient) -> str:
-    """Its PINs: see `store`."""
+    """The recipient's PINs."""
     return f"{recipient.member}:{recipient.canonical}"
 
 
 def cooldown(recipient: Recipient) -> str:
-    """Exists while no other message may be sent to it."""
+    """Exists while no other message may be sent to the recipient."""
     return f"{{{pins(recipient)}}}:cooldown"
 
 
-def sent(recipient: Recipient) -> str:
-    """Times (microseconds since 1970), the newest first."""
+def sends(recipient: Recipient) -> str:
+    """The sends to the recipient."""
     return f"{{{pins(recipient)}}}:sent"
 
 
-def sent_for(recipient: Recipient, requester: Requester) -> str:
-    """The same, of the sends to the recipient that this requester asked for."""
-    return f"{sent(recipient)}:{requester.network_fingerprint}"
+def sends_by(recipient: Recipient, requester: Requester) -> str:
+    """Those that this requester asked for."""
+    return f"{sends(recipient)}:{requester.network_fingerprint}"
 
 
 def failures(recipient: Recipient) -> str:
-    """Times (microseconds since 1970), the newest first."""
+    """The wrong guesses at the recipient's PINs."""
     return f"{{{pins(recipient)}}}:failures"
 
 
 def trusted(recipient: Recipient) -> str:
-    """Exists while it was verified lately."""
+    """Exists while the recipient was verified lately."""
     return f"{{{pins(recipient)}}}:trusted"
+
+
+def id_hash(verification_id: str) -> str:
+    """What is kept of a verification id. It shows no id, and the time to compare two hashes tells nothing about one."""
+    return sha256(verification_id.encode()).hexdigest()[:32]
+
+
+def verification(id_hash: str) -> str:
+    """What became of a PIN, by the hash of its verification id."""
+    return f"verification:{id_hash}"
+
+
+def message(message_id: str) -> str:
+    """A message, by its id at Infobip."""
+    return f"message:{message_id}"
+
+
+def idempotency(client: str, key: str) -> str:
+    """The request with this Idempotency-Key of a client. The header's value is not in it."""
+    return "idempotency:" + sha256(f"{client}\n{key}".encode()).hexdigest()
+
+
+def redeemed(proof_id: str) -> str:
+    """Exists once the proof is used up."""
+    return f"redeemed:{proof_id}"
+
+
+def rate_limit(limit: RateLimitItem, *counted_by: str) -> str:
+    """What `limit` has counted, by these parts of the key."""
+    return f"LIMITS:{limit.key_for(*counted_by)}"
+
+
+def given_back(rate_limit: str) -> str:
+    """What was given back to the limit with this key. In the same slot."""
+    return f"{rate_limit}:given-back" if "{" in rate_limit else f"{{{rate_limit}}}:given-back"
+
+
+def budget(period: str) -> str:
+    """What was spent in a day (2026-11-23) or a month (2026-11)."""
+    return f"spent:{period}"
+
+
+def guard_scope(kind: str, name: str) -> str:
+    """What the fraud guard knows of a scope: of the kind country, prefix or address, and of a name like DE."""
+    return f"guard:{kind}:{name}"
+
+
+def guard_pending(phone: str) -> str:
+    """The sends to a phone that nobody has verified yet."""
+    return f"guard:pending:{phone}"
+
+
+def counts(minute: int) -> str:
+    """How often alarming things happened in this minute since 1970."""
+    return f"counts:{minute}"
+
+
+def alert(kind: str) -> str:
+    """Exists while no other alert of this kind is sent."""
+    return f"alert:{kind}"

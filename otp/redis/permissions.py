@@ -5,6 +5,7 @@ import re
 from redis.exceptions import NoPermissionError
 
 from otp.errors import StoreUnavailable
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Script, names_in_scripts
 
@@ -19,7 +20,7 @@ def missing_rules(redis: RedisClient) -> list[str]:
     Raises:
         StoreUnavailable: Redis fails.
     """
-    return sorted({rule for key in ("permissions", "{permissions}") for rule in _missing(redis, key)})
+    return sorted({rule for key in keys.PERMISSIONS for rule in _missing(redis, key)})
 
 
 def _missing(redis: RedisClient, key: str) -> list[str]:

@@ -1,13 +1,5 @@
 """Sliding windows in Redis, exact in every one of them: how often something may be asked.
 
-otp:LIMITS:LIMITER/192.0.2.1/send/5/15/minute                  list of when   lives as long as the period
-otp:LIMITS:LIMITER/shop/192.0.2.1/send/5/15/minute             the same of one client app's end user
-otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/send/5/15/minute        the same of a /64
-otp:LIMITS:LIMITER/{2001:db8:1}::/48/send/50/15/minute         and of the /48 that it is in
-otp:LIMITS:LIMITER/client/send/shop/100/1/minute               and of a client app
-{otp:LIMITS:LIMITER/192.0.2.1/send/5/15/minute}:given-back     list of when one that was taken was given back, likewise
-otp:LIMITS:LIMITER/{2001:db8:1}:2::/64/[...]:given-back        the same, in the slot that the braces say
-
 The time is that of Redis, for the clocks of replicas differ. Raises StoreUnavailable when Redis fails: a limit that
 cannot be counted refuses. This is a storage and a strategy of the `limits` library, where Flask-Limiter finds both by
 their names; the library's own take two scripts for it, 70 us in Redis.
@@ -22,6 +14,7 @@ from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import STRATEGIES, MovingWindowRateLimiter
 
 from otp.errors import StoreUnavailable
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
@@ -88,7 +81,7 @@ class WindowStorage(Storage, MovingWindowSupport):
 
     def check(self) -> bool:
         """Whether Redis answers."""
-        return self._redis.run(("EXISTS", "LIMITS")) is not None
+        return self._redis.run(("EXISTS", keys.READY)) is not None
 
     def clear(self, key: str) -> None:
         """Forget what was taken."""
@@ -103,7 +96,7 @@ class WindowStorage(Storage, MovingWindowSupport):
 
 def _back(at: int, period: int, amounts: dict[str, int]) -> Command:
     """The command that gives back what was taken at a time (microseconds) from windows of these keys and amounts."""
-    given_back = [f"{key}:given-back" if "{" in key else f"{{{key}}}:given-back" for key in amounts]  # in its slot
+    given_back = map(keys.given_back, amounts)
     return _GIVE_BACK([*amounts, *given_back], at, period, *(GIVEN_BACK * amount for amount in amounts.values()))
 
 
@@ -120,7 +113,7 @@ class ExactWindows(MovingWindowRateLimiter):
 
     def take(self, limit: RateLimitItem, *whose: str) -> Window:
         """Take one of those that `limit` lets through, if there is one."""
-        return self.storage.take(key_of(limit, *whose), limit.amount, limit.get_expiry())
+        return self.storage.take(keys.rate_limit(limit, *whose), limit.amount, limit.get_expiry())
 
     def take_of_both(self, limits: tuple[RateLimitItem, RateLimitItem], keys: tuple[str, str]) -> Window:
         """Take one of those that each of two limits lets through, if both do; see the storage."""
@@ -129,8 +122,3 @@ class ExactWindows(MovingWindowRateLimiter):
 
 
 STRATEGIES[STRATEGY] = ExactWindows
-
-
-def key_of(limit: RateLimitItem, *whose: str) -> str:
-    """The key in Redis of what is counted by `limit`."""
-    return f"LIMITS:{limit.key_for(*whose)}"

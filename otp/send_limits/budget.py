@@ -1,8 +1,4 @@
-"""The gate of a budget in money: what the messages of a day, or of a month, may cost. Days and months are UTC's.
-
-otp:spent:2026-11-23   hash of spent and peak, in millionths of the currency's unit   lives an hour longer than its day
-otp:spent:2026-11      the same for the month
-"""
+"""The gate of a budget in money: what the messages of a day, or of a month, may cost. Days and months are UTC's."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from otp.alerts.alert import Alert
 from otp.errors import BudgetExhausted, Reason
+from otp.redis import keys
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.send_limits.prices import PriceLists, written
@@ -67,7 +64,9 @@ class Budget:
     def reserve(self, send_request: SendRequest) -> list[Command]:
         """Add the price."""
         period, price = self._period(send_request.at), self._price(send_request)
-        return [_RESERVE([_key(period)], self._amount, price, int(period.end - send_request.at) + AFTERWARDS)]
+        return [
+            _RESERVE([keys.budget(period.name)], self._amount, price, int(period.end - send_request.at) + AFTERWARDS)
+        ]
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over."""
@@ -80,7 +79,7 @@ class Budget:
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Give the price back to the period that it was taken from."""
-        return [_RELEASE([_key(self._period(send_request.at))], self._price(send_request))]
+        return [_RELEASE([keys.budget(self._period(send_request.at).name)], self._price(send_request))]
 
     def _price(self, send_request: SendRequest) -> int:
         return self._prices.of(send_request.channel.name, send_request.region)
@@ -97,7 +96,3 @@ class Budget:
             subject=f"{period.name}:{percent}",
             at=at,
         )
-
-
-def _key(period: Period) -> str:
-    return f"spent:{period.name}"

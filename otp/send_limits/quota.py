@@ -1,8 +1,4 @@
-"""The gate that everybody shares: how much is sent in all. Counted in constant memory.
-
-otp:LIMITS:LIMITER/total/10000/1/day         sends by sixtieths of the period   lives a little longer than the period
-otp:LIMITS:LIMITER/total:email/10000/1/day   the same of e-mails
-"""
+"""The gate that everybody shares: how much is sent in all. Counted in constant memory."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +7,9 @@ from typing import Any, NamedTuple
 from limits import RateLimitItem
 
 from otp.errors import Reason, TooManyRequests
+from otp.redis import keys
 from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
-from otp.redis.windows import key_of
 from otp.send_request import SendRequest
 
 PAUSE = 10.0  # seconds after which a worker says again that there is no room
@@ -30,7 +26,7 @@ class _Count(NamedTuple):
 
     @classmethod
     def of(cls, limit: RateLimitItem, name: str, reason: Reason) -> "_Count":
-        return cls((key_of(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
+        return cls((keys.rate_limit(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
 
 
 class Quota:

@@ -1,7 +1,4 @@
-"""A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together.
-
-See `cooldown`, `sent`, `sent_for` and `trusted` of otp.redis.keys.
-"""
+"""A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -77,4 +74,4 @@ def end_cooldown(recipient: Recipient, reservation: str) -> Command:
 
 def _counted(send_request: SendRequest) -> list[str]:
     to = send_request.recipient
-    return [keys.cooldown(to), keys.sent(to), keys.sent_for(to, send_request.requester)]
+    return [keys.cooldown(to), keys.sends(to), keys.sends_by(to, send_request.requester)]

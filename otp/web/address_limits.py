@@ -17,8 +17,9 @@ from flask_limiter import Limiter
 from limits import RateLimitItem
 
 from otp.errors import OtpError, Reason, StoreUnavailable, TooManyRequests
+from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.windows import STRATEGY, ExactWindows, Window, key_of
+from otp.redis.windows import STRATEGY, ExactWindows, Window
 from otp.requester import SUBNET
 from otp.telemetry import record
 from otp.telemetry.record import Record
@@ -102,7 +103,7 @@ class AddressLimits:
             return self._windows.take(limit, *client, address, name)
         subnet, site = _in_one_slot(address)
         return self._windows.take_of_both(
-            limits, (key_of(limit, *client, subnet, name), key_of(of_site, *client, site, name))
+            limits, (keys.rate_limit(limit, *client, subnet, name), keys.rate_limit(of_site, *client, site, name))
         )
 
 

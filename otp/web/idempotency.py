@@ -1,7 +1,5 @@
 """Idempotency-Key: a request that is repeated with its key gets the same response, and nothing is sent again.
 
-otp:idempotency:<SHA-256 of client and key>   hash of owner, body and answer   lives 24 hours from the first request
-
 After https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/. The body is kept as an HMAC under
 the Idempotency-Key, and the response, which has a verification id, is encrypted under it. The key is not kept: a
 reader of Redis who cannot guess it learns neither the phone number nor the id.
@@ -15,7 +13,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
-from hashlib import sha256
 from typing import NamedTuple
 
 import gevent
@@ -31,6 +28,7 @@ from otp.errors import (
     RequestInProgress,
     StoreUnavailable,
 )
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds, nonsense
 from otp.redis.scripts import Script
@@ -138,9 +136,8 @@ def _read(key: str) -> _Asked:
     if not KEY.fullmatch(key):
         raise InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.address}"
-    name = "idempotency:" + sha256(f"{whose}\n{key}".encode()).hexdigest()
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
-    return _Asked(name, body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
+    return _Asked(keys.idempotency(whose, key), body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 
 
 def _serialize(response: Response) -> str:

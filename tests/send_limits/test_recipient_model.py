@@ -177,6 +177,6 @@ def test_the_worst_day_of_all_fits_into_the_account(played: Played) -> None:
 
 def test_everything_ends_with_the_longest_window(played: Played) -> None:
     played.reserve(SendRequest(TO, PEOPLE[0]))
-    for key in (keys.sent(TO), keys.sent_for(TO, PEOPLE[0])):
+    for key in (keys.sends(TO), keys.sends_by(TO, PEOPLE[0])):
         assert 86399 <= played.database.ttl(key) <= 86401
         assert (played.database.memory_usage(key) or 0) < 150

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.send_limits.fraud_guard.scopes import SCRIPTS, key_of
+from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
 
 class Block(NamedTuple):
@@ -19,7 +20,7 @@ class Block(NamedTuple):
 
 def blocks(redis: RedisClient) -> Iterator[Block]:
     """Those of this moment, in the order of their names."""
-    for key in sorted(redis.administration().keys(key_of("*", "*"))):
+    for key in sorted(redis.administration().keys(keys.guard_scope("*", "*"))):
         _, kind, which = key.split(":", 2)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
@@ -29,4 +30,4 @@ def blocks(redis: RedisClient) -> Iterator[Block]:
 
 def lift(redis: RedisClient, kind: str, which: str) -> bool:
     """Forget what was sent to the scope and not verified; what was verified is kept. False where there is nothing."""
-    return redis.run(SCRIPTS[kind].lift([key_of(kind, which)])) == [1]
+    return redis.run(SCRIPTS[kind].lift([keys.guard_scope(kind, which)])) == [1]

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from otp.errors import Reason, TooManyRequests
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
-from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope, country, key_of
+from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope, country
 from otp.send_request import SendRequest
 
 
@@ -68,4 +69,4 @@ class FraudLimit:
         self._redis.run(self._scripts.judge(self._keys(send_request), *arguments))
 
     def _keys(self, send_request: SendRequest) -> tuple[str]:
-        return (key_of(self._scope.name, self._scope.of(send_request)),)
+        return (keys.guard_scope(self._scope.name, self._scope.of(send_request)),)

@@ -1,9 +1,4 @@
-"""What the guard counts by: countries, prefixes and addresses. Each is one hash in Redis, and one script judges it.
-
-otp:guard:country:DE          lives 14 days from the last send
-otp:guard:prefix:+4915112345  an hour from the last send
-otp:guard:address:192.0.2.1   a day from the first; of a client app with a key, shop/192.0.2.1
-"""
+"""What the guard counts by: countries, prefixes and addresses. Each is one hash in Redis, and one script judges it."""
 
 import json
 import math
@@ -86,8 +81,3 @@ def _address(send_request: SendRequest) -> str:
 def country(send_request: SendRequest) -> str:
     """ISO 3166; 001 is the world, for numbers of no country (ITU-T E.164.1)."""
     return send_request.region or NO_COUNTRY
-
-
-def key_of(name: str, which: str) -> str:
-    """The key in Redis of the scope `which` (like DE) of the kind `name` (like country)."""
-    return f"guard:{name}:{which}"

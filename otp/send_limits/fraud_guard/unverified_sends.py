@@ -1,13 +1,13 @@
 """Sends that are not verified yet, by phone: so that a verify takes back what they used up.
 
-otp:guard:pending:+14155552671  list of when, from which address, to which region, for which client app
-                                lives as long as the newest PIN
+The list of a phone has of each send: when, from which address, to which region, for which client app.
 """
 
 import re
 from typing import Any
 
 from otp.recipients import Recipient
+from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import milliseconds
 from otp.redis.scripts import Command, Script
@@ -33,7 +33,9 @@ class UnverifiedSends:
     def reserve(self, send_request: SendRequest) -> list[Command]:
         """Remember."""
         return (
-            [_ADD([_key(send_request.phone)], _written(send_request), self._pin_lifetime)] if send_request.phone else []
+            [_ADD([keys.guard_pending(send_request.phone)], _written(send_request), self._pin_lifetime)]
+            if send_request.phone
+            else []
         )
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> None:
@@ -41,16 +43,14 @@ class UnverifiedSends:
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Forget."""
-        return [("LREM", _key(send_request.phone), 1, _written(send_request))] if send_request.phone else []
+        return (
+            [("LREM", keys.guard_pending(send_request.phone), 1, _written(send_request))] if send_request.phone else []
+        )
 
     def take(self, phone: str) -> list[SendRequest]:
         """The sends to `phone` that are now verified, once."""
-        (written,) = self._redis.run(_TAKE([_key(phone)]))
+        (written,) = self._redis.run(_TAKE([keys.guard_pending(phone)]))
         return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
-
-
-def _key(phone: str) -> str:
-    return f"guard:pending:{phone}"
 
 
 def _written(send_request: SendRequest) -> str:
