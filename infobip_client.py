@@ -131,7 +131,7 @@ class InfobipClient:
         sent = parse_response(SendResponse, answer)
         _check_sent(sent, channel)
         if tracked and sent.message_id is None:
-            log.warning("no_message_id", extra={"channel": channel.name})
+            log.warning("no_delivery_id", extra={"channel": channel.name})
         return SentPin(sent.pin_id, sent.message_id if tracked else None)
 
     @timed_infobip_call("verify")
@@ -177,7 +177,7 @@ def _check(pin_id: str) -> None:
 def _check_sent(sent: SendResponse, channel: Channel) -> None:
     status = sent.status(channel)
     if channel.refused.fullmatch(status):
-        log.warning("provider_refused", extra={"status": 200, "message_id": status})
+        log.warning("provider_refused", extra={"status": 200, "sms_status": status})
         raise ProviderRefused(detail=status)
     if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
         raise ProviderUnclear

@@ -88,7 +88,7 @@ class Tracker:
 
 def _tell(message: Reported, report: Report) -> None:
     metrics.DELIVERIES.labels(message.channel, message.country, message.outcome.lower()).inc()
-    about = {"message_id": report.message_id, "channel": message.channel, "country": message.country}
+    about = {"delivery_id": report.message_id, "channel": message.channel, "country": message.country}
     if message.outcome == DELIVERED:
         log.debug("delivered", extra={**about, "sent_by": message.request})
     else:

@@ -67,7 +67,7 @@ def message_id(answer: Answer) -> str:
 def failure(answer: Answer, throttle_pause: float) -> OtpError:
     """What an `answer` that is no success means. A throttle that names no pause takes `throttle_pause` seconds."""
     word = message_id(answer)
-    log.error("provider_refused", extra={"status": answer.status, "message_id": word})
+    log.error("provider_refused", extra={"status": answer.status, "error_code": word})
     if answer.status == 429 or word in THROTTLES:
         return TooManyRequests(_seconds(answer.retry_after) or throttle_pause, Reason.PROVIDER_THROTTLE)
     if answer.status >= 500:

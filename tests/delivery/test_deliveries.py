@@ -90,7 +90,7 @@ def test_the_log_says_which_send_did_not_arrive(tracked: Service, database: redi
     sent = tracked.send(NO_SMS, headers={"X-Request-ID": "checkout-4711"})
     until(lambda: tracked.lines(event="not_delivered", sent_by="checkout-4711"))
     (line,) = tracked.lines(event="not_delivered", sent_by="checkout-4711")
-    assert line["message_id"] == message_of(database)
+    assert line["delivery_id"] == message_of(database)
     assert (line["channel"], line["country"], line["status"]) == ("sms", "US", "UNDELIVERABLE")
     assert line["error"] == "EC_ABSENT_SUBSCRIBER"
     assert SECRET not in tracked.log_with(sent)
@@ -257,7 +257,7 @@ def test_an_id_that_is_none_costs_nobody_a_pin(
     assert sent.status_code == 200
     assert upstream.requests[-1][2]["trackDelivery"] is True
     service.log_with(sent)
-    assert service.lines(event="no_message_id", request_id=sent.headers["X-Request-ID"])
+    assert service.lines(event="no_delivery_id", request_id=sent.headers["X-Request-ID"])
     assert service.verify(phone, "123456").status_code == 200
     assert not list(database.scan_iter("otp:message:*"))
 
@@ -278,7 +278,7 @@ def test_only_what_infobip_can_report_is_tracked(
     assert service.post("/send-otp", {"email": email}).status_code == 200
     assert [payload.get("trackDelivery") for _, _, payload in upstream.requests] == [True, True, None]
     until(lambda: {*database.scan_iter("otp:message:*")} == {"otp:message:sms_1", "otp:message:call-1"})
-    assert not service.lines(event="no_message_id")
+    assert not service.lines(event="no_delivery_id")
 
 
 def test_without_the_setting_there_is_nothing_of_it(

@@ -105,7 +105,7 @@ def test_a_refusal_of_infobips_has_its_own_word(
     line, request_id = line_of(faulty, answer), answer.headers["X-Request-ID"]
     assert (line["level"], line["reason"], line["outcome"]) == ("warning", word, outcome)
     (refused,) = faulty.lines(event="provider_refused", request_id=request_id)
-    assert refused["message_id"] == word
+    assert refused["sms_status" if refused["status"] == 200 else "error_code"] == word
 
 
 def test_infobips_throttle_is_told_from_ours(faulty: Service, upstream: Upstream, phone: str) -> None:
