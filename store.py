@@ -7,7 +7,7 @@ its PINs. `otp.redis.keys` has the keys, `pin_save.lua` what is kept of a PIN.
 Only hashes of verification ids are kept: who reads Redis learns no id, and how long two hashes take to be compared says
 nothing of one. `order` says which of two sends was the later one; it stays for some seconds after a PIN was used.
 
-Every verb raises StoreUnavailable when Redis does not answer in time, or answers with an error or with nonsense.
+Every verb raises StoreUnavailable when Redis does not answer in time, or its reply is an error or invalid.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import members, milliseconds, nonsense
+from otp.redis.replies import invalid_reply, members, milliseconds
 from otp.redis.scripts import Command, Script
 from otp.requester import SOMEBODY, Requester
 from otp.send_request import SendRequest
@@ -75,7 +75,7 @@ class Store:
         save = SAVE(
             [keys.pins(recipient)], milliseconds(lifetime), send_request.reserved.order, requester.client, *fields
         )
-        saved, gone = members(self._redis.run_surely(save, *beside)[0], int, str)
+        saved, gone = members(self._redis.run_idempotent(save, *beside)[0], int, str)
         if not saved:  # so late that newer ones have all places
             raise StoreUnavailable(retry_after=1)
         return str(gone).split()
@@ -109,7 +109,7 @@ class Store:
         (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures, *about))
         kind = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], str) else ""
         if kind not in _FOUND:
-            raise nonsense()
+            raise invalid_reply()
         return members(reply, *_FOUND[kind])
 
     def count_resend(

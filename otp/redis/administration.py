@@ -1,4 +1,4 @@
-"""What only an operator asks of Redis, by redis-py's own clients. They block: for commands at the terminal alone."""
+"""What only operators ask Redis, with redis-py's own clients. These block: only for commands at the terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,32 +9,32 @@ from redis.exceptions import RedisClusterException
 
 from otp.errors import StoreUnavailable
 
-AT_A_TIME = 1000  # keys that one SCAN looks at
+SCAN_COUNT = 1000  # keys that one SCAN looks at
 _SECTIONS = ("memory", "persistence")
 
 
-class CommandRefused(Exception):  # noqa: N818  a fact, as all errors here are named
-    """Redis answers, and does not let this user run the command."""
+class CommandRefused(Exception):  # noqa: N818  named like all errors of the service
+    """Redis does not let this user run the command."""
 
 
 class Administration:
-    """Looks at all the servers behind one client. Every method raises StoreUnavailable where Redis fails."""
+    """Looks at all servers of one client. Every method raises StoreUnavailable where Redis fails."""
 
     def __init__(self, client: Redis | RedisCluster, prefix: str) -> None:
         self._client = client
-        self._prefix = prefix  # has nothing that means something in a pattern
+        self._prefix = prefix  # has no character that is special in a pattern
 
     def keys(self, pattern: str = "*") -> Iterator[str]:
-        """The keys that begin with the prefix, and then match; without it, of every primary, in no order."""
+        """Find the keys of all primaries that have the prefix and then match; without the prefix, in no order."""
         with _failures():
-            for key in self._client.scan_iter(match=self._prefix + pattern, count=AT_A_TIME):
+            for key in self._client.scan_iter(match=self._prefix + pattern, count=SCAN_COUNT):
                 yield key.removeprefix(self._prefix)
 
     def servers(self) -> list[dict[str, Any]]:
-        """Of each primary, what INFO says of its memory and its persistence.
+        """Ask each primary for the sections of INFO on memory and persistence.
 
         Raises:
-            CommandRefused: the user of REDIS_URL may not ask for INFO.
+            CommandRefused: the user of REDIS_URL may not run INFO.
         """
         with _failures():
             primaries = [] if isinstance(self._client, Redis) else self._client.get_primaries()

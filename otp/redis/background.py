@@ -1,4 +1,4 @@
-"""Writes to Redis that no answer waits for."""
+"""Writes to Redis that no response waits for."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,20 +9,20 @@ from gevent.pool import Group
 from otp import shutdown
 from otp.errors import StoreUnavailable
 
-AT_THE_END = 2.0  # seconds that a stopping worker has for the last ones
+LAST_WRITES = 2.0  # seconds for the last writes when the process ends
 
 _P = ParamSpec("_P")
 
 
 class Background:
-    """Runs them. One that fails is logged and counted where every round trip is, and fails nobody."""
+    """Runs writes in greenlets. A failure is logged and counted like that of every round trip, and ignored."""
 
     def __init__(self) -> None:
         self._running = Group()
         shutdown.add(shutdown.Step.FINISH_REDIS_WRITES, self.finish)
 
     def run(self, write: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Have `write` called. Returns at once."""
+        """Call `write` soon. Returns at once."""
 
         def quietly() -> None:
             with suppress(StoreUnavailable):
@@ -31,5 +31,5 @@ class Background:
         self._running.spawn(quietly)
 
     def finish(self) -> None:
-        """Wait until all are done."""
-        self._running.join(AT_THE_END)
+        """Wait until all writes are done, for 2 s at most."""
+        self._running.join(LAST_WRITES)

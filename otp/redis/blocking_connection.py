@@ -1,4 +1,4 @@
-"""The connection of a process that gevent has not patched: a command at the terminal, a test."""
+"""The connection of a process that gevent has not patched: a command at the terminal, or a test."""
 
 import threading
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from otp.redis.failures import ERROR_REPLIES, FAILURES
 
 
 class Replies:
-    """What came back already, as a `Batch` gives it."""
+    """Replies that are there already, with the interface of a `Batch`."""
 
     def __init__(self, replies: list[Any]) -> None:
         self._replies = replies
 
     def wait(self) -> list[Any]:
-        """The replies; one that is an error is among them."""
+        """The replies, errors among them."""
         return self._replies
 
 
@@ -24,14 +24,14 @@ class BlockingConnection:
     """The connection to one server; its threads take turns.
 
     Args:
-        make: makes a connection that is not open yet, whose socket has a timeout: nothing else ends a wait here.
+        make: makes a redis-py connection that is not open yet. Its socket needs a timeout: nothing else ends a wait.
     """
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._connection = make()
         self._lock = threading.Lock()
 
-    def submit(self, packed: bytes, expected: int, patience: float) -> Replies:
+    def submit(self, packed: bytes, expected: int, timeout: float) -> Replies:
         """Send the commands and read their replies.
 
         Raises:
@@ -43,7 +43,7 @@ class BlockingConnection:
                 self._connection.send_packed_command([packed], check_health=False)
                 return Replies([self._reply() for _ in range(expected)])
             except FAILURES:
-                self._connection.disconnect()  # replies that are still to come belong to nobody
+                self._connection.disconnect()  # replies that come later would be taken for those of the next commands
                 raise
 
     def _reply(self) -> Any:
@@ -53,6 +53,6 @@ class BlockingConnection:
             return e
 
     def close(self) -> None:
-        """End the connection. The next command opens another one."""
+        """Close the connection. The next command opens another one."""
         with self._lock:
             self._connection.disconnect()

@@ -1,16 +1,16 @@
-"""What redis-py raises, sorted by what it means here. The one place that decides it."""
+"""What each exception of redis-py means for the service. The only place that decides it."""
 
 from redis import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import AskError, BusyLoadingError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-FAILURES = (RedisError, OSError, UnicodeError)  # everything
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)  # nobody answers
+FAILURES = (RedisError, OSError, UnicodeError)  # all of them
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)  # no server answers
 
-# Errors that are replies, whatever redis-py derives them from. The others are the connection's end.
+# Errors that are replies, whatever redis-py derives them from. All other errors end the connection.
 ERROR_REPLIES = (ResponseError, BusyLoadingError, AuthenticationError)
-# A server that answers so is not, or no longer, the one to ask: a new connection may lead to another one.
+# The server cannot serve, for now or any more: a new connection may lead to another one.
 WRONG_SERVER = (ReadOnlyError, BusyLoadingError, ClusterDownError, AuthenticationError)  # MASTERDOWN is a CLUSTERDOWN
-# Whoever answers so has not run the command: it may be asked again, in full, elsewhere, or over a new connection.
+# The server has not run the command, which may be repeated: in full, at another server, or over a new connection.
 NOT_RUN = (*WRONG_SERVER, NoScriptError, AskError, TryAgainError)  # MOVED is an ASK

@@ -1,4 +1,4 @@
-"""Which server runs a command, and the connection to it."""
+"""Which server runs a command, and the connections to the servers."""
 
 import socket
 import time
@@ -20,16 +20,16 @@ from redis.sentinel import Sentinel
 
 from otp.redis.blocking_connection import BlockingConnection
 from otp.redis.scripts import Command, key_of, pack
-from otp.redis.shared_connection import OPENING, SILENCE, SharedConnection
+from otp.redis.shared_connection import OPEN_TIMEOUT, SILENCE_TIMEOUT, SharedConnection
 from otp.redis.url import RedisUrl, parse
 
-REPLIES = 1.5  # seconds for all the replies of a round trip: a refusal must be out within 2 s
-TABLE = 1.0  # seconds to load a Cluster's table of slots
-ASKED = 0.5  # seconds for a Sentinel or a node to say who is the primary of what
+REPLY_TIMEOUT = 1.5  # seconds for all replies of a round trip: a refusal must be out within 2 s
+SLOTS_TIMEOUT = 1.0  # seconds to load a Cluster's slots
+LOOKUP_TIMEOUT = 0.5  # seconds for a Sentinel to name the primary, or a node the slots
 
-# Nothing is retried below us: a repeated HINCRBY or SET NX lies when only the first reply was lost.
+# redis-py retries nothing: after a lost reply, that to a repeated HINCRBY or SET NX would be wrong.
 _OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
-# A load balancer forgets a connection that is silent. The kernel keeps it alive, and finds out where it is dead.
+# Load balancers drop silent connections. The kernel keeps them alive, and notices where they are dead.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 _TCP = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
 
@@ -37,45 +37,46 @@ Refusals = Sequence[Exception | None]
 NodeConnection = SharedConnection | BlockingConnection
 
 _ASKING = pack(("ASKING",))
+_LOAD_FAILURES = (RedisClusterException, TypeError, ValueError, LookupError)  # redis-py does not check the reply's form
 
 
 class Nodes(Protocol):
     """The servers behind one URL."""
 
-    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
-        """Send the commands in one round trip; returns their replies, those that are errors too.
+    def execute(self, commands: Sequence[Command], timeout: float, refusals: Refusals = ()) -> list[Any]:
+        """Run the commands in one round trip; returns their replies, errors among them.
 
         Args:
-            patience: seconds for all the replies.
-            refusals: of each command that was refused before, the error; it may say who else is to be asked.
+            timeout: seconds for all replies.
+            refusals: the error of each command, if it was refused before; the error may name another node.
         """
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
 
 
 def nodes(url: str) -> Nodes:
-    """The servers of `url`, which `url.check` lets through. Contacts nobody yet."""
+    """The servers of `url`, which `url.check` accepts. Opens no connection yet."""
     parsed = parse(url)
     if parsed.kind == "cluster":
         return ClusterNodes(parsed)
-    return OneNode(_maker(_pool(parsed, **_timeouts())))
+    return OneNode(_factory(_pool(parsed, **_timeouts())))
 
 
 class OneNode:
-    """A single server, or the primary that Sentinels know.
+    """A single server, or the primary that Sentinels name.
 
     Args:
-        make: makes a connection to it that is not open yet.
+        make: makes a redis-py connection to the server that is not open yet.
     """
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._connection = _connection(make)
 
-    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
+    def execute(self, commands: Sequence[Command], timeout: float, refusals: Refusals = ()) -> list[Any]:
         """See `Nodes`."""
         packed = b"".join([pack(command) for command in commands])
-        return self._connection.submit(packed, len(commands), patience).wait()
+        return self._connection.submit(packed, len(commands), timeout).wait()
 
     def close(self) -> None:
         """See `Nodes`."""
@@ -83,91 +84,88 @@ class OneNode:
 
 
 class ClusterNodes:
-    """The primaries of a Cluster, each with a connection. redis-py knows which slot is whose."""
+    """The primaries of a Cluster, each with a connection. redis-py knows which node has which slot."""
 
     def __init__(self, url: RedisUrl) -> None:
         self._url = url
         self._connections: dict[tuple[str, int], NodeConnection] = {}
-        self._table: RedisCluster | None = None
+        self._cluster: RedisCluster | None = None
         self._is_stale = True
-        self._looked = 0.0
-        self._loading = RLock()
+        self._loaded_at = 0.0
+        self._load_lock = RLock()
 
-    def ask(self, commands: Sequence[Command], patience: float, refusals: Refusals = ()) -> list[Any]:
+    def execute(self, commands: Sequence[Command], timeout: float, refusals: Refusals = ()) -> list[Any]:
         """See `Nodes`."""
         refusals = refusals or [None] * len(commands)
         try:
             if any(isinstance(refusal, MovedError) for refusal in refusals):
                 self._is_stale = True
             began = time.monotonic()
-            table = self._slots(patience)
-            patience -= time.monotonic() - began
-            batches = [self._submit(table, *each, patience) for each in zip(commands, refusals, strict=True)]
+            cluster = self._fresh_cluster(timeout)
+            timeout -= time.monotonic() - began
+            batches = [self._submit(cluster, *each, timeout) for each in zip(commands, refusals, strict=True)]
             return [batch.wait()[-1] for batch in batches]
         except (RedisError, OSError):
-            self._is_stale = True  # another node may have taken the place of one that is gone
+            self._is_stale = True  # another node may have replaced the one that failed
             raise
 
     def close(self) -> None:
         """See `Nodes`."""
         for connection in self._connections.values():
             connection.close()
-        if self._table:
-            self._table.close()
+        if self._cluster:
+            self._cluster.close()
 
-    def _submit(self, table: RedisCluster, command: Command, refusal: Exception | None, patience: float) -> Any:
+    def _submit(self, cluster: RedisCluster, command: Command, refusal: Exception | None, timeout: float) -> Any:
         packed, expected = pack(command), 1
         if isinstance(refusal, AskError) and not isinstance(refusal, MovedError):
-            packed, expected = (
-                _ASKING + packed,
-                2,
-            )  # the slot is on its way to that node, which wants to hear that we know
-        return self._at(*self._address(table, command, refusal)).submit(packed, expected, patience)
+            packed, expected = _ASKING + packed, 2  # the slot moves to that node, which serves it only after an ASKING
+        return self._at(*self._address(cluster, command, refusal)).submit(packed, expected, timeout)
 
-    def _address(self, table: RedisCluster, command: Command, refusal: Exception | None) -> tuple[str, int]:
-        if isinstance(refusal, AskError) and refusal.host:  # MOVED is one, too
+    def _address(self, cluster: RedisCluster, command: Command, refusal: Exception | None) -> tuple[str, int]:
+        if isinstance(refusal, AskError) and refusal.host:  # a MovedError is an AskError, too
             return str(refusal.host), int(refusal.port)
         try:
-            node = table.get_node_from_key(key_of(command))
+            node = cluster.get_node_from_key(key_of(command))
         except RedisClusterException as e:
             raise RedisConnectionError("no node has this slot") from e
-        # Where no host stands in it, it is the one that was asked, at another port.
+        # A refusal without a host means the host that refused, at another port.
         return str(node.host), int(refusal.port if isinstance(refusal, AskError) else node.port)
 
     def _at(self, host: str, port: int) -> NodeConnection:
         known = self._connections.get((host, port))
         if known is None:
-            known = _connection(_maker(_server((host, port), self._url, **_timeouts())))
+            known = _connection(_factory(_server((host, port), self._url, **_timeouts())))
             self._connections[host, port] = known
         return known
 
-    def _slots(self, patience: float) -> RedisCluster:
-        """The table of the slots. One caller loads it while the others wait, and take what that one found."""
+    def _fresh_cluster(self, timeout: float) -> RedisCluster:
+        """redis-py's client, which knows the slots. One caller loads them; the others wait, and use the same."""
         if self._is_stale:
-            asked = time.monotonic()
-            with self._loading:
-                if self._is_stale and self._looked < asked:
-                    self._load(min(TABLE, max(patience, 0.01)))
-        if self._table is None:
+            started = time.monotonic()
+            with self._load_lock:
+                if self._is_stale and self._loaded_at < started:
+                    self._load(min(SLOTS_TIMEOUT, max(timeout, 0.01)))
+        if self._cluster is None:
             raise RedisConnectionError("no node of the Cluster answers")
-        return self._table
+        return self._cluster
 
-    def _load(self, patience: float) -> None:
+    def _load(self, timeout: float) -> None:
         try:
-            with gevent.Timeout(patience):
-                if self._table is None:
-                    self._table = _cluster(self._url)
+            with gevent.Timeout(timeout):
+                if self._cluster is None:
+                    self._cluster = _cluster(self._url)
                 else:
-                    self._table.nodes_manager.initialize()
+                    self._cluster.nodes_manager.initialize()
             self._is_stale = False
-        except (RedisClusterException, TypeError, ValueError, LookupError) as e:  # redis-py trusts the table's form
-            self._table = None  # begin again with the addresses of the URL
+        except _LOAD_FAILURES as e:
+            self._cluster = None  # start again from the addresses of the URL
             raise RedisConnectionError("no node of the Cluster answers") from e
         except gevent.Timeout as e:
-            self._table = None
+            self._cluster = None
             raise RedisTimeoutError("no node of the Cluster answers in time") from e
         finally:
-            self._looked = time.monotonic()
+            self._loaded_at = time.monotonic()
 
 
 def _connection(make: Callable[[], Connection]) -> NodeConnection:
@@ -179,12 +177,12 @@ def _is_patched() -> bool:
 
 
 def _timeouts() -> dict[str, float | None]:
-    """Of a socket. Where gevent has patched it, the reader waits as long as it takes, and others watch over replies."""
-    return {"socket_connect_timeout": OPENING, "socket_timeout": None if _is_patched() else SILENCE}
+    """A socket's timeouts. Where gevent has patched it, SharedConnection watches over the replies."""
+    return {"socket_connect_timeout": OPEN_TIMEOUT, "socket_timeout": None if _is_patched() else SILENCE_TIMEOUT}
 
 
 def _pool(url: RedisUrl, **options: Any) -> ConnectionPool:
-    """redis-py's pool of connections, with `options`, to the one server of `url` or the primary that Sentinels name."""
+    """redis-py's connection pool for the single server of `url`, or for the primary that Sentinels name."""
     if url.kind == "sentinel":
         return _primary(url, **options).connection_pool
     if url.kind == "socket":
@@ -199,24 +197,24 @@ def _server(address: tuple[str, int], url: RedisUrl, **options: Any) -> Connecti
     return ConnectionPool(SSLConnection if url.tls else Connection, host=host, port=port, retry=_no_retry(), **options)
 
 
-def _maker(pool: Any) -> Callable[[], Connection]:
-    """Makes connections as `pool` would, which counts each one that it ever made, and refuses the 101st."""
+def _factory(pool: Any) -> Callable[[], Connection]:
+    """Make connections as `pool` would, which counts all that it ever made, and refuses the 101st."""
     return lambda: cast(Connection, pool.connection_class(**pool.connection_kwargs))
 
 
 def _primary(url: RedisUrl, **options: Any) -> Redis:
     tls = {"ssl": url.tls, **url.tls_options}
-    asked = {"socket_connect_timeout": ASKED, "socket_timeout": ASKED, "retry": _no_retry(), "protocol": 2}
-    asked |= {"redis_connect_func": _open_pooled, **tls, **url.sentinel_credentials}
-    sentinels = Sentinel(url.hosts, sentinel_kwargs=asked)
+    lookup = {"socket_connect_timeout": LOOKUP_TIMEOUT, "socket_timeout": LOOKUP_TIMEOUT, "retry": _no_retry()}
+    lookup |= {"protocol": 2, "redis_connect_func": _open_pooled, **tls, **url.sentinel_credentials}
+    sentinels = Sentinel(url.hosts, sentinel_kwargs=lookup)
     options = {**_OPTIONS, **_TCP, **options, **url.options, **tls}
     primary: Redis = sentinels.master_for(url.name, retry=_no_retry(), **options)
     return primary
 
 
 def _cluster(url: RedisUrl) -> RedisCluster:
-    options = {**_OPTIONS, **url.options, "socket_connect_timeout": ASKED, "socket_timeout": ASKED}
-    options.pop("db", None)  # 0, and redis-py does not want to hear it
+    options = {**_OPTIONS, **url.options, "socket_connect_timeout": LOOKUP_TIMEOUT, "socket_timeout": LOOKUP_TIMEOUT}
+    options.pop("db", None)  # it can only be 0, and redis-py refuses the option
     by_name = partial(_by_name, url.hosts[0][0])
     nodes = [ClusterNode(*by_name(host)) for host in url.hosts]
     options |= {"ssl": url.tls, "address_remap": by_name, "redis_connect_func": _open_clustered}
@@ -224,9 +222,9 @@ def _cluster(url: RedisUrl) -> RedisCluster:
 
 
 def _by_name(usual: str, address: tuple[str | None, int]) -> tuple[str, int]:
-    """The same host, or the `usual` one where the Cluster names none, by a name that redis-py keeps.
+    """The host of `address`, or the `usual` host where the Cluster names none, by a name that redis-py keeps.
 
-    `localhost` it looks up, and a certificate is of a name.
+    redis-py replaces `localhost` by its IP address, for which a certificate is not valid.
     """
     host, port = address
     name = host or usual
@@ -238,19 +236,20 @@ def blocking_client(url: str) -> Redis | RedisCluster:
     parsed = parse(url)
     if parsed.kind == "cluster":
         return _cluster(parsed)
-    options = {"socket_connect_timeout": OPENING, "socket_timeout": SILENCE, "redis_connect_func": _open_pooled}
-    return Redis(connection_pool=_pool(parsed, **options))
+    timeouts = {"socket_connect_timeout": OPEN_TIMEOUT, "socket_timeout": SILENCE_TIMEOUT}
+    return Redis(connection_pool=_pool(parsed, redis_connect_func=_open_pooled, **timeouts))
 
 
 def _open_pooled(connection: Connection) -> None:
-    """What redis-py does with a new connection, and `_fetch_tickets`."""
+    """Do what redis-py does with a new connection, and `_fetch_tickets`."""
     connection.on_connect()
     _fetch_tickets(connection)
 
 
 def _open_clustered(connection: Connection) -> None:
-    """`_fetch_tickets`, and have a host that the Cluster does not name read as "": redis-py fails at the None of one
-    that has all slots, and takes the empty one for the node that it has asked.
+    """`_fetch_tickets`, and read a host that the Cluster does not name as "".
+
+    redis-py fails at the None of a node that has all slots, and takes "" for the node that has replied.
     """
     _fetch_tickets(connection)
     connection.read_response = partial(_with_hosts, connection)  # type: ignore[method-assign]
@@ -266,7 +265,7 @@ def _with_hosts(connection: Connection, *args: Any, **options: Any) -> Any:
 
 
 def _fetch_tickets(connection: Connection) -> None:
-    """Have the session tickets of TLS 1.3 come along with a reply: redis-py's pools would take them for one."""
+    """Read the session tickets of TLS 1.3 together with a reply: redis-py's pools would take them for a reply."""
     if isinstance(connection, SSLConnection):
         connection.send_command("PING", check_health=False)
         connection.read_response()

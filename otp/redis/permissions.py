@@ -1,4 +1,4 @@
-"""What a user of Redis with an ACL must be allowed to do: whatever the scripts do, and what is asked without one."""
+"""What a Redis user with an ACL must be allowed to do: the commands inside the scripts, and those outside."""
 
 import re
 
@@ -9,7 +9,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Script, names_in_scripts
 
-_ALONE = {"del", "eval", "evalsha", "exists", "hmget", "lrem", "ping", "scan", "set"}
+_OUTSIDE_SCRIPTS = {"del", "eval", "evalsha", "exists", "hmget", "lrem", "ping", "scan", "set"}
 _MISSING = Script("permissions_missing")
 _REFUSED = re.compile("'([a-z|]+)' command")
 
@@ -25,7 +25,7 @@ def missing_rules(redis: RedisClient) -> list[str]:
 
 def _missing(redis: RedisClient, key: str) -> list[str]:
     try:
-        (names,) = redis.run(_MISSING([key], *sorted(_ALONE | names_in_scripts())))
+        (names,) = redis.run(_MISSING([key], *sorted(_OUTSIDE_SCRIPTS | names_in_scripts())))
     except StoreUnavailable as e:
         if not isinstance(e.__cause__, NoPermissionError):
             raise

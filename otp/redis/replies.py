@@ -9,22 +9,22 @@ log = logging.getLogger("otp.redis")
 
 
 def members(reply: Any, *kinds: type) -> list[Any]:
-    """`reply`, if it is a list of exactly these types, as our scripts reply: whoever says something else ran none.
+    """Return `reply` if it is a list of exactly these types, like the replies of the service's scripts.
 
     Raises:
         StoreUnavailable: it is not.
     """
     if isinstance(reply, list) and [type(member) for member in reply] == [*kinds]:
         return reply
-    raise nonsense()
+    raise invalid_reply()
 
 
-def nonsense() -> StoreUnavailable:
-    """The error for a reply that makes no sense; it is logged."""
+def invalid_reply() -> StoreUnavailable:
+    """Log that a reply has another form than the script's, and return the error for it."""
     log.error("redis_refused", extra={"error": "a reply of another form"})
     return StoreUnavailable(retry_after=1)
 
 
 def milliseconds(seconds: float) -> int:
-    """A lifetime as Redis takes it; at least 1."""
+    """`seconds` as Redis takes a lifetime: a whole number, at least 1."""
     return max(1, int(seconds * 1000))

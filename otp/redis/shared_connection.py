@@ -1,8 +1,8 @@
 """One connection to a Redis server that all greenlets of a worker share.
 
-What the greenlets ask for in one turn of the event loop goes out in one write, and a reader hands the replies out in
-the order of the commands, as Redis gives them. There is no pool that a burst could exhaust: 2,000 saves at once are one
-write.
+Commands that greenlets send in one turn of the event loop go out in one write, and a reader hands out the replies in
+the order of the commands, which is Redis's own. There is no pool that a burst could exhaust: 2,000 saves at once are
+one write.
 
 redis-py opens the connection (TLS, AUTH, Sentinel) and reads the replies; hiredis packs the commands and parses.
 """
@@ -25,39 +25,39 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from otp.redis.failures import ERROR_REPLIES, FAILURES, WRONG_SERVER
 from otp.redis.scripts import pack
 
-OPENING = 2.0  # seconds to open a connection, its handshake and the search for the primary included
-# What is waited for is counted in looks, not by the clock: where it is the worker that is late, because 2,000 answers
-# came at once, replies that lie in the socket are no fault of Redis'.
-LOOK = 0.1  # seconds between two looks; one greenlet for all that waits, where a timer for each would cost 25 us
-SILENCE = 1.0  # seconds without a reply, while one is due, after which the connection is given up
-IDLE = 10.0  # seconds without a reply after which the server is asked for a sign of life before anything else
-SIGN_OF_LIFE = 0.3  # seconds for that: load balancers drop idle connections without a word to either side
-IN_A_ROW = 1000  # replies that are handed out before others of the loop have their turn
+OPEN_TIMEOUT = 2.0  # seconds to open a connection, with its handshake and the search for the primary
+# Waiting is measured in checks, not by the clock: where the worker itself is late, because 2,000 responses came at
+# once, Redis is not to blame for replies that wait in the socket.
+CHECK_INTERVAL = 0.1  # seconds; one greenlet checks everything that waits, where a timer for each would cost 25 us
+SILENCE_TIMEOUT = 1.0  # seconds without a reply, while one is due, after which the connection is closed
+IDLE_TIME = 10.0  # seconds without a reply after which the server must answer a PING before it gets commands
+PING_TIMEOUT = 0.3  # seconds for that: load balancers drop idle connections and notify neither side
+REPLIES_PER_TURN = 1000  # replies that are handed out before other greenlets get their turn
 
 
 class Batch:
-    """Commands of one caller, packed; `expected` replies belong to it, for which there are `patience` seconds."""
+    """The packed commands of one caller, which get `expected` replies within `timeout` seconds."""
 
-    __slots__ = ("_error", "_waiter", "expected", "finished", "looks_left", "packed", "replies")
+    __slots__ = ("_error", "_waiter", "checks_left", "expected", "finished", "packed", "replies")
 
-    def __init__(self, packed: bytes, expected: int, patience: float) -> None:
+    def __init__(self, packed: bytes, expected: int, timeout: float) -> None:
         self.packed = packed
         self.expected = expected
-        self.looks_left = ceil(patience / LOOK)
+        self.checks_left = ceil(timeout / CHECK_INTERVAL)
         self.replies: list[Any] = []
         self._waiter = Waiter()
         self._error: Exception | None = None
         self.finished = False
 
     def wait(self) -> list[Any]:
-        """The replies; one that is an error is among them.
+        """The replies, errors among them.
 
         Raises:
             redis.ConnectionError, redis.TimeoutError: whether the commands ran is unknown.
         """
         self._waiter.get()
         if self._error is not None:
-            # An exception of its own for each caller: a shared one would collect the tracebacks of all.
+            # Each caller gets an exception of its own: a shared one would collect the tracebacks of all.
             raise type(self._error)(*self._error.args) from self._error
         return self.replies
 
@@ -69,16 +69,16 @@ class Batch:
         self._waiter.hub.loop.run_callback(self._waiter.switch, None)
 
     def is_overdue(self) -> bool:
-        """Look once more; whether that was once too often."""
-        self.looks_left -= 1
-        return self.looks_left < 0
+        """Count one check; whether it was one too many."""
+        self.checks_left -= 1
+        return self.checks_left < 0
 
 
 class _Write:
-    """Batches that left together, and the mark behind them.
+    """Batches that left together, and a PING with a mark after them.
 
-    Redis says the mark again behind their replies. Only then are these believed: one reply too many, or one too few,
-    would hand everybody the reply of somebody else.
+    Redis echoes the mark after their replies, and only then are these replies believed: with one reply too many, or one
+    too few, every caller would get the replies of another one.
     """
 
     __slots__ = ("batches", "expected", "mark")
@@ -99,38 +99,38 @@ class _Write:
             batch.finish()
 
 
-class _Link:
-    """An open connection. Writes leave in order; their replies come back in that order.
+class _OpenConnection:
+    """Sends writes in order, and reads their replies in the same order.
 
     Args:
-        on_leave: hears once that nothing more may be sent over this one.
+        on_retire: called once, when nothing more may be sent over this connection.
     """
 
-    def __init__(self, connection: Connection, on_leave: Callable[["_Link"], None]) -> None:
+    def __init__(self, connection: Connection, on_retire: Callable[["_OpenConnection"], None]) -> None:
         self._connection = connection
-        self._on_leave = on_leave
+        self._on_retire = on_retire
         self._pending: deque[_Write] = deque()
-        self._replies: list[Any] = []  # to the first of them
+        self._replies: list[Any] = []  # to the first of the pending writes
         self._name, self._writes = secrets.token_hex(4), 0
         self._usable = True
-        self._silent_looks = 0
-        self.ended = False
-        self.heard = monotonic()
+        self._silent_checks = 0
+        self.closed = False
+        self.last_reply = monotonic()
         _spawn(self._read)
 
     def send(self, batches: list[Batch]) -> None:
-        """Write them all at once. Where that fails, they fail."""
+        """Write the batches at once. If that fails, all of them fail."""
         self._writes += 1
         write = _Write(batches, f"{self._name}-{self._writes}")
         self._pending.append(write)
         try:
             self._connection.send_packed_command([write.packed()], check_health=False)
         except FAILURES as e:
-            self.end(e)
+            self.close(e)
 
     def is_alive(self) -> bool:
-        """Whether the server gives a sign of life in time. Waits for it."""
-        nothing = Batch(b"", 0, SIGN_OF_LIFE)
+        """Whether the server answers a PING in time. Waits for it."""
+        nothing = Batch(b"", 0, PING_TIMEOUT)
         self.send([nothing])
         try:
             nothing.wait()
@@ -138,58 +138,58 @@ class _Link:
             return False
         return self._usable
 
-    def look(self) -> None:
-        """Give up the batches that are overdue, and the connection where nothing is heard: all would wait as long."""
-        self._silent_looks += 1 if self._pending else 0
+    def check(self) -> None:
+        """Fail overdue batches. Close the connection if it is silent: every other batch would wait as long."""
+        self._silent_checks += 1 if self._pending else 0
         overdue = [batch for write in self._pending for batch in write.batches if batch.is_overdue()]
-        for batch in overdue:  # others may have longer; its replies are read, and are nobody's
+        for batch in overdue:  # its replies are still read, and thrown away: others may have more time
             batch.finish(RedisTimeoutError("no reply in time"))
-        if self._silent_looks * LOOK > (SIGN_OF_LIFE if overdue else SILENCE):
-            self.end(RedisTimeoutError("no reply in time"))
+        if self._silent_checks * CHECK_INTERVAL > (PING_TIMEOUT if overdue else SILENCE_TIMEOUT):
+            self.close(RedisTimeoutError("no reply in time"))
 
-    def end(self, error: Exception) -> None:
-        """Close the connection; whoever waits for a reply over it does not know whether its commands ran."""
-        if self.ended:
+    def close(self, error: Exception) -> None:
+        """Close the connection. Callers that wait get `error`: whether their commands ran is unknown."""
+        if self.closed:
             return
-        self.ended = True
-        self._leave()
+        self.closed = True
+        self._retire()
         pending, self._pending = self._pending, deque()
         for batch in [batch for write in pending for batch in write.batches]:
             batch.finish(error)
         self._connection.disconnect()
 
-    def _leave(self) -> None:
-        """Send nothing more; what is under way still gets its replies."""
+    def _retire(self) -> None:
+        """Send nothing more; pending writes still get their replies."""
         if self._usable:
             self._usable = False
-            self._on_leave(self)
+            self._on_retire(self)
 
     def _read(self) -> None:
         read = 0
         try:
             while self._usable or self._pending:
-                self._take(self._next_reply())
+                self._add(self._next_reply())
                 read += 1
-                if read % IN_A_ROW == 0:
+                if read % REPLIES_PER_TURN == 0:
                     gevent.sleep(0)
         except FAILURES as e:
-            self.end(e)
-        self.end(RedisConnectionError("left"))
+            self.close(e)
+        self.close(RedisConnectionError("retired"))
 
     def _next_reply(self) -> Any:
         try:
-            # Connection's own: that of a connection behind Sentinels makes the connection's end of a READONLY.
+            # The base class's method: a connection behind Sentinels would end with a READONLY.
             return Connection.read_response(self._connection, disconnect_on_error=False)
         except WRONG_SERVER as e:
-            self._leave()
+            self._retire()
             return e
         except ERROR_REPLIES as e:
             return e
 
-    def _take(self, reply: Any) -> None:
+    def _add(self, reply: Any) -> None:
         if not self._pending:
-            raise InvalidResponse("a reply that nobody asked for")
-        self.heard, self._silent_looks = monotonic(), 0
+            raise InvalidResponse("a reply without a command")
+        self.last_reply, self._silent_checks = monotonic(), 0
         self._replies.append(reply)
         write = self._pending[0]
         if len(self._replies) == write.expected:
@@ -199,29 +199,29 @@ class _Link:
 
 
 class SharedConnection:
-    """The connection to one server, opened when it is first used and again after each end.
+    """The connection to one server. It is opened for the first command, and again after it was closed.
 
     Only for a process that gevent has patched, and for one event loop.
 
     Args:
-        make: makes a connection that is not open yet, without timeouts of its own.
+        make: makes a redis-py connection that is not open yet, without timeouts.
     """
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._make = make
-        self._link: _Link | None = None
-        self._links: set[_Link] = set()  # those that were left and still wait for replies, too
+        self._current: _OpenConnection | None = None
+        self._open: set[_OpenConnection] = set()  # the current one, and retired ones that still wait for replies
         self._unsent: list[Batch] = []
         self._writer: gevent.Greenlet | None = None
         self._watcher: gevent.Greenlet | None = None
         self._wake = Waiter()
         self._is_asleep = False
 
-    def submit(self, packed: bytes, expected: int, patience: float) -> Batch:
-        """Have commands go out with those of all others of this turn. Returns at once; `wait` for the replies."""
-        batch = Batch(packed, expected, patience)
+    def submit(self, packed: bytes, expected: int, timeout: float) -> Batch:
+        """Send commands together with all others of this turn. Returns at once; `wait` for the replies."""
+        batch = Batch(packed, expected, timeout)
         self._unsent.append(batch)
-        if not self._watcher:  # nor one that has ended
+        if not self._watcher:  # a greenlet that has ended is false
             self._watcher = _spawn(self._watch)
         if self._is_asleep:
             self._is_asleep = False
@@ -231,9 +231,9 @@ class SharedConnection:
         return batch
 
     def close(self) -> None:
-        """End the connection. The next command opens another one."""
-        for link in [*self._links]:
-            link.end(RedisConnectionError("closed"))
+        """Close the connection. The next command opens another one."""
+        for connection in [*self._open]:
+            connection.close(RedisConnectionError("closed"))
 
     def _write(self) -> None:
         while True:
@@ -245,43 +245,43 @@ class SharedConnection:
 
     def _write_once(self) -> None:
         try:
-            link = self._live_link()
+            connection = self._live_connection()
         except FAILURES as e:
             failed, self._unsent = self._unsent, []
             for batch in failed:
                 batch.finish(e)
         else:
             batches, self._unsent = self._unsent, []
-            link.send(batches)
+            connection.send(batches)
 
-    def _live_link(self) -> _Link:
-        link = self._link
-        if link and monotonic() - link.heard > IDLE and not link.is_alive():
-            link.end(RedisConnectionError("silent"))
-        return self._link or self._open()
+    def _live_connection(self) -> _OpenConnection:
+        current = self._current
+        if current and monotonic() - current.last_reply > IDLE_TIME and not current.is_alive():
+            current.close(RedisConnectionError("silent"))
+        return self._current or self._connect()
 
-    def _open(self) -> _Link:
+    def _connect(self) -> _OpenConnection:
         connection = self._make()
         try:
-            with gevent.Timeout(OPENING):
+            with gevent.Timeout(OPEN_TIMEOUT):
                 connection.connect()
         except gevent.Timeout as e:
             connection.disconnect()
             raise RedisTimeoutError("no connection in time") from e
-        self._link = _Link(connection, self._forget)
-        self._links.add(self._link)
-        return self._link
+        self._current = _OpenConnection(connection, self._forget)
+        self._open.add(self._current)
+        return self._current
 
-    def _forget(self, link: _Link) -> None:
-        if self._link is link:
-            self._link = None
+    def _forget(self, connection: _OpenConnection) -> None:
+        if self._current is connection:
+            self._current = None
 
     def _watch(self) -> None:
-        while self._unsent or self._links:
-            gevent.sleep(LOOK)
-            for link in [*self._links]:
-                link.look()
-            self._links = {link for link in self._links if not link.ended}
+        while self._unsent or self._open:
+            gevent.sleep(CHECK_INTERVAL)
+            for connection in [*self._open]:
+                connection.check()
+            self._open = {connection for connection in self._open if not connection.closed}
             for batch in self._unsent:
                 if batch.is_overdue():
                     batch.finish(RedisTimeoutError("no connection in time"))
@@ -289,12 +289,12 @@ class SharedConnection:
 
 
 def _check_mark(mark: str, replies: list[Any]) -> None:
-    """Raises what is wrong with the last reply, which is `mark`, or one refusal more where everything is refused."""
+    """Raise an error unless the last reply is `mark`, or every reply is an error: then the PING was refused, too."""
     if replies[-1] == mark or all(isinstance(reply, Exception) for reply in replies):
         return
-    raise replies[-1] if isinstance(replies[-1], ERROR_REPLIES) else InvalidResponse("replies of others")
+    raise replies[-1] if isinstance(replies[-1], ERROR_REPLIES) else InvalidResponse("replies to other commands")
 
 
 def _spawn(run: Callable[[], None]) -> gevent.Greenlet:
-    """A greenlet that belongs to no request: without the context of the one that happened to be first."""
+    """Start a greenlet that belongs to no request: without the context of the request that happened to be first."""
     return Context().run(gevent.spawn, run)

@@ -30,7 +30,7 @@ from otp.errors import (
 )
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import members, milliseconds, nonsense
+from otp.redis.replies import invalid_reply, members, milliseconds
 from otp.redis.scripts import Script
 from otp.telemetry import record
 from otp.web.encrypted_text import TextCipher
@@ -129,7 +129,7 @@ class Idempotency:
 
     def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
         with suppress(StoreUnavailable):  # the outcome for this key stays unknown
-            self._redis.run_surely(script([asked.name], asked.owner, *answer))
+            self._redis.run_idempotent(script([asked.name], asked.owner, *answer))
 
 
 def _read(key: str) -> _Asked:
@@ -149,7 +149,7 @@ def _read_answer(asked: _Asked, encrypted: str) -> str:
     try:
         return asked.cipher.decrypt(encrypted, _PLACE + asked.name)
     except ValueError as e:  # written by another program, or by a version without encryption
-        raise nonsense() from e
+        raise invalid_reply() from e
 
 
 def _replay(answer: str, age: float) -> Response:

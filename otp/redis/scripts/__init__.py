@@ -1,4 +1,4 @@
-"""Lua: one file for each decision that must be one step. The head of a file gives its KEYS, its ARGV and its reply."""
+"""Lua scripts: one file for each decision that must be atomic. The head of a file has its KEYS, ARGV and reply."""
 
 import re
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _texts: dict[str, str] = {}  # by SHA-1
 
 
 class Script:
-    """The script of the file `name`.lua. Calling it makes the command that runs it."""
+    """The script of the file `name`.lua. A call makes the command that runs it."""
 
     def __init__(self, name: str) -> None:
         self.text = _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # it is Redis' name for the script
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # Redis's name for the script
         _texts[self.sha] = self.text
 
     def __call__(self, keys: Sequence[str], *arguments: str | float) -> Command:
@@ -30,22 +30,22 @@ class Script:
 
 
 def names_in_scripts() -> set[str]:
-    """The commands that the scripts run, in small letters."""
+    """The commands inside the scripts, in lower case."""
     return {name.lower() for text in _FOLDER.glob("*.lua") for name in _CALLS.findall(text.read_text(encoding="utf-8"))}
 
 
 def in_full(command: Command) -> Command:
-    """The EVAL that does what an EVALSHA of ours does, for a Redis that does not have the script (NOSCRIPT)."""
+    """The EVAL for an EVALSHA of a `Script`, for a server that does not have the script (NOSCRIPT)."""
     return ("EVAL", _texts[str(command[1])], *command[2:])
 
 
 def pack(command: Command) -> bytes:
-    """`command` in RESP, as it goes over the wire."""
+    """Encode `command` in RESP."""
     return cast(bytes, pack_command(cast(Any, command)))  # its annotation says a tuple of one
 
 
 def with_prefix(prefix: str, command: Command) -> Command:
-    """`command` with `prefix` before its keys: EVALSHA says how many it has, and every other one of ours has one."""
+    """Put `prefix` before the keys of `command`: EVALSHA has their number, every other command in use has one key."""
     parts = [*command]
     for place in range(3, 3 + int(command[2])) if command[0] == "EVALSHA" else (1,):
         parts[place] = prefixed(prefix, str(command[place]))
@@ -53,10 +53,10 @@ def with_prefix(prefix: str, command: Command) -> Command:
 
 
 def prefixed(prefix: str, key: str) -> str:
-    """`key` with `prefix` before it: inside the braces that it begins with, for these say its slot of a Cluster."""
+    """Put `prefix` before `key`: inside the braces that it may begin with, which say its slot of a Cluster."""
     return f"{{{prefix}{key[1:]}" if key.startswith("{") else prefix + key
 
 
 def key_of(command: Command) -> str:
-    """The key that says which node of a Cluster has to run `command`; each command of ours names one."""
+    """The key that says which node of a Cluster has to run `command`. Every command in use has one."""
     return str(command[3] if command[0] in ("EVALSHA", "EVAL") else command[1])
