@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
-from otp.recipients import Member
+Member = Literal["phoneNumber", "email"]  # of a request's body: it has the recipient
 
 # Names of Infobip's general message statuses begin with their group. Of callStatus, its documents name one.
 _GOES = re.compile("(PENDING|DELIVERED)_[A-Z_]+")

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-Member = Literal["phoneNumber", "email"]  # of a request's body: whom it is about
+from otp.channels import Member
 
 # Of phones that have two numbers: how each begins, in E.164, and the one that is kept.
 # Argentina: mobiles and landlines share one plan of ten digits. To call a mobile from abroad, a 9 goes before these; to

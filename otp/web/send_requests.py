@@ -4,11 +4,11 @@ from typing import Any
 
 from config import Settings
 from otp import errors
-from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel
+from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel, Member
 from otp.email_addresses import read_email
 from otp.languages import Templates
 from otp.phone_numbers import PhoneBook
-from otp.recipients import Member, Recipient
+from otp.recipients import Recipient
 from otp.requester import NOBODY, Requester
 from otp.send_request import SendRequest
 from otp.telemetry import record
