@@ -2,7 +2,7 @@
 
 Its errors say what the caller must know: ProviderRefused (nothing was sent, asking again will not help),
 ServiceUnavailable and TooManyRequests (nothing was sent, asking again may help), ProviderTimeout and
-ProviderUnclear (it may have been sent or judged).
+ProviderUnclear (it may have been sent or checked).
 """
 
 import logging
@@ -16,16 +16,16 @@ from otp.channels import Channel
 from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason
 from otp.infobip.bulkhead import Bulkhead
 from otp.infobip.events import InfobipEvents
-from otp.infobip.responses import StrictResponse, failure, message_id, parse_response
-from otp.infobip.transport import Answer, Transport
+from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
+from otp.infobip.transport import Response, Transport
 from otp.send_request import SendRequest
+from otp.setting_types import IDENTIFIER
 from otp.telemetry.calls import timed_infobip_call
 
 log = logging.getLogger("otp.infobip")
 
-PIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a part of a path
+PIN_ID = re.compile(IDENTIFIER)
 MESSAGE_ID = PIN_ID  # it becomes a part of a key
-NOT_FOUND = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"}
 UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
 GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
@@ -125,10 +125,10 @@ class InfobipClient:
         filled = {"placeholders": dict(send_request.placeholders)} if send_request.placeholders else {}
         tracked = {"trackDelivery": True} if self._track_delivery and channel.is_tracked else {}
         with self._sends:
-            answer = self._transport.post(path + channel.path, {**payload, **filled, **tracked})
-        if answer.status != 200:
-            raise self._failure(answer)
-        sent = parse_response(SendResponse, answer)
+            response = self._transport.post(path + channel.path, {**payload, **filled, **tracked})
+        if response.status != 200:
+            raise self._error(response)
+        sent = parse_response(SendResponse, response)
         _check_sent(sent, channel)
         if tracked and sent.message_id is None:
             log.warning("no_delivery_id", extra={"channel": channel.name})
@@ -146,27 +146,27 @@ class InfobipClient:
         """
         _check(pin_id)
         with self._verifies:
-            answer = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, tries=2)
-        if answer.status in (400, 404) and message_id(answer) in UNKNOWN_PIN:
-            self._watch.judged(False)
+            response = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, attempts=2)
+        if response.status in (400, 404) and error_code(response) in UNKNOWN_PIN:
+            self._watch.pin_checked(False)
             raise PinGone(reason=Reason.GONE_PIN)
-        if answer.status != 200:
-            raise self._failure(answer)
-        judged = parse_response(VerifyResponse, answer)
-        if judged.pin_id not in (None, pin_id):
+        if response.status != 200:
+            raise self._error(response)
+        result = parse_response(VerifyResponse, response)
+        if result.pin_id not in (None, pin_id):
             raise ProviderUnclear
-        right = judged.verified and judged.pin_error in (None, "NO_ERROR")
-        self._watch.judged(right)
-        if not right and judged.pin_error in GONE:
+        right = result.verified and result.pin_error in (None, "NO_ERROR")
+        self._watch.pin_checked(right)
+        if not right and result.pin_error in GONE:
             raise PinGone(reason=Reason.GONE_PIN)
         return right
 
-    def _failure(self, answer: Answer) -> OtpError:
-        if answer.status in (401, 403):
-            self._watch.credentials_refused(answer.status)
-        error = failure(answer, self._throttle_pause)
+    def _error(self, response: Response) -> OtpError:
+        if response.status in (401, 403):
+            self._watch.credentials_refused(response.status)
+        error = error_for(response, self._throttle_pause)
         # A refusal says that nothing was done, but not of the 5xx before it.
-        return ProviderTimeout() if answer.unsettled else error
+        return ProviderTimeout() if response.after_server_error else error
 
 
 def _check(pin_id: str) -> None:

@@ -35,7 +35,7 @@ class Alerts:
         if not self._flushing:
             self._flushing = gevent.spawn_later(FLUSH_PAUSE, self._flush)
 
-    def judged(self, right: bool) -> None:
+    def pin_checked(self, right: bool) -> None:
         """Infobip has judged a PIN."""
         self.count(RIGHT if right else WRONG)
 

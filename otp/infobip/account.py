@@ -16,8 +16,8 @@ from pydantic.alias_generators import to_camel
 
 from otp import errors
 from otp.infobip import account_errors
-from otp.infobip.responses import failure, message_id, parse_response
-from otp.infobip.transport import Answer, Transport
+from otp.infobip.responses import NOT_FOUND, error_code, error_for, parse_response
+from otp.infobip.transport import Response, Transport
 from otp.setting_types import Identifier
 
 log = logging.getLogger("otp.infobip")
@@ -25,7 +25,6 @@ log = logging.getLogger("otp.infobip")
 APPLICATIONS = "/2fa/2/applications"
 PAUSE = 60.0  # seconds, where Infobip throttles without saying for how long
 _GIVEN = {"application_id", "message_id", "pin_placeholder"}
-UNKNOWN = {"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"}
 
 
 class _Part(BaseModel):
@@ -126,33 +125,33 @@ class Account:
 
     def _ask(self, kind: type[_M], method: str, path: str, payload: dict[str, Any] | None = None) -> _M:
         with _account_errors():
-            answer = self._transport.request(method, path, payload, tries=1 if payload else 2)
+            response = self._transport.request(method, path, payload, attempts=1 if payload else 2)
             # Creating an application answers 201 by the contract; there are servers that answer 200.
-            if answer.status not in (200, 201):
-                raise _refusal(answer)
-            return parse_response(kind, answer)
+            if response.status not in (200, 201):
+                raise _refusal(response)
+            return parse_response(kind, response)
 
 
 def _templates(application_id: str) -> str:
     return f"{APPLICATIONS}/{application_id}/messages"
 
 
-def _refusal(answer: Answer) -> Exception:
-    if answer.status == 401:
+def _refusal(response: Response) -> Exception:
+    if response.status == 401:
         return account_errors.ApiKeyRefused()
-    if answer.status == 403:
+    if response.status == 403:
         return account_errors.ApiKeyNotAllowed()
-    if answer.status == 404 and message_id(answer) in UNKNOWN:
+    if response.status == 404 and error_code(response) in NOT_FOUND:
         return account_errors.NotInAccount()
-    if reasons := _reasons(answer):
+    if reasons := _reasons(response):
         log.error("Infobip's reasons: %s", reasons)
-    return failure(answer, PAUSE)
+    return error_for(response, PAUSE)
 
 
-def _reasons(answer: Answer) -> str:
+def _reasons(response: Response) -> str:
     """What Infobip has against the fields of a request, as far as it can be shown on one line."""
     try:
-        fields = json.loads(answer.body)["requestError"]["serviceException"]["validationErrors"]
+        fields = json.loads(response.body)["requestError"]["serviceException"]["validationErrors"]
         said = "; ".join(f"{field} {' and '.join(reasons)}" for field, reasons in fields.items())
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""

@@ -6,7 +6,7 @@ from typing import Protocol
 class InfobipEvents(Protocol):
     """Is told what the answers say of the whole, never of a phone or a PIN. Must not block."""
 
-    def judged(self, right: bool) -> None:
+    def pin_checked(self, right: bool) -> None:
         """A PIN was judged."""
 
     def credentials_refused(self, status: int) -> None:

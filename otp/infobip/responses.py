@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from otp.errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason, TooManyRequests
-from otp.infobip.transport import Answer
+from otp.infobip.transport import Response
 
 log = logging.getLogger("otp.infobip")
 
 MAX_RETRY_AFTER = 3600
-MESSAGE_ID = re.compile(r"[A-Z0-9_]{1,64}")  # it becomes a part of a log line
+_ERROR_CODE = re.compile(r"[A-Z0-9_]{1,64}")  # it becomes a part of a log line
+NOT_FOUND = frozenset({"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"})
 THROTTLES = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
 
 
@@ -41,38 +42,38 @@ class ErrorResponse(StrictResponse):
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def parse_response(model: type[_M], answer: Answer) -> _M:
-    """The body of `answer` as a `model`.
+def parse_response(model: type[_M], response: Response) -> _M:
+    """The body of `response` as a `model`.
 
     Raises:
         ProviderUnclear: it is none.
     """
     try:
-        return model.model_validate_json(answer.body)
+        return model.model_validate_json(response.body)
     except ValidationError as e:
-        log.error("provider_unclear", extra={"status": answer.status, "expected": model.__name__})
+        log.error("provider_unclear", extra={"status": response.status, "expected": model.__name__})
         raise ProviderUnclear from e
 
 
-def message_id(answer: Answer) -> str:
-    """Infobip's own word for what went wrong; empty if there is none that can be trusted."""
+def error_code(response: Response) -> str:
+    """Infobip's own code for what went wrong; empty if there is none that can be trusted."""
     try:
-        error = ErrorResponse.model_validate_json(answer.body)
+        error = ErrorResponse.model_validate_json(response.body)
     except ValidationError:
         return ""
-    word = error.request_error.service_exception.message_id or error.error_code
-    return word if MESSAGE_ID.fullmatch(word) else ""
+    code = error.request_error.service_exception.message_id or error.error_code
+    return code if _ERROR_CODE.fullmatch(code) else ""
 
 
-def failure(answer: Answer, throttle_pause: float) -> OtpError:
-    """What an `answer` that is no success means. A throttle that names no pause takes `throttle_pause` seconds."""
-    word = message_id(answer)
-    log.error("provider_refused", extra={"status": answer.status, "error_code": word})
-    if answer.status == 429 or word in THROTTLES:
-        return TooManyRequests(_seconds(answer.retry_after) or throttle_pause, Reason.PROVIDER_THROTTLE)
-    if answer.status >= 500:
-        return ProviderTimeout(detail=word)
-    return ProviderRefused(detail=word) if answer.status >= 400 else ProviderUnclear(detail=word)
+def error_for(response: Response, throttle_pause: float) -> OtpError:
+    """The error for a response without success. Where a throttle names no pause, it is `throttle_pause` seconds."""
+    code = error_code(response)
+    log.error("provider_refused", extra={"status": response.status, "error_code": code})
+    if response.status == 429 or code in THROTTLES:
+        return TooManyRequests(_seconds(response.retry_after) or throttle_pause, Reason.PROVIDER_THROTTLE)
+    if response.status >= 500:
+        return ProviderTimeout(detail=code)
+    return ProviderRefused(detail=code) if response.status >= 400 else ProviderUnclear(detail=code)
 
 
 def _seconds(retry_after: str) -> int | None:

@@ -21,16 +21,16 @@ log = logging.getLogger("otp.infobip")
 PAUSE = (0.05, 0.25)  # seconds, drawn at random, before a request is repeated
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back, whatever its status. The body is empty where it was over 64 KiB.
 
-    `unsettled` where a 5xx came before, of which nobody knows what it has done.
+    `after_server_error` where a 5xx came before, of which nobody knows what it has done.
     """
 
     status: int
     retry_after: str
     body: bytes
-    unsettled: bool = False
+    after_server_error: bool = False
 
 
 class Transport:
@@ -60,30 +60,32 @@ class Transport:
         self._base_url = base_url
         self._headers = {
             "Accept": "application/json",
-            "Accept-Encoding": "identity",  # a compressed answer could be a bomb
+            "Accept-Encoding": "identity",  # a compressed response could be a bomb
             **headers,
         }
         self._timeout = timeout
         self._adapter = OneHostAdapter(base_url, pool_size, proxy, authorities)
 
-    def post(self, path: str, payload: Mapping[str, Any], *, tries: int = 1) -> Answer:
+    def post(self, path: str, payload: Mapping[str, Any], *, attempts: int = 1) -> Response:
         """Post `payload`; see `request`."""
-        return self.request("POST", path, payload, tries=tries)
+        return self.request("POST", path, payload, attempts=attempts)
 
-    def request(self, method: str, path: str, payload: Mapping[str, Any] | None = None, *, tries: int = 1) -> Answer:
-        """Ask for `path`. With two `tries`, repeat it once where it cannot have been read, or after a 5xx.
+    def request(
+        self, method: str, path: str, payload: Mapping[str, Any] | None = None, *, attempts: int = 1
+    ) -> Response:
+        """Ask for `path`. With two `attempts`, repeat it once where it cannot have been read, or after a 5xx.
 
         Raises:
             ServiceUnavailable: the payload never left. Without one, nothing was asked for that could matter.
-            ProviderTimeout: it did, and no whole answer came.
+            ProviderTimeout: it did, and no whole response came.
         """
         call = _Call(self._prepared(method, path, payload), time.monotonic() + self._timeout)
         try:
-            return self._try(call, tries)
+            return self._try(call, attempts)
         except requests.RequestException as e:
             name = type(e.__cause__ or e).__name__
             log.error("provider_silent", extra={"error": name})
-            raise (ProviderTimeout(detail=name) if call.has_left else ServiceUnavailable(1, detail=name)) from e
+            raise (ProviderTimeout(detail=name) if call.was_sent else ServiceUnavailable(1, detail=name)) from e
 
     def _prepared(self, method: str, path: str, payload: Mapping[str, Any] | None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()
@@ -95,27 +97,27 @@ class Transport:
             request.headers["Content-Length"] = str(len(request.body))
         return request
 
-    def _try(self, call: "_Call", tries: int) -> Answer:
-        unsettled = False
+    def _try(self, call: "_Call", attempts: int) -> Response:
+        after_server_error = False
         try:
-            answer = self._exchange(call)
-            if answer.status < 500 or tries == 1:
-                return answer
-            unsettled = True
+            response = self._exchange(call)
+            if response.status < 500 or attempts == 1:
+                return response
+            after_server_error = True
         except requests.RequestException:
-            if call.has_left or tries == 1:
+            if call.was_sent or attempts == 1:
                 raise
         time.sleep(random.uniform(*PAUSE))
-        return self._try(call, tries - 1)._replace(unsettled=unsettled)
+        return self._try(call, attempts - 1)._replace(after_server_error=after_server_error)
 
-    def _exchange(self, call: "_Call") -> Answer:
-        had_left, call.has_left = call.has_left, call.request.body is not None
+    def _exchange(self, call: "_Call") -> Response:
+        was_sent_before, call.was_sent = call.was_sent, call.request.body is not None
         try:
             response = self._adapter.send(call.request, timeout=call.deadline - time.monotonic())
         except NothingSent:
-            call.has_left = had_left
+            call.was_sent = was_sent_before
             raise
-        return Answer(response.status_code, response.headers.get("Retry-After", ""), response.content)
+        return Response(response.status_code, response.headers.get("Retry-After", ""), response.content)
 
 
 class _Call:
@@ -124,8 +126,8 @@ class _Call:
     Without a payload, it asks for nothing that could change anything.
     """
 
-    __slots__ = ("deadline", "has_left", "request")
+    __slots__ = ("deadline", "request", "was_sent")
 
     def __init__(self, request: requests.PreparedRequest, deadline: float) -> None:
         self.request, self.deadline = request, deadline
-        self.has_left = False
+        self.was_sent = False

@@ -163,12 +163,12 @@ def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPa
             late = socket.create_server(("127.0.0.1", port))
             threading.Thread(target=answer_one, args=(late,), daemon=True).start()
 
-        monkeypatch.setattr("infobip.transport.time.sleep", pause)
+        monkeypatch.setattr("otp.infobip.transport.time.sleep", pause)
         transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1)
         with pytest.raises(ServiceUnavailable):
-            transport.post("/2fa/2/pin", {}, tries=1)
+            transport.post("/2fa/2/pin", {}, attempts=1)
         assert pauses == []
-        assert transport.post("/2fa/2/pin/x/verify", {"pin": "1"}, tries=2).status == 200
+        assert transport.post("/2fa/2/pin/x/verify", {"pin": "1"}, attempts=2).status == 200
         assert len(upstream.requests) == 1
         assert len(pauses) == 1
         assert PAUSE[0] <= pauses[0] <= PAUSE[1]
@@ -213,7 +213,7 @@ KILLED = """
 from gevent import monkey
 monkey.patch_all()
 import sys, gevent
-from infobip.transport import Transport
+from otp.infobip.transport import Transport
 
 transport = Transport(sys.argv[1], {}, timeout=5, pool_size=5)
 transport.post("/2fa/2/pin", {})  # now a connection is kept

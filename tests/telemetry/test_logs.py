@@ -89,16 +89,22 @@ def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbo
 
 
 @pytest.mark.parametrize(
-    ("act", "status", "word", "outcome"),
+    ("act", "status", "logged", "outcome"),
     [
-        (up.error(400, "INVALID_DESTINATION"), 502, "INVALID_DESTINATION", "provider_refused"),
-        (up.error(500, "GENERAL_ERROR"), 504, "GENERAL_ERROR", "provider_timeout"),
-        (up.answer({**up.SENT, "smsStatus": "MESSAGE_NOT_SENT"}), 502, "MESSAGE_NOT_SENT", "provider_refused"),
+        (up.error(400, "INVALID_DESTINATION"), 502, ("error_code", "INVALID_DESTINATION"), "provider_refused"),
+        (up.error(500, "GENERAL_ERROR"), 504, ("error_code", "GENERAL_ERROR"), "provider_timeout"),
+        (
+            up.answer({**up.SENT, "smsStatus": "MESSAGE_NOT_SENT"}),
+            502,
+            ("message_status", "MESSAGE_NOT_SENT"),
+            "provider_refused",
+        ),
     ],
 )
 def test_a_refusal_of_infobips_has_its_own_word(
-    faulty: Service, upstream: Upstream, phone: str, act: up.Act, status: int, word: str, outcome: str
+    faulty: Service, upstream: Upstream, phone: str, act: up.Act, status: int, logged: tuple[str, str], outcome: str
 ) -> None:
+    field, word = logged
     upstream.script.append(act)
     answer = faulty.send(phone)
     assert answer.status_code == status
