@@ -1,7 +1,7 @@
 """The account at Infobip: its 2FA applications and their message templates, by the management operations.
 
-They take an API key with the scope 2fa:manage. What is read may lack anything and have anything else: a field that
-cannot be understood is None. Every operation raises an AccountError where it gets nothing that can be used.
+The operations need an API key with the scope 2fa:manage. Responses may lack fields and have unknown ones: a field that
+cannot be read is None. Every operation raises an AccountError if the response cannot be used.
 """
 
 import json
@@ -23,8 +23,8 @@ from otp.setting_types import Identifier
 log = logging.getLogger("otp.infobip")
 
 APPLICATIONS = "/2fa/2/applications"
-PAUSE = 60.0  # seconds, where Infobip throttles without saying for how long
-_GIVEN = {"application_id", "message_id", "pin_placeholder"}
+PAUSE = 60.0  # seconds, if Infobip throttles without a Retry-After
+_ASSIGNED = {"application_id", "message_id", "pin_placeholder"}
 
 
 class _Part(BaseModel):
@@ -39,12 +39,12 @@ class _Part(BaseModel):
             return cls.model_fields[str(info.field_name)].default
 
     def payload(self) -> dict[str, Any]:
-        """What is known of it, as Infobip takes it: without what only Infobip gives."""
-        return self.model_dump(by_alias=True, exclude_none=True, exclude=_GIVEN)
+        """The body of a request that creates or updates it, without the fields that Infobip assigns."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude=_ASSIGNED)
 
 
 class Configuration(_Part):
-    """ApplicationConfiguration; `notation` reads its durations and limits."""
+    """ApplicationConfiguration; `otp.durations` reads its durations and limits."""
 
     pin_attempts: int | None = None
     allow_multiple_pin_verifications: bool | None = None
@@ -64,7 +64,7 @@ class Application(_Part):
 
 
 class Template(_Part):
-    """Message, and the requests that make and change one. An email template has no `message_text`."""
+    """Message, and the requests that create and update one. An email template has no `message_text`."""
 
     message_id: Identifier | None = None
     message_text: str | None = None
@@ -72,7 +72,7 @@ class Template(_Part):
     pin_length: int | None = None
     pin_type: str | None = None
     sender_id: str | None = None
-    # Not ours: read so that an update can leave them as they are.
+    # The service does not use these: they are read so that an update keeps them.
     language: str | None = None
     voice_name: str | None = None
     repeat_dtmf: str | None = Field(None, alias="repeatDTMF")
@@ -93,50 +93,50 @@ _P = TypeVar("_P", bound=_Part)
 
 
 class Account:
-    """The applications and templates of whoever has the API key."""
+    """The applications and templates of the account that the API key belongs to."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def applications(self) -> list[Application]:
-        """All of them (get-2fa-applications)."""
-        return self._ask(_Applications, "GET", APPLICATIONS).root
+        """All applications (get-2fa-applications)."""
+        return self._request(_Applications, "GET", APPLICATIONS).root
 
     def application(self, application_id: str) -> Application:
-        """One of them (get-2fa-application)."""
-        return self._ask(Application, "GET", f"{APPLICATIONS}/{application_id}")
+        """One application (get-2fa-application)."""
+        return self._request(Application, "GET", f"{APPLICATIONS}/{application_id}")
 
-    def save_application(self, wanted: Application) -> Application:
-        """Make it, or change the one that has its id (create-, update-2fa-application); returns what Infobip has."""
-        return self._save(wanted, APPLICATIONS, wanted.application_id)
+    def save_application(self, application: Application) -> Application:
+        """Create it, or update the one with its id (create-, update-2fa-application); returns what Infobip then has."""
+        return self._save(application, APPLICATIONS, application.application_id)
 
     def templates(self, application_id: str) -> list[Template]:
-        """All those of an application (get-2fa-message-templates)."""
-        return self._ask(_Templates, "GET", _templates(application_id)).root
+        """All templates of an application (get-2fa-message-templates)."""
+        return self._request(_Templates, "GET", _templates(application_id)).root
 
-    def save_template(self, application_id: str, wanted: Template) -> Template:
-        """Make it, or change the one that has its id (create-, update-2fa-message-template)."""
-        return self._save(wanted, _templates(application_id), wanted.message_id)
+    def save_template(self, application_id: str, template: Template) -> Template:
+        """Create it, or update the one with its id (create-, update-2fa-message-template)."""
+        return self._save(template, _templates(application_id), template.message_id)
 
-    def _save(self, wanted: _P, path: str, its_id: str | None) -> _P:
+    def _save(self, part: _P, path: str, its_id: str | None) -> _P:
         if its_id is None:
-            return self._ask(type(wanted), "POST", path, wanted.payload())
-        return self._ask(type(wanted), "PUT", f"{path}/{its_id}", wanted.payload())
+            return self._request(type(part), "POST", path, part.payload())
+        return self._request(type(part), "PUT", f"{path}/{its_id}", part.payload())
 
-    def _ask(self, kind: type[_M], method: str, path: str, payload: dict[str, Any] | None = None) -> _M:
+    def _request(self, model: type[_M], method: str, path: str, payload: dict[str, Any] | None = None) -> _M:
         with _account_errors():
             response = self._transport.request(method, path, payload, attempts=1 if payload else 2)
-            # Creating an application answers 201 by the contract; there are servers that answer 200.
+            # The contract has 201 for a created application; some servers answer 200.
             if response.status not in (200, 201):
-                raise _refusal(response)
-            return parse_response(kind, response)
+                raise _error_for(response)
+            return parse_response(model, response)
 
 
 def _templates(application_id: str) -> str:
     return f"{APPLICATIONS}/{application_id}/messages"
 
 
-def _refusal(response: Response) -> Exception:
+def _error_for(response: Response) -> Exception:
     if response.status == 401:
         return account_errors.ApiKeyRefused()
     if response.status == 403:
@@ -149,13 +149,13 @@ def _refusal(response: Response) -> Exception:
 
 
 def _reasons(response: Response) -> str:
-    """What Infobip has against the fields of a request, as far as it can be shown on one line."""
+    """What is wrong with the fields of a request by Infobip's `validationErrors`, as one line for the log."""
     try:
         fields = json.loads(response.body)["requestError"]["serviceException"]["validationErrors"]
-        said = "; ".join(f"{field} {' and '.join(reasons)}" for field, reasons in fields.items())
+        text = "; ".join(f"{field} {' and '.join(reasons)}" for field, reasons in fields.items())
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
-    return "".join(each for each in said if each.isprintable())[:300]
+    return "".join(each for each in text if each.isprintable())[:300]
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""What can go wrong with the account at Infobip. For operators alone, never an answer of the service."""
+"""Errors of the account at Infobip. Operators see them on the command line; the service never responds with one."""
 
 from typing import ClassVar
 
 
 class AccountError(Exception):
-    """The account was not read or changed. Has a `sentence`, and a `remedy` where there is one."""
+    """The account was not read or changed. `remedy` is what an operator can do, "" for nothing."""
 
     sentence: ClassVar[str] = "Infobip refused this, or gave an answer that makes no sense."
     remedy: ClassVar[str] = ""

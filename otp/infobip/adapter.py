@@ -1,5 +1,7 @@
-"""The part of `requests` that talks, to one host. Without a Session around it, nothing follows a redirect, keeps a
-cookie, reads .netrc or believes a proxy variable; and what is the same for every call is done once.
+"""A transport adapter of `requests` for one host.
+
+It is used without a Session, so that nothing follows redirects, keeps cookies, or reads .netrc and proxy variables; and
+what is the same for every call is done once.
 """
 
 import io
@@ -26,13 +28,13 @@ _LINE = re.compile("[ -~]*")
 
 
 class OneHostAdapter(HTTPAdapter):
-    """Sends requests over kept connections. A call takes 61 to 99 us of CPU; by urllib3 and http.client 242 to 437.
+    """Sends requests over kept connections. A call takes 61 to 99 us of CPU; urllib3 and http.client take 242 to 437.
 
     Args:
         base_url: scheme and host of every request.
-        pool_size: connections that are kept at most.
-        proxy: through which all of them go; no variable of the environment names one.
-        authorities: who may have signed the host's certificate; None for those that everybody believes (certifi's).
+        pool_size: the largest number of idle connections that are kept.
+        proxy: the proxy of all requests; environment variables are ignored.
+        authorities: the certificate authorities that are trusted; None for those of certifi.
     """
 
     def __init__(
@@ -47,31 +49,31 @@ class OneHostAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:
-        """Make none of urllib3's pools."""
+        """Do nothing: urllib3's pools are not used."""
 
     def close(self) -> None:
-        """End the kept connections."""
+        """Close the kept connections."""
         self._pool.close()
 
     def send(self, request: requests.PreparedRequest, *_: Any, timeout: Any = 10, **__: Any) -> requests.Response:
         """Send it and read the whole response within `timeout` seconds.
 
         Raises:
-            NothingSent: it cannot have been read.
-            requests.RequestException: it may have been.
+            NothingSent: the host cannot have read it.
+            requests.RequestException: the host may have read it.
         """
         deadline = time.monotonic() + timeout
-        written = self._written(request)
+        sent = self._serialize(request)
         connection = self._connection(deadline)
         received = None
         try:
-            received = connection.exchange(written, deadline)
+            received = connection.exchange(sent, deadline)
         except NothingSent:
             raise
         except OSError as e:
             raise (requests.Timeout if time.monotonic() >= deadline else requests.ConnectionError) from e
         finally:
-            # Also where a greenlet is killed: an answer that is still to come must not meet the next question.
+            # Also if the greenlet is killed: a response that still arrives must not answer the next request.
             self._release(connection, received)
         return _response(request, received)
 
@@ -87,24 +89,24 @@ class OneHostAdapter(HTTPAdapter):
         else:
             connection.close()
 
-    def _written(self, request: requests.PreparedRequest) -> bytes:
-        """Head and body in one piece, which is one system call and one packet."""
+    def _serialize(self, request: requests.PreparedRequest) -> bytes:
+        """Head and body in one piece: one system call sends them in one packet."""
         target = str(request.url).removeprefix(self._origin)
         lines = [f"{request.method} {target} HTTP/1.1", f"Host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         if not _TARGET.fullmatch(target) or not all(map(_LINE.fullmatch, lines)):
-            raise NothingSent("a line break, or a blank in the path, would make something else of the request")
+            raise NothingSent("a line break, or a space in the path, would change the request")
         body = request.body or b""
         assert isinstance(body, bytes)
         return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
 def _tls_context(authorities: Authorities | None) -> ssl.SSLContext:
-    """Demands a valid certificate for the host. Made once: to read the roots takes milliseconds."""
+    """It requires a valid certificate for the host. It is made once, because reading the roots takes milliseconds."""
     pem, file = (authorities.pem, None) if authorities else (None, certifi.where())
     context = ssl.create_default_context(cafile=file, cadata=pem)
     context.set_alpn_protocols(["http/1.1"])
-    # Python writes the keys of all connections to the file that SSLKEYLOGFILE names.
+    # By default Python writes the keys of all connections to the file that SSLKEYLOGFILE names.
     context.keylog_filename = None  # type: ignore[assignment]
     return context
 

@@ -1,4 +1,4 @@
-"""Whose certificates are believed."""
+"""The certificate authorities that are trusted."""
 
 import re
 import ssl
@@ -8,7 +8,7 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE---
 
 
 class Authorities:
-    """The certificates in a file, as they were when it was read: `pem` is their text, and `path` the file."""
+    """The certificates in a file, read once: `pem` is their text, `path` is the file."""
 
     __slots__ = ("path", "pem")
 
@@ -16,16 +16,16 @@ class Authorities:
         """Read the file.
 
         Raises:
-            ValueError: it cannot be read, or has no certificates in PEM.
+            ValueError: the file cannot be read, or has no certificates in PEM.
         """
         self.path = path
         try:
-            found = _CERTIFICATE.findall(Path(path).read_text(encoding="latin-1"))  # with anything between them
+            found = _CERTIFICATE.findall(Path(path).read_text(encoding="latin-1"))  # there may be text between them
             self.pem = "\n".join(found)
             if found:
                 ssl.create_default_context(cadata=self.pem)
                 return
-        except (OSError, ValueError) as e:  # ssl.SSLError is the former
+        except (OSError, ValueError) as e:  # ssl.SSLError is an OSError
             raise ValueError("must be a file of certificates in PEM that can be read") from e
         raise ValueError("must be a file of certificates in PEM that can be read")
 

@@ -1,21 +1,21 @@
-"""A part of the worker that one kind of call can fill, and none can flood: where Infobip hangs, the rest stays dry."""
+"""Bounds how many calls of one kind are in flight, so that a hanging Infobip does not block the whole worker."""
 
 from otp.errors import ServiceUnavailable
 
 
 class Bulkhead:
-    """Lets so many calls be in flight at once (`with bulkhead: ...`).
+    """Allows `size` calls in flight at once (`with bulkhead: ...`).
 
-    One more is refused at once, with ServiceUnavailable: to wait behind those that hang would only hang, too.
+    A further call is refused immediately with ServiceUnavailable: it would only wait behind calls that hang.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, size: int) -> None:
+        self._free = size
 
     def __enter__(self) -> None:
-        if not self._room:
+        if not self._free:
             raise ServiceUnavailable(retry_after=1)
-        self._room -= 1
+        self._free -= 1
 
     def __exit__(self, *_: object) -> None:
-        self._room += 1
+        self._free += 1

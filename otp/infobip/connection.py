@@ -13,11 +13,11 @@ _READ = 16 * 1024  # bytes at once, which is a whole record of TLS
 
 
 class NothingSent(requests.ConnectionError):
-    """Not one byte of the request was handed to the network. After any other error, the host may have read it."""
+    """No byte of the request was sent. After any other error, the host may have read the request."""
 
 
 class Connection:
-    """Carries one request at a time. After an error or an interruption it must be closed: an answer may still come."""
+    """Carries one request at a time. Close it after an error or an interruption: a response may still arrive."""
 
     __slots__ = ("_socket", "used_at")
 
@@ -26,7 +26,7 @@ class Connection:
         self.used_at = time.monotonic()  # by the clock of time.monotonic()
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last response, not even its end. One system call, which never waits."""
+        """Whether no byte and no end has arrived since the last response. One system call, which never waits."""
         self._socket.settimeout(0)
         try:
             self._socket.recv(1)
@@ -40,8 +40,8 @@ class Connection:
         """Send `request`, and read the response to it until the `deadline`, a time of time.monotonic().
 
         Raises:
-            NothingSent: nothing of it has left.
-            OSError: no whole response came.
+            NothingSent: no byte of it was sent.
+            OSError: no complete response arrived.
         """
         self._send(request, deadline)
         response = self._receive(deadline)
@@ -49,7 +49,7 @@ class Connection:
         return response
 
     def close(self) -> None:
-        """End it."""
+        """Close the socket."""
         self._socket.close()
 
     def _send(self, request: bytes, deadline: float) -> None:
@@ -69,7 +69,7 @@ class Connection:
         try:
             response.feed(received)
             while not response.is_complete:
-                gevent.sleep(0)  # gevent's recv does not switch while bytes are there, which may be for ever
+                gevent.sleep(0)  # gevent's recv does not switch while there are bytes to read
                 response.feed(self._read(deadline))
         finally:
             response.close()
@@ -84,7 +84,7 @@ def remaining(deadline: float) -> float:
     """The seconds until `deadline`.
 
     Raises:
-        TimeoutError: there are none.
+        TimeoutError: the deadline has passed.
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:

@@ -1,13 +1,13 @@
-"""Who wants to know how it goes with Infobip."""
+"""What a client of Infobip reports about the provider as a whole."""
 
 from typing import Protocol
 
 
 class InfobipEvents(Protocol):
-    """Is told what the answers say of the whole, never of a phone or a PIN. Must not block."""
+    """Receives events that contain neither a phone number nor a PIN. The methods must not block."""
 
     def pin_checked(self, right: bool) -> None:
-        """A PIN was judged."""
+        """Infobip checked a PIN; `right` says whether it accepted it."""
 
     def credentials_refused(self, status: int) -> None:
-        """The API key was refused, with a 401 or a 403."""
+        """Infobip refused the API key with `status`, 401 or 403."""

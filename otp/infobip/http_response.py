@@ -1,21 +1,21 @@
-"""One HTTP response out of bytes that may be anything, and without an end. llhttp reads them."""
+"""Parses one HTTP response with llhttp. The bytes are not trusted: they may be malformed or endless."""
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_BYTES = 1024 * 1024  # of interim responses, headers, chunks and trailers together
-MAX_HEADERS = 100  # those of interim responses and trailers included
+MAX_HEADERS = 100  # including those of interim responses and trailers
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS = (204, 304)
 
 
 class BadResponseError(OSError):
-    """What came is no HTTP response, is cut off, or has no end."""
+    """The bytes are not an HTTP response, or the response is truncated or endless."""
 
 
 class _Left:
-    """What may still come."""
+    """How much more is accepted."""
 
     __slots__ = ("body", "bytes", "headers")
 
@@ -24,11 +24,11 @@ class _Left:
 
 
 class HttpResponse:
-    """Takes bytes until the response is complete. One response, one object: nothing is carried over to the next.
+    """Takes bytes until the response is complete. Each response has its own object: nothing is carried over.
 
-    `body` is empty where it was over 64 KiB; the rest of it is not awaited. `is_reusable` says whether another request
-    may follow on the connection: only where this response ended by its own length, as the last thing that came.
-    Two responses to one request could otherwise be read as the answers to two people's requests.
+    `body` is empty if it was over 64 KiB; the rest is not read. `is_reusable` says whether the connection can carry
+    another request: only if the length of this response is certain and nothing came after it. Otherwise a second
+    response to one request could be read as the response to another person's request.
     """
 
     __slots__ = ("_body", "_is_final", "_left", "_parser", "headers", "is_complete", "is_reusable", "status")
@@ -44,14 +44,14 @@ class HttpResponse:
 
     @property
     def body(self) -> bytes:
-        """All of it, as it came: nothing is unpacked."""
+        """The bytes of the body, not decompressed."""
         return b"".join(self._body)
 
     def feed(self, received: bytes) -> None:
-        """Take what came next; nothing where the connection has ended.
+        """Parse the next bytes; b"" means that the connection has ended.
 
         Raises:
-            BadResponseError: nothing good can come of it any more.
+            BadResponseError: the response cannot be used.
         """
         if not received:
             return self._end()
@@ -68,7 +68,7 @@ class HttpResponse:
         return None
 
     def close(self) -> None:
-        """Let go of the parser. It holds on to this object: else each waits for the garbage collector."""
+        """Drop the parser: it refers to this object, and the cycle would wait for the garbage collector."""
         self._parser = None
 
     def _end(self) -> None:
@@ -77,7 +77,7 @@ class HttpResponse:
             raise BadResponseError("the response was cut off")
         self.is_complete, self.is_reusable = True, False
 
-    # What the parser calls. An exception ends the parsing.
+    # Callbacks of the parser. An exception ends the parsing.
 
     def on_message_begin(self) -> None:
         """Refuse a second response to one request."""
@@ -85,7 +85,7 @@ class HttpResponse:
             raise BadResponseError("there is more than one response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header. A trailer is counted only: who sends it may not be who wrote the head."""
+        """Keep a header. Trailers are only counted, because they may come from another server than the head."""
         self._left.headers -= 1
         if self._left.headers < 0:
             raise BadResponseError("there are too many headers")
@@ -93,7 +93,7 @@ class HttpResponse:
             self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """Tell the response from the interim ones (100 Continue) that may come before it."""
+        """Distinguish the final response from interim ones (100 Continue), which may precede it."""
         assert self._parser
         self.status = self._parser.get_status_code()
         if self.status < 100 or self.status == _SWITCHING_PROTOCOLS or self._parser.get_http_version()[0] != "1":
@@ -105,7 +105,7 @@ class HttpResponse:
         self.is_reusable = self._can_be_followed(self._parser)
 
     def on_body(self, part: bytes) -> None:
-        """Keep it, or nothing of it where it is too large."""
+        """Keep a part of the body, or drop the whole body if it is too large."""
         self._body.append(part)
         self._left.body -= len(part)
         if self._left.body < 0:
@@ -114,9 +114,9 @@ class HttpResponse:
             raise BadResponseError("the body is too large")
 
     def on_message_complete(self) -> None:
-        """Know the end of the response itself."""
+        """Note that the final response is complete."""
         self.is_complete = self._is_final
 
     def _can_be_followed(self, parser: HttpResponseParser) -> bool:
-        """Whether its end is beyond doubt. Some servers send a body with a 204 or 304 all the same."""
+        """Whether the end of the response is certain. Some servers send a body even with a 204 or 304."""
         return parser.should_keep_alive() and parser.get_http_version() == "1.1" and self.status not in _BODILESS

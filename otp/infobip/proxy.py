@@ -1,4 +1,4 @@
-"""A way to Infobip through a proxy, by CONNECT (RFC 9110, section 9.3.6). It cannot read what then goes by TLS."""
+"""Reaches Infobip through a proxy, by CONNECT (RFC 9110, section 9.3.6). The proxy cannot read the TLS inside."""
 
 import base64
 import re
@@ -20,38 +20,38 @@ _NO_CREDENTIALS = re.compile(rb"HTTP/1[.][01] 407[ \r]")
 
 
 class ProxyRefusedError(OSError):
-    """The proxy did not connect, or said nothing that can be understood. Nothing was sent to the host."""
+    """The proxy did not connect, or its response cannot be read. Nothing was sent to the host."""
 
 
 class ProxyCredentialsError(ProxyRefusedError):
-    """The proxy wants other credentials (407)."""
+    """The proxy requires other credentials (407)."""
 
 
 class Proxy:
-    """Where the proxy is, and as whom one comes to it (Basic, RFC 7617). Shows neither in a traceback."""
+    """The address of a proxy, and the credentials for it (Basic, RFC 7617). Tracebacks show neither."""
 
     __slots__ = ("_fields", "address")
 
     def __init__(self, url: str) -> None:
-        """Read `http://user:password@host:port`; the scheme, and the user and the password, may be left out.
+        """Read `http://user:password@host:port`; the scheme and the credentials are optional.
 
         Raises:
-            ValueError: it is no such URL. The sentence does not show it.
+            ValueError: the URL has another form. The message does not quote it.
         """
         read = _URL.fullmatch(url)
         if not read or not 0 < int(read["port"]) < 65536 or _BAD_PERCENT.search(url):
             raise ValueError(
-                "must be like http://user:password@proxy.example.com:3128, with what is special in the password "
+                "must be like http://user:password@proxy.example.com:3128, with special characters of the password "
                 "percent-encoded"
             )
         self.address = (read["host"].strip("[]"), int(read["port"]))
         self._fields = [_authorization(read["user"], read["password"] or "")] if read["user"] else []
 
     def connect(self, connected: socket.socket, host: str, port: int, deadline: float) -> None:
-        """Have the proxy that is `connected` reach `host`. From then on, what is sent goes there.
+        """Ask the proxy at the other end of `connected` for a tunnel to `host`.
 
         Raises:
-            OSError: it did not, or not until the `deadline`, a time of time.monotonic().
+            OSError: it failed, or took longer than the `deadline` (time.monotonic()) allows.
         """
         name = host if host.isascii() else host.encode("idna").decode()
         authority = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
@@ -61,7 +61,7 @@ class Proxy:
         head, _, rest = _head(connected, deadline).partition(b"\r\n\r\n")
         if _NO_CREDENTIALS.match(head + b"\r"):
             raise ProxyCredentialsError
-        # The host does not speak before it is spoken to: what is there already would be the proxy's own.
+        # The host sends nothing before the client does: bytes that are here already would be from the proxy.
         if rest or not _CONNECTED.match(head + b"\r"):
             raise ProxyRefusedError
 
@@ -74,7 +74,7 @@ def _authorization(user: str, password: str) -> str:
 def _head(connected: socket.socket, deadline: float) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
-        gevent.sleep(0)  # gevent's recv does not switch while bytes are there
+        gevent.sleep(0)  # gevent's recv does not switch while there are bytes to read
         connected.settimeout(remaining(deadline))
         received = connected.recv(4096)
         head += received

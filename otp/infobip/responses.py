@@ -1,4 +1,4 @@
-"""What Infobip answers: read, or turned into an error of ours."""
+"""Parses the responses of Infobip, and turns failures into the service's errors."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ THROTTLES = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
 
 
 class StrictResponse(BaseModel):
-    """Members in camelCase, of exactly the declared types; those it does not know are ignored."""
+    """Members are in camelCase and have exactly the declared types; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
@@ -33,7 +33,7 @@ class _RequestError(StrictResponse):
 
 
 class ErrorResponse(StrictResponse):
-    """Both of Infobip's error shapes: `requestError.serviceException.messageId` and `errorCode`."""
+    """Both error formats of Infobip: `requestError.serviceException.messageId` and `errorCode`."""
 
     request_error: _RequestError = _RequestError()
     error_code: str = ""
@@ -46,7 +46,7 @@ def parse_response(model: type[_M], response: Response) -> _M:
     """The body of `response` as a `model`.
 
     Raises:
-        ProviderUnclear: it is none.
+        ProviderUnclear: the body does not fit the model.
     """
     try:
         return model.model_validate_json(response.body)
@@ -56,7 +56,7 @@ def parse_response(model: type[_M], response: Response) -> _M:
 
 
 def error_code(response: Response) -> str:
-    """Infobip's own code for what went wrong; empty if there is none that can be trusted."""
+    """Infobip's error code; "" if there is none, or it is malformed."""
     try:
         error = ErrorResponse.model_validate_json(response.body)
     except ValidationError:
@@ -66,7 +66,7 @@ def error_code(response: Response) -> str:
 
 
 def error_for(response: Response, throttle_pause: float) -> OtpError:
-    """The error for a response without success. Where a throttle names no pause, it is `throttle_pause` seconds."""
+    """The error for an unsuccessful response. `throttle_pause` is for a throttle without a Retry-After, in seconds."""
     code = error_code(response)
     log.error("provider_refused", extra={"status": response.status, "error_code": code})
     if response.status == 429 or code in THROTTLES:
@@ -77,7 +77,7 @@ def error_for(response: Response, throttle_pause: float) -> OtpError:
 
 
 def _seconds(retry_after: str) -> int | None:
-    """The seconds of a Retry-After, within 1..3600; None if there are none."""
+    """The seconds of a Retry-After, bounded to 1..3600; None if it has another form."""
     if not re.fullmatch("[0-9]{1,9}", retry_after):
         return None
     return min(max(int(retry_after), 1), MAX_RETRY_AFTER)

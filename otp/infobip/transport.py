@@ -1,4 +1,4 @@
-"""One request within one deadline, by `requests`: what everything that talks to Infobip stands on."""
+"""Sends one request to Infobip within one deadline, through `requests`."""
 
 import json
 import logging
@@ -22,9 +22,9 @@ PAUSE = (0.05, 0.25)  # seconds, drawn at random, before a request is repeated
 
 
 class Response(NamedTuple):
-    """What came back, whatever its status. The body is empty where it was over 64 KiB.
+    """A response of any status. The body is empty if it was over 64 KiB.
 
-    `after_server_error` where a 5xx came before, of which nobody knows what it has done.
+    `after_server_error`: an earlier attempt had a 5xx, whose effect is unknown.
     """
 
     status: int
@@ -34,17 +34,17 @@ class Response(NamedTuple):
 
 
 class Transport:
-    """Exchanges JSON with one host. Make one in each worker: a connection shared by two mixes their answers up.
+    """Exchanges JSON with one host. Each worker needs its own: two processes must not share a connection.
 
     Args:
-        base_url: scheme, host and perhaps a path, no slash at the end.
-        headers: sent with every request.
-        timeout: seconds for a whole call, from the connection to the last byte.
-        pool_size: connections that are kept between two calls.
-        proxy: through which it connects.
-        authorities: whose certificates it believes; None for those that everybody does.
+        base_url: scheme, host and optionally a path, without a slash at the end.
+        headers: are sent with every request.
+        timeout: seconds for a whole call, from connecting to the last byte.
+        pool_size: idle connections that are kept between calls.
+        proxy: connects through it.
+        authorities: the certificate authorities that are trusted; None for those of certifi.
 
-    A look-up of the host is within the deadline only in a process patched by gevent.
+    The deadline includes the DNS lookup only in a process that gevent has patched.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Transport:
     def request(
         self, method: str, path: str, payload: Mapping[str, Any] | None = None, *, attempts: int = 1
     ) -> Response:
-        """Ask for `path`. With two `attempts`, repeat it once where it cannot have been read, or after a 5xx.
+        """Send a request. With two `attempts`, repeat it once if the host cannot have read it, or after a 5xx.
 
         Raises:
-            ServiceUnavailable: the payload never left. Without one, nothing was asked for that could matter.
-            ProviderTimeout: it did, and no whole response came.
+            ServiceUnavailable: the payload was not sent, or there was none, so that nothing was changed.
+            ProviderTimeout: the payload was sent, and no complete response arrived.
         """
-        call = _Call(self._prepared(method, path, payload), time.monotonic() + self._timeout)
+        call = _Call(self._prepare(method, path, payload), time.monotonic() + self._timeout)
         try:
             return self._try(call, attempts)
         except requests.RequestException as e:
@@ -87,7 +87,7 @@ class Transport:
             log.error("provider_silent", extra={"error": name})
             raise (ProviderTimeout(detail=name) if call.was_sent else ServiceUnavailable(1, detail=name)) from e
 
-    def _prepared(self, method: str, path: str, payload: Mapping[str, Any] | None) -> requests.PreparedRequest:
+    def _prepare(self, method: str, path: str, payload: Mapping[str, Any] | None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()
         request.method, request.url = method, self._base_url + path
         request.headers = CaseInsensitiveDict(self._headers)
@@ -121,9 +121,9 @@ class Transport:
 
 
 class _Call:
-    """What is asked, until when (by time.monotonic()), and whether its payload may have been read.
+    """A request, its deadline (time.monotonic()), and whether its payload may have been read.
 
-    Without a payload, it asks for nothing that could change anything.
+    A request without a payload changes nothing.
     """
 
     __slots__ = ("deadline", "request", "was_sent")

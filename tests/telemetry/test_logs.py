@@ -96,7 +96,7 @@ def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbo
         (
             up.answer({**up.SENT, "smsStatus": "MESSAGE_NOT_SENT"}),
             502,
-            ("message_status", "MESSAGE_NOT_SENT"),
+            ("sms_status", "MESSAGE_NOT_SENT"),
             "provider_refused",
         ),
     ],
@@ -111,7 +111,7 @@ def test_a_refusal_of_infobips_has_its_own_word(
     line, request_id = line_of(faulty, answer), answer.headers["X-Request-ID"]
     assert (line["level"], line["reason"], line["outcome"]) == ("warning", word, outcome)
     (refused,) = faulty.lines(event="provider_refused", request_id=request_id)
-    assert refused["sms_status" if refused["status"] == 200 else "error_code"] == word
+    assert refused[field] == word
 
 
 def test_infobips_throttle_is_told_from_ours(faulty: Service, upstream: Upstream, phone: str) -> None:
