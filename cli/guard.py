@@ -1,4 +1,4 @@
-"""`flask guard`: what the guard against SMS pumping refuses just now, and a way to let it through."""
+"""`flask guard`: shows what the guard against SMS pumping refuses now, and lifts blocks."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from otp.redis.client import RedisClient, connect
 from otp.send_limits.fraud_guard.blocks import blocks, lift
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
-WHY = {
+REASONS = {
     "pending": "too many sends at once, before anybody could verify them",
     "hour": "too many sends of the last hour were not verified",
     "day": "too many sends of the last day were not verified",
@@ -23,7 +23,7 @@ WHY = {
 @click.group(cls=Sentences, invoke_without_command=True)
 @click.pass_context
 def guard(context: click.Context) -> None:
-    """Show what the guard has no room for, and why."""
+    """Show what the guard refuses now, and why."""
     if context.invoked_subcommand is None:
         _show(_redis())
 
@@ -32,10 +32,10 @@ def guard(context: click.Context) -> None:
 @click.argument("kind", type=click.Choice(list(SCRIPTS)))
 @click.argument("which")
 def lift_block(kind: str, which: str) -> None:
-    """Make room for a country (DE), a prefix (+4915112345) or an address: what was not verified there is forgiven.
+    """Lift the block of a country (DE), a prefix (+4915112345) or an address: its unverified sends are forgiven.
 
-    An address that a client app with a key has sent for is written with its name: shop/192.0.2.1. Exits with 0, or 1
-    where there is nothing to forgive or Redis fails, or 2 where there can be no such country, prefix or address.
+    Write the address of a client app's end user with the app's name: shop/192.0.2.1. Exits with 0, with 1 if there is
+    nothing to forgive or Redis fails, or with 2 if KIND and WHICH name no country, prefix or address.
     """
     try:
         scope = read_scope(kind, which)
@@ -55,7 +55,7 @@ def _show(redis: RedisClient) -> None:
     found = list(blocks(redis))
     for block in found:
         minutes = math.ceil((block.until - time.time()) / 60)
-        click.echo(f"{block.kind:<8} {block.which:<20} {minutes:>5} min  {WHY[block.why]}")
+        click.echo(f"{block.kind:<8} {block.which:<20} {minutes:>5} min  {REASONS[block.why]}")
     click.echo(
         f"\nflask guard lift {found[0].kind} {found[0].which}   lifts the first." if found else "Nothing is refused."
     )

@@ -1,4 +1,4 @@
-"""Scopes of the guard as people type them, in the one spelling that they are counted by."""
+"""Scopes of the guard: from what people type to the one spelling that the guard counts by."""
 
 import re
 
@@ -12,15 +12,15 @@ from otp.typed_text import in_ascii
 from otp.web.client_ip import network_of, read_address
 
 _BETWEEN = re.compile("[ ()./-]+")
-_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # of up to 15 digits, the last four of which are left out
-_CLIENT = re.compile(CLIENT_NAME)  # no address, for it has neither dots nor colons
+_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # a number of up to 15 digits without its last four
+_CLIENT = re.compile(CLIENT_NAME)  # cannot be an address, which has dots or colons
 
 
 def read_scope(kind: str, typed: str) -> str:
-    """The scope of this `kind` (country, prefix, address) that `typed` stands for.
+    """The scope of `kind` (country, prefix, address) that `typed` means.
 
     Raises:
-        ValueError: there can be none of it. The sentence says what is to be typed.
+        ValueError: there is no such scope. The message says what to type.
     """
     return {"country": _country, "prefix": _prefix, "address": _address}[kind](in_ascii(typed).strip())
 
@@ -43,14 +43,14 @@ def _address(typed: str) -> str:
     if not slash or not _CLIENT.fullmatch(client.lower()):
         client, slash, address = "", "", typed
     try:
-        return f"{client.lower()}{slash}{_counted(address)}"
+        return f"{client.lower()}{slash}{_network(address)}"
     except ValueError as e:
         raise ValueError(
             "must be an IP address like 192.0.2.1 or 2001:db8::/64, or one of a client app's: shop/192.0.2.1"
         ) from e
 
 
-def _counted(address: str) -> str:
+def _network(address: str) -> str:
     if address == UNKNOWN:
         return address
     return network_of(read_address(address.removesuffix(SUBNET) if ":" in address else address))

@@ -1,4 +1,4 @@
-"""`flask infobip`: set the account at Infobip up, check it, try it out."""
+"""`flask infobip`: sets up the account at Infobip, checks it, and tries it out."""
 
 import json
 import os
@@ -9,11 +9,12 @@ import click
 from dotenv import dotenv_values
 
 from assembly import account, assemble
-from cli.account_check.differences import compare, read
+from cli.account_check.autofill import PIN
+from cli.account_check.differences import compare, read_account
 from cli.account_check.findings import Finding
 from cli.account_check.redis_checks import examine_redis
 from cli.account_setup import env_file
-from cli.account_setup.message_texts import FILE, read_texts
+from cli.account_setup.message_texts import FILE, read_message_texts
 from cli.account_setup.plan import NAME, plan
 from cli.account_setup.template_changes import TEXT, SetupOptions
 from cli.terminal import Sentences, fail
@@ -39,33 +40,33 @@ def infobip() -> None:
     """The 2FA account at Infobip: set it up, check it, try it out."""
 
 
-def _with_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    if text is not None and "{{pin}}" not in text:
-        raise click.BadParameter("must have {{pin}} in it")
+def _require_pin(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and PIN not in text:
+        raise click.BadParameter(f"must have {PIN} in it")
     return text
 
 
-def _known(_: click.Context, __: click.Parameter, given: str) -> SetupOptions:
-    """The languages that are asked for, and all texts."""
+def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupOptions:
+    """The languages of the option, and the texts of all languages."""
     try:
-        texts = read_texts()
+        texts = read_message_texts()
     except ValueError as e:
         fail(f"{e}.")
-    asked = [*texts] if given == "all" else [each.strip() for each in given.split(",") if each.strip()]
-    if unknown := [each for each in asked if each not in texts]:
+    languages = [*texts] if given == "all" else [each.strip() for each in given.split(",") if each.strip()]
+    if unknown := [each for each in languages if each not in texts]:
         raise click.BadParameter(f"{FILE.name} has no {', '.join(unknown)}; it has {', '.join(texts)}")
-    return SetupOptions(languages=asked, texts=texts)
+    return SetupOptions(languages=languages, message_texts=texts)
 
 
 @infobip.command()
 @click.option("--name", help=f"The application's name.  [default: as it is, or {NAME!r}]")
-@click.option("--text", callback=_with_pin, help=f"The message.  [default: as it is, or {TEXT!r}]")
-@click.option("--sender", help="Whom the message comes from.  [default: as it is, or what Infobip chooses]")
+@click.option("--text", callback=_require_pin, help=f"The text of the SMS.  [default: as it is, or {TEXT!r}]")
+@click.option("--sender", help="The sender of the SMS.  [default: as it is, or what Infobip chooses]")
 @click.option(
     "--languages",
     "options",
     default="",
-    callback=_known,
+    callback=_read_languages,
     help=f"Languages of {FILE.name}, like de,fr, or all.  [default: those in INFOBIP_TEMPLATES, as they are]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -75,37 +76,37 @@ def setup(
 ) -> None:
     """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
-    there = account(settings)
+    infobip_account = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
-    todo = plan(settings, there, options._replace(name=name, text=text, sender=sender))
-    click.echo("\n".join(todo.lines()))
-    if todo.is_empty:
+    changes = plan(settings, infobip_account, options._replace(name=name, text=text, sender=sender))
+    click.echo("\n".join(changes.lines()))
+    if changes.is_empty:
         click.echo("\nThere is nothing to do.")
     elif dry_run:
         click.echo("\nNothing was changed (--dry-run).")
     elif yes or click.confirm("\nDo this?"):
-        _write(todo.carry_out(there))
+        _write_env_file(changes.apply(infobip_account))
     else:
         fail("Nothing was changed.")
 
 
-def _write(ids: dict[str, str]) -> None:
+def _write_env_file(ids: dict[str, str]) -> None:
     lines = "\n".join(f"  {name}={value}" for name, value in ids.items())
     in_file = dotenv_values(ENV_FILE)
-    stronger = [name for name in ids if os.environ.get(name) and os.environ[name] != in_file.get(name)]
+    overridden = [name for name in ids if os.environ.get(name) and os.environ[name] != in_file.get(name)]
     try:
         env_file.write(Path(ENV_FILE), ids)
     except (OSError, UnicodeError) as e:
         fail(f"\nInfobip has them now. {ENV_FILE} cannot be written ({type(e).__name__}): set these yourself.\n{lines}")
     click.echo(f"\nDone. {ENV_FILE} has:\n{lines}")
-    if stronger:
-        fail(f"The environment beats {ENV_FILE}, and has other values: change {' and '.join(stronger)} there too.")
+    if overridden:
+        fail(f"The environment overrides {ENV_FILE} with other values: change {' and '.join(overridden)} there too.")
 
 
 @infobip.command()
-@click.option("--json", "as_json", is_flag=True, help="A JSON array, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, for programs.")
 def check(as_json: bool) -> None:
-    """Compare the account and Redis with the settings. Exits with 0: all is well, 1: warnings, 2: errors."""
+    """Compare the account and Redis with the settings. Exits with 0 (all is well), 1 (warnings) or 2 (errors)."""
     findings = []
     for finding in _findings():
         findings.append(finding)
@@ -130,7 +131,7 @@ def _findings() -> Iterator[Finding]:
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:
     try:
-        application, templates = read(account(settings), settings)
+        application, templates = read_account(account(settings), settings)
     except AccountError as e:
         yield Finding("warning" if isinstance(e, ApiKeyNotAllowed) else "error", "account", e.sentence, e.remedy)
         return
@@ -151,7 +152,7 @@ _CHANNEL = click.option("--channel", help=f"{', '.join(CHANNELS)}.  [default: sm
 @click.argument("to")
 @_CHANNEL
 def send(to: str, channel: str | None) -> None:
-    """Send a PIN to TO, a phone like +14155552671 or an e-mail address, as the service does. It counts, and costs."""
+    """Send a PIN to TO (a phone like +14155552671, or an e-mail address), as the service does. It counts and costs."""
     _send(to, channel, OtpService.send)
 
 
@@ -159,7 +160,7 @@ def send(to: str, channel: str | None) -> None:
 @click.argument("to")
 @_CHANNEL
 def resend(to: str, channel: str | None) -> None:
-    """Send the PIN that lives again, as the service does."""
+    """Send the pending PIN again, as the service does."""
     _send(to, channel, OtpService.resend)
 
 
@@ -170,14 +171,14 @@ def _send(to: str, channel: str | None, verb: Callable[[OtpService, SendRequest]
         SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel})
     )
     lifetime = duration(max(1, int(verb(parts.otp, send_request).expires_in)))
-    click.echo(f"OTP sent successfully. It lives {lifetime}.")
+    click.echo(f"OTP sent successfully. It is valid for {lifetime}.")
 
 
 @infobip.command()
 @click.argument("to")
 @click.argument("pin")
 def verify(to: str, pin: str) -> None:
-    """Verify the PIN that TO got, as the service does. It costs a guess."""
+    """Verify the PIN that TO received, as the service does. It counts as an attempt."""
     settings = load_settings()
     parts = assemble(settings)
     recipient = SendRequestParser(parts.phones, settings).read_recipient(

@@ -1,4 +1,4 @@
-"""`flask proof`: the key that signs proofs."""
+"""`flask proof`: makes the key that signs proofs."""
 
 import click
 
@@ -22,6 +22,6 @@ def proof() -> None:
 
 @proof.command()
 def new_key() -> None:
-    """Make a key that signs proofs. The key alone goes to the standard output, and what to do with it beside it."""
+    """Make a key that signs proofs. The key goes to the standard output, instructions to the standard error."""
     click.echo(new_signing_key(), nl=False)
     click.echo(_HOW.rstrip(), err=True)

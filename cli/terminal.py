@@ -1,4 +1,4 @@
-"""How commands speak: sentences, whatever happens."""
+"""Commands report errors as sentences, without tracebacks."""
 
 import math
 from typing import Any, NoReturn
@@ -10,11 +10,11 @@ from otp.errors import OtpError
 from otp.infobip.account_errors import AccountError
 from otp.redis.administration import CommandRefused
 
-INTERRUPTED = 130  # as a shell calls what Ctrl-C ended
+INTERRUPTED = 130  # the exit status of shells after Ctrl-C
 
 
 class Sentences(click.Group):
-    """A group whose commands end with a sentence where they fail."""
+    """A group whose commands end with a sentence when they fail."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -27,17 +27,13 @@ class Sentences(click.Group):
         except CommandRefused:
             fail("Redis does not let the user of REDIS_URL do this. flask infobip check says what it lacks.")
         except AccountError as e:
-            fail(f"{e.sentence} {_advice(e.remedy)}".rstrip())
+            fail(f"{e.sentence} {e.remedy[:1].upper()}{e.remedy[1:]}." if e.remedy else e.sentence)
         except OtpError as e:
             wait = "" if e.retry_after is None else f" (in {max(1, math.ceil(e.retry_after))} s)"
             fail(f"{e.sentence}{wait}")
 
 
 def fail(sentence: str, status: int = 1) -> NoReturn:
-    """End the command."""
+    """Print `sentence` to the standard error and exit with `status`."""
     click.echo(sentence, err=True)
     raise SystemExit(status)
-
-
-def _advice(remedy: str) -> str:
-    return f"{remedy[:1].upper()}{remedy[1:]}." if remedy else ""

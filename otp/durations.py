@@ -46,7 +46,7 @@ class Rate(NamedTuple):
     def __str__(self) -> str:
         return f"{self.attempts}/{duration(self.period)}"
 
-    def beside(self, other: "Rate") -> "Rate":
+    def plus(self, other: "Rate") -> "Rate":
         """What lets as many through as both together do: in the longer of their periods, as many as fit into it."""
         short, long = sorted((self, other), key=lambda rate: rate.period)
         periods = -(-_milliseconds(long.period) // _milliseconds(short.period))

@@ -1,1 +1,1 @@
-"""`flask infobip check`: what the account at Infobip is like, held against the settings. It changes nothing."""
+"""`flask infobip check`: compares the account at Infobip with the settings. It changes nothing."""

@@ -1,4 +1,4 @@
-"""The account at Infobip against the service's settings: what does not fit, and what to do about it."""
+"""Compares the account at Infobip with the settings: what does not fit, and how to fix it."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ log = logging.getLogger("otp.infobip")
 
 
 def our_limits(settings: AccountSettings) -> dict[str, list[Rate]]:
-    """What the service lets through, all of it together, by the name of the limit at Infobip that could refuse it."""
+    """The service's own limits, by the name of the limit at Infobip that would refuse the same requests."""
     total = _rate(settings.total_send_limit)
     if settings.infobip_2fa_email_msg_id:
-        total = total.beside(_rate(settings.total_email_limit))
+        total = total.plus(_rate(settings.total_email_limit))
     return {
         "send_pin_per_phone_number_limit": [
             Rate(most_of(each), each.get_expiry()) for each in settings.phone_send_limit
@@ -37,11 +37,11 @@ def _rate(limit: RateLimitItem) -> Rate:
     return Rate(limit.amount, limit.get_expiry())
 
 
-def read(account: Account, settings: Settings) -> tuple[Application, dict[str, Template]]:
-    """The application that the service uses, and its templates by their ids. Two GETs.
+def read_account(account: Account, settings: Settings) -> tuple[Application, dict[str, Template]]:
+    """The application that the service uses, and its templates by id. Two GETs.
 
     Raises:
-        AccountError: they cannot be had, or the default template is not among them.
+        AccountError: they cannot be read, or the default template does not exist.
     """
     application = account.application(settings.infobip_2fa_app_id)
     templates = account.templates(settings.infobip_2fa_app_id)
@@ -52,7 +52,7 @@ def read(account: Account, settings: Settings) -> tuple[Application, dict[str, T
 
 
 def compare(settings: Settings, application: Application, templates: Mapping[str, Template]) -> list[Finding]:
-    """What is to be said of them, the good too."""
+    """All findings about them, including what is ok."""
     configuration = application.configuration
     return [
         _enabled(application),
@@ -66,9 +66,9 @@ def compare(settings: Settings, application: Application, templates: Mapping[str
 
 
 def log_differences(account: Account, settings: Settings) -> None:
-    """Log as warnings what does not fit. Never fails: without Infobip, there is nothing to compare."""
+    """Log the differences as warnings. Logs why it cannot compare if Infobip cannot be read."""
     try:
-        findings = compare(settings, *read(account, settings))
+        findings = compare(settings, *read_account(account, settings))
     except ApiKeyNotAllowed:
         log.info("The account was not compared with the settings: the API key may only send")
         return
@@ -101,9 +101,11 @@ def _time_to_live(settings: AccountSettings, configuration: Configuration) -> Fi
         return Finding("ok", name, f"It is {duration(ours)} on both sides.")
     remedy = f"{SETUP}, or set PIN_TIME_TO_LIVE={duration(theirs)}"
     if theirs < ours:
-        said = f"PINs die at Infobip after {duration(theirs)}, and people are told that they live {duration(ours)}."
+        said = f"PINs expire at Infobip after {duration(theirs)}, and clients are told {duration(ours)}."
         return Finding("error", name, said, remedy)
-    return Finding("warning", name, f"PINs live {duration(theirs)} at Infobip, and {duration(ours)} here.", remedy)
+    return Finding(
+        "warning", name, f"PINs are valid for {duration(theirs)} at Infobip, and {duration(ours)} here.", remedy
+    )
 
 
 def _attempts(settings: AccountSettings, configuration: Configuration) -> Finding:
@@ -112,7 +114,7 @@ def _attempts(settings: AccountSettings, configuration: Configuration) -> Findin
         return unknown(name)
     if theirs == ours:
         return Finding("ok", name, f"There are {ours} on both sides.")
-    said = f"There are {theirs} at Infobip, and {ours} here; the fewer count."
+    said = f"There are {theirs} at Infobip, and {ours} here; the lower number applies."
     return Finding("warning", name, said, f"{SETUP}, or set PIN_ATTEMPTS={theirs}")
 
 
@@ -121,7 +123,7 @@ def _multiple_verifications(configuration: Configuration) -> Finding:
     if allowed is None:
         return unknown(name)
     if allowed:
-        return Finding("warning", name, "Infobip accepts a PIN more than once; only the service does not.", SETUP)
+        return Finding("warning", name, "Infobip accepts a PIN more than once; only the service prevents it.", SETUP)
     return Finding("ok", name, "Infobip accepts a PIN once.")
 
 
@@ -140,8 +142,8 @@ def _limit(name: str, setting: str, ours: list[Rate], written: str | None) -> Fi
         theirs = Rate.parse(written or "")
     except ValueError:
         return unknown(name)
-    let_through = ", ".join(map(str, ours))
+    allowed = ", ".join(map(str, ours))
     if all(theirs.is_tighter_than(each) for each in ours):
-        said = f"Infobip takes {theirs} and refuses what the service lets through ({let_through})."
+        said = f"Infobip allows {theirs}, and refuses requests that the service allows ({allowed})."
         return Finding("warning", name, said, f"{SETUP}, or lower {setting}")
-    return Finding("ok", name, f"Infobip takes {theirs}, the service {let_through}.")
+    return Finding("ok", name, f"Infobip allows {theirs}, the service {allowed}.")

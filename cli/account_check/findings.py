@@ -1,4 +1,4 @@
-"""What is found about the account or Redis, for an operator to read."""
+"""Findings about the account or Redis, for operators."""
 
 import re
 from typing import Literal, NamedTuple
@@ -7,7 +7,7 @@ SETUP = "run flask infobip setup"
 
 
 class Finding(NamedTuple):
-    """What was found about one thing; an operator's `remedy` where it is not ok."""
+    """The result of one check; `remedy` says what an operator can do if it is not ok."""
 
     status: Literal["ok", "warning", "error"]
     name: str
@@ -16,10 +16,10 @@ class Finding(NamedTuple):
 
 
 def unknown(name: str) -> Finding:
-    """Infobip's answer leaves this out, or has something that cannot be read."""
+    """The finding if Infobip's response lacks a field, or has a value that cannot be read."""
     return Finding("warning", name, "Infobip does not say.", "look at portal.infobip.com")
 
 
-def shown(theirs: str | int) -> str:
-    """A word of Infobip's, where it is one."""
+def quote(theirs: str | int) -> str:
+    """A value of Infobip's, if it is a plain word that can be printed."""
     return str(theirs) if re.fullmatch("[A-Za-z0-9_ ]{1,32}", str(theirs)) else "something else"

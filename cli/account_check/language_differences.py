@@ -1,4 +1,4 @@
-"""The templates beside the default one against the service's settings: one line for each that fits them."""
+"""Compares the other templates with the settings: one finding for each template that fits."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class _Named(NamedTuple):
 
 
 def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
-    """What is to be said of every template that the settings name beside the default one; and of the texts of all."""
+    """Findings about each template that the settings name in addition to the default one, and about all texts."""
     others = [*_others(settings)]
     for other in others:
         template = by_id.get(other.its_id)
@@ -33,15 +33,15 @@ def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iter
 def _others(settings: Settings) -> Iterator[_Named]:
     for channel, its_id in settings.templates.items():
         if its_id != settings.infobip_2fa_msg_id:
-            yield _Named(channel, channel, its_id, f"mend INFOBIP_2FA_{channel.upper()}_MSG_ID")
+            yield _Named(channel, channel, its_id, f"correct INFOBIP_2FA_{channel.upper()}_MSG_ID")
     for channel, ids in settings.infobip_templates.items():
         for locale, its_id in ids.items():
-            made = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
-            yield _Named(f"{channel} {locale}", channel, its_id, f"{made}mend INFOBIP_TEMPLATES")
+            create = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
+            yield _Named(f"{channel} {locale}", channel, its_id, f"{create}correct INFOBIP_TEMPLATES")
 
 
 def _absent(of: _Named) -> Finding:
-    said = "Infobip knows no such template of this application: nothing can be sent with it."
+    said = "This application at Infobip has no such template: nothing can be sent with it."
     return Finding("error", of.name, said, of.remedy)
 
 
@@ -53,4 +53,4 @@ def _compare(settings: Settings, of: _Named, template: Template) -> list[Finding
 
 def _pin_twice(names: list[str]) -> Finding:
     said = f"The text of {', '.join(names)} has {PIN} twice; Infobip does not document whether it fills both."
-    return Finding("warning", "PIN twice", said, "send one to yourself, and look")
+    return Finding("warning", "PIN twice", said, "send one to yourself, and look at it")

@@ -1,4 +1,4 @@
-"""What `flask infobip check` finds out about Redis."""
+"""Checks of Redis for `flask infobip check`."""
 
 import ipaddress
 import itertools
@@ -12,21 +12,21 @@ from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
 from otp.redis.permissions import missing_rules
 
-SAMPLE = 10_000  # keys looked at, of however many there are
-# Of those that otp/redis/windows.py tells of, the ones by address: an IPv6 client is its /64.
+SAMPLE = 10_000  # keys that are examined at most
+# Keys of limits by address (see otp/redis/windows.py). An IPv6 client is counted by its /64.
 _COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
 def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
-    """What is to be said of the Redis behind `redis`, the good too."""
+    """Findings about the Redis behind `redis`, including what is ok."""
     try:
         if missing := missing_rules(redis):
-            said = "The user of REDIS_URL may not do all that is needed."
+            said = "The user of REDIS_URL lacks permissions."
             yield Finding("error", "Redis permissions", said, f"allow it {' '.join(missing)}; the README has the ACL")
             return
         yield Finding("ok", "Redis", "It answers.")
         yield from _durability(redis.administration())
-        yield _addresses(redis.administration(), settings)
+        yield _client_addresses(redis.administration(), settings)
     except StoreUnavailable:
         yield Finding("error", "Redis", "It cannot be reached, or answers with errors.", "see REDIS_URL")
 
@@ -50,27 +50,27 @@ def _durability(redis: Administration) -> Iterator[Finding]:
         yield Finding("warning", "Redis persistence", said, "set appendonly yes")
 
 
-def _addresses(redis: Administration, settings: Settings) -> Finding:
-    """A proxy that is not counted in TRUSTED_PROXIES shows itself by its address among those of the clients."""
+def _client_addresses(redis: Administration, settings: Settings) -> Finding:
+    """Look for the address of a proxy that TRUSTED_PROXIES does not count among those of the clients."""
     name, sample = "client addresses", itertools.islice(redis.keys(), SAMPLE)
-    counted = {_plain(match[1]) for key in sample if (match := _COUNTED.fullmatch(key))}
+    counted = {_address(match[1]) for key in sample if (match := _COUNTED.fullmatch(key))}
     if not counted:
-        return Finding("ok", name, "None was counted yet.")
+        return Finding("ok", name, "No address was counted yet.")
     if private := sorted(filter(_may_be_a_proxy, counted)):
         trusted = settings.trusted_proxies
         said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
         return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
-    return Finding("ok", name, f"None of {len(counted)} that were counted looks like a proxy's.")
+    return Finding("ok", name, f"None of the {len(counted)} counted addresses looks like a proxy's.")
 
 
-def _plain(written: str) -> str:
-    """Without what a key has for a Cluster."""
+def _address(written: str) -> str:
+    """The address in a key, without the braces that choose its slot in a Cluster."""
     address = written.translate({ord("{"): "", ord("}"): ""})
     return str(ipaddress.ip_address(address)) if ":" in address else address
 
 
 def _may_be_a_proxy(written: str) -> bool:
-    """Private, or none at all: what a proxy on a Unix socket that writes no X-Forwarded-For leaves."""
+    """Whether it is private, or no address: that of a proxy on a Unix socket without X-Forwarded-For."""
     try:
         address = ipaddress.ip_address(written)
     except ValueError:

@@ -1,7 +1,7 @@
-"""How many SMS a text takes, by 3GPP TS 23.038 (the alphabet) and 23.040 (long messages).
+"""Counts the SMS that a text needs, by 3GPP TS 23.038 (the alphabet) and 23.040 (long messages).
 
-One SMS holds 160 septets of the GSM alphabet, or 70 UTF-16 units where the text has any character outside it. In a
-longer message each part gives room for its header away: 153 septets or 67 units, and no character is cut in two.
+One SMS holds 160 septets of the GSM alphabet, or 70 UTF-16 units if the text has a character outside it. Each part of
+a longer message needs room for a header: 153 septets or 67 units are left, and no character is split.
 """
 
 from typing import NamedTuple
@@ -22,12 +22,12 @@ class Length(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """What is counted."""
+        """The name of a unit."""
         return "septets" if self.encoding == "GSM-7" else "UTF-16 units"
 
 
 def measure(text: str) -> Length:
-    """What `text` takes."""
+    """The encoding of `text`, its length, and how many SMS it needs."""
     if set(text) <= BASIC | EXTENSION:
         return _fill("GSM-7", [2 if character in EXTENSION else 1 for character in text], 160, 153)
     return _fill("UCS-2", [2 if ord(character) > 0xFFFF else 1 for character in text], 70, 67)

@@ -1,10 +1,10 @@
-"""A message template at Infobip against the service's settings: what does not fit, and what to do about it."""
+"""Compares a message template at Infobip with the settings: what does not fit, and how to fix it."""
 
 import re
 from collections.abc import Iterator, Sequence
 
 from cli.account_check.autofill import LONGEST, PIN, is_malformed, last_line
-from cli.account_check.findings import SETUP, Finding, shown, unknown
+from cli.account_check.findings import SETUP, Finding, quote, unknown
 from cli.account_check.segments import Length, measure
 from config import Settings
 from otp.infobip.account import Template
@@ -13,7 +13,7 @@ _OTHER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def compare_template(settings: Settings, template: Template, channel: str = "sms") -> Iterator[Finding]:
-    """What is to be said of it, the good too. What an e-mail says is not in its template."""
+    """All findings about a template, including what is ok. The template of an e-mail does not have its text."""
     yield _same("PIN length", settings.pin_length, template.pin_length, "PIN_LENGTH")
     yield _same("PIN type", settings.pin_type, template.pin_type, "PIN_TYPE")
     if channel != "email":
@@ -23,7 +23,7 @@ def compare_template(settings: Settings, template: Template, channel: str = "sms
 
 
 def text_of(template: Template) -> str:
-    """What it says, with {{pin}} where the PIN comes."""
+    """The text of a template, with {{pin}} in the place of the PIN."""
     return (template.message_text or "").replace(template.pin_placeholder or PIN, PIN)
 
 
@@ -31,8 +31,8 @@ def _same(name: str, ours: str | int, theirs: str | int | None, setting: str) ->
     if theirs is None:
         return unknown(name)
     if theirs != ours:
-        said = f"The template makes {shown(theirs)}, and the service takes only {ours}: no PIN can be verified."
-        return Finding("error", name, said, f"{SETUP}, or set {setting}={shown(theirs)}")
+        said = f"The template has {quote(theirs)}, and the service accepts only {ours}: no PIN can be verified."
+        return Finding("error", name, said, f"{SETUP}, or set {setting}={quote(theirs)}")
     return Finding("ok", name, f"It is {ours} on both sides.")
 
 
@@ -44,7 +44,7 @@ def _text(settings: Settings, template: Template, *, is_sms: bool) -> Iterator[F
     filled = text.replace(PIN, "0" * settings.pin_length)
     others = _OTHER.findall(filled)
     if unfilled := [name for name in others if name not in settings.allowed_placeholders]:
-        said = f"The service fills no {', '.join(map(shown, unfilled))}"
+        said = f"The service does not fill {', '.join(map(quote, unfilled))}"
         said += ", so its length is unknown." if is_sms else "."
         remedy = "leave only {{pin}} in the text, or name what clients may fill in ALLOWED_PLACEHOLDERS"
         yield Finding("warning", "message text", said, remedy)
@@ -54,9 +54,9 @@ def _text(settings: Settings, template: Template, *, is_sms: bool) -> Iterator[F
 
 
 def _length(settings: Settings, length: Length, others: Sequence[str]) -> Finding:
-    """How many SMS a text takes, not counting what stands for the `others` in it."""
-    said = f"It takes {length.segments} SMS: {length.units} {length.unit} in {length.encoding}"
-    said += f", without {', '.join(map(shown, others))}." if others else "."
+    """How many SMS a text needs, without the values of the `others`, its other placeholders."""
+    said = f"It needs {length.segments} SMS: {length.units} {length.unit} in {length.encoding}"
+    said += f", without {', '.join(map(quote, others))}." if others else "."
     if length.segments <= settings.sms_segments:
         return Finding("ok", "message length", said)
     said = f"{said} Each is paid for, and SMS_SEGMENTS counts {settings.sms_segments}."
@@ -68,12 +68,12 @@ def _autofill(settings: Settings, text: str) -> Iterator[Finding]:
     name, line = "autofill", last_line(settings)
     size = len(text.replace(PIN, "0" * settings.pin_length).encode())
     if line and not text.endswith(f"\n{line}"):
-        yield Finding("warning", name, f"The last line is not {line}: no phone fills the PIN in.", SETUP)
+        yield Finding("warning", name, f"The last line is not {line}: phones cannot fill the PIN in.", SETUP)
     elif settings.android_app_hash and size > LONGEST:
         said = f"It has {size} bytes, and Android reads the PIN from at most {LONGEST}."
         yield Finding("warning", name, said, "make the text shorter")
     elif line:
         yield Finding("ok", name, f"The last line is {line}.")
     elif is_malformed(text):
-        said = f"The last line begins as that of WebOTP does, and is not @host #{PIN}."
+        said = f"The last line begins like that of WebOTP, and is not @host #{PIN}."
         yield Finding("warning", name, said, "see examples/autofill.md")

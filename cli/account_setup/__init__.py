@@ -1,1 +1,1 @@
-"""`flask infobip setup`: makes in the account what the settings need, once the operator agrees."""
+"""`flask infobip setup`: creates and updates what the settings need at Infobip, if the operator agrees."""

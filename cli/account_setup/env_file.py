@@ -1,4 +1,4 @@
-"""Settings in `.env`, changed in place: every other byte, the file's mode and its owner stay as they are."""
+"""Changes settings in `.env`: all other bytes, the file's mode and its owner stay as they are."""
 
 import os
 import re
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:
-    """Set `values`, which need no quotes; make the file, for nobody else to read, where there is none.
+    """Set `values`, which need no quotes. A new file is readable only by its owner.
 
     Raises:
-        OSError, UnicodeError: it cannot be done.
+        OSError, UnicodeError: the file cannot be read or written.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8", newline="") as file:

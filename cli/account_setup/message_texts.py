@@ -1,4 +1,4 @@
-"""templates.toml: what an SMS says, by language."""
+"""Reads templates.toml: the text of the SMS, by language."""
 
 import tomllib
 from pathlib import Path
@@ -12,7 +12,7 @@ from otp.settings.templates import Locale
 FILE = Path(__file__).parent / "templates.toml"
 
 
-def _with_pin(text: str) -> str:
+def _require_pin(text: str) -> str:
     if PIN not in text:
         raise ValueError(f"must have {PIN} in it")
     return text
@@ -21,14 +21,14 @@ def _with_pin(text: str) -> str:
 class _Texts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    sms: dict[Locale, Annotated[str, AfterValidator(_with_pin)]]
+    sms: dict[Locale, Annotated[str, AfterValidator(_require_pin)]]
 
 
-def read_texts(file: Path = FILE) -> dict[str, str]:
+def read_message_texts(file: Path = FILE) -> dict[str, str]:
     """The texts by BCP 47 tag.
 
     Raises:
-        ValueError: one sentence about what is wrong with the file.
+        ValueError: the file is wrong; the message is one sentence.
     """
     try:
         return _Texts.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).sms

@@ -1,11 +1,11 @@
-"""What `flask infobip setup` wants the account to be, and what has to change for it."""
+"""Plans what `flask infobip setup` changes at Infobip."""
 
 import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cli.account_check.differences import our_limits
-from cli.account_setup.changes import Step, id_of
+from cli.account_setup.changes import Change, id_of
 from cli.account_setup.template_changes import SetupOptions, Templates
 from otp.durations import Rate, duration
 from otp.infobip.account import Account, Application, Configuration, Template
@@ -14,55 +14,55 @@ from otp.settings.section import ENV_FILE
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 NAME = "OTP service"
-YEAR = 365 * 86400.0  # no limit's period may be longer
-BURST = 3.0  # seconds; nobody types so fast that another PIN's guesses could be refused
+YEAR = 365 * 86400.0  # the longest period of a limit at Infobip
+BURST = 3.0  # seconds; people cannot type the PIN of a second SMS faster
 
 
 class Plan(NamedTuple):
-    """What has to be done; the templates of other languages are by BCP 47 tag."""
+    """The changes that are needed; `languages` has the templates of other languages, by BCP 47 tag."""
 
     settings: AccountSettings
-    application: Step[Application]
-    template: Step[Template]
-    languages: dict[str, Step[Template]]
+    application: Change[Application]
+    template: Change[Template]
+    languages: dict[str, Change[Template]]
 
     @property
-    def templates(self) -> list[Step[Template]]:
-        """All of them."""
+    def templates(self) -> list[Change[Template]]:
+        """The changes of all templates."""
         return [self.template, *self.languages.values()]
 
     @property
     def ids_are_set(self) -> bool:
-        """Whether the settings have all ids."""
-        if not self.application.now or not all(step.now for step in self.templates):
+        """Whether the settings already have all ids."""
+        if not self.application.now or not all(change.now for change in self.templates):
             return False
-        ids = self._with_ids([id_of(self.application.now), *(id_of(step.now) for step in self.templates)])
+        ids = self._with_ids([id_of(self.application.now), *(id_of(change.now) for change in self.templates)])
         return ids == dict(zip(IDS, (self.settings.infobip_2fa_app_id, self.settings.infobip_2fa_msg_id), strict=True))
 
     @property
     def is_empty(self) -> bool:
-        """Whether Infobip and the settings have everything."""
-        return self.ids_are_set and not (self.application.changes or any(step.changes for step in self.templates))
+        """Whether there is nothing to change at Infobip and in the settings."""
+        return self.ids_are_set and not (self.application.fields or any(change.fields for change in self.templates))
 
     def lines(self) -> Iterator[str]:
-        """For the operator."""
+        """What the operator sees."""
         yield from self.application.lines()
-        for step in self.templates:
-            yield from step.lines()
+        for change in self.templates:
+            yield from change.lines()
         yield f"Their ids are {'in the settings.' if self.ids_are_set else f'to be written into {ENV_FILE}.'}"
 
-    def carry_out(self, account: Account) -> dict[str, str]:
-        """Change what differs; returns the settings that have the ids.
+    def apply(self, account: Account) -> dict[str, str]:
+        """Change what differs at Infobip, and return the ids as settings.
 
         Raises:
-            AccountError: Infobip did not do it. What was done before is found by the next plan.
+            AccountError: Infobip refused a change. The next plan finds the changes made before.
         """
         application = self.application
-        made = account.save_application(application.wanted) if application.changes else None
+        made = account.save_application(application.wanted) if application.fields else None
         ids = [id_of(application.now or made)]
-        for step in self.templates:
-            written = account.save_template(ids[0], step.wanted) if step.changes else None
-            ids.append(id_of(step.now or written))
+        for change in self.templates:
+            saved = account.save_template(ids[0], change.wanted) if change.fields else None
+            ids.append(id_of(change.now or saved))
         return self._with_ids(ids)
 
     def _with_ids(self, ids: list[str]) -> dict[str, str]:
@@ -75,20 +75,20 @@ class Plan(NamedTuple):
 
 
 def plan(settings: AccountSettings, account: Account, options: SetupOptions) -> Plan:
-    """Look at what Infobip has, and say what has to change. Changes nothing.
+    """Read the account and return what has to change. It changes nothing itself.
 
     Raises:
-        AccountError: Infobip does not show it.
+        AccountError: the account cannot be read.
     """
     application = _find_application(settings, account, options)
     templates = Templates(settings, options, account.templates(id_of(application)) if application else ())
     wanted = _wanted_application(settings, options, application or Application())
     default = templates.default()
-    return Plan(settings, Step("application", application, wanted), default, dict(templates.languages(default)))
+    return Plan(settings, Change("application", application, wanted), default, dict(templates.languages(default)))
 
 
 def _find_application(settings: AccountSettings, account: Account, options: SetupOptions) -> Application | None:
-    """The one of the name that is asked for; if none is: the one that is configured, or one of the usual name."""
+    """The application with the requested name; without one, the configured application or one with the default name."""
     configured = settings.infobip_2fa_app_id
     applications = [each for each in account.applications() if each.application_id]
     applications.sort(key=lambda each: each.application_id != configured)
@@ -99,7 +99,7 @@ def _find_application(settings: AccountSettings, account: Account, options: Setu
 
 
 def _wanted_application(settings: AccountSettings, options: SetupOptions, now: Application) -> Application:
-    limits = {name: _no_tighter(rates) for name, rates in our_limits(settings).items()}
+    limits = {name: _infobip_limit(rates) for name, rates in our_limits(settings).items()}
     verify = Rate(settings.pin_attempts, min(settings.waits[0], BURST))
     configuration = Configuration(
         pin_attempts=settings.pin_attempts,
@@ -115,6 +115,6 @@ def _wanted_application(settings: AccountSettings, options: SetupOptions, now: A
     )
 
 
-def _no_tighter(ours: list[Rate]) -> str:
+def _infobip_limit(ours: list[Rate]) -> str:
     longest = max(ours, key=lambda rate: rate.period)
     return str(Rate(longest.attempts, min(longest.period, YEAR)))

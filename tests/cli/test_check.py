@@ -59,8 +59,8 @@ def test_from_an_empty_account_to_all_well(sandbox: Sandbox, command: CommandLin
     assert (status, unwell(said)) == (0, [])
     assert "ok       account " in said
     assert "ok       PIN time to live     It is 10m on both sides." in said
-    assert "ok       message length       It takes 1 SMS: 33 septets in GSM-7." in said
-    assert "ok       client addresses     None was counted yet." in said
+    assert "ok       message length       It needs 1 SMS: 33 septets in GSM-7." in said
+    assert "ok       client addresses     No address was counted yet." in said
 
 
 def test_templates_of_other_languages(sandbox: Sandbox, command: CommandLine) -> None:
@@ -75,7 +75,7 @@ def test_templates_of_other_languages(sandbox: Sandbox, command: CommandLine) ->
     status, said = command.run("check", PIN_LENGTH="4")
     assert (status, len(unwell(said))) == (2, 12)
     assert "warning  settings             PIN_LENGTH and PIN_TYPE make 10,000 PINs" in said
-    assert "error    sms de               The template makes 6, and the service takes only 4" in said
+    assert "error    sms de               The template has 6, and the service accepts only 4" in said
 
 
 def test_the_last_line_for_phones(sandbox: Sandbox, command: CommandLine) -> None:
@@ -84,13 +84,13 @@ def test_the_last_line_for_phones(sandbox: Sandbox, command: CommandLine) -> Non
     command.run("setup", "--yes", "--languages", "de")
     status, said = command.run("check", WEBOTP_DOMAIN="example.com")
     assert (status, [line[9:20].strip() for line in unwell(said)]) == (1, ["autofill", "sms de"])
-    assert "The last line is not @example.com #{{pin}}: no phone fills the PIN in." in said
+    assert "The last line is not @example.com #{{pin}}: phones cannot fill the PIN in." in said
     command.run("setup", "--yes", WEBOTP_DOMAIN="example.com")
     status, said = command.run("check", WEBOTP_DOMAIN="example.com")
-    assert "ok       message length       It takes 1 SMS: 55 septets in GSM-7." in said
+    assert "ok       message length       It needs 1 SMS: 55 septets in GSM-7." in said
     assert unwell(said) == [
         "warning  PIN twice            The text of the default, sms de has {{pin}} twice; Infobip does not document "
-        "whether it fills both. Remedy: send one to yourself, and look."
+        "whether it fills both. Remedy: send one to yourself, and look at it."
     ]
     assert status == 1
 

@@ -75,9 +75,9 @@ def test_an_application_that_is_not_enabled(enabled: Any, status: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "name", "status", "said"),
     [
-        ("pinLength", 4, "PIN length", "error", "The template makes 4, and the service takes only 6"),
+        ("pinLength", 4, "PIN length", "error", "The template has 4, and the service accepts only 6"),
         ("pinLength", None, "PIN length", "warning", "does not say"),
-        ("pinType", "HEX", "PIN type", "error", "The template makes HEX"),
+        ("pinType", "HEX", "PIN type", "error", "The template has HEX"),
         ("pinType", "\x1b[2J", "PIN type", "error", "something else"),
         ("messageText", "Your code.", "message text", "error", "no {{pin}}"),
         ("messageText", "{{ pin }} is it.", "message text", "error", "no {{pin}}"),
@@ -153,9 +153,9 @@ WEBOTP, ANDROID = {"webotp_domain": "example.com"}, {"android_app_hash": HASH}
 @pytest.mark.parametrize(
     ("given", "text", "said"),
     [
-        ({}, "{{pin}}\n\n@example.com", "begins as that of WebOTP does, and is not @host #{{pin}}"),
-        ({}, "{{pin}}\n@https://example.com #{{pin}}", "begins as that of WebOTP does"),
-        ({}, "{{pin}}\n@example.com #{{pin}}.", "begins as that of WebOTP does"),
+        ({}, "{{pin}}\n\n@example.com", "begins like that of WebOTP, and is not @host #{{pin}}"),
+        ({}, "{{pin}}\n@https://example.com #{{pin}}", "begins like that of WebOTP"),
+        ({}, "{{pin}}\n@example.com #{{pin}}.", "begins like that of WebOTP"),
         ({}, "@Shop: {{pin}}", None),
         ({}, "{{pin}}\n@example.com #{{pin}} @pay.example", None),
         (WEBOTP, "{{pin}}\n\n@example.com #{{pin}}", None),
@@ -181,9 +181,12 @@ def test_what_phones_look_for(given: dict[str, str], text: str, said: str | None
     ("text", "said"),
     [
         ("{{firstName}}, {{pin}} is your code at {{shop}}.", None),
-        ("{{firstName}}, {{pin}} is your code at {{bank}}.", "The service fills no bank, so its length is unknown"),
-        ("{{firstname}}: {{pin}}", "The service fills no firstname,"),
-        ("{{ firstName }}: {{pin}}", "The service fills no  firstName ,"),
+        (
+            "{{firstName}}, {{pin}} is your code at {{bank}}.",
+            "The service does not fill bank, so its length is unknown",
+        ),
+        ("{{firstname}}: {{pin}}", "The service does not fill firstname,"),
+        ("{{ firstName }}: {{pin}}", "The service does not fill  firstName ,"),
         ("{{firstName}}: {{pin}}" + "a" * 153, "2 SMS: 161 septets in GSM-7, without firstName. Each is paid for"),
     ],
 )
@@ -202,20 +205,20 @@ def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
     ("channel", "template", "said"),
     [
         ("sms", TEMPLATE, ""),
-        ("sms", None, "error: Infobip knows no such template of this application"),
-        ("sms", {**TEMPLATE, "pinLength": 4}, "error: The template makes 4"),
-        ("sms", {**TEMPLATE, "pinType": "HEX"}, "error: The template makes HEX"),
+        ("sms", None, "error: This application at Infobip has no such template"),
+        ("sms", {**TEMPLATE, "pinLength": 4}, "error: The template has 4"),
+        ("sms", {**TEMPLATE, "pinType": "HEX"}, "error: The template has HEX"),
         ("sms", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
         ("sms", {**TEMPLATE, "messageText": None}, "error: There is no {{pin}} in the template: is it one for email?"),
-        ("sms", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, "warning: It takes 2 SMS"),
-        ("sms", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, "warning: The last line begins as that of WebOTP does"),
+        ("sms", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, "warning: It needs 2 SMS"),
+        ("sms", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, "warning: The last line begins like that of WebOTP"),
         ("voice", {**TEMPLATE, "messageText": "{{pin}}\n@x"}, ""),
         ("voice", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, ""),
-        ("voice", {**TEMPLATE, "messageText": "{{pin}} of {{x}}"}, "warning: The service fills no x."),
+        ("voice", {**TEMPLATE, "messageText": "{{pin}} of {{x}}"}, "warning: The service does not fill x."),
         ("voice", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
         ("email", {**TEMPLATE, "messageText": None}, ""),
-        ("email", {"pinLength": 4, "pinType": "NUMERIC"}, "error: The template makes 4"),
-        ("email", None, "error: Infobip knows no such template of this application"),
+        ("email", {"pinLength": 4, "pinType": "NUMERIC"}, "error: The template has 4"),
+        ("email", None, "error: This application at Infobip has no such template"),
     ],
 )
 def test_a_template_of_another_language(channel: str, template: dict[str, Any] | None, said: str) -> None:
@@ -234,6 +237,6 @@ def test_the_templates_of_other_channels() -> None:
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
     findings = {each.name: each for each in compare(ours, application, by_id)}
     assert findings["voice"].status == "ok"
-    assert (findings["email"].status, findings["email"].remedy) == ("error", "mend INFOBIP_2FA_EMAIL_MSG_ID")
+    assert (findings["email"].status, findings["email"].remedy) == ("error", "correct INFOBIP_2FA_EMAIL_MSG_ID")
     assert "The text of voice has {{pin}} twice" in findings["PIN twice"].sentence
     assert "voice" not in {each.name for each in compare(settings(), application, by_id)}

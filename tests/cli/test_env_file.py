@@ -92,4 +92,4 @@ def test_an_environment_that_beats_the_file_is_told_of(sandbox: Sandbox, tmp_pat
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url)
     status, said = command.run("setup", "--yes", INFOBIP_2FA_APP_ID="other")
     assert status == 1
-    assert "The environment beats .env, and has other values: change INFOBIP_2FA_APP_ID there too." in said
+    assert "The environment overrides .env with other values: change INFOBIP_2FA_APP_ID there too." in said

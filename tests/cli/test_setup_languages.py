@@ -7,14 +7,14 @@ import pytest
 from dotenv import dotenv_values
 
 from cli.account_check.segments import measure
-from cli.account_setup.message_texts import read_texts
+from cli.account_setup.message_texts import read_message_texts
 from otp.languages import spoken
 from sandbox.model import EmailTemplate, Template
 from tests.support.command import CommandLine
 from tests.support.running import Sandbox
 
 NOTHING = "There is nothing to do."
-DE, FR = read_texts()["de"], read_texts()["fr"]
+DE, FR = read_message_texts()["de"], read_message_texts()["fr"]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_template_for_each_language(empty: Sandbox, command: CommandLine) -> N
     default, german, french, italian = templates(empty)
     assert (german.message_text, german.language, german.pin_length, german.sender_id) == (DE, "de", 4, "Shop")
     assert (french.message_text, french.language, default.language) == (FR, "fr", None)
-    assert (italian.message_text, italian.sender_id) == (read_texts()["it"], "Shop"), "as the default's"
+    assert (italian.message_text, italian.sender_id) == (read_message_texts()["it"], "Shop"), "as the default's"
     made = {"de": german.message_id, "fr": french.message_id, "it": italian.message_id}
     assert ids(command) == {"sms": made}
     assert command.ids()[1] == default.message_id
@@ -88,12 +88,12 @@ def test_all_ten_and_what_is_added_later(empty: Sandbox, command: CommandLine) -
     german = ids(command)["sms"]["de"]
     command.run("setup", "--yes", "--languages", "all")
     made = templates(empty)[1:]
-    assert len(made) == len(read_texts()) == 10
+    assert len(made) == len(read_message_texts()) == 10
     assert ids(command)["sms"]["de"] == german
     assert {each.message_text: each.language for each in made} == {
-        text: spoken(tag) for tag, text in read_texts().items()
+        text: spoken(tag) for tag, text in read_message_texts().items()
     }
-    assert [each.message_text for each in made if each.language is None] == [read_texts()["tr"]]
+    assert [each.message_text for each in made if each.language is None] == [read_message_texts()["tr"]]
 
 
 def test_a_text_changed_by_hand_stays_unless_its_language_is_asked_for(empty: Sandbox, command: CommandLine) -> None:
@@ -207,9 +207,9 @@ def test_the_two_last_lines_exclude_each_other(command: CommandLine) -> None:
     assert (status, "ANDROID_APP_HASH: cannot stand beside WEBOTP_DOMAIN" in said) == (1, True)
 
 
-@pytest.mark.parametrize("tag", read_texts())
+@pytest.mark.parametrize("tag", read_message_texts())
 def test_each_text_is_one_sms_whose_pin_comes_first(tag: str) -> None:
-    text = read_texts()[tag]
+    text = read_message_texts()[tag]
     assert text.startswith("{{pin}} ")
     host = f"{'a' * 63}.{'b' * 32}.com"
     assert len(host) == 100, "as templates.toml promises"
@@ -234,5 +234,5 @@ def test_a_file_that_is_not_right(tmp_path: Path, written: str, said: str) -> No
     file = tmp_path / "templates.toml"
     file.write_text(written)
     with pytest.raises(ValueError, match=r"templates\.toml") as raised:
-        read_texts(file)
+        read_message_texts(file)
     assert said in str(raised.value)

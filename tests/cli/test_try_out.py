@@ -23,7 +23,7 @@ def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: P
 
 
 def test_a_pin_that_was_sent_verifies_once(command: CommandLine, sandbox: Sandbox, phone: str) -> None:
-    assert command.run("send", phone) == (0, "OTP sent successfully. It lives 10m.\n")
+    assert command.run("send", phone) == (0, "OTP sent successfully. It is valid for 10m.\n")
     pin = sandbox.pin(phone)
     assert command.run("verify", phone, wrong(pin)) == (1, "Invalid or expired OTP.\n")
     assert command.run("verify", phone, pin) == (0, "OTP verified successfully.\n")
@@ -38,7 +38,7 @@ def test_the_same_pin_again_and_other_channels(
     assert command.run("resend", phone, "--channel", "voice")[1].startswith("Too many requests.")
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     status, said = command.run("resend", phone, "--channel", "voice")
-    assert (status, bool(re.fullmatch("OTP sent successfully. It lives (59[0-9]s|10m).\n", said))) == (0, True)
+    assert (status, bool(re.fullmatch("OTP sent successfully. It is valid for (59[0-9]s|10m).\n", said))) == (0, True)
     assert len(set(sandbox.pins(phone))) == 1
     email = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
     assert command.run("send", "jo@example.com", **email)[0] == 0

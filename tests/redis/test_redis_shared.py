@@ -160,7 +160,7 @@ def test_what_a_user_lacks_is_said(
     status, said = command.run("check")
     assert status == 2
     (line,) = [line for line in said.splitlines() if "Redis" in line]
-    assert line.startswith("error    Redis permissions    The user of REDIS_URL may not do all that is needed.")
+    assert line.startswith("error    Redis permissions    The user of REDIS_URL lacks permissions.")
     assert f"allow it {lacks};" in line
 
 

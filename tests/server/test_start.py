@@ -37,8 +37,8 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
 def test_what_differs_is_logged(run: Run, sandbox: Sandbox) -> None:
     sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": "9m", "pin_attempts": 7}), pin_length=4)
     log = run(sandbox.url, "PIN attempts: ")
-    assert log.count("PIN time to live: PINs die at Infobip after 9m") == 1
-    assert log.count("PIN length: The template makes 4") == 1
+    assert log.count("PIN time to live: PINs expire at Infobip after 9m") == 1
+    assert log.count("PIN length: The template has 4") == 1
     assert log.count(WARNING) == 3
     assert len(sandbox.calls) == 2
 
