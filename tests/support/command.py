@@ -30,7 +30,7 @@ class CommandLine:
         self.directory = directory
         self.env_file = directory / ".env"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
-        here = {"FLASK_APP": "commands", "PYTHONPATH": str(ROOT), "INFOBIP_API_KEY": API_KEY}
+        here = {"FLASK_APP": "cli", "PYTHONPATH": str(ROOT), "INFOBIP_API_KEY": API_KEY}
         self.environment = {**inherited, **here, **environment}
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":

@@ -88,6 +88,6 @@ def test_the_command_makes_a_key_and_says_how_to_set_it() -> None:
     assert isinstance(read_signing_key(made[0].stdout), Ed25519PrivateKey)
     assert load(proof_signing_key=made[0].stdout).proof_signing_key.get_secret_value() == made[0].stdout
     assert all(name in made[0].stderr for name in ("PROOF_SIGNING_KEY_FILE=", "PROOF_SIGNING_KEY ", "PROOF_OLD_KEYS"))
-    flask = [sys.executable, "-m", "flask", "--app", "commands", "proof", "new-key"]
+    flask = [sys.executable, "-m", "flask", "--app", "cli", "proof", "new-key"]
     alone = subprocess.run(flask, cwd=ROOT, capture_output=True, text=True, check=True)
     assert isinstance(read_signing_key(alone.stdout), Ed25519PrivateKey)
