@@ -78,7 +78,7 @@ def _add_proof_routes(app: Flask, proofs: ProofApi, clients: ApiClients) -> None
 
 
 def _add_tracking_routes(app: Flask, clients: ApiClients, parts: Parts, settings: Settings) -> None:
-    if settings.named_keys():
+    if parts.verifications:
         verification = clients.authenticated(VerificationApi(parts.verifications).show)
         app.add_url_rule("/verifications/<verificationId>", view_func=verification)
     if settings.track_delivery:

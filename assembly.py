@@ -24,7 +24,7 @@ from otp.send_limits.chain import SendLimits
 from otp.send_limits.client_quotas import ClientQuotas
 from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
 from otp.send_limits.quota import Quota
-from otp.send_limits.recipient_limit import RecipientLimit
+from otp.send_limits.recipient_limit import RecipientLimit, end_cooldown
 from otp.service import OtpService, Rules
 from otp.settings.account import AccountSettings
 from otp.settings.alerts import AlertSettings, signing_key
@@ -40,7 +40,7 @@ class Parts(NamedTuple):
     otp: OtpService
     phones: PhoneBook
     tracker: Tracker
-    verifications: Verifications
+    verifications: Verifications | None  # None where no client has a key to ask with
     proofs: Proofs | None
 
 
@@ -48,7 +48,8 @@ def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
     redis = connect(settings.redis_url.get_secret_value(), settings.key_prefix)
     limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
-    store = Store(redis, limits)
+    verifications = Verifications(redis) if settings.named_keys() else None
+    store = Store(redis, limits, keeps_status=verifications is not None)
     alerts = _alerts(settings, redis)
     guard = FraudGuard(redis, settings, settings.pin_time_to_live, alerts)
     rules = Rules(settings.pin_time_to_live, settings.waits, settings.send_again)
@@ -62,8 +63,8 @@ def assemble(settings: Settings) -> Parts:
         prices=settings.prices,
     )
     response_padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
-    verifications = Verifications(redis, keyed=bool(settings.named_keys()))
-    tracker = Tracker(redis, SentMessages(redis, settings.pin_time_to_live), verifications, guard.verified)
+    messages = SentMessages(redis, settings.pin_time_to_live)
+    tracker = Tracker(messages, verifications, guard.verified, partial(end_cooldown, redis))
     provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
     otp = OtpService(send_limits, store, provider, rules, response_padding, tracker, locked_out)
     return Parts(redis, store, otp, _phones(settings), tracker, verifications, _proofs(settings))

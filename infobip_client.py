@@ -15,6 +15,7 @@ from pydantic import ConfigDict
 from otp.channels import Channel
 from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason
 from otp.infobip.bulkhead import Bulkhead
+from otp.infobip.delivery_reports import DELIVERY_ID
 from otp.infobip.events import InfobipEvents
 from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
 from otp.infobip.transport import Response, Transport
@@ -25,7 +26,6 @@ from otp.telemetry.calls import timed_infobip_call
 log = logging.getLogger("otp.infobip")
 
 PIN_ID = re.compile(IDENTIFIER)
-MESSAGE_ID = PIN_ID  # it becomes a part of a key
 UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
 GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
@@ -47,7 +47,7 @@ class SendResponse(StrictResponse):
     def message_id(self) -> str | None:
         """By what the message's delivery will be reported; None without one that can be taken."""
         given = (self.model_extra or {}).get("externalMessageId")
-        return given if isinstance(given, str) and MESSAGE_ID.fullmatch(given) else None
+        return given if isinstance(given, str) and DELIVERY_ID.fullmatch(given) else None
 
 
 class VerifyResponse(StrictResponse):

@@ -10,11 +10,12 @@ nothing of one. `order` says which of two sends was the later one; it stays for 
 Every verb raises StoreUnavailable when Redis does not answer in time, or its reply is an error or invalid.
 """
 
-from collections.abc import Sequence
+import time
 from typing import Any, Literal, NamedTuple
 
 from limits import RateLimitItem
 
+from otp.delivery.verifications import AFTERWARDS
 from otp.errors import StoreUnavailable
 from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
 from otp.recipients import Recipient
@@ -30,6 +31,7 @@ FIND = Script("pin_find")
 COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
+CREATE_STATUS = Script("verification_create")
 _FOUND = {"found": (str, str, int, int, str, str), "locked": (str,), "none": (str,)}
 USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
 
@@ -45,21 +47,19 @@ class GuessLimits(NamedTuple):
 
 
 class Store:
-    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
+    """The PINs that can be verified, and the proofs that cannot be redeemed again.
 
-    def __init__(self, redis: RedisClient, limits: GuessLimits) -> None:
+    Args:
+        keeps_status: whether clients with a key may ask for the status of their PINs (see `otp.delivery`).
+    """
+
+    def __init__(self, redis: RedisClient, limits: GuessLimits, *, keeps_status: bool) -> None:
         self._redis = redis
         self._limits = limits
+        self._keeps_status = keeps_status
 
-    def save(
-        self,
-        send_request: SendRequest,
-        pin_id: str,
-        verification_id: str,
-        lifetime: float,
-        beside: Sequence[Command] = (),
-    ) -> list[str]:
-        """Keep the PIN that was sent, for `lifetime` seconds, with no guess used. `beside` goes out with it.
+    def save(self, send_request: SendRequest, pin_id: str, verification_id: str, lifetime: float) -> list[str]:
+        """Keep the PIN that was sent, for `lifetime` seconds, with no guess used; and its status, if that is kept.
 
         Where the reply was lost it is asked again: it never takes the place of a later send, which has a higher
         order, and never revives one that was used.
@@ -67,7 +67,8 @@ class Store:
         Returns the hashed verification ids of the PIN that gave way.
         """
         recipient, requester = send_request.recipient, send_request.requester
-        fields = ["pinId", pin_id, "verification", keys.id_hash(verification_id)]
+        id_hash = keys.verification_hash(verification_id)
+        fields = ["pinId", pin_id, "verification", id_hash]
         if requester.end_user:
             fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
@@ -75,7 +76,8 @@ class Store:
         save = SAVE(
             [keys.pins(recipient)], milliseconds(lifetime), send_request.reserved.order, requester.client, *fields
         )
-        saved, gone = members(self._redis.run_idempotent(save, *beside)[0], int, str)
+        status = self._new_status(send_request, id_hash, lifetime)
+        saved, gone = members(self._redis.run_idempotent(save, *status)[0], int, str)
         if not saved:  # so late that newer ones have all places
             raise StoreUnavailable(retry_after=1)
         return str(gone).split()
@@ -85,8 +87,8 @@ class Store:
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin()
-        pin_id, again, left, verifications, _ = found
-        return PendingPin(pin_id, again, max(0, left) / 1000, verifications.split())
+        pin_id, again, left, id_hashes, _ = found
+        return PendingPin(pin_id, again, max(0, left) / 1000, id_hashes.split())
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
         """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too.
@@ -97,12 +99,12 @@ class Store:
         kind, *found = self._find("guess", recipient, claim)
         if kind != "found":
             return LockedOut() if kind == "locked" else NoPin()
-        pin_id, number, _, verifications, sent_to = found
-        return Guess(pin_id, number >= self._limits.attempts, verifications.split(), sent_to or recipient.canonical)
+        pin_id, number, _, id_hashes, sent_to = found
+        return Guess(pin_id, number >= self._limits.attempts, id_hashes.split(), sent_to or recipient.canonical)
 
     def _find(self, purpose: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
         of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
-        verification = "" if claim.verification_id is None else keys.id_hash(claim.verification_id)
+        verification = "" if claim.verification_id is None else keys.verification_hash(claim.verification_id)
         whose = claim.client, verification, claim.requester
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
         about = recipient.identity.lower(), recipient.canonical
@@ -112,16 +114,24 @@ class Store:
             raise invalid_reply()
         return members(reply, *_FOUND[kind])
 
-    def count_resend(
-        self, recipient: Recipient, pin_id: str, verification_id: str | None = None, beside: Sequence[Command] = ()
-    ) -> bool:
+    def count_resend(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> bool:
         """Count that the PIN is sent once more. False, with nothing counted, if it is not the recipient's any more.
 
-        A `verification_id` is then one of the PIN's, besides those that it has. `beside` goes out with it.
+        A `verification_id` is then one more id of the PIN, with a status of its own.
         """
-        verification = "" if verification_id is None else keys.id_hash(verification_id)
-        counted = COUNT_RESEND([keys.pins(recipient)], pin_id, verification)
-        return members(self._redis.run(counted, *beside)[0], int) != [0]
+        id_hash = "" if verification_id is None else keys.verification_hash(verification_id)
+        status = self._new_status(send_request, id_hash, pin.lifetime) if id_hash else []
+        count = COUNT_RESEND([keys.pins(send_request.recipient)], pin.pin_id, id_hash)
+        return members(self._redis.run(count, *status)[0], int) != [0]
+
+    def _new_status(self, send_request: SendRequest, id_hash: str, lifetime: float) -> list[Command]:
+        """The command that creates the status record of a PIN; none where no client may ask for it."""
+        client = send_request.requester.client
+        if not (self._keeps_status and client):
+            return []
+        times = ("sentAt", int(send_request.at), "expiresAt", int(time.time() + lifetime))
+        fields = ("client", client, "channel", send_request.channel.name, *times)
+        return [CREATE_STATUS([keys.verification(id_hash)], milliseconds(lifetime + AFTERWARDS), *fields)]
 
     def refund_attempt(self, recipient: Recipient, pin_id: str, *, was_not_judged: bool) -> None:
         """Uncount one failure; and the guess at `pin_id`, if it certainly was not judged."""

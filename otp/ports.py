@@ -17,13 +17,13 @@ class Claim(NamedTuple):
 class PendingPin(NamedTuple):
     """A PIN that can be verified for `lifetime` more seconds, and was sent once more `again` times.
 
-    `verifications` are its hashed verification ids.
+    `id_hashes` are its verification ids, as they are kept.
     """
 
     pin_id: str
     again: int
     lifetime: float
-    verifications: list[str]
+    id_hashes: list[str]
 
 
 class NoPin(NamedTuple):
@@ -39,5 +39,5 @@ class Guess(NamedTuple):
 
     pin_id: str
     is_last: bool
-    verifications: list[str]
+    id_hashes: list[str]
     sent_to: str

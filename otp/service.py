@@ -138,29 +138,27 @@ class OtpService:
 
     def _send_again(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> Sent:
         send_request, started = replace(send_request, again=pin.again + 1), time.monotonic()
-        noted = self._tracker.begin(send_request, verification_id, pin.lifetime) if verification_id else ()
         try:
             with _Reservation(self._send_limits, send_request):
                 # Before it goes out: what cannot be counted is not sent.
-                if not self._store.count_resend(send_request.recipient, pin.pin_id, verification_id, noted):
+                if not self._store.count_resend(send_request, pin, verification_id):
                     raise PinGone(reason=Reason.NO_PIN)
                 sent = self._infobip.resend_pin(pin.pin_id, send_request)
         except PinGone:
             self._drop(send_request.recipient, pin)
             raise
-        self._tracker.sent(send_request, sent.message_id, verification_id, pin.verifications)
+        self._tracker.message_sent(send_request, sent.message_id, verification_id, pin.id_hashes)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
         return Sent(left, self._rules.wait(send_request.again), verification_id)
 
     def _save(self, send_request: SendRequest, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
-        noted = self._tracker.begin(send_request, verification_id, lifetime)
         try:
-            gone = self._store.save(send_request, sent.pin_id, verification_id, lifetime, noted)
+            gone = self._store.save(send_request, sent.pin_id, verification_id, lifetime)
         except StoreUnavailable as e:
             raise PinNotSaved(self._rules.wait(0)) from e
-        self._tracker.ended(gone)
-        self._tracker.sent(send_request, sent.message_id, verification_id)
+        self._tracker.pin_ended(gone)
+        self._tracker.message_sent(send_request, sent.message_id, verification_id)
         return verification_id
 
     def verify(self, recipient: Recipient, pin: str, requester: Requester, verification_id: str | None = None) -> str:
@@ -180,11 +178,11 @@ class OtpService:
             self._refuse(guess)
         if not self._is_right(recipient, guess, pin):
             if guess.is_last:
-                self._tracker.ended(guess.verifications)
+                self._tracker.pin_ended(guess.id_hashes)
             raise InvalidOtp(reason=Reason.WRONG_PIN)
         if not self._store.consume(recipient, guess.pin_id, requester):
             raise InvalidOtp(reason=Reason.USED_PIN)
-        self._tracker.verified(recipient, guess.verifications)
+        self._tracker.pin_verified(recipient, guess.id_hashes)
         return guess.sent_to
 
     def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
@@ -208,7 +206,7 @@ class OtpService:
 
     def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:
         self._store.drop(recipient, pin.pin_id)
-        self._tracker.ended(pin.verifications)
+        self._tracker.pin_ended(pin.id_hashes)
 
 
 class _Reservation:

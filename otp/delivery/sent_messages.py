@@ -8,6 +8,7 @@ message went: its report does.
 from typing import NamedTuple
 
 from otp.delivery.verifications import AFTERWARDS
+from otp.infobip.delivery_reports import DeliveryReport
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
@@ -15,40 +16,24 @@ from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 from otp.telemetry.masking import country
 
-DELIVERED = "DELIVERED"
-FINAL = {DELIVERED, "UNDELIVERABLE", "EXPIRED", "REJECTED"}  # of Infobip's status groups; PENDING is the other one
-
 _ADD = Script("message_add")
 _FIRST_REPORT = Script("message_first_report")
 
 
-class Report(NamedTuple):
-    """What Infobip says of a message: one of FINAL, and when that was so (Unix seconds).
-
-    `to` is the number in digits, `error` Infobip's word for what went wrong; each "" where it gives none.
-    """
-
-    message_id: str
-    outcome: str
-    at: float
-    to: str = ""
-    error: str = ""
-
-
-class Reported(NamedTuple):
-    """A message of ours, and what the first report of it said; `is_first` where that is the one just read."""
+class ReportedMessage(NamedTuple):
+    """A message that this service had sent. `outcome` is that of its first report, `is_first` whether this was it."""
 
     is_first: bool
     outcome: str
     reservation: str
     channel: str
     country: str
-    verifications: list[str]
+    id_hashes: list[str]
     request: str
 
 
 class SentMessages:
-    """Remembers them.
+    """Keeps messages until their reports come.
 
     Args:
         pin_lifetime: seconds.
@@ -58,16 +43,16 @@ class SentMessages:
         self._redis = redis
         self._lifetime = milliseconds(pin_lifetime + AFTERWARDS)
 
-    def remember(self, message_id: str, send_request: SendRequest, verifications: list[str], request: str) -> None:
-        """The message `message_id` carries the PIN of these hashed verification ids."""
+    def add(self, message_id: str, send_request: SendRequest, id_hashes: list[str], request: str) -> None:
+        """Keep the message `message_id`, which carries the PIN of these hashed verification ids."""
         about = ("channel", send_request.channel.name, "country", country(send_request.region), "verifications")
-        fields = ("reservation", send_request.reservation, *about, " ".join(verifications), "request", request)
+        fields = ("reservation", send_request.reservation, *about, " ".join(id_hashes), "request", request)
         self._redis.run(_ADD([keys.message(message_id)], self._lifetime, *fields))
 
-    def decide(self, report: Report) -> Reported | None:
-        """What the first report of this message said; None for a message that is not ours, or too old."""
+    def first_report(self, report: DeliveryReport) -> ReportedMessage | None:
+        """The message and its first report, which may be this one; None if the message is unknown, or too old."""
         (reply,) = self._redis.run(_FIRST_REPORT([keys.message(report.message_id)], report.outcome))
         if reply is None:
             return None
-        first, outcome, reservation, channel, of, verifications, request = members(reply, int, *[str] * 6)
-        return Reported(bool(first), outcome, reservation, channel, of, verifications.split(), request)
+        first, outcome, reservation, channel, region, hashes, request = members(reply, int, *[str] * 6)
+        return ReportedMessage(bool(first), outcome, reservation, channel, region, hashes.split(), request)

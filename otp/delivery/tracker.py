@@ -1,16 +1,15 @@
-"""Hears what happens to PINs and messages, and notes it down behind the answers."""
+"""Keeps the status of PINs and of their messages up to date, after the response where a request causes the change."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 
-from otp.delivery.sent_messages import DELIVERED, Report, Reported, SentMessages
+from otp.delivery.sent_messages import ReportedMessage, SentMessages
 from otp.delivery.verifications import Moment, Verifications
+from otp.infobip.delivery_reports import DELIVERED, DeliveryReport
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.background import Background
-from otp.redis.client import RedisClient
-from otp.redis.scripts import Command
-from otp.send_limits.recipient_limit import end_cooldown
 from otp.send_request import SendRequest
 from otp.telemetry import metrics, record
 
@@ -21,72 +20,72 @@ class Tracker:
     """One for a worker.
 
     Args:
-        on_verified: hears of each recipient whose PIN was accepted; must not block.
+        verifications: None where clients have no keys, and so may not ask for the status of a PIN.
+        on_verified: called with each recipient whose PIN was accepted; must not block.
+        end_cooldown: ends the recipient's cooldown if it is still that of this reservation.
     """
 
     def __init__(
         self,
-        redis: RedisClient,
         messages: SentMessages,
-        verifications: Verifications,
+        verifications: Verifications | None,
         on_verified: Callable[[Recipient], None],
+        end_cooldown: Callable[[Recipient, str], None],
     ) -> None:
-        self._redis = redis
         self._messages = messages
         self._verifications = verifications
         self._on_verified = on_verified
+        self._end_cooldown = end_cooldown
         self._background = Background()
 
-    def begin(self, send_request: SendRequest, verification_id: str, lifetime: float) -> list[Command]:
-        """The commands that note a PIN, for the round trip that saves it."""
-        return self._verifications.begin(send_request, verification_id, lifetime)
-
-    def sent(
-        self, send_request: SendRequest, message_id: str | None, verification_id: str | None, others: Sequence[str] = ()
+    def message_sent(
+        self,
+        send_request: SendRequest,
+        message_id: str | None,
+        verification_id: str | None,
+        id_hashes: Sequence[str] = (),
     ) -> None:
-        """A message is on its way; its id is None where no report of it will come.
+        """Remember a message that Infobip took, for its delivery report; `message_id` is None if none will come.
 
-        It has the PIN of `verification_id`, and of `others`, which are hashed already.
+        It carries the PIN of `verification_id` and of the ids with these hashes.
         """
         if message_id:
-            own = [keys.id_hash(verification_id)] if verification_id else []
-            of = [*own, *others] if self._verifications.keyed else []
-            self._background.run(self._messages.remember, message_id, send_request, of, record.current().request_id)
+            new = [keys.verification_hash(verification_id)] if verification_id else []
+            hashes = [*new, *id_hashes] if self._verifications else []
+            self._background.run(self._messages.add, message_id, send_request, hashes, record.current().request_id)
 
-    def verified(self, recipient: Recipient, verifications: list[str]) -> None:
-        """The PIN of these was accepted."""
+    def pin_verified(self, recipient: Recipient, id_hashes: Sequence[str]) -> None:
+        """Note that the PIN with these hashed verification ids was accepted."""
         self._on_verified(recipient)
-        self._note(verifications, "verifiedAt")
+        self._mark(id_hashes, "verifiedAt")
 
-    def ended(self, verifications: list[str]) -> None:
-        """The PIN of these was replaced, or has no guess left."""
-        self._note(verifications, "endedAt")
+    def pin_ended(self, id_hashes: Sequence[str]) -> None:
+        """Note that the PIN with these hashed verification ids was replaced, or has no guess left."""
+        self._mark(id_hashes, "endedAt")
 
-    def reported(self, report: Report) -> None:
-        """Infobip says what became of a message. However often it does, it counts once, and the first time decides.
+    def apply_report(self, report: DeliveryReport) -> None:
+        """Count a report, and note or undo what follows from it. A message counts once, by its first report.
 
         Raises:
-            StoreUnavailable: not all of it was noted. To hear it again does no harm.
+            StoreUnavailable: not all of it was noted. The report may come again; that does no harm.
         """
-        message = self._messages.decide(report)
+        message = self._messages.first_report(report)
         if message is None:
             return
         if message.is_first:
-            _tell(message, report)
-        commands: list[Command] = []
+            _count(message, report)
         if message.outcome == DELIVERED:
-            commands = self._verifications.mark(message.verifications, "deliveredAt", report.at)
-        elif report.to:  # at once by another way: what did not arrive is no reason to wait
-            commands = [end_cooldown(Recipient.at(f"+{report.to}"), message.reservation)]
-        if commands:
-            self._redis.run(*commands)
+            if self._verifications:
+                self._verifications.mark(message.id_hashes, "deliveredAt", report.at)
+        elif report.to:  # what did not arrive is no reason to wait: another channel may be tried at once
+            self._end_cooldown(Recipient.at(f"+{report.to}"), message.reservation)
 
-    def _note(self, verifications: list[str], what: Moment) -> None:
-        if verifications and self._verifications.keyed:
-            self._background.run(self._verifications.note, verifications, what)
+    def _mark(self, id_hashes: Sequence[str], moment: Moment) -> None:
+        if id_hashes and self._verifications:
+            self._background.run(self._verifications.mark, id_hashes, moment, time.time())
 
 
-def _tell(message: Reported, report: Report) -> None:
+def _count(message: ReportedMessage, report: DeliveryReport) -> None:
     metrics.DELIVERIES.labels(message.channel, message.country, message.outcome.lower()).inc()
     about = {"delivery_id": report.message_id, "channel": message.channel, "country": message.country}
     if message.outcome == DELIVERED:

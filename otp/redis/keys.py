@@ -91,7 +91,7 @@ def trusted(recipient: Recipient) -> str:
     return f"{{{pins(recipient)}}}:trusted"
 
 
-def id_hash(verification_id: str) -> str:
+def verification_hash(verification_id: str) -> str:
     """What is kept of a verification id. It shows no id, and the time to compare two hashes tells nothing about one."""
     return sha256(verification_id.encode()).hexdigest()[:32]
 

@@ -10,6 +10,7 @@ from limits import RateLimitItem
 from otp.errors import Reason, TooManyRequests
 from otp.recipients import Recipient
 from otp.redis import keys
+from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
 from otp.requester import TRUSTED_BY
@@ -64,12 +65,15 @@ def most_of(limit: RateLimitItem) -> int:
     return limit.amount + 2 * math.ceil(limit.get_expiry() / LONGEST_LOCKOUT)
 
 
-def end_cooldown(recipient: Recipient, reservation: str) -> Command:
-    """The command that ends the cooldown of `recipient`, if it is still that of the sending with this reservation.
+def end_cooldown(redis: RedisClient, recipient: Recipient, reservation: str) -> None:
+    """End the cooldown of `recipient`, if it is still that of the send with this reservation.
 
-    It stays counted: it went out, and cost money.
+    The send stays counted: it went out, and cost money.
+
+    Raises:
+        StoreUnavailable: Redis failed.
     """
-    return _END([keys.cooldown(recipient)], reservation)
+    redis.run(_END([keys.cooldown(recipient)], reservation))
 
 
 def _counted(send_request: SendRequest) -> list[str]:

@@ -16,9 +16,9 @@ class VerificationApi:
         self._verifications = verifications
 
     def show(self, verificationId: str) -> dict[str, Any]:  # noqa: N803  as the contract writes it
-        """Answer GET /verifications/<verificationId>. Another client's is a 404."""
-        known = self._verifications.find(verificationId, g.client)
-        if known is None:
+        """Answer GET /verifications/<verificationId>. Those of other clients are not found."""
+        found = self._verifications.find(verificationId, g.client)
+        if found is None:
             raise NotFound
-        times = known.model_dump(by_alias=True, exclude={"client", "channel", "ended_at"}, exclude_none=True)
-        return {"status": known.status(time.time()), "channel": known.channel, **times}
+        times = found.model_dump(by_alias=True, exclude={"client", "channel", "ended_at"}, exclude_none=True)
+        return {"status": found.status(time.time()), "channel": found.channel, **times}
