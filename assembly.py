@@ -52,10 +52,10 @@ def assemble(settings: Settings) -> Parts:
     store = Store(redis, limits, keeps_status=verifications is not None)
     alerts = _alerts(settings, redis)
     guard = FraudGuard(redis, settings, settings.pin_time_to_live, alerts)
-    rules = Rules(settings.pin_time_to_live, settings.waits, settings.send_again)
+    rules = Rules(settings.pin_time_to_live, settings.cooldowns, settings.send_again)
     send_limits = SendLimits(
         redis,
-        RecipientLimit(rules.wait, settings.phone_send_limit, settings.phone_send_share),
+        RecipientLimit(rules.cooldown, settings.phone_send_limit, settings.phone_send_share),
         Quota(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),
         ClientQuotas(settings.client_quotas, alerts.limit_reached),
@@ -102,7 +102,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
     return InfobipClient(
         _transport(settings, 2 * CONCURRENCY),
         settings.infobip_2fa_app_id,
-        throttle_pause=settings.waits[0],
+        throttle_pause=settings.cooldowns[0],
         concurrency=CONCURRENCY,
         watch=alerts,
         track_delivery=settings.track_delivery,

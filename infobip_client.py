@@ -8,7 +8,7 @@ ProviderUnclear (it may have been sent or checked).
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -19,6 +19,7 @@ from otp.infobip.delivery_reports import DELIVERY_ID
 from otp.infobip.events import InfobipEvents
 from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
 from otp.infobip.transport import Response, Transport
+from otp.ports import SentPin
 from otp.send_request import SendRequest
 from otp.setting_types import IDENTIFIER
 from otp.telemetry.calls import timed_infobip_call
@@ -56,13 +57,6 @@ class VerifyResponse(StrictResponse):
     verified: bool
     pin_id: str | None = None
     pin_error: str | None = None
-
-
-class SentPin(NamedTuple):
-    """What Infobip has taken; `message_id` where it will report the delivery of that message."""
-
-    pin_id: str
-    message_id: str | None = None
 
 
 class InfobipClient:

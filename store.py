@@ -87,8 +87,8 @@ class Store:
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin()
-        pin_id, again, left, id_hashes, _ = found
-        return PendingPin(pin_id, again, max(0, left) / 1000, id_hashes.split())
+        pin_id, resends, left, id_hashes, _ = found
+        return PendingPin(pin_id, resends, max(0, left) / 1000, id_hashes.split())
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
         """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too.
@@ -133,10 +133,10 @@ class Store:
         fields = ("client", client, "channel", send_request.channel.name, *times)
         return [CREATE_STATUS([keys.verification(id_hash)], milliseconds(lifetime + AFTERWARDS), *fields)]
 
-    def refund_attempt(self, recipient: Recipient, pin_id: str, *, was_not_judged: bool) -> None:
-        """Uncount one failure; and the guess at `pin_id`, if it certainly was not judged."""
+    def refund_attempt(self, recipient: Recipient, pin_id: str, *, was_not_checked: bool) -> None:
+        """Uncount one failure; and the guess at `pin_id`, if it certainly was not checked."""
         of = keys.pins(recipient), keys.failures(recipient)
-        self._redis.run(REFUND_ATTEMPT(of, pin_id, int(was_not_judged)))
+        self._redis.run(REFUND_ATTEMPT(of, pin_id, int(was_not_checked)))
 
     def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
         """Use the PIN up. True for exactly one caller.

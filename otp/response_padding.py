@@ -1,4 +1,4 @@
-"""How long Infobip usually takes to judge a PIN, for answers that shall take as long without asking it."""
+"""How long the provider usually takes to check a PIN, for responses that must take as long without asking it."""
 
 import random
 import time
@@ -7,16 +7,16 @@ import gevent
 
 from otp.errors import PinGone
 
-START = 0.2  # seconds; what a worker supposes until its first call has been answered
+START = 0.2  # seconds; a worker's average until its first call has been answered
 NEWEST = 0.2  # the weight of the newest call in the average
-JITTER = 0.1  # a pause is longer or shorter by at most this part of it
+JITTER = 0.1  # a wait is longer or shorter by at most this part of it
 
 
 class ResponsePadding:
-    """An exponentially weighted average of this worker's answered calls.
+    """An exponentially weighted average of the duration of this worker's answered calls.
 
     Args:
-        longest: seconds that a pause takes at most; 0 for no pauses.
+        longest: seconds that a wait takes at most; 0 for no waits.
     """
 
     def __init__(self, longest: float) -> None:
@@ -24,15 +24,15 @@ class ResponsePadding:
         self._average: float | None = None
 
     def measured(self) -> "_Measured":
-        """Count what happens inside (`with`) as a call, if it was answered."""
+        """Measure what happens inside (`with`) as a call, if it is answered."""
         return _Measured(self)
 
     def add(self, seconds: float) -> None:
-        """A call was answered after so many."""
+        """Add the duration of an answered call to the average."""
         self._average = seconds if self._average is None else self._average + NEWEST * (seconds - self._average)
 
-    def pause(self) -> None:
-        """Wait as long as a call usually takes, more or less."""
+    def wait(self) -> None:
+        """Wait about as long as a call usually takes."""
         if self._longest:
             usual = START if self._average is None else self._average
             gevent.sleep(min(usual * random.uniform(1 - JITTER, 1 + JITTER), self._longest))

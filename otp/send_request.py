@@ -29,9 +29,10 @@ class Reserved:
 class SendRequest:
     """A message that somebody asks for.
 
-    `again` says how often its PIN was sent before. `template` is Infobip's, and `placeholders` what fills it beside the
-    PIN. `at` is in Unix seconds: what is undone later is taken from the day, and the minute, that it was counted in.
-    `counted_in` is the same for limits that take the time of Redis: the part of their period, by key.
+    `resends` says how often its PIN is sent once more, this message included. `template` is Infobip's, `placeholders`
+    fill it in addition to the PIN. `at` is in Unix seconds: a send that is released is taken from the day, and the
+    minute, in which it was counted. `counted_in` is the same for limits that take the time of Redis: the part of their
+    period, by key.
     """
 
     recipient: Recipient
@@ -39,7 +40,7 @@ class SendRequest:
     channel: Channel = field(default=SMS, kw_only=True)
     template: str = field(default="", kw_only=True)
     placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    again: int = field(default=0, kw_only=True)
+    resends: int = field(default=0, kw_only=True)
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))
     counted_in: dict[str, int] = field(default_factory=dict, kw_only=True, compare=False)

@@ -14,38 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from infobip_client import InfobipClient, SentPin
-    from otp.delivery.tracker import Tracker
+    from otp.ports import Limits, PinProvider, PinStore, SentPin, StatusTracker
     from otp.recipients import Recipient
     from otp.requester import Requester
     from otp.response_padding import ResponsePadding
-    from otp.send_limits.chain import SendLimits
     from otp.send_request import SendRequest
-    from store import Store
 
 
 @dataclass(frozen=True)
 class Rules:
     """`pin_lifetime` in seconds.
 
-    `waits` are the seconds until the next message, after the first one with a PIN, the second, and so on; the last
-    holds for all that follow. `send_again`: whether a second send of the same requester has its PIN that lives sent
-    again, or a new one.
+    `cooldowns` are the seconds until the next message, after the first one with a PIN, the second, and so on; the last
+    holds for all that follow. `send_again` says what a second send of the same requester does while its PIN lives: it
+    has that PIN sent once more, or a new one.
     """
 
     pin_lifetime: float
-    waits: tuple[float, ...]
+    cooldowns: tuple[float, ...]
     send_again: Literal["new", "same"] = "new"
 
-    def wait(self, again: int) -> float:
-        """The seconds until the next message, after a PIN was sent once more `again` times."""
-        return self.waits[min(again, len(self.waits) - 1)]
+    def cooldown(self, resends: int) -> float:
+        """The seconds until the next message, after a PIN was sent once more `resends` times."""
+        return self.cooldowns[min(resends, len(self.cooldowns) - 1)]
 
 
 class Sent(NamedTuple):
-    """A PIN is on its way: how long it lives and when it can be sent again, in seconds.
+    """A PIN is on its way: how long it lives and when it can be sent once more, in seconds.
 
-    `verification_id` is 128 random bits that only who asked for the PIN knows; None where nobody learns a new one.
+    `verification_id` is 128 random bits that only the requester of the PIN learns; None where no new id was made.
     """
 
     expires_in: float
@@ -57,52 +54,51 @@ class OtpService:
     """Sends a PIN to a phone or an e-mail address, and checks what the person typed.
 
     Args:
-        usual_time: how long a verify takes where Infobip judges it.
-        tracker: hears what becomes of every PIN.
-        on_locked_out: hears of each guess that was refused because too many before it failed; must not block.
+        response_padding: lets a refused verify take as long as one that the provider checks.
+        on_locked_out: called for each guess that was refused because too many before it failed; must not block.
     """
 
     def __init__(
         self,
-        send_limits: SendLimits,
-        store: Store,
-        infobip: InfobipClient,
+        send_limits: Limits,
+        store: PinStore,
+        provider: PinProvider,
         rules: Rules,
         response_padding: ResponsePadding,
-        tracker: Tracker,
+        tracker: StatusTracker,
         on_locked_out: Callable[[], None],
     ) -> None:
         self._send_limits = send_limits
         self._store = store
-        self._infobip = infobip
+        self._provider = provider
         self._rules = rules
         self._response_padding = response_padding
         self._tracker = tracker
         self._on_locked_out = on_locked_out
 
     def send(self, send_request: SendRequest, verification_id: str | None = None) -> Sent:
-        """Have Infobip send a new PIN; or, by the rules, have the requester's own that lives sent again: that of the
+        """Send a new PIN; or, by the rules, send the requester's own pending PIN once more: that of the
         `verification_id`, or the client's newest if it was sent for the same end user.
 
         The recipient's cooldown is taken first, and kept unless it is certain that nothing went out: so one
         accepted request sends at most one message, however many race.
 
         Raises:
-            TooManyRequests: the cooldown, a limit, or Infobip's throttle.
-            BudgetExhausted: it would cost more than what is left.
+            TooManyRequests: the cooldown, a limit, or the provider's throttle.
+            BudgetExhausted: the message would cost more than what is left.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
         if self._rules.send_again == "same" and (sent := self._repeat(send_request, verification_id)):
             return sent
         with _Reservation(self._send_limits, send_request):
             started = time.monotonic()
-            sent_pin = self._infobip.send_pin(send_request)
-        # Infobip's clock runs since it made the PIN: ours must not outlive it.
+            sent_pin = self._provider.send_pin(send_request)
+        # The provider's clock runs since it made the PIN: ours must not outlive it.
         new_id = self._save(send_request, sent_pin, self._rules.pin_lifetime - (time.monotonic() - started))
-        return Sent(self._rules.pin_lifetime, self._rules.wait(0), new_id)
+        return Sent(self._rules.pin_lifetime, self._rules.cooldown(0), new_id)
 
     def _repeat(self, send_request: SendRequest, verification_id: str | None) -> Sent | None:
-        """None if there is no PIN of the requester's own that can be sent again."""
+        """None if the requester has no PIN that can be sent once more."""
         own = "" if verification_id else send_request.requester.end_user
         if not verification_id and not own:
             return None
@@ -119,58 +115,58 @@ class OtpService:
         return sent._replace(verification_id=new_id or verification_id)
 
     def resend(self, send_request: SendRequest, verification_id: str | None = None) -> Sent:
-        """Have Infobip send a PIN that lives again: no other guesses, no longer life, and a longer wait.
+        """Send a pending PIN once more: that of the `verification_id`; without one, the newest of the client.
 
-        It is that of the `verification_id`; without one, the newest of the client.
+        The PIN gets no more guesses and no longer life, and the next cooldown is longer.
 
         Raises:
-            InvalidOtp: no such PIN lives, or it has no guess left.
-            TooManyRequests and the others: as for `send`; without an id, they come first, whether there is a PIN or
-                not. A budget may then tell of a threshold for a message that was not sent.
+            InvalidOtp: the PIN does not live, or has no guess left.
+            TooManyRequests and the others: as for `send`. Without an id, the limits refuse whether there is a PIN or
+                not; a budget may then report a threshold for a message that was not sent.
         """
         pin = self._store.pending(send_request.recipient, Claim(send_request.requester.client, verification_id))
         if isinstance(pin, NoPin):
-            if verification_id is None:  # who knows only a number hears of the limits first, as if there was a PIN
+            if verification_id is None:  # a caller that knows only a number must not learn whether there is a PIN
                 self._send_limits.reserve(send_request)
                 self._send_limits.release(send_request)
             raise InvalidOtp(reason=Reason.NO_PIN)
         return self._send_again(send_request, pin)
 
     def _send_again(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> Sent:
-        send_request, started = replace(send_request, again=pin.again + 1), time.monotonic()
+        send_request, started = replace(send_request, resends=pin.resends + 1), time.monotonic()
         try:
             with _Reservation(self._send_limits, send_request):
                 # Before it goes out: what cannot be counted is not sent.
                 if not self._store.count_resend(send_request, pin, verification_id):
                     raise PinGone(reason=Reason.NO_PIN)
-                sent = self._infobip.resend_pin(pin.pin_id, send_request)
+                sent = self._provider.resend_pin(pin.pin_id, send_request)
         except PinGone:
             self._drop(send_request.recipient, pin)
             raise
         self._tracker.message_sent(send_request, sent.message_id, verification_id, pin.id_hashes)
         left = max(0.0, pin.lifetime - (time.monotonic() - started))
-        return Sent(left, self._rules.wait(send_request.again), verification_id)
+        return Sent(left, self._rules.cooldown(send_request.resends), verification_id)
 
     def _save(self, send_request: SendRequest, sent: SentPin, lifetime: float) -> str:
         verification_id = secrets.token_urlsafe(16)
         try:
-            gone = self._store.save(send_request, sent.pin_id, verification_id, lifetime)
+            replaced = self._store.save(send_request, sent.pin_id, verification_id, lifetime)
         except StoreUnavailable as e:
-            raise PinNotSaved(self._rules.wait(0)) from e
-        self._tracker.pin_ended(gone)
+            raise PinNotSaved(self._rules.cooldown(0)) from e
+        self._tracker.pin_ended(replaced)
         self._tracker.message_sent(send_request, sent.message_id, verification_id)
         return verification_id
 
     def verify(self, recipient: Recipient, pin: str, requester: Requester, verification_id: str | None = None) -> str:
         """Accept `pin` for `recipient`, once, and return whom it proves: the identity of the address it was sent to.
 
-        It is held against the PIN of the `verification_id`; without one, against the newest of the client. The guess
-        is counted before Infobip judges it, and given back only if Infobip certainly did not; where nobody knows, it
-        is no failure of the recipient. Where no PIN is meant, nothing is counted and Infobip is not asked.
+        It is compared with the PIN of the `verification_id`; without one, with the newest of the client. The guess is
+        counted before the provider checks it, and refunded only if the provider certainly did not. Where nobody knows,
+        it is not a failure of the recipient. Where no PIN is meant, nothing is counted and the provider is not asked.
 
         Raises:
             InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request or client.
-            TooManyRequests: Infobip's throttle.
+            TooManyRequests: the provider's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
         guess = self._store.attempt(recipient, Claim(requester.client, verification_id))
@@ -186,7 +182,7 @@ class OtpService:
         return guess.sent_to
 
     def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
-        self._response_padding.pause()
+        self._response_padding.wait()
         if isinstance(why, NoPin):
             raise InvalidOtp(reason=Reason.NO_PIN)
         self._on_locked_out()
@@ -195,13 +191,13 @@ class OtpService:
     def _is_right(self, recipient: Recipient, guess: Guess, pin: str) -> bool:
         try:
             with self._response_padding.measured():
-                return self._infobip.verify_pin(guess.pin_id, pin)
+                return self._provider.verify_pin(guess.pin_id, pin)
         except PinGone:
-            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=False)
+            self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=False)
             self._drop(recipient, guess)
             raise
         except OtpError as e:
-            self._store.refund_attempt(recipient, guess.pin_id, was_not_judged=not e.keeps_reservation)
+            self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=not e.keeps_reservation)
             raise
 
     def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:
@@ -210,11 +206,11 @@ class OtpService:
 
 
 class _Reservation:
-    """What the limits count for a send; taken back where it is certain that nothing went out."""
+    """Counts a send in the limits; uncounts it where it is certain that nothing went out."""
 
     __slots__ = ("_send_limits", "_send_request")
 
-    def __init__(self, send_limits: SendLimits, send_request: SendRequest) -> None:
+    def __init__(self, send_limits: Limits, send_request: SendRequest) -> None:
         self._send_limits = send_limits
         self._send_request = send_request
 

@@ -29,7 +29,7 @@ def our_limits(settings: AccountSettings) -> dict[str, list[Rate]]:
             Rate(most_of(each), each.get_expiry()) for each in settings.phone_send_limit
         ],
         "send_pin_per_application_limit": [total],
-        "verify_pin_limit": [Rate(settings.pin_attempts, settings.waits[0])],
+        "verify_pin_limit": [Rate(settings.pin_attempts, settings.cooldowns[0])],
     }
 
 

@@ -100,7 +100,7 @@ def _find_application(settings: AccountSettings, account: Account, options: Setu
 
 def _wanted_application(settings: AccountSettings, options: SetupOptions, now: Application) -> Application:
     limits = {name: _infobip_limit(rates) for name, rates in our_limits(settings).items()}
-    verify = Rate(settings.pin_attempts, min(settings.waits[0], BURST))
+    verify = Rate(settings.pin_attempts, min(settings.cooldowns[0], BURST))
     configuration = Configuration(
         pin_attempts=settings.pin_attempts,
         allow_multiple_pin_verifications=False,

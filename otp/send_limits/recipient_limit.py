@@ -40,7 +40,7 @@ class RecipientLimit:
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
         """Take the cooldown, and count."""
-        cooldown, who = milliseconds(self._cooldown(send_request.again)), send_request.requester.fingerprint
+        cooldown, who = milliseconds(self._cooldown(send_request.resends)), send_request.requester.fingerprint
         named = [*_counted(send_request), keys.trusted(send_request.recipient)]
         return [_RESERVE(named, send_request.reservation, cooldown, who, LONGEST_LOCKOUT, *self._windows)]
 

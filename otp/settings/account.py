@@ -89,12 +89,12 @@ class AccountSettings(TemplateSettings):
     @classmethod
     def _longer_than_the_call(cls, given: Any, info: ValidationInfo) -> Any:
         # Else a second send could start while the first is still on its way, and save its PIN under the other's.
-        waits = given if isinstance(given, tuple) else (given,)
-        if waits and min(waits) <= info.data.get("infobip_timeout", 0):
+        cooldowns = given if isinstance(given, tuple) else (given,)
+        if cooldowns and min(cooldowns) <= info.data.get("infobip_timeout", 0):
             raise ValueError("must be longer than INFOBIP_TIMEOUT")
         return given
 
     @property
-    def waits(self) -> tuple[float, ...]:
+    def cooldowns(self) -> tuple[float, ...]:
         """The seconds until the next message, after the first one with a PIN, the second, and so on."""
         return self.resend_backoff or tuple(self.resend_cooldown * times for times in (1, 2, 4))

@@ -334,6 +334,6 @@ def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert settings.waits == (20, 300)
+    assert settings.cooldowns == (20, 300)
     assert settings.allowed_placeholders == {"firstName", "shop"}
     assert settings.allowed_countries == {"DE", "AT"}
