@@ -89,8 +89,9 @@ def _alerts(settings: AlertSettings, redis: RedisClient) -> Alerts:
 
 def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:
     """The month's before the day's: where both are used up, its Retry-After is the true one."""
-    periods = reversed([*zip((day, month), settings.budgets, strict=True)])
-    return [Budget(period, amount, settings.prices, alerts.tell) for period, amount in periods if amount]
+    prices, periods = settings.prices, reversed([*zip((day, month), settings.budgets, strict=True)])
+    on_threshold = partial(alerts.budget_threshold, prices.currency)
+    return [Budget(period, amount, prices, on_threshold) for period, amount in periods if amount]
 
 
 def _proofs(settings: Settings) -> Proofs | None:
@@ -104,7 +105,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
         settings.infobip_2fa_app_id,
         throttle_pause=settings.cooldowns[0],
         concurrency=CONCURRENCY,
-        watch=alerts,
+        events=alerts,
         track_delivery=settings.track_delivery,
         pin_spelling=settings.pin_spelling,
     )

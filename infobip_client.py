@@ -65,7 +65,7 @@ class InfobipClient:
     Args:
         throttle_pause: seconds to wait where Infobip throttles without saying for how long.
         concurrency: sends in flight at once, and as many verifies; more are refused.
-        watch: hears of every verdict, and of a refused API key.
+        events: gets every result of a check, and every refusal of the API key.
         track_delivery: whether Infobip is asked to report the delivery of messages, where it can.
         pin_spelling: makes of a typed PIN the one that Infobip is to judge. Whether it compares capitals with small
             letters is not documented.
@@ -78,12 +78,12 @@ class InfobipClient:
         *,
         throttle_pause: float,
         concurrency: int,
-        watch: InfobipEvents,
+        events: InfobipEvents,
         track_delivery: bool,
         pin_spelling: Callable[[str], str],
     ) -> None:
         self._transport = transport
-        self._watch = watch
+        self._events = events
         self._application_id = application_id
         self._throttle_pause = throttle_pause
         self._track_delivery = track_delivery
@@ -142,7 +142,7 @@ class InfobipClient:
         with self._verifies:
             response = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, attempts=2)
         if response.status in (400, 404) and error_code(response) in UNKNOWN_PIN:
-            self._watch.pin_checked(False)
+            self._events.pin_checked(False)
             raise PinGone(reason=Reason.GONE_PIN)
         if response.status != 200:
             raise self._error(response)
@@ -150,14 +150,14 @@ class InfobipClient:
         if result.pin_id not in (None, pin_id):
             raise ProviderUnclear
         right = result.verified and result.pin_error in (None, "NO_ERROR")
-        self._watch.pin_checked(right)
+        self._events.pin_checked(right)
         if not right and result.pin_error in GONE:
             raise PinGone(reason=Reason.GONE_PIN)
         return right
 
     def _error(self, response: Response) -> OtpError:
         if response.status in (401, 403):
-            self._watch.credentials_refused(response.status)
+            self._events.credentials_refused(response.status)
         error = error_for(response, self._throttle_pause)
         # A refusal says that nothing was done, but not of the 5xx before it.
         return ProviderTimeout() if response.after_server_error else error

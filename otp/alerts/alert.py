@@ -1,4 +1,4 @@
-"""One thing that the operator should hear of."""
+"""One alert for the operator."""
 
 import json
 import time
@@ -12,8 +12,8 @@ class Alert:
     """What happened, at `at` (Unix seconds).
 
     `sentence` is for people and `facts` are for programs: neither may hold a whole phone number, a PIN, a pinId or a
-    key. Alerts of one type are told apart by their `subject`, where they have one. `quiet` is how many seconds one of
-    its kind is told at most once in; never fewer than ten minutes.
+    key. Alerts of one type differ in their `subject`, where they have one. An alert of one kind is sent at most once in
+    `quiet` seconds, and in ten minutes.
     """
 
     type: str
@@ -25,11 +25,11 @@ class Alert:
 
     @property
     def kind(self) -> str:
-        """What is told at most once in ten minutes, or in `quiet` seconds."""
+        """Of several alerts of one kind, one is sent."""
         return f"{self.type}:{self.subject}".removesuffix(":")
 
     def body(self) -> bytes:
         """The JSON that a receiver gets, in the shape that Standard Webhooks recommends."""
         timestamp = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {"type": self.type, "timestamp": timestamp, "data": {"sentence": self.sentence, **self.facts}}
-        return json.dumps(told).encode()
+        body = {"type": self.type, "timestamp": timestamp, "data": {"sentence": self.sentence, **self.facts}}
+        return json.dumps(body).encode()

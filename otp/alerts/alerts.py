@@ -1,4 +1,4 @@
-"""What the rest of the service calls when it has something to tell. No call waits for Redis or for a receiver."""
+"""What the rest of the service calls when there may be something to alert of. No call waits for Redis or a receiver."""
 
 from contextlib import suppress
 
@@ -6,14 +6,14 @@ import gevent
 from limits import RateLimitItem
 
 from otp import shutdown
-from otp.alerts import shared_limits
+from otp.alerts import messages
 from otp.alerts.alert import Alert
 from otp.alerts.rates import RIGHT, WRONG, Rates
 from otp.alerts.sender import Sender
 from otp.errors import Reason, StoreUnavailable
 
 FLUSH_PAUSE = 5.0  # seconds between a first count and the look at what all workers counted
-AT_THE_END = 2.0  # seconds that a stopping worker has for what it did not yet tell
+AT_THE_END = 2.0  # seconds that a stopping worker has for the alerts that it has not sent
 
 
 class Alerts:
@@ -25,38 +25,40 @@ class Alerts:
         self._flushing: gevent.Greenlet | None = None
         shutdown.add(shutdown.Step.SEND_ALERTS, self.finish)
 
-    def tell(self, alert: Alert) -> None:
-        """Something has happened that the operator should hear of."""
-        self._sender.tell(alert)
-
     def count(self, name: str) -> None:
-        """Something in `rates.NAMES` has happened, which is alarming only if it happens often."""
+        """Count something in `rates.NAMES`, which is alarming only if it happens often."""
         self._rates.count(name)
         if not self._flushing:
             self._flushing = gevent.spawn_later(FLUSH_PAUSE, self._flush)
 
     def pin_checked(self, right: bool) -> None:
-        """Infobip has judged a PIN."""
+        """Count a PIN that Infobip has checked."""
         self.count(RIGHT if right else WRONG)
 
     def credentials_refused(self, status: int) -> None:
-        """Infobip has refused the API key."""
-        sentence = "Infobip refuses the API key, or what it is used for: nothing can be sent or verified."
-        self.tell(Alert("provider.credentials_refused", sentence, {"status": status}))
+        """Send an alert: Infobip has refused the API key."""
+        self._send(messages.credentials_refused(status))
 
     def limit_reached(self, reason: Reason, limit: RateLimitItem, client: str = "") -> None:
-        """A limit that many share has refused a send for this `reason`; that of a `client` app, if one is named."""
-        self.tell(shared_limits.limit_reached(reason, limit, client))
+        """Send an alert: a limit that many share has refused a send for this `reason`."""
+        self._send(messages.limit_reached(reason, limit, client))
+
+    def budget_threshold(self, currency: str, period: str, percent: int, amount: int) -> None:
+        """Send an alert: so many percent of a budget of `amount` (millionths) are spent."""
+        self._send(messages.budget_threshold(currency, period, percent, amount))
 
     def finish(self) -> None:
-        """Tell what there is to tell, and end."""
+        """Send the alerts that wait, and end."""
         if self._flushing:
             self._flushing.kill()
             self._flush()
         self._sender.finish(AT_THE_END)
 
+    def _send(self, alert: Alert) -> None:
+        self._sender.send(alert)
+
     def _flush(self) -> None:
         self._flushing = None
         with suppress(StoreUnavailable):
             for alert in self._rates.flush():
-                self._sender.tell(alert)
+                self._sender.send(alert)

@@ -1,4 +1,4 @@
-"""Tells alerts one after the other, in the background, each kind at most once in ten minutes."""
+"""Sends alerts one after the other, in the background, each kind at most once in ten minutes."""
 
 import logging
 
@@ -17,7 +17,7 @@ MOST_WAITING = 100
 
 
 class Sender:
-    """Posts alerts to a webhook. Without one, or where it does not take an alert, it is logged."""
+    """Posts alerts to a webhook. Logs an alert if there is no webhook, or if the webhook does not take it."""
 
     def __init__(self, redis: RedisClient, webhook: Webhook | None) -> None:
         self._redis = redis
@@ -25,17 +25,17 @@ class Sender:
         self._waiting: dict[str, Alert] = {}  # by kind
         self._greenlet: gevent.Greenlet | None = None
 
-    def tell(self, alert: Alert) -> None:
-        """Have it told. Waits for nothing: where too many wait already, it is dropped."""
+    def send(self, alert: Alert) -> None:
+        """Send `alert` in the background, and return at once. It is dropped if too many wait already."""
         if len(self._waiting) >= MOST_WAITING:
             log.error("an alert was dropped, for too many wait: %s", alert.kind)
             return
         self._waiting.setdefault(alert.kind, alert)
-        if not self._greenlet:  # nor one that has ended
+        if not self._greenlet:  # a greenlet that has ended is false, too
             self._greenlet = gevent.spawn(self._drain)
 
     def finish(self, seconds: float) -> None:
-        """Give what waits so long; the rest is logged."""
+        """Send the alerts that wait, for at most so many seconds; log the rest."""
         if self._greenlet:
             self._greenlet.join(seconds)
             self._greenlet.kill()

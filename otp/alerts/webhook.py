@@ -1,4 +1,4 @@
-"""A signed POST to the operator's own receiver, as https://www.standardwebhooks.com has it."""
+"""A signed POST to the operator's receiver, by the specification of https://www.standardwebhooks.com."""
 
 import base64
 import hmac
@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from otp.alerts.alert import Alert
 
-DEADLINE = 5.0  # seconds a try, from the connection to the head of the answer
+DEADLINE = 5.0  # seconds for a try, from the connection to the head of the response
 PAUSES = (1.0, 3.0)  # seconds before the second try and the third
 
 
@@ -23,7 +23,7 @@ class Webhook:
         self._key = key
 
     def post(self, alert: Alert) -> bool:
-        """Whether the receiver took it (any 2xx) in one of three tries, which all have the same webhook-id."""
+        """Whether the receiver took the alert (any 2xx) in one of three tries, all with the same webhook-id."""
         message_id, body = f"msg_{secrets.token_hex(16)}", alert.body()
         for pause in (*PAUSES, None):
             if self._try(message_id, body):
@@ -33,11 +33,11 @@ class Webhook:
         return False
 
     def _try(self, message_id: str, body: bytes) -> bool:
-        headers = {"Content-Type": "application/json", "User-Agent": "infobip-otp", **self._signed(message_id, body)}
+        headers = {"Content-Type": "application/json", "User-Agent": "infobip-otp", **self._signature(message_id, body)}
         try:
             with Timeout(DEADLINE), requests.Session() as session:
                 session.trust_env = False  # no proxy, no .netrc
-                # The answer's body is not read, and a redirect is a no: the signature is for this address alone.
+                # The response's body is not read. A redirect is a failure: the signature is for this address alone.
                 with session.post(
                     self._url, body, headers=headers, timeout=DEADLINE, allow_redirects=False, stream=True
                 ) as response:
@@ -45,7 +45,7 @@ class Webhook:
         except (Timeout, requests.RequestException, HTTPError, OSError):
             return False
 
-    def _signed(self, message_id: str, body: bytes) -> dict[str, str]:
+    def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))
         digest = hmac.digest(self._key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
         signature = f"v1,{base64.b64encode(digest).decode()}"

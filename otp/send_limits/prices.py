@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 MILLION = 1_000_000
 
@@ -40,9 +39,3 @@ class PriceLists:
         """The price of a message over `channel` to `region`, in millionths."""
         prices = self.by_channel.get(channel)
         return prices.of(region) if prices else 0
-
-
-def written(millionths: int) -> str:
-    """An amount as people write it: 0.08, 12.50, 100.00."""
-    amount = f"{Decimal(millionths) / MILLION:.6f}"
-    return amount[:-4] + amount[-4:].rstrip("0")

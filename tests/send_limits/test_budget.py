@@ -12,13 +12,13 @@ import pytest
 import redis
 
 from config import load_settings
-from otp.alerts.alert import Alert
+from otp.alerts.messages import budget_threshold, format_amount
 from otp.errors import BudgetExhausted
 from otp.recipients import Recipient
 from otp.redis.client import RedisClient, connect
 from otp.send_limits.budget import AFTERWARDS, Budget, Period, day, month
 from otp.send_limits.chain import SendLimits
-from otp.send_limits.prices import MILLION, PriceLists, Prices, written
+from otp.send_limits.prices import MILLION, PriceLists, Prices
 from otp.send_request import SendRequest
 from tests.conftest import OPEN
 from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, refusal
@@ -182,10 +182,15 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
         yield client
 
 
+Told = tuple[str, int, int]  # the period, percent, and the budget in millionths
+
+
 def send_limits(
-    client: RedisClient, amount: str, told: list[Alert], period: Callable[[float], Period] = day
+    client: RedisClient, amount: str, told: list[Told], period: Callable[[float], Period] = day
 ) -> SendLimits:
-    return SendLimits(client, Budget(period, int(Decimal(amount) * MILLION), PriceLists({"sms": TENTH}), told.append))
+    prices = PriceLists({"sms": TENTH})
+    budget = Budget(period, int(Decimal(amount) * MILLION), prices, lambda *threshold: told.append(threshold))
+    return SendLimits(client, budget)
 
 
 def test_the_end_of_the_day_frees(client: RedisClient) -> None:
@@ -241,29 +246,30 @@ def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: r
 
 
 def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
-    told: list[Alert] = []
+    told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = send_limits(client, "2", told)
     with ThreadPoolExecutor(10) as crowd:
         list(crowd.map(gate.reserve, [SendRequest(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
-    assert sorted(int(alert.facts["percent"]) for alert in told) == [50, 80, 100]
-    assert {alert.type for alert in told} == {"budget.threshold"}
-    assert len({alert.kind for alert in told}) == 3
+    assert sorted(told) == [("2026-11-23", percent, 2 * MILLION) for percent in (50, 80, 100)]
+    alerts = [budget_threshold("EUR", *threshold) for threshold in told]
+    assert {alert.type for alert in alerts} == {"budget.threshold"}
+    assert len({alert.kind for alert in alerts}) == 3
 
 
 def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
-    told: list[Alert] = []
+    told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = send_limits(client, "1", told)
     seen = []
     for _ in range(10):
         gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
-        seen.append([int(alert.facts["percent"]) for alert in told])
+        seen.append([percent for _, percent, _ in told])
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
 
 def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
-    told: list[Alert] = []
+    told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = send_limits(client, "0.4", told)
     for _ in range(3):
@@ -275,29 +281,30 @@ def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient
             gate.reserve(send_request)
         for send_request in parser:
             gate.release(send_request)
-    assert [alert.facts["percent"] for alert in told] == [50]
+    assert [percent for _, percent, _ in told] == [50]
 
 
 def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
-    told: list[Alert] = []
+    told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = send_limits(client, "0.15", told)
     gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
-    assert [alert.facts["percent"] for alert in told] == [50, 100]
-    assert told[1].sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
+    assert [percent for _, percent, _ in told] == [50, 100]
+    sentence = budget_threshold("EUR", *told[1]).sentence
+    assert sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
 
 def test_a_new_period_tells_anew(client: RedisClient) -> None:
-    told: list[Alert] = []
+    told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
     gate = send_limits(client, "0.2", told)
     for _ in range(2):
         gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         clock.now += 86400
-    assert [alert.subject for alert in told] == ["2026-11-23:50", "2026-11-24:50"]
+    assert [budget_threshold("EUR", *each).subject for each in told] == ["2026-11-23:50", "2026-11-24:50"]
 
 
 def test_the_region_of_a_number_sets_its_price() -> None:
@@ -336,4 +343,4 @@ def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
 
 def test_amounts_as_people_write_them() -> None:
     amounts = {0: "0.00", 3: "0.000003", 80_000: "0.08", 75_000: "0.075", 12_500_000: "12.50", 10**15: "1000000000.00"}
-    assert {millionths: written(millionths) for millionths in amounts} == amounts
+    assert {millionths: format_amount(millionths) for millionths in amounts} == amounts

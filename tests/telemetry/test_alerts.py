@@ -184,7 +184,7 @@ def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstre
 def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisClient, receiver: Receiver) -> None:
     receiver.statuses.extend([500, 302])
     told = sender(client, receiver)
-    told.tell(ALERT)
+    told.send(ALERT)
     told.finish(15)
     assert [delivery.path for delivery in receiver.deliveries] == ["/hook?token=1"] * 3
     assert len({delivery.headers["webhook-id"] for delivery in receiver.deliveries}) == 1
@@ -198,7 +198,7 @@ def test_what_no_try_delivers_is_logged(
 ) -> None:
     receiver.statuses.extend([500, 404, 301, 500])
     told = sender(client, receiver)
-    told.tell(ALERT)
+    told.send(ALERT)
     told.finish(15)
     assert len(receiver.deliveries) == 3
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
@@ -216,12 +216,12 @@ def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, 
     workers = [sender(client, receiver), sender(client, receiver)]
     for _ in range(3):
         for worker in workers:
-            worker.tell(ALERT)
+            worker.send(ALERT)
             worker.finish(5)
     assert len(receiver.deliveries) == 1
     assert QUIET - 10 < database.ttl("otp:alert:test.happened") <= QUIET
     database.delete("otp:alert:test.happened")  # ten minutes later
-    workers[1].tell(ALERT)
+    workers[1].send(ALERT)
     workers[1].finish(5)
     assert len(receiver.deliveries) == 2
 
@@ -229,7 +229,7 @@ def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, 
 def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver) -> None:
     told = sender(client, receiver)
     for subject in ("a", "b", "a"):
-        told.tell(Alert("test.happened", subject, subject=subject))
+        told.send(Alert("test.happened", subject, subject=subject))
     told.finish(5)
     assert [delivery.verified()["data"]["sentence"] for delivery in receiver.deliveries] == ["a", "b"]
 
@@ -237,7 +237,7 @@ def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver
 def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         told = Sender(client, None)
-        told.tell(ALERT)
+        told.send(ALERT)
         told.finish(5)
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
@@ -245,7 +245,7 @@ def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest
 def test_only_so_many_wait(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     told = sender(client, receiver)
     for n in range(MOST_WAITING + 2):
-        told.tell(Alert("test.happened", "It has.", subject=str(n)))
+        told.send(Alert("test.happened", "It has.", subject=str(n)))
     assert [record.getMessage() for record in caplog.records] == [
         f"an alert was dropped, for too many wait: test.happened:{n}" for n in (MOST_WAITING, MOST_WAITING + 1)
     ]
@@ -258,7 +258,7 @@ def test_without_redis_an_alert_is_dropped_and_the_log_says_so(
 ) -> None:
     with connect("redis://127.0.0.1:1/0") as nowhere:
         told = sender(nowhere, receiver)
-        told.tell(ALERT)
+        told.send(ALERT)
         told.finish(5)
     assert receiver.deliveries == []
     assert "an alert was dropped, for Redis failed: test.happened" in caplog.messages
