@@ -6,7 +6,7 @@ from typing import NamedTuple
 from config import CONCURRENCY, Settings
 from infobip_client import InfobipClient
 from otp.alerts.alerts import Alerts
-from otp.alerts.rates import LOCKED_OUT, Rates
+from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook
 from otp.delivery.sent_messages import SentMessages
@@ -51,7 +51,7 @@ def assemble(settings: Settings) -> Parts:
     verifications = Verifications(redis) if settings.named_keys() else None
     store = Store(redis, limits, keeps_status=verifications is not None)
     alerts = _alerts(settings, redis)
-    guard = FraudGuard(redis, settings, settings.pin_time_to_live, alerts)
+    guard = FraudGuard(redis, settings, settings.pin_time_to_live, partial(alerts.count, GUARD_REFUSAL))
     rules = Rules(settings.pin_time_to_live, settings.cooldowns, settings.send_again)
     send_limits = SendLimits(
         redis,

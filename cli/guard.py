@@ -9,7 +9,7 @@ from cli.guard_scopes import read_scope
 from cli.terminal import Sentences, fail
 from config import load_settings
 from otp.redis.client import RedisClient, connect
-from otp.send_limits.fraud_guard.blocks import blocks, lift
+from otp.send_limits.fraud_guard.blocks import blocks, unblock
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
 REASONS = {
@@ -41,7 +41,7 @@ def lift_block(kind: str, which: str) -> None:
         scope = read_scope(kind, which)
     except ValueError as e:
         raise click.BadParameter(str(e), param_hint=kind) from e
-    if not lift(_redis(), kind, scope):
+    if not unblock(_redis(), kind, scope):
         fail(f"There is nothing to forgive for {kind} {scope}. flask guard shows what is refused.")
     click.echo(f"What was not verified for {kind} {scope} is forgiven. It counts anew from now on.")
 

@@ -27,7 +27,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 KEY = "bench"
 BACK = "{bench}:given-back"
 ALLOWANCE = {scope.name: scope.allowance for scope in scopes(GuardSettings())}
-JUDGE, VERIFIED = Script("guard_scope"), Script("guard_scope_outcome")
+RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
 # A day on which a hundred countries were verified lets as many more be open.
 REGIONS = [first + second for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
 
@@ -68,9 +68,9 @@ def all_of(fills: Sequence[Fill]) -> Fill:
     return fill
 
 
-def guard(client: redis.Redis, scope: str, at: float, *, mode: str = "count") -> None:
+def guard(client: redis.Redis, scope: str, at: float, *, mode: str = "force") -> None:
     """Count a send of a scope."""
-    client.execute_command(*in_full(JUDGE([KEY], at, "DE", ALLOWANCE[scope], mode)))
+    client.execute_command(*in_full(RESERVE([KEY], at, "DE", ALLOWANCE[scope], mode)))
 
 
 def history(scope: str, sends: int, verified: int, since: float = 0) -> Fill:
@@ -82,7 +82,7 @@ def history(scope: str, sends: int, verified: int, since: float = 0) -> Fill:
             for n in range(sends):
                 guard(client, scope, NOW - since - age)
                 if n < verified:
-                    client.execute_command(*in_full(VERIFIED([KEY], NOW - since - age, "DE", "verified")))
+                    client.execute_command(*in_full(RESULT([KEY], NOW - since - age, "DE", "verified")))
 
     return fill
 
@@ -152,22 +152,24 @@ def guard_cases() -> Iterator[Case]:
             "an attack of a day": old_attack,
         }
         for state, fill in states.items():
-            for mode in ("block", "count"):
+            for mode in ("block", "force"):
                 arguments = (NOW + MINUTE, "DE", ALLOWANCE[scope], mode)
                 judged = (NOW, *arguments[1:]) if "judged" in state else arguments
-                yield Case("guard_scope", f"{scope}, {state}, {mode}", fill, judged)
-            for outcome, age in (("verified", 0), ("undone", 59 * MINUTE)):
-                yield Case("guard_scope_outcome", f"{scope}, {state}, {outcome}", fill, (NOW - age, "DE", outcome))
-        yield Case("guard_scope_lift", f"{scope}, full", history(scope, 8, 1), ())
+                yield Case("guard_scope_reserve", f"{scope}, {state}, {mode}", fill, judged)
+            for outcome, age in (("verified", 0), ("released", 59 * MINUTE)):
+                yield Case("guard_scope_result", f"{scope}, {state}, {outcome}", fill, (NOW - age, "DE", outcome))
+        yield Case("guard_scope_unblock", f"{scope}, full", history(scope, 8, 1), ())
 
 
 def address_cases() -> Iterator[Case]:
     """Those of an address."""
     for n in (0, 3, 100, 250):
         fill = countries(n) if n else empty
-        yield Case("guard_address", f"{n} countries", fill, (NOW, "DE", ALLOWANCE["address"], "block"))
-        yield Case("guard_address", f"{n} countries, full", fill, (NOW, "DE", json.dumps({"countries": -1}), "block"))
-        yield Case("guard_address_outcome", f"{n} countries", fill, (NOW, "AA", "verified"))
+        yield Case("guard_address_reserve", f"{n} countries", fill, (NOW, "DE", ALLOWANCE["address"], "block"))
+        yield Case(
+            "guard_address_reserve", f"{n} countries, full", fill, (NOW, "DE", json.dumps({"countries": -1}), "block")
+        )
+        yield Case("guard_address_result", f"{n} countries", fill, (NOW, "AA", "verified"))
 
 
 def window_cases() -> Iterator[Case]:

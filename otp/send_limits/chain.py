@@ -1,4 +1,4 @@
-"""May this message be sent? All limits are reserved in one round trip, or none is."""
+"""Whether a message may be sent: all limits are reserved in one round trip, or none is."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -19,10 +19,10 @@ class SendLimit(Protocol):
         """The commands that count the send where there is room for it."""
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> OtpError | None:
-        """None if the send was counted; else why not, from the replies to these commands."""
+        """Why the send was not counted, from the replies to these commands; None if it was."""
 
     def release(self, send_request: SendRequest) -> Sequence[Command]:
-        """The commands that take it back."""
+        """The commands that uncount it."""
 
 
 class SendLimits:
@@ -40,8 +40,8 @@ class SendLimits:
         """Count the send in every limit.
 
         Raises:
-            OtpError: a limit has no room.
-            StoreUnavailable: Redis did not answer: then nothing may be sent.
+            TooManyRequests, BudgetExhausted: a limit has no room.
+            StoreUnavailable: Redis failed; nothing may be sent.
         """
         commands: list[Command] = []
         ends = [0]
@@ -59,7 +59,7 @@ class SendLimits:
         record.current().cost = price / MILLION
 
     def release(self, send_request: SendRequest) -> None:
-        """Take back what `reserve` counted, where nothing was sent."""
+        """Uncount the send in every limit, where nothing was sent."""
         self._release(send_request, self._limits)
         record.current().cost = 0.0
 

@@ -1,4 +1,4 @@
-"""A client app's own gate: how many SMS and how many e-mails may be sent for it. Counted like all of them together."""
+"""The quotas of client apps: how many SMS, and how many e-mails, may be sent for each of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,37 +12,27 @@ from otp.send_request import SendRequest
 
 
 class ClientQuotas:
-    """Lets so many sends of each client through: `quotas` by its name. Clients without a quota are not limited.
+    """Limits the sends of each client with a quota; `quotas` are by the client's name. Other clients are not limited.
 
-    `on_full` is called with the reason, the quota and the client where it refuses, and must not block.
+    `on_full` is called with the reason, the quota and the client when a send is refused, and must not block.
     """
 
     def __init__(
         self, quotas: Mapping[str, RateLimitItem], on_full: Callable[[Reason, RateLimitItem, str], None]
     ) -> None:
-        reasons = (Reason.CLIENT_QUOTA, Reason.CLIENT_EMAIL_QUOTA)
-        self._gates = {
-            name: Quota(quota, quota, _naming(name, on_full), f"client:{name}", reasons)
-            for name, quota in quotas.items()
-        }
+        self._quotas = {client: Quota(limit, limit, on_full, client) for client, limit in quotas.items()}
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
-        """Count."""
-        gate = self._gates.get(send_request.requester.client)
-        return gate.reserve(send_request) if gate else []
+        """Count the send."""
+        quota = self._quotas.get(send_request.requester.client)
+        return quota.reserve(send_request) if quota else []
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> OtpError | None:
         """A refusal has the seconds until the client's window has room."""
-        gate = self._gates.get(send_request.requester.client)
-        return gate.refusal(replies, send_request) if gate else None
+        quota = self._quotas.get(send_request.requester.client)
+        return quota.refusal(replies, send_request) if quota else None
 
     def release(self, send_request: SendRequest) -> list[Command]:
-        """Uncount."""
-        gate = self._gates.get(send_request.requester.client)
-        return gate.release(send_request) if gate else []
-
-
-def _naming(
-    client: str, on_full: Callable[[Reason, RateLimitItem, str], None]
-) -> Callable[[Reason, RateLimitItem], None]:
-    return lambda reason, limit: on_full(reason, limit, client)
+        """Uncount the send."""
+        quota = self._quotas.get(send_request.requester.client)
+        return quota.release(send_request) if quota else []

@@ -8,7 +8,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices in millionths, by ISO 3166 region; `default` is for every other one."""
+    """Prices in millionths, by ISO 3166 region; `default` is for every other region."""
 
     currency: str
     default: int
@@ -19,20 +19,20 @@ class Prices:
         return self.by_region.get(region, self.default)
 
     def times(self, messages: int) -> "Prices":
-        """The prices of so many messages at once."""
+        """The prices of a message that is sent in so many parts."""
         by_region = {region: price * messages for region, price in self.by_region.items()}
         return Prices(self.currency, self.default * messages, by_region)
 
 
 @dataclass(frozen=True)
 class PriceLists:
-    """Prices in one currency, by the name of the channel; a channel that has none costs nothing."""
+    """Prices in one currency, by the name of the channel; messages over a channel without prices cost nothing."""
 
     by_channel: Mapping[str, Prices]
 
     @property
     def currency(self) -> str:
-        """Of all of them; "" where nothing has a price."""
+        """The currency of all prices; "" where nothing has a price."""
         return next((prices.currency for prices in self.by_channel.values()), "")
 
     def of(self, channel: str, region: str) -> int:

@@ -1,4 +1,4 @@
-"""The gate that everybody shares: how much is sent in all. Counted in constant memory."""
+"""A quota: how many messages may be sent in a period. It is counted in constant memory."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,11 @@ from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 from otp.send_request import SendRequest
 
-PAUSE = 10.0  # seconds after which a worker says again that there is no room
+PAUSE = 10.0  # seconds between two calls of `on_full` for the same reason, in one worker
 
 _RESERVE, _RELEASE = Script("quota_reserve"), Script("quota_release")
+_TOTAL_REASONS = (Reason.TOTAL_LIMIT, Reason.TOTAL_EMAIL_LIMIT)
+_CLIENT_REASONS = (Reason.CLIENT_QUOTA, Reason.CLIENT_EMAIL_QUOTA)
 
 
 class _Count(NamedTuple):
@@ -30,30 +32,32 @@ class _Count(NamedTuple):
 
 
 class Quota:
-    """Lets so many sends through, never more in any window; what was counted leaves up to 1.7 % of the period late.
+    """Lets at most so many sends through in any window of the period; a counted send leaves it up to 1.7 % late.
 
-    Messages to phones and e-mails are counted apart: strangers who have mails sent, which cost nothing, must not stop
-    the SMS of everybody. `name` tells its counts from another's, `reasons` are those of its refusals. `on_full` is
-    called with the reason and the limit where it refuses, and must not block.
+    Messages to phones and e-mails are counted separately: e-mails cost nothing, and strangers who have them sent must
+    not stop everybody's SMS. The quota is that of `client`, or of the whole service. When a send is refused, `on_full`
+    is called with the reason, the limit and the client; it must not block.
     """
 
     def __init__(
         self,
         phones: RateLimitItem,
         emails: RateLimitItem,
-        on_full: Callable[[Reason, RateLimitItem], None],
-        name: str = "total",
-        reasons: tuple[Reason, Reason] = (Reason.TOTAL_LIMIT, Reason.TOTAL_EMAIL_LIMIT),
+        on_full: Callable[[Reason, RateLimitItem, str], None],
+        client: str = "",
     ) -> None:
+        name = f"client:{client}" if client else "total"
+        reasons = _CLIENT_REASONS if client else _TOTAL_REASONS
         self._on_full = on_full
-        self._said: dict[str, float] = {}  # when, by reason and by time.monotonic()
+        self._client = client
+        self._reported: dict[str, float] = {}  # when `on_full` was called (time.monotonic()), by reason
         self._counts = {
             "phone": _Count.of(phones, name, reasons[0]),
             "email": _Count.of(emails, f"{name}:email", reasons[1]),
         }
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
-        """Count."""
+        """Count the send."""
         count = self._counts[send_request.recipient.kind]
         return [_RESERVE(count.keys, count.amount, count.period)]
 
@@ -62,18 +66,18 @@ class Quota:
         counted, part, wait = members(replies[0], int, int, int)
         count = self._counts[send_request.recipient.kind]
         if not counted:
-            self._say_full(count)
+            self._report_full(count)
             return TooManyRequests(wait / 1000, count.reason)
         send_request.counted_in[count.keys[0]] = part
         return None
 
     def release(self, send_request: SendRequest) -> list[Command]:
-        """Uncount, in that part of the period in which it was counted."""
+        """Uncount the send, in that part of the period in which it was counted."""
         keys = self._counts[send_request.recipient.kind].keys
         return [_RELEASE(keys, send_request.counted_in[keys[0]])]
 
-    def _say_full(self, count: _Count) -> None:
+    def _report_full(self, count: _Count) -> None:
         now = time.monotonic()
-        if now - self._said.get(count.reason, -PAUSE) >= PAUSE:
-            self._said[count.reason] = now
-            self._on_full(count.reason, count.limit)
+        if now - self._reported.get(count.reason, -PAUSE) >= PAUSE:
+            self._reported[count.reason] = now
+            self._on_full(count.reason, count.limit, self._client)

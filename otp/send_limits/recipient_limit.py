@@ -1,4 +1,4 @@
-"""A recipient's own gate: the cooldown between two sends to it, and how many it may get. Over all channels together."""
+"""The limits on one recipient: the cooldown between two sends, and how many it may get, over all channels together."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from otp.redis.scripts import Command, Script
 from otp.requester import TRUSTED_BY
 from otp.send_request import SendRequest
 
-LONGEST_LOCKOUT = 60 * 60  # seconds, of a recipient that was verified lately
+LONGEST_LOCKOUT = 60 * 60  # seconds, of a trusted recipient
 _RULES = {1: Reason.PHONE_LIMIT, 2: Reason.PHONE_SHARE}
 _RESERVE = Script("recipient_reserve")
 _RELEASE = Script("recipient_release")
@@ -24,12 +24,12 @@ _END = Script("cooldown_end")
 
 
 class RecipientLimit:
-    """Lets one send to a phone, or to an e-mail address, through at a time, and only so many of them.
+    """Lets one send to a recipient through in each cooldown, and only so many in each window.
 
     Args:
-        cooldown: seconds until the next one, after a PIN was sent once more for the nth time.
+        cooldown: seconds until the next send, after a PIN was sent once more for the nth time.
         limits: sends to one recipient; each is exact in every window.
-        share: of each of these, the part that one requester may take, over 0 and up to 1. Rounded up.
+        share: the part of each limit that one requester may use, over 0 and up to 1. The result is rounded up.
     """
 
     def __init__(self, cooldown: Callable[[int], float], limits: Sequence[RateLimitItem], share: Decimal) -> None:
@@ -39,28 +39,28 @@ class RecipientLimit:
         self._windows = [n for limit, of_one in windows for n in (limit.amount, of_one, limit.get_expiry())]
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
-        """Take the cooldown, and count."""
+        """Start the cooldown, and count the send."""
         cooldown, who = milliseconds(self._cooldown(send_request.resends)), send_request.requester.fingerprint
-        named = [*_counted(send_request), keys.trusted(send_request.recipient)]
+        named = [*_keys(send_request), keys.trusted(send_request.recipient)]
         return [_RESERVE(named, send_request.reservation, cooldown, who, LONGEST_LOCKOUT, *self._windows)]
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> TooManyRequests | None:
         """A refusal has the seconds until the cooldown, or each of the windows, has room."""
         wait, rule, now, trusted_by = members(replies[0], int, int, int, str)
         send_request.reserved.order = now
-        if TRUSTED_BY.fullmatch(trusted_by):  # what is nonsense is nobody
+        if TRUSTED_BY.fullmatch(trusted_by):  # another program may have written there
             send_request.reserved.trusted_by = trusted_by
         return TooManyRequests(wait / 1000, _RULES.get(rule, Reason.COOLDOWN)) if wait else None
 
     def release(self, send_request: SendRequest) -> list[Command]:
-        """Give the cooldown back, and uncount, if it is still this sending's."""
-        return [_RELEASE(_counted(send_request), send_request.reservation)]
+        """End the cooldown and uncount the send, if the cooldown is still that of this send."""
+        return [_RELEASE(_keys(send_request), send_request.reservation)]
 
 
 def most_of(limit: RateLimitItem) -> int:
-    """How many may be sent to one recipient in the period of `limit`, those that end a lock-out included.
+    """How many may be sent to one recipient in the period of `limit`, including the sends that end a lock-out.
 
-    At most one an hour for everybody, and one for who has verified it.
+    A lock-out ends at most once an hour for everybody, and once for the requester that has verified the recipient.
     """
     return limit.amount + 2 * math.ceil(limit.get_expiry() / LONGEST_LOCKOUT)
 
@@ -76,6 +76,6 @@ def end_cooldown(redis: RedisClient, recipient: Recipient, reservation: str) -> 
     redis.run(_END([keys.cooldown(recipient)], reservation))
 
 
-def _counted(send_request: SendRequest) -> list[str]:
+def _keys(send_request: SendRequest) -> list[str]:
     to = send_request.recipient
     return [keys.cooldown(to), keys.sends(to), keys.sends_by(to, send_request.requester)]

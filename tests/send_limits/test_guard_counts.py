@@ -86,7 +86,7 @@ def test_monitor_lets_through_counts_and_tells(
 ) -> None:
     someone = guard_driver(fraud_guard="monitor")
     assert [someone.wait(NOON, f"+4915112345{n:03}") for n in range(15)] == [None] * 15
-    assert someone.alerts.refusals == 5
+    assert someone.suspicions == 5
     assert caplog.messages == ["let a send to DE through that looks like SMS pumping (prefix: pending)"] * 5
 
 
@@ -96,7 +96,7 @@ def test_a_refusal_is_counted_for_the_alert_and_not_logged(
     someone = guard_driver()
     for n in range(15):
         someone.wait(NOON, f"+4915112345{n:03}")
-    assert (someone.alerts.refusals, caplog.messages) == (5, [])
+    assert (someone.suspicions, caplog.messages) == (5, [])
 
 
 def test_off_does_nothing(guard_driver: Callable[..., GuardDriver], database: redis.Redis) -> None:

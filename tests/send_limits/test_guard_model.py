@@ -13,7 +13,7 @@ from otp.settings.guard import GuardSettings
 from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON
 from tests.support.plain_guard import PlainGuard, PlainSend
 
-JUDGE, OUTCOME = Script("guard_scope"), Script("guard_scope_outcome")
+RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
 KEY = "otp:guard:country:DE"
 # Rhythms: bursts within a minute; a steady trickle; hours and days apart. Each pause is at least the second that a
 # verdict is kept for.
@@ -54,38 +54,38 @@ def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, s
     for _ in range(150):
         at = round(at + source.choice(PAUSES[rhythm]) * source.uniform(1, 1.5), 3)
         if not database.exists(KEY):
-            plain.sends.clear()  # all were undone, or the prefix was forgotten
+            plain.sends.clear()  # all were released, or the prefix was forgotten
         expected = plain.send(at)
-        assert tuple(reply(database, JUDGE, at, "DE", json.dumps(allowed), "block")) == expected
+        assert tuple(reply(database, RESERVE, at, "DE", json.dumps(allowed), "block")) == expected
         reasons.add(expected[2])
         if expected[0]:
             unsettled.append(at)
         while unsettled and source.random() < 0.4:
             sent = unsettled.pop(source.randrange(len(unsettled)))
             if at - sent < 30 * MINUTE:
-                outcome = source.choice(["verified", "verified", "undone"])
-                plain.settle(sent, outcome)
-                reply(database, OUTCOME, sent, "DE", outcome)
+                result = source.choice(["verified", "verified", "released"])
+                plain.record_result(sent, result)
+                reply(database, RESULT, sent, "DE", result)
     assert rhythm == "days" or reasons - {""}, "it was full at times"
 
 
 def test_a_verdict_stands_for_a_second(database: redis.Redis) -> None:
     """Outcomes make room, and requests by the hundred do not have it searched for by the hundred."""
     allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 4})
-    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 1
-    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 0
-    reply(database, OUTCOME, NOON, "DE", "verified")
-    assert reply(database, JUDGE, NOON + 0.9, "DE", allowed, "block")[0] == 0
-    assert reply(database, JUDGE, NOON + 1, "DE", allowed, "block") == [1, 0, ""]
+    assert reply(database, RESERVE, NOON, "DE", allowed, "block")[0] == 1
+    assert reply(database, RESERVE, NOON, "DE", allowed, "block")[0] == 0
+    reply(database, RESULT, NOON, "DE", "verified")
+    assert reply(database, RESERVE, NOON + 0.9, "DE", allowed, "block")[0] == 0
+    assert reply(database, RESERVE, NOON + 1, "DE", allowed, "block") == [1, 0, ""]
     assert database.hget(KEY, "until") is None
 
 
-def test_whoever_passes_anyway_is_counted_and_not_judged(database: redis.Redis) -> None:
+def test_a_forced_send_is_counted_and_not_judged(database: redis.Redis) -> None:
     allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 0})
     for _ in range(5):
-        assert reply(database, JUDGE, NOON, "DE", allowed, "count") == [1, 0, ""]
+        assert reply(database, RESERVE, NOON, "DE", allowed, "force") == [1, 0, ""]
     assert database.hget(KEY, "judged") is None
-    assert reply(database, JUDGE, NOON, "DE", allowed, "block")[0] == 0
+    assert reply(database, RESERVE, NOON, "DE", allowed, "block")[0] == 0
 
 
 @pytest.mark.parametrize("skew", [-2 * DAY, -HOUR, -90, 90, HOUR, 2 * DAY])
@@ -94,25 +94,25 @@ def test_a_replica_whose_clock_is_wrong_breaks_nothing(database: redis.Redis, sk
     allowed = {one.name: one.allowance for one in scopes(GuardSettings())}["country"]
     for n in range(300):
         at = NOON + n * MINUTE + (skew if n % 2 else 0)
-        reply(database, JUDGE, at, "DE", allowed, "count")
+        reply(database, RESERVE, at, "DE", allowed, "force")
     for unit, kept in (("minutes", 60), ("hours", 24), ("days", 14)):
         numbers = [int(n) for n in str(database.hget(KEY, unit)).split(",")[:-1]][::3]
         assert numbers == sorted(set(numbers), reverse=True)
         assert len(numbers) <= 2 * kept
     if skew < DAY:  # one that is days ahead forgets what is days old to it
-        assert reply(database, JUDGE, NOON + 300 * MINUTE, "DE", allowed, "block")[0] == 0
+        assert reply(database, RESERVE, NOON + 300 * MINUTE, "DE", allowed, "block")[0] == 0
 
 
 def test_the_wait_knows_how_long_a_verified_send_makes_room(database: redis.Redis) -> None:
     """The five of three minutes ago are pending no more in a minute, and the three verified ones count until then."""
     allowed = {"grace": 3, "pending": 2, "hour": 100, "least": 1, "ratio": 2, "follow": 2}
     plain = PlainGuard(allowed)
-    for minutes, sends, outcome in ((4, 3, "verified"), (3, 5, ""), (0, 3, "")):
+    for minutes, sends, result in ((4, 3, "verified"), (3, 5, ""), (0, 3, "")):
         for n in range(sends):
             at = NOON - minutes * MINUTE + n / 10
-            reply(database, JUDGE, at, "DE", json.dumps(allowed), "count")
-            plain.sends.append(PlainSend(at, verified=bool(outcome)))
-            if outcome:
-                reply(database, OUTCOME, at, "DE", outcome)
-    assert reply(database, JUDGE, NOON, "DE", json.dumps(allowed), "block") == [0, 60, "pending"]
+            reply(database, RESERVE, at, "DE", json.dumps(allowed), "force")
+            plain.sends.append(PlainSend(at, verified=bool(result)))
+            if result:
+                reply(database, RESULT, at, "DE", result)
+    assert reply(database, RESERVE, NOON, "DE", json.dumps(allowed), "block") == [0, 60, "pending"]
     assert plain.send(NOON) == (0, 60, "pending")

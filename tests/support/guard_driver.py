@@ -5,9 +5,6 @@ from typing import Any
 
 import redis
 
-from otp.alerts.alerts import Alerts
-from otp.alerts.rates import GUARD_REFUSAL, Rates
-from otp.alerts.sender import Sender
 from otp.errors import TooManyRequests
 from otp.recipients import Recipient
 from otp.redis import keys
@@ -29,26 +26,17 @@ def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int
     return {number: (sent, verified) for number, sent, verified in zip(*[iter(numbers)] * 3, strict=True)}
 
 
-class Counted(Alerts):
-    """Alerts that only count."""
-
-    def __init__(self, client: RedisClient) -> None:
-        super().__init__(Sender(client, None), Rates(client))
-        self.refusals = 0
-
-    def count(self, name: str) -> None:
-        assert name == GUARD_REFUSAL
-        self.refusals += 1
-
-
 class GuardDriver:
     """Asks for sends to numbers of its own, each from an address of its own."""
 
     def __init__(self, client: RedisClient, **settings: Any) -> None:
         self.client = client
-        self.alerts = Counted(client)
-        self.guard = FraudGuard(client, GuardSettings(**settings), 600, self.alerts)
+        self.suspicions = 0
+        self.guard = FraudGuard(client, GuardSettings(**settings), 600, self._count)
         self.send_limits = SendLimits(client, *self.guard.limits)
+
+    def _count(self) -> None:
+        self.suspicions += 1
 
     def send_request(self, at: float, phone: str = "", address: str | None = None) -> SendRequest:
         n = next(_numbers)

@@ -67,10 +67,10 @@ class PlainGuard:
         self.sends.append(PlainSend(at))
         return 1, 0, ""
 
-    def settle(self, at: float, outcome: str) -> None:
+    def record_result(self, at: float, result: str) -> None:
         """One of those of that time was verified, or not sent."""
         send = next(send for send in self.sends if send.at == at and not send.verified)
-        if outcome == "verified":
+        if result == "verified":
             send.verified = True
         else:
             self.sends.remove(send)

@@ -1,4 +1,4 @@
-"""What the guard has no room for just now, and how an operator makes room."""
+"""The scopes that the guard blocks now, and how an operator unblocks one."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
 
 class Block(NamedTuple):
-    """A scope without room. `kind` is country, prefix or address, `until` in Unix seconds."""
+    """A scope without room. `kind` is country, prefix or address; `until` is in Unix seconds."""
 
     kind: str
     which: str
@@ -19,7 +19,7 @@ class Block(NamedTuple):
 
 
 def blocks(redis: RedisClient) -> Iterator[Block]:
-    """Those of this moment, in the order of their names."""
+    """The scopes that are blocked now, sorted by name."""
     for key in sorted(redis.administration().keys(keys.guard_scope("*", "*"))):
         _, kind, which = key.split(":", 2)
         if kind in SCRIPTS:
@@ -28,6 +28,6 @@ def blocks(redis: RedisClient) -> Iterator[Block]:
                 yield Block(kind, which, str(why), float(until))
 
 
-def lift(redis: RedisClient, kind: str, which: str) -> bool:
-    """Forget what was sent to the scope and not verified; what was verified is kept. False where there is nothing."""
-    return redis.run(SCRIPTS[kind].lift([keys.guard_scope(kind, which)])) == [1]
+def unblock(redis: RedisClient, kind: str, which: str) -> bool:
+    """Forget the unverified sends of a scope, and keep the verified ones. False if there are no unverified ones."""
+    return redis.run(SCRIPTS[kind].unblock([keys.guard_scope(kind, which)])) == [1]

@@ -1,9 +1,8 @@
-"""The guard as a whole: its gates for sends, and what it learns from a verify."""
+"""The guard as a whole: its limits on sends, and what a verify changes in them."""
 
 import logging
+from collections.abc import Callable
 
-from otp.alerts.alerts import Alerts
-from otp.alerts.rates import GUARD_REFUSAL
 from otp.recipients import Recipient
 from otp.redis.background import Background
 from otp.redis.client import RedisClient
@@ -18,46 +17,49 @@ log = logging.getLogger("otp.guard")
 
 
 class FraudGuard:
-    """Counts what is sent and not verified, and has the gates that stop it.
+    """Counts unverified sends, and limits them.
 
     Args:
         pin_lifetime: seconds in which a send can be verified.
+        on_suspicion: called for each send that looks like SMS pumping; must not block.
     """
 
-    def __init__(self, redis: RedisClient, settings: GuardSettings, pin_lifetime: float, alerts: Alerts) -> None:
+    def __init__(
+        self, redis: RedisClient, settings: GuardSettings, pin_lifetime: float, on_suspicion: Callable[[], None]
+    ) -> None:
         self._redis = redis
-        self._alerts = alerts
+        self._on_suspicion = on_suspicion
         self._blocks = settings.fraud_guard == "block"
         self._on = settings.fraud_guard != "off"
-        self._pending = UnverifiedSends(redis, pin_lifetime)
+        self._unverified = UnverifiedSends(redis, pin_lifetime)
         self._scopes = [
-            FraudLimit(redis, scope, blocks=self._blocks, suspects=self._suspects) for scope in scopes(settings)
+            FraudLimit(redis, scope, blocks=self._blocks, on_suspicion=self._suspect) for scope in scopes(settings)
         ]
         self._background = Background()
 
     @property
     def limits(self) -> list[SendLimit]:
-        """None where the guard is off."""
-        return [*self._scopes, self._pending] if self._on else []
+        """The limits on sends; empty where the guard is off."""
+        return [*self._scopes, self._unverified] if self._on else []
 
     def verified(self, recipient: Recipient) -> None:
-        """The sends to `recipient` were an honest person's. Takes back what they used up, in the background.
+        """Count the sends to `recipient` as verified, in the background: they were not fraud.
 
-        Where Redis fails, the guard is then stricter than it has to be.
+        Where Redis fails, the guard stays stricter than it has to be.
         """
         if self._on and recipient.kind == "phone":
-            self._background.run(self._settle, recipient.canonical)
+            self._background.run(self._record_verified, recipient.canonical)
 
     def finish(self) -> None:
-        """Wait until that is done."""
+        """Wait until the background is done."""
         self._background.finish()
 
-    def _settle(self, phone: str) -> None:
-        sent = self._pending.take(phone)
-        if settled := [one for each in sent for scope in self._scopes for one in scope.settle(each, "verified")]:
-            self._redis.run(*settled)
+    def _record_verified(self, phone: str) -> None:
+        counted = [(scope, sent) for sent in self._unverified.take(phone) for scope in self._scopes]
+        if commands := [command for scope, sent in counted for command in scope.record_result(sent, "verified")]:
+            self._redis.run(*commands)
 
-    def _suspects(self, send_request: SendRequest, why: str) -> None:
-        self._alerts.count(GUARD_REFUSAL)
-        if not self._blocks:  # what is refused is seen in the answers, the alert and `flask guard`
+    def _suspect(self, send_request: SendRequest, why: str) -> None:
+        self._on_suspicion()
+        if not self._blocks:  # a refused send is seen in its response, in the alert and with `flask guard`
             log.warning("let a send to %s through that looks like SMS pumping (%s)", country(send_request), why)

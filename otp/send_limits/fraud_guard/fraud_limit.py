@@ -1,7 +1,7 @@
-"""The gate of one kind of scope: is there room for another send that nobody may verify?"""
+"""The limit on the unverified sends of one kind of scope."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from otp.errors import Reason, TooManyRequests
 from otp.redis import keys
@@ -13,31 +13,30 @@ from otp.send_request import SendRequest
 
 
 class FraudLimit:
-    """Lets a sending through while its scope has room.
+    """Lets a send through while its scope has room.
 
     Args:
-        blocks: whether it refuses at all. If not, it counts and `suspects` all the same.
-        suspects: hears of each sending that there is no room for, and why; must not block.
+        blocks: whether it refuses a send that there is no room for. If not, it only counts it.
+        on_suspicion: called with each send that there is no room for, and the reason; must not block.
     """
 
     def __init__(
-        self, redis: RedisClient, scope: Scope, *, blocks: bool, suspects: Callable[[SendRequest, str], None]
+        self, redis: RedisClient, scope: Scope, *, blocks: bool, on_suspicion: Callable[[SendRequest, str], None]
     ) -> None:
         self._redis = redis
         self._scope = scope
         self._scripts = SCRIPTS[scope.name]
         self._mode: Mode = "block" if blocks else "monitor"
-        self._suspects = suspects
+        self._on_suspicion = on_suspicion
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
-        """Count, if there is room."""
+        """Count the send, if there is room."""
         if not self._scope.of(send_request):
             return []
-        judge = self._scripts.judge(self._keys(send_request), *self._scope.judge_arguments(send_request, self._mode))
-        return [judge]
+        return [self._reserve(send_request, self._mode)]
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> TooManyRequests | None:
-        """A refusal has the seconds until there is room, if nothing else happens."""
+        """A refusal has the seconds until there is room, if no other send is counted or verified until then."""
         if not replies:
             return None
         counted, wait, why = members(replies[0], int, int, str)
@@ -45,28 +44,27 @@ class FraudLimit:
             return None
         if self._passes(send_request):
             if not counted:
-                self._count_anyway(send_request)
+                self._redis.run(self._reserve(send_request, "force"))
             return None
-        self._suspects(send_request, f"{self._scope.name}: {why}")
+        self._on_suspicion(send_request, f"{self._scope.name}: {why}")
         return None if counted else TooManyRequests(wait, Reason(f"guard_{self._scope.name}"))
 
     def release(self, send_request: SendRequest) -> list[Command]:
-        """Uncount."""
-        return self.settle(send_request, "undone")
+        """Uncount the send."""
+        return self.record_result(send_request, "released")
 
-    def settle(self, send_request: SendRequest, outcome: str) -> list[Command]:
-        """The commands that note that what was counted is `verified`, or `undone`."""
+    def record_result(self, send_request: SendRequest, result: Literal["verified", "released"]) -> list[Command]:
+        """The commands that record what a counted send led to."""
         if not self._scope.of(send_request):
             return []
-        return [self._scripts.outcome(self._keys(send_request), send_request.at, country(send_request), outcome)]
+        return [self._scripts.record_result(self._keys(send_request), send_request.at, country(send_request), result)]
+
+    def _reserve(self, send_request: SendRequest, mode: Mode) -> Command:
+        return self._scripts.reserve(self._keys(send_request), *self._scope.reserve_arguments(send_request, mode))
 
     def _passes(self, send_request: SendRequest) -> bool:
         trusted_by = send_request.reserved.trusted_by
-        return bool(trusted_by) and (self._scope.lets_known_pass or trusted_by == send_request.requester.fingerprint)
-
-    def _count_anyway(self, send_request: SendRequest) -> None:
-        arguments = self._scope.judge_arguments(send_request, "count")
-        self._redis.run(self._scripts.judge(self._keys(send_request), *arguments))
+        return bool(trusted_by) and (self._scope.passes_trusted or trusted_by == send_request.requester.fingerprint)
 
     def _keys(self, send_request: SendRequest) -> tuple[str]:
         return (keys.guard_scope(self._scope.name, self._scope.of(send_request)),)

@@ -1,4 +1,4 @@
-"""What the guard counts by: countries, prefixes and addresses. Each is one hash in Redis, and one script judges it."""
+"""The scopes that the guard counts by: countries, prefixes and addresses. Each is one hash in Redis."""
 
 import json
 import math
@@ -11,45 +11,45 @@ from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 from otp.settings.guard import GuardSettings
 
-Mode = Literal["block", "monitor", "count"]
+Mode = Literal["block", "monitor", "force"]
 
 
 class Scripts(NamedTuple):
-    """Lua. `judge` says whether there is room, and counts; `outcome` and `lift` change what it counted."""
+    """`reserve` counts a send if there is room; `record_result` and `unblock` change what it counted."""
 
-    judge: Script
-    outcome: Script
-    lift: Script
+    reserve: Script
+    record_result: Script
+    unblock: Script
 
 
-_BY_TIME = Scripts(Script("guard_scope"), Script("guard_scope_outcome"), Script("guard_scope_lift"))
-_BY_COUNTRY = Scripts(Script("guard_address"), Script("guard_address_outcome"), Script("guard_address_lift"))
+_BY_TIME = Scripts(*(Script(f"guard_scope_{name}") for name in ("reserve", "result", "unblock")))
+_BY_COUNTRY = Scripts(*(Script(f"guard_address_{name}") for name in ("reserve", "result", "unblock")))
 SCRIPTS = {"country": _BY_TIME, "prefix": _BY_TIME, "address": _BY_COUNTRY}
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One kind of them, as in SCRIPTS.
+    """One kind of scope, by its name in SCRIPTS.
 
     Args:
-        of: which one a sending falls into; "" for none.
-        allowance: how much may be unverified, in JSON; the script's.
-        lets_known_pass: whether a phone that was verified lately passes, whatever is used up and whoever asks. If not,
-            it passes for the requester that verified it.
+        of: the scope of a send; "" for none.
+        allowance: how much may be unverified, in the JSON that the script reads.
+        passes_trusted: whether a trusted phone is never refused, whoever asks for the send. If not, it is refused
+            unless the requester that verified it asks.
     """
 
     name: str
     of: Callable[[SendRequest], str]
     allowance: str
-    lets_known_pass: bool = True
+    passes_trusted: bool = True
 
-    def judge_arguments(self, send_request: SendRequest, mode: Mode) -> tuple[str | float, ...]:
-        """Of the `judge` script; `monitor` counts where there is no room, too, and `count` does not even judge."""
+    def reserve_arguments(self, send_request: SendRequest, mode: Mode) -> tuple[str | float, ...]:
+        """For the `reserve` script: `monitor` also counts where there is no room, `force` does not look for room."""
         return send_request.at, country(send_request), self.allowance, mode
 
 
 def scopes(settings: GuardSettings) -> list[Scope]:
-    """All of them. An e-mail is of none: nobody earns from it what SMS pumping earns."""
+    """All scopes. E-mails belong to none: they earn nobody the money that SMS pumping earns."""
     common = {"grace": math.ceil(settings.guard_grace / 60), "follow": settings.guard_country_follow}
     by_country = {
         "pending": settings.guard_country_pending,
@@ -64,7 +64,7 @@ def scopes(settings: GuardSettings) -> list[Scope]:
     return [
         Scope("country", _country, json.dumps({**common, **by_country})),
         Scope("prefix", lambda send_request: send_request.phone[:-4], json.dumps({**common, **by_prefix})),
-        Scope("address", _address, json.dumps(by_address), lets_known_pass=False),
+        Scope("address", _address, json.dumps(by_address), passes_trusted=False),
     ]
 
 
@@ -73,7 +73,7 @@ def _country(send_request: SendRequest) -> str:
 
 
 def _address(send_request: SendRequest) -> str:
-    """By client too: one could otherwise use up the countries of another's end user, by naming that address."""
+    """Also by client: otherwise one client could name an address, and use up the countries of another's end user."""
     by = send_request.requester
     return send_request.phone and (f"{by.client}/{by.address}" if by.client and by.address else by.address)
 

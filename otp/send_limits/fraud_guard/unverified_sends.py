@@ -1,4 +1,4 @@
-"""Sends that are not verified yet, by phone: so that a verify takes back what they used up.
+"""Sends that are not verified yet, by phone: a verify finds here the scopes in which they were counted.
 
 The list of a phone has of each send: when, from which address, to which region, for which client app.
 """
@@ -14,13 +14,13 @@ from otp.redis.scripts import Command, Script
 from otp.requester import Requester
 from otp.send_request import SendRequest
 
-_WRITTEN = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # nobody else should write there, and nonsense is no send
+_LINE = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # a line that another program has written there is no send
 _ADD = Script("guard_pending_add")
 _TAKE = Script("guard_pending_take")
 
 
 class UnverifiedSends:
-    """A gate that lets everything through, and remembers it.
+    """A limit that lets every send through, and remembers it.
 
     Args:
         pin_lifetime: seconds in which a send can be verified.
@@ -31,33 +31,31 @@ class UnverifiedSends:
         self._pin_lifetime = milliseconds(pin_lifetime)
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
-        """Remember."""
-        return (
-            [_ADD([keys.guard_pending(send_request.phone)], _written(send_request), self._pin_lifetime)]
-            if send_request.phone
-            else []
-        )
+        """Remember the send."""
+        if not send_request.phone:
+            return []
+        return [_ADD([keys.guard_pending(send_request.phone)], _format(send_request), self._pin_lifetime)]
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> None:
-        """It is never a reason to refuse."""
+        """Never refuse."""
 
     def release(self, send_request: SendRequest) -> list[Command]:
-        """Forget."""
+        """Forget the send."""
         return (
-            [("LREM", keys.guard_pending(send_request.phone), 1, _written(send_request))] if send_request.phone else []
+            [("LREM", keys.guard_pending(send_request.phone), 1, _format(send_request))] if send_request.phone else []
         )
 
     def take(self, phone: str) -> list[SendRequest]:
-        """The sends to `phone` that are now verified, once."""
-        (written,) = self._redis.run(_TAKE([keys.guard_pending(phone)]))
-        return [_read(phone, line) for line in written if _WRITTEN.fullmatch(line)]
+        """The sends to `phone` that a verify has confirmed; each is returned once."""
+        (lines,) = self._redis.run(_TAKE([keys.guard_pending(phone)]))
+        return [_parse(phone, line) for line in lines if _LINE.fullmatch(line)]
 
 
-def _written(send_request: SendRequest) -> str:
+def _format(send_request: SendRequest) -> str:
     by = send_request.requester
     return f"{send_request.at!r} {by.address} {send_request.region} {by.client}"
 
 
-def _read(phone: str, line: str) -> SendRequest:
+def _parse(phone: str, line: str) -> SendRequest:
     at, address, region, client = line.split(" ")
     return SendRequest(Recipient("phone", phone, region), Requester(address, client), at=float(at))

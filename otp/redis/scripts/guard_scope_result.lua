@@ -1,6 +1,6 @@
--- A send that was counted turned out to be 'verified', or is 'undone'. Nothing happens where it is forgotten already.
--- KEYS[1]  as in guard_scope.lua
--- ARGV     when it was counted, region, outcome
+-- Records that a counted send was 'verified', or is 'released'. Nothing happens where it is forgotten already.
+-- KEYS[1]  as in guard_scope_reserve.lua
+-- ARGV     when it was counted, region, result
 -- Reply    nothing
 local WIDTH = 28
 local function change(field, number)

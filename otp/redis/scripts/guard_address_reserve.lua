@@ -1,7 +1,7 @@
 -- May this address send to one more country? Counts it if so.
 -- KEYS[1]  hash: a region and its unverified sends; `verified`, how many were; and while it is full `until` and `why`
--- ARGV     now, region, allowance (JSON), mode as in guard_scope.lua
--- Reply    as in guard_scope.lua
+-- ARGV     now, region, allowance (JSON), mode as in guard_scope_reserve.lua
+-- Reply    as in guard_scope_reserve.lua
 local DAY = 86400
 local allowed, block = cjson.decode(ARGV[3]), ARGV[4] == 'block'
 local known = redis.call('HMGET', KEYS[1], ARGV[2], 'verified', 'until', 'why')

@@ -5,7 +5,7 @@
 --          1970, how many were sent in it, and how many of these verified. Each takes 28 characters, so that one
 --          changes without the others, and all are read as the inside of one list in JSON.
 --          And while the scope is full: `until`, `why`, when it was `judged`, and by which `allowance`.
--- ARGV     now, region, allowance (JSON), mode: `block`; `monitor` counts it in any case; `count` does not even judge
+-- ARGV     now, region, allowance (JSON), mode: `block`; `monitor` counts it in any case; `force` counts it without judging
 -- Reply    {1 if it was counted, seconds until there is room, why there is none or ''}
 local key, now, mode = KEYS[1], tonumber(ARGV[1]), ARGV[4]
 local allowed = cjson.decode(ARGV[3])
@@ -165,7 +165,7 @@ local function count(field, number, kept)
 end
 
 local why, at
-if mode ~= 'count' then
+if mode ~= 'force' then
   why, at = last_verdict()
   if not why then why, at = verdict() end
 end

@@ -1,6 +1,6 @@
--- A send that was counted turned out to be 'verified', or is 'undone'. Nothing happens where it is forgotten already.
--- KEYS[1]  as in guard_address.lua
--- ARGV     when it was counted, region, outcome
+-- Records that a counted send was 'verified', or is 'released'. Nothing happens where it is forgotten already.
+-- KEYS[1]  as in guard_address_reserve.lua
+-- ARGV     when it was counted, region, result
 -- Reply    nothing
 if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 then return end
 if redis.call('HINCRBY', KEYS[1], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[1], ARGV[2]) end
