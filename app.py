@@ -17,7 +17,6 @@ from otp.web.idempotency import Idempotency
 from otp.web.pin_api import PinApi
 from otp.web.proof_api import ProofApi
 from otp.web.reference_page import add_docs
-from otp.web.send_requests import SendRequestParser
 from otp.web.verification_api import VerificationApi
 
 SEND_OTP, RESEND_OTP, VERIFY_OTP = "/send-otp", "/resend-otp", "/verify-otp"
@@ -34,9 +33,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     parts = assemble(settings)
     proofs = ProofApi(parts.proofs, parts.store.redeem, settings.proof_audience) if parts.proofs else None
-    parser = SendRequestParser(parts.phones, settings)
-    pins = PinApi(parts.otp, parser, settings.pin_pattern, settings.require_verification_id, proofs)
-    clients = ApiClients(settings, parts.redis)
+    pins = PinApi(parts.otp, parts.parser, settings.pin_pattern, settings.require_verification_id, proofs)
+    clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
 
     app = Application(__name__)
     budgets = {"day": float(settings.daily_budget), "month": float(settings.monthly_budget)}

@@ -3,18 +3,19 @@
 from functools import partial
 from typing import NamedTuple
 
-from config import CONCURRENCY, Settings
+from config import CONCURRENCY, AccountSettings, Settings
 from infobip_client import InfobipClient
 from otp.alerts.alerts import Alerts
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
-from otp.alerts.webhook import Webhook
+from otp.alerts.webhook import Webhook, signing_key
 from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
 from otp.delivery.verifications import Verifications
 from otp.infobip.account import Account
 from otp.infobip.proxy import Proxy
 from otp.infobip.transport import Transport
+from otp.languages import Templates
 from otp.phone_numbers import PhoneBook
 from otp.proofs import Proofs
 from otp.redis.client import RedisClient, connect
@@ -26,9 +27,7 @@ from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
 from otp.send_limits.quota import Quota
 from otp.send_limits.recipient_limit import RecipientLimit, end_cooldown
 from otp.service import OtpService, Rules
-from otp.settings.account import AccountSettings
-from otp.settings.alerts import AlertSettings, signing_key
-from otp.settings.money import MoneySettings
+from otp.web.send_requests import SendRequestParser
 from store import GuessLimits, Store
 
 
@@ -38,7 +37,7 @@ class Parts(NamedTuple):
     redis: RedisClient
     store: Store
     otp: OtpService
-    phones: PhoneBook
+    parser: SendRequestParser
     tracker: Tracker
     verifications: Verifications | None  # None where no client has a key to ask with
     proofs: Proofs | None
@@ -48,10 +47,16 @@ def assemble(settings: Settings) -> Parts:
     """Make them, in the process that uses them, not before a fork."""
     redis = connect(settings.redis_url.get_secret_value(), settings.key_prefix)
     limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
-    verifications = Verifications(redis) if settings.named_keys() else None
+    verifications = Verifications(redis) if settings.named_keys else None
     store = Store(redis, limits, keeps_status=verifications is not None)
     alerts = _alerts(settings, redis)
-    guard = FraudGuard(redis, settings, settings.pin_time_to_live, partial(alerts.count, GUARD_REFUSAL))
+    guard = FraudGuard(
+        redis,
+        settings.fraud_guard,
+        settings.allowances,
+        settings.pin_time_to_live,
+        partial(alerts.count, GUARD_REFUSAL),
+    )
     rules = Rules(settings.pin_time_to_live, settings.cooldowns, settings.send_again)
     send_limits = SendLimits(
         redis,
@@ -67,7 +72,7 @@ def assemble(settings: Settings) -> Parts:
     tracker = Tracker(messages, verifications, guard.verified, partial(end_cooldown, redis))
     provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
     otp = OtpService(send_limits, store, provider, rules, response_padding, tracker, locked_out)
-    return Parts(redis, store, otp, _phones(settings), tracker, verifications, _proofs(settings))
+    return Parts(redis, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
 
 
 def account(settings: AccountSettings) -> Account:
@@ -75,19 +80,21 @@ def account(settings: AccountSettings) -> Account:
     return Account(_transport(settings, pool_size=1))
 
 
-def _phones(settings: Settings) -> PhoneBook:
+def _parser(settings: Settings) -> SendRequestParser:
     refused = settings.refused_number_types
     by_call = settings.voice_refused_number_types or refused
-    return PhoneBook(settings.default_region, settings.allowed_countries, refused, by_call)
+    phones = PhoneBook(settings.default_region, settings.allowed_countries, refused, by_call)
+    of_languages = Templates(settings.infobip_templates)
+    return SendRequestParser(phones, settings.templates, of_languages, settings.allowed_placeholders)
 
 
-def _alerts(settings: AlertSettings, redis: RedisClient) -> Alerts:
+def _alerts(settings: Settings, redis: RedisClient) -> Alerts:
     url, secret = settings.alert_webhook_url, settings.alert_webhook_secret.get_secret_value()
     webhook = Webhook(url, signing_key(secret)) if url else None
     return Alerts(Sender(redis, webhook), Rates(redis))
 
 
-def _budgets(settings: MoneySettings, alerts: Alerts) -> list[Budget]:
+def _budgets(settings: Settings, alerts: Alerts) -> list[Budget]:
     """The month's before the day's: where both are used up, its Retry-After is the true one."""
     prices, periods = settings.prices, reversed([*zip((day, month), settings.budgets, strict=True)])
     on_threshold = partial(alerts.budget_threshold, prices.currency)

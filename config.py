@@ -2,54 +2,88 @@
 
 import os
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import limits
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import NoDecode
+from limits import RateLimitItem
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from otp import setting_sources
+from otp.alerts.webhook import check_url, signing_key
 from otp.channels import CHANNELS
-from otp.redis.keys import PREFIX
-from otp.redis.url import check
+from otp.infobip.authorities import Authorities
+from otp.infobip.base_url import is_in_the_clear, read_base_url
+from otp.infobip.proxy import Proxy
+from otp.languages import TemplateIds
+from otp.proofs import read_old_keys, read_signing_key
+from otp.redis.keys import PREFIX, check_prefix
+from otp.redis.url import parse as parse_redis_url
+from otp.send_limits.fraud_guard.scopes import Allowances
+from otp.send_limits.prices import Amount, PriceLists, Prices, in_millionths, price_lists, read_prices
+from otp.setting_names import SettingNames
 from otp.setting_types import (
     ByCommas,
+    Duration,
     Identifier,
-    KeyPrefix,
     Limit,
+    Limits,
     ListenAddress,
     NumberType,
+    OptionalSecret,
     Region,
     Secret,
+    checked_by,
+    from_text,
     is_duration,
+    matching,
+    needs,
 )
-from otp.settings import env_lines
-from otp.settings.account import AccountSettings
-from otp.settings.alerts import AlertSettings
-from otp.settings.channels import ChannelSettings
-from otp.settings.clients import ClientSettings
-from otp.settings.delivery import DeliverySettings
-from otp.settings.docs import DocsSettings
-from otp.settings.guard import GuardSettings
-from otp.settings.money import MoneySettings
-from otp.settings.proofs import ProofSettings
-from otp.settings.section import ENV_FILE
-from otp.settings.setting_names import SettingNames
-from otp.settings.telemetry import TelemetrySettings
-from otp.settings.verifying import VerifyingSettings
+from otp.web.api_keys import ClientLimits, named_keys, read_limits
+from otp.web.cors import Origin
+from otp.web.placeholders import PlaceholderName
 
-CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies besides; 40 KB each
+CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many verifies; 40 KB each
 
 _BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 _CASES: dict[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
+# A letter counts once: nobody knows whether Infobip's PINs have both cases.
+_CHARACTERS = {"NUMERIC": 10, "HEX": 16, "ALPHA": 26, "ALPHANUMERIC": 36}
+
+_UNSET = SecretStr("")
+_DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+_Host = Annotated[str, AfterValidator(str.lower), matching(_DOMAIN, "must be the host of a page, like example.com")]
+_HASH = "must be the 11 characters that stand for an app, see examples/autofill.md"
+_AppHash = Annotated[str, matching("[A-Za-z0-9+/]{11}", _HASH)]
+_VISIBLE = "must be visible ASCII characters, without blanks or line breaks"
+_ApiKey = Annotated[Secret, matching("[!-~]+", _VISIBLE)]  # in a header
+_REPORTS = "must be 16 to 256 letters, digits, dots, dashes, underscores or tildes"
+_ReportsSecret = Annotated[OptionalSecret, matching("[A-Za-z0-9._~-]{16,256}", _REPORTS)]  # in a path
+_SALT = "must have at least 16 characters: who guesses it learns the numbers"
+_Salt = Annotated[OptionalSecret, matching("(?s:.{16,})", _SALT)]
+_Channel = Annotated[str, matching("|".join(CHANNELS), f"must be of {', '.join(CHANNELS)}, separated by commas")]
+_Prices = Annotated[Prices | None, from_text(read_prices)]
+_Budget = Annotated[Amount, needs("sms_prices")]
+_Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_Ratio = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
-    """Settings are missing or bad; the message names every one, and `reasons` has a line for each.
+    """Settings are missing or bad. The message names all of them, and `reasons` has a line for each.
 
-    The message has `remarks`, too: a setting may be missing because its name is misspelt.
+    `remarks` are in the message, too: a setting may be missing because its name is misspelt.
     """
 
     def __init__(self, reasons: list[str], remarks: list[str]) -> None:
@@ -58,110 +92,311 @@ class SettingsError(ValueError):
         self.reasons = reasons
 
 
-class Settings(
-    TelemetrySettings,
-    VerifyingSettings,
-    ProofSettings,
-    AlertSettings,
-    MoneySettings,
-    ClientSettings,
-    GuardSettings,
-    DocsSettings,
-    DeliverySettings,
-    ChannelSettings,
-    AccountSettings,
-):
-    """Every setting of the service; `.env.example` has a line of meaning for each. Durations are in seconds."""
+class AccountSettings(BaseModel):
+    """The settings that `flask infobip setup` needs, before there is an application or a template."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    infobip_allow_http: bool = False
+    infobip_base_url: Annotated[str, AfterValidator(read_base_url)]
+    infobip_api_key: _ApiKey
+    infobip_timeout: Duration = Field(10.0, le=60)
+    infobip_proxy: Annotated[OptionalSecret, checked_by(Proxy)] = _UNSET
+    infobip_ca: Annotated[Authorities | None, from_text(Authorities)] = None
+
+    infobip_2fa_app_id: Identifier | None = None
+    infobip_2fa_msg_id: Identifier | None = None
+    infobip_2fa_voice_msg_id: Identifier | None = None
+    infobip_2fa_email_msg_id: Identifier | None = None
+    infobip_templates: TemplateIds = Field(default_factory=dict)  # of other languages
+    webotp_domain: _Host | None = None
+    android_app_hash: _AppHash | None = None
+
+    pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
+    pin_length: int = Field(6, ge=1, le=16)
+    pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
+    pin_case: Literal["upper", "lower", "as-typed"] | None = None
+    pin_attempts: int = Field(5, ge=1, le=100)
+    resend_cooldown: Duration = Field(30.0, validate_default=True)
+    resend_backoff: Annotated[tuple[Duration, ...], ByCommas] = ()
+
+    phone_send_limit: Limits = tuple(limits.parse_many("3 per hour, 5 per day"))
+    phone_send_share: Decimal = Field(Decimal("0.4"), gt=0, le=1)
+    phone_failure_limit: Limit = limits.parse("10 per day")
+    total_send_limit: Limit = limits.parse("10000 per day")
+    total_email_limit: Limit = limits.parse("10000 per day")
+
+    @field_validator("infobip_base_url")
+    @classmethod
+    def _https_unless_allowed(cls, url: str, info: ValidationInfo) -> str:
+        if is_in_the_clear(url) and not info.data.get("infobip_allow_http"):
+            raise ValueError("must be https; INFOBIP_ALLOW_HTTP=true would send the API key in the clear")
+        return url
+
+    @field_validator("infobip_proxy")
+    @classmethod
+    def _cannot_read_the_key(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        is_http = info.data.get("infobip_base_url", "").startswith("http:")
+        if url and is_http and not info.data.get("infobip_allow_http"):
+            raise ValueError("needs an INFOBIP_BASE_URL with https: the proxy could read the API key")
+        return url
+
+    @field_validator("android_app_hash")
+    @classmethod
+    def _is_the_only_last_line(cls, app: str | None, info: ValidationInfo) -> str | None:
+        if app is not None and info.data.get("webotp_domain"):
+            raise ValueError("cannot stand beside WEBOTP_DOMAIN: each of them wants the last line")
+        return app
+
+    @field_validator("resend_cooldown", "resend_backoff")
+    @classmethod
+    def _longer_than_the_call(cls, given: Any, info: ValidationInfo) -> Any:
+        # Else a second send could start while the first is still on its way, and save its PIN under the other's.
+        cooldowns = given if isinstance(given, tuple) else (given,)
+        if cooldowns and min(cooldowns) <= info.data.get("infobip_timeout", 0):
+            raise ValueError("must be longer than INFOBIP_TIMEOUT")
+        return given
+
+    @property
+    def cooldowns(self) -> tuple[float, ...]:
+        """Seconds until the next message: after the first message with a PIN, after the second, and so on."""
+        return self.resend_backoff or tuple(self.resend_cooldown * times for times in (1, 2, 4))
+
+
+class Settings(AccountSettings):
+    """Every setting of the service; `.env.example` explains each. Durations are in seconds."""
 
     infobip_2fa_app_id: Identifier
     infobip_2fa_msg_id: Identifier
 
-    redis_url: Secret
-    key_prefix: KeyPrefix = PREFIX
+    redis_url: Annotated[Secret, checked_by(parse_redis_url)]
+    key_prefix: Annotated[str, AfterValidator(check_prefix)] = PREFIX
 
-    send_otp_limit: Limit = limits.parse("5 per 15 minutes")
-    verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
+    allowed_channels: Annotated[frozenset[_Channel], ByCommas] = frozenset()  # empty: each that has a template
+    allowed_placeholders: Annotated[frozenset[PlaceholderName], ByCommas] = frozenset()
+    send_again: Literal["new", "same"] = "new"
+    require_verification_id: bool = False
+    uniform_verify_time: bool = False
+
+    delivery_reports_secret: _ReportsSecret = _UNSET
+    track_delivery: Annotated[bool, needs("delivery_reports_secret", ", by which Infobip's reports are known")] = False
 
     default_region: Region | None = None
-    allowed_countries: Annotated[frozenset[Region], NoDecode, ByCommas] = frozenset()
-    refused_number_types: Annotated[frozenset[NumberType], NoDecode, ByCommas] = frozenset()
-    voice_refused_number_types: Annotated[frozenset[NumberType], NoDecode, ByCommas] = frozenset()
+    allowed_countries: Annotated[frozenset[Region], ByCommas] = frozenset()  # empty: all
+    refused_number_types: Annotated[frozenset[NumberType], ByCommas] = frozenset()
+    voice_refused_number_types: Annotated[frozenset[NumberType], ByCommas] = frozenset()
+
+    fraud_guard: Literal["block", "monitor", "off"] = "block"
+    guard_grace: Annotated[Duration, Field(ge=60, le=30 * 60)] = 3 * 60.0
+    guard_country_pending: _Count = 195
+    guard_country_hour: _Count = 30
+    guard_country_day: _Count = 30
+    guard_country_least: _Count = 10
+    guard_country_ratio: _Ratio = 1.0
+    guard_country_follow: _Ratio = 4.0
+    guard_prefix_hour: _Count = 10
+    guard_prefix_ratio: _Ratio = 2.0
+    guard_address_countries: _Count = 3
+    guard_known: Annotated[Duration, Field(ge=60)] = 30 * 24 * 3600.0
+
+    sms_segments: int = Field(1, ge=1, le=10)
+    sms_prices: _Prices = None
+    voice_prices: _Prices = None
+    daily_budget: _Budget = Decimal(0)  # in the currency of the prices; 0: no such limit
+    monthly_budget: _Budget = Decimal(0)
+
+    alert_webhook_secret: Annotated[OptionalSecret, checked_by(signing_key)] = _UNSET
+    alert_webhook_url: Annotated[str | None, checked_by(check_url), needs("alert_webhook_secret")] = None
+
+    proof_signing_key: Annotated[Secret, checked_by(read_signing_key)] = _UNSET
+    proof_old_keys: Annotated[Secret, checked_by(read_old_keys)] = _UNSET
+    proof_issuer: str = Field("infobip-otp", min_length=1)
+    proof_audience: str = Field("backend", min_length=1)
+
+    api_keys: Annotated[Secret, checked_by(named_keys)] = _UNSET
+    client_limits: Annotated[dict[str, ClientLimits], from_text(read_limits)] = Field(default_factory=dict)
+    cors_origins: Annotated[frozenset[Origin], ByCommas] = frozenset()
+    send_otp_limit: Limit = limits.parse("5 per 15 minutes")
+    verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
     trusted_proxies: int = Field(0, ge=0, le=10)
 
+    docs: Literal["on", "off"] = "on"  # the page; /openapi.json is always there
     bind: ListenAddress = "0.0.0.0"
     port: int = Field(3000, ge=1, le=65535)
     web_concurrency: int = Field(2, ge=1, le=256)
 
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], from_text(str.upper)] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    log_salt: _Salt = _UNSET
+    metrics_port: int = Field(9090, ge=0, le=65535)
+
+    @field_validator("voice_prices")
+    @classmethod
+    def _in_one_currency(cls, prices: Prices | None, info: ValidationInfo) -> Prices | None:
+        sms = info.data.get("sms_prices")
+        if prices and (sms is None or sms.currency != prices.currency):
+            raise ValueError("needs SMS_PRICES in the same currency")
+        return prices
+
+    @field_validator("client_limits")
+    @classmethod
+    def _of_known_clients(cls, limits: dict[str, ClientLimits], info: ValidationInfo) -> dict[str, ClientLimits]:
+        keys: SecretStr | None = info.data.get("api_keys")
+        if keys is not None and limits.keys() - dict(named_keys(keys.get_secret_value())):
+            raise ValueError("must be of clients that API_KEYS names")
+        return limits
+
+    @property
+    def named_keys(self) -> list[tuple[str, str]]:
+        """The name and the key of each pair in API_KEYS."""
+        return named_keys(self.api_keys.get_secret_value())
+
+    @property
+    def client_quotas(self) -> dict[str, RateLimitItem]:
+        """The quotas of clients, by the client's name."""
+        return {name: of.quota for name, of in self.client_limits.items() if of.quota}
+
+    @property
+    def allowances(self) -> Allowances:
+        """How many unverified sends the fraud guard allows."""
+        return Allowances(*(getattr(self, f"guard_{name}") for name in Allowances._fields))
+
+    @property
+    def prices(self) -> PriceLists:
+        """The prices of the channels that reach phones."""
+        return price_lists(self.sms_prices, self.sms_segments, self.voice_prices)
+
+    @property
+    def budgets(self) -> tuple[int, int]:
+        """The budgets of a day and of a month, in millionths."""
+        return in_millionths(self.daily_budget), in_millionths(self.monthly_budget)
+
     @property
     def pin_pattern(self) -> re.Pattern[str]:
-        """What a typed PIN must match as a whole."""
+        """Matches a typed PIN as a whole."""
         return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
 
     @property
     def pin_spelling(self) -> Callable[[str], str]:
-        """Brings a typed PIN that matches into the one case that Infobip's PINs have, where that is known."""
+        """Changes a typed PIN to the case of Infobip's PINs, where that is known."""
         return str if self.pin_type == "NUMERIC" else _CASES.get(self.pin_case, str)
-
-    @field_validator("redis_url")
-    @classmethod
-    def _names_a_redis(cls, url: SecretStr) -> SecretStr:
-        return SecretStr(check(url.get_secret_value()))
 
     @property
     def templates(self) -> dict[str, str]:
-        """The ids of the templates at Infobip, by the names of the channels that are available."""
+        """The id of the default template at Infobip, by the names of the channels that may be used."""
         allowed = {name: CHANNELS[name] for name in self.allowed_channels or CHANNELS}
         given = {name: [getattr(self, setting) for setting in each.templates] for name, each in allowed.items()}
         return {name: next(filter(None, ids)) for name, ids in given.items() if any(ids)}
 
+    def for_log(self) -> dict[str, Any]:
+        """The settings by their names in the environment; of a secret, only whether it is set.
 
-NAMES = SettingNames(
-    (name.upper() for name in Settings.model_fields),
-    (name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr),
-)
+        On the console, settings that nobody has set are left out.
+        """
+        names = self.model_fields_set if self.log_format == "console" else dict(self)
+        return {name.upper(): _for_log(value) for name, value in self if name in names}
+
+    def warnings(self) -> list[str]:
+        """A sentence for each setting that is weaker than it should be.
+
+        OWASP ASVS 5.0 asks for 20 bits, which six digits nearly have (6.5.4), and for ten minutes (6.5.5). Ten guesses
+        find one PIN of six digits in 100,000.
+        """
+        pins = _CHARACTERS[self.pin_type] ** self.pin_length
+        costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
+        checks = (
+            (not self.named_keys, "API_KEYS is not set: whoever reaches this service may have it send SMS."),
+            (
+                costs_money and not self.allowed_countries,
+                "ALLOWED_COUNTRIES is not set: SMS go to every country, also to those where they cost most.",
+            ),
+            (
+                costs_money and not any(self.budgets),
+                "DAILY_BUDGET and MONTHLY_BUDGET are not set: only TOTAL_SEND_LIMIT bounds what messages cost.",
+            ),
+            (
+                costs_money and self.fraud_guard == "off",
+                "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
+            ),
+            (
+                costs_money and self.fraud_guard == "monitor",
+                "FRAUD_GUARD is monitor: SMS pumping is noticed, and not refused.",
+            ),
+            (pins < 10**6, f"PIN_LENGTH and PIN_TYPE make {pins:,} PINs: fewer than six digits do (20 bits)."),
+            (
+                self.pin_time_to_live > 10 * 60,
+                "PIN_TIME_TO_LIVE is over 10m: a PIN should die soon after its use.",
+            ),
+            (self.pin_attempts > 10, "PIN_ATTEMPTS is over 10: a PIN should not be found by guessing."),
+            (
+                "voice" in self.templates and not self.voice_prices,
+                "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
+                "ALLOWED_CHANNELS=sms forbids calls.",
+            ),
+            (
+                self.pin_type != "NUMERIC" and self.pin_case is None,
+                "PIN_CASE is not set: a letter that is typed in the other case may cost a guess.",
+            ),
+        )
+        return [sentence for is_weak, sentence in checks if is_weak]
+
+
+def _for_log(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "set" if value else ""
+    if isinstance(value, Prices):
+        return f"{value.currency}, {len(value.by_region)} regions"
+    if isinstance(value, frozenset | dict):
+        return ", ".join(sorted(map(str, value)))
+    if isinstance(value, str) and "://" in value:  # what is behind the host of a webhook may be its key
+        return f"{urlsplit(value).scheme}://{urlsplit(value).netloc}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, int | float | str) else str(value or "")
+
+
+_SECRETS = [name for name, field in Settings.model_fields.items() if field.annotation is SecretStr]
+NAMES = SettingNames(map(str.upper, Settings.model_fields), map(str.upper, _SECRETS))
 _S = TypeVar("_S", bound=AccountSettings)
 
 
-def load_settings(**given: Any) -> Settings:
-    """Read the settings; `given` ones come before the environment.
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from `environ` and, where it does not set them, from `.env` in the current directory.
 
     Raises:
         SettingsError: one message that names every bad or missing setting and never shows a value.
     """
-    return load(Settings, **given)
+    return load(Settings, environ)
 
 
-def load(kind: type[_S], **given: Any) -> _S:
-    """Read only the settings that `kind` has; see `load_settings`."""
+def load(kind: type[_S], environ: Mapping[str, str] = os.environ) -> _S:
+    """Read the settings of this class; see `load_settings`."""
     reasons: list[str] = []
     try:
-        reasons += env_lines.refusals(_lines(), NAMES.is_read, os.environ)
-        settings = kind(**given)
+        lines = setting_sources.read_lines()
+        reasons += setting_sources.refusals(lines, NAMES.is_read, environ)
+        settings = kind.model_validate(setting_sources.values(lines, environ, _SECRETS))
         if not reasons:
             return settings
     except ValidationError as e:
-        reasons += [f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in e.errors(include_input=False)]
+        errors = e.errors(include_input=False)
+        reasons += dict.fromkeys(f"{str(error['loc'][0]).upper()}: {_reason(error)}" for error in errors)
     except (OSError, UnicodeError) as e:
-        reasons.append(f"{ENV_FILE}: cannot be read ({type(e).__name__})")
-    raise SettingsError(reasons, misread_settings())
+        reasons.append(f"{setting_sources.ENV_FILE}: cannot be read ({type(e).__name__})")
+    raise SettingsError(reasons, misread_settings(environ))
 
 
-def misread_settings() -> list[str]:
-    """A sentence for each thing in `.env` or the environment that is ignored, or read otherwise than it looks."""
+def misread_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each thing in `.env` or `environ` that is ignored, or that other readers read differently."""
     try:
-        found = _lines()
+        found = setting_sources.read_lines()
     except (OSError, UnicodeError):  # which ends the start
         found = []
     where = {line.name: line.where for line in reversed(found) if line.name}
     inside = (f"{where[name]}: {said}" for name in reversed(where) if (said := NAMES.complaint(name, in_file=True)))
-    around = NAMES.complaints({name: value for name, value in os.environ.items() if name not in where})
-    read = [*env_lines.remarks(found, NAMES.is_read), *env_lines.kept_quotes(os.environ, NAMES.is_read)]
-    return [*inside, *sorted(around), *read]
-
-
-def _lines() -> list[env_lines.Line]:
-    file = Path(ENV_FILE)
-    return env_lines.lines(file.read_text(encoding="utf-8-sig")) if file.is_file() else []
+    around = NAMES.complaints({name: value for name, value in environ.items() if name not in where})
+    unlike = setting_sources.remarks(found, NAMES.is_read)
+    return [*inside, *sorted(around), *unlike, *setting_sources.kept_quotes(environ, NAMES.is_read)]
 
 
 def _reason(error: Any) -> str:

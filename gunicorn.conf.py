@@ -37,10 +37,8 @@ from otp.server import lifecycle  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.stream import IDLE  # noqa: E402
 from otp.server.worker import Worker  # noqa: E402
-from otp.settings.section import ENV_FILE  # noqa: E402
-from otp.settings.warnings import warnings  # noqa: E402
+from otp.setting_sources import ENV_FILE  # noqa: E402
 from otp.telemetry import logs, tracing  # noqa: E402
-from otp.telemetry.shown_settings import shown  # noqa: E402
 
 wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
 bind = f"[{settings.bind}]:{settings.port}"  # brackets are for IPv6, and no harm to IPv4
@@ -100,7 +98,7 @@ worker_class = ServiceWorker
 
 def on_starting(_: object) -> None:
     """Once a start, in the master."""
-    logging.getLogger("otp").info("start", extra={"version": VERSION, "settings": shown(settings)})
+    logging.getLogger("otp").info("start", extra={"version": VERSION, "settings": settings.for_log()})
     warn()
 
 
@@ -115,14 +113,14 @@ def when_ready(server: object) -> None:
 
 def on_reload(_: object) -> None:
     """In the master, after each SIGHUP whose settings are right."""
-    logging.getLogger("otp").info("reload", extra={"settings": shown(settings)})
+    logging.getLogger("otp").info("reload", extra={"settings": settings.for_log()})
     warn()
     freeze()
 
 
 def warn() -> None:
     """Say what had better be set otherwise."""
-    for sentence in (*warnings(settings), *misread_settings()):
+    for sentence in (*settings.warnings(), *misread_settings()):
         logging.getLogger("otp").warning(sentence)
 
 

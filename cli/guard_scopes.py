@@ -7,8 +7,8 @@ from phonenumbers import SUPPORTED_REGIONS
 from otp.phone_numbers import NO_COUNTRY
 from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
-from otp.settings.clients import CLIENT_NAME
 from otp.typed_text import in_ascii
+from otp.web.api_keys import CLIENT_NAME
 from otp.web.client_ip import network_of, read_address
 
 _BETWEEN = re.compile("[ ()./-]+")

@@ -18,7 +18,7 @@ from cli.account_setup.message_texts import FILE, read_message_texts
 from cli.account_setup.plan import NAME, plan
 from cli.account_setup.template_changes import TEXT, SetupOptions
 from cli.terminal import Sentences, fail
-from config import Settings, SettingsError, load, load_settings, misread_settings
+from config import AccountSettings, Settings, SettingsError, load, load_settings, misread_settings
 from otp.channels import CHANNELS
 from otp.durations import duration
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
@@ -26,11 +26,9 @@ from otp.recipients import Recipient
 from otp.requester import NOBODY
 from otp.send_request import SendRequest
 from otp.service import OtpService, Sent
-from otp.settings.account import AccountSettings
-from otp.settings.section import ENV_FILE
-from otp.settings.warnings import warnings
+from otp.setting_sources import ENV_FILE
 from otp.typed_text import read_pin
-from otp.web.send_requests import SendOtp, SendRequestParser, VerifyOtp
+from otp.web.send_requests import SendOtp, VerifyOtp
 
 EXIT = {"ok": 0, "warning": 1, "error": 2}
 
@@ -124,7 +122,7 @@ def _findings() -> Iterator[Finding]:
     except SettingsError as e:
         yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
         return
-    yield from (Finding("warning", "settings", sentence) for sentence in warnings(settings))
+    yield from (Finding("warning", "settings", sentence) for sentence in settings.warnings())
     yield from _account_findings(settings)
     yield from examine_redis(assemble(settings).redis, settings)
 
@@ -165,11 +163,8 @@ def resend(to: str, channel: str | None) -> None:
 
 
 def _send(to: str, channel: str | None, verb: Callable[[OtpService, SendRequest], Sent]) -> None:
-    settings = load_settings()
-    parts = assemble(settings)
-    send_request = SendRequestParser(parts.phones, settings).read(
-        SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel})
-    )
+    parts = assemble(load_settings())
+    send_request = parts.parser.read(SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel}))
     lifetime = duration(max(1, int(verb(parts.otp, send_request).expires_in)))
     click.echo(f"OTP sent successfully. It is valid for {lifetime}.")
 
@@ -181,8 +176,6 @@ def verify(to: str, pin: str) -> None:
     """Verify the PIN that TO received, as the service does. It counts as an attempt."""
     settings = load_settings()
     parts = assemble(settings)
-    recipient = SendRequestParser(parts.phones, settings).read_recipient(
-        VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin})
-    )
+    recipient = parts.parser.read_recipient(VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin}))
     parts.otp.verify(recipient, read_pin(pin, settings.pin_pattern), NOBODY)
     click.echo("OTP verified successfully.")

@@ -4,11 +4,14 @@ import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import takewhile
-from typing import Any
+from typing import Annotated, Any
 
 from langcodes import Language, closest_match, language_distance, tag_is_valid
+from pydantic import AfterValidator, BeforeValidator
 
+from otp.channels import CHANNELS
 from otp.errors import InvalidLocale
+from otp.setting_types import IDENTIFIER, from_text, json_or_file
 
 LONGEST_TAG = 35  # characters; RFC 5646, 4.4.1: enough for every tag of a known language, script, region and variants
 LONGEST_LOCALE = 255  # characters that a client app may send; with extensions (RFC 6067), phones have 36 to 60
@@ -25,6 +28,7 @@ _SUBTAG = re.compile("[A-Za-z0-9]{1,8}")
 _EXTENDED, _SCRIPT, _REGION = map(re.compile, ("[A-Za-z]{3}", "[A-Za-z]{4}", "[A-Za-z]{2}|[0-9]{3}"))
 _SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}  # as glibc's locales say it: sr_RS@latin
 _WEIGHT = re.compile(r"[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+_LIKE = '{"sms": {"de": "<template id>", "pt": "<template id>"}}'
 
 
 def is_locale(tag: str) -> bool:
@@ -33,6 +37,31 @@ def is_locale(tag: str) -> bool:
         return False
     _forget_tags()
     return tag_is_valid(tag)
+
+
+def _channel(name: str) -> str:
+    if name not in CHANNELS:
+        raise ValueError(f"knows no channel {name!r}; there are {', '.join(CHANNELS)}")
+    return name
+
+
+def _locale(tag: str) -> str:
+    if not is_locale(tag):
+        raise ValueError(f"{tag!r} is no language tag of BCP 47 like de or pt-BR")
+    return tag
+
+
+def _ids(of: Any) -> Any:
+    if isinstance(of, dict) and all(isinstance(each, str) and re.fullmatch(IDENTIFIER, each) for each in of.values()):
+        return of
+    raise ValueError(f"must have the id of a template for each language, like {_LIKE}")
+
+
+Locale = Annotated[str, AfterValidator(_locale)]
+TemplateIds = Annotated[  # by the channel's name and the locale, as INFOBIP_TEMPLATES has them
+    dict[Annotated[str, AfterValidator(_channel)], Annotated[dict[Locale, str], BeforeValidator(_ids)]],
+    from_text(lambda text: json_or_file(text, _LIKE)),
+]
 
 
 def read_locale(written: str) -> str | None:
@@ -76,8 +105,8 @@ class Templates:
     """The message templates of other languages than a channel's default one.
 
     Args:
-        ids: by the channel's name and the locale, as INFOBIP_TEMPLATES has them. A call is read from an SMS' template
-            where there is none of its own, and Infobip has a voice for its language.
+        ids: see TemplateIds. A call is read from the template of an SMS where it has none of its own, and Infobip has
+            a voice for its language.
     """
 
     def __init__(self, ids: Mapping[str, Mapping[str, str]]) -> None:

@@ -1,6 +1,8 @@
-"""The types of the settings: how a text becomes a value, or one sentence about what is wrong with it."""
+"""The types of settings: how a text becomes a value, or one sentence about what is wrong with it."""
 
 import json
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,61 +11,88 @@ from typing import Annotated, Any
 import limits
 from limits import RateLimitItem
 from phonenumbers import SUPPORTED_REGIONS, PhoneNumberType
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic.fields import FieldInfo
-from pydantic_settings import NoDecode
 
 from otp.durations import seconds
-from otp.redis.keys import check_prefix
 
 _VALID_TYPES = set(PhoneNumberType.values()) - {PhoneNumberType.UNKNOWN}
 _NUMBER_TYPES = [PhoneNumberType.to_string(kind) for kind in sorted(_VALID_TYPES)]
 
 
-def _duration(text: Any) -> Any:
-    return seconds(text) if isinstance(text, str) else text
+def from_text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Convert a text by `read`; leave any other value as it is."""
+    return BeforeValidator(lambda given: read(given) if isinstance(given, str) else given)
 
 
-def _limits(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
+def checked_by(check: Callable[[str], object]) -> AfterValidator:
+    """Check a text, or the text of a secret, by `check`, which raises a ValueError; "" and None are not checked."""
+
+    def checked(value: Any) -> Any:
+        if text := value.get_secret_value() if isinstance(value, SecretStr) else value:
+            check(text)
+        return value
+
+    return AfterValidator(checked)
+
+
+def matching(pattern: str, sentence: str) -> AfterValidator:
+    """Refuse a text or a secret that does not match `pattern` as a whole, with this sentence."""
+
+    def check(text: str) -> None:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(sentence)
+
+    return checked_by(check)
+
+
+def needs(other: str, why: str = "") -> AfterValidator:
+    """Refuse a value where the setting `other` has none; `other` is a field above this one."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if value and not info.data.get(other, "bad"):
+            raise ValueError(f"needs {other.upper()}{why}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _limits(text: str) -> tuple[RateLimitItem, ...]:
     with suppress(ValueError):
         several = limits.parse_many(text)
         if all(limit.amount > 0 for limit in several):
-            return several
+            return tuple(several)
     raise ValueError("must be limits like '3 per hour, 5 per day'")
 
 
-def _limit(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
+def _limit(text: str) -> RateLimitItem:
     with suppress(ValueError):
         (limit,) = _limits(text)
         return limit
     raise ValueError("must be one limit like '5 per 15 minutes'")
 
 
-def _listen_address(text: Any) -> str:
+def _listen_address(text: str) -> str:
     with suppress(ValueError):
-        if "%" not in str(text):
+        if "%" not in text:
             return str(ip_address(text))
     raise ValueError("must be an IP address of this machine, like 127.0.0.1; 0.0.0.0 is all of IPv4, :: of IPv6 too")
 
 
-def _region(code: Any) -> str:
-    if (region := str(code).strip().upper()) not in SUPPORTED_REGIONS:
+def _region(code: str) -> str:
+    if (region := code.strip().upper()) not in SUPPORTED_REGIONS:
         raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
     return region
 
 
-def _number_type(name: Any) -> str:
-    if (kind := str(name).strip().upper()) not in _NUMBER_TYPES:
+def _number_type(name: str) -> str:
+    if (kind := name.strip().upper()) not in _NUMBER_TYPES:
         raise ValueError(f"knows no number type {kind!r}; there are {', '.join(_NUMBER_TYPES)}")
     return kind
 
 
 def _secret(value: Any) -> Any:
-    """A secret may come as the file that holds it."""
+    """The secret in a file, where a path is given."""
     return _content(value).strip() if isinstance(value, Path) else value
 
 
@@ -78,51 +107,46 @@ def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
     """Read a JSON object, or the file of that path with one in it; `options` are those of `json.loads`.
 
     Raises:
-        ValueError: there is none; the sentence shows what it is to be `like`.
+        ValueError: it is neither; the sentence quotes the example `like`.
     """
     text = given.strip() if given.strip().startswith("{") else _content(Path(given))
-    try:
+    with suppress(ValueError, RecursionError):
         if isinstance(members := json.loads(text, **options), dict):
             return members
-    except (ValueError, RecursionError) as e:
-        raise ValueError(f"must be JSON like {like}, or a file of it") from e
     raise ValueError(f"must be JSON like {like}, or a file of it")
 
 
-def _words(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
+def _words(text: str) -> list[str]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if words or not text:
         return words
     raise ValueError("lists nothing; leave it empty, or separate what it lists by commas")
 
 
-_READ_DURATION = BeforeValidator(_duration)
-
-
-def is_duration(field: FieldInfo) -> bool:
-    """Whether what the setting takes is a duration."""
-    return _READ_DURATION in field.metadata
-
-
-ByCommas = BeforeValidator(_words)  # for a collection; beside NoDecode, for it is no JSON
-Duration = Annotated[float, _READ_DURATION]
-ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
-Limit = Annotated[RateLimitItem, BeforeValidator(_limit)]
-Limits = Annotated[tuple[RateLimitItem, ...], NoDecode, BeforeValidator(_limits)]  # all of them hold
-NumberType = Annotated[str, BeforeValidator(_number_type)]  # by libphonenumber's name
-KeyPrefix = Annotated[str, AfterValidator(check_prefix)]
-Region = Annotated[str, BeforeValidator(_region)]
-OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
-Secret = Annotated[OptionalSecret, Field(min_length=1)]
-IDENTIFIER = "^[A-Za-z0-9_-]{1,64}$"  # it becomes a part of a path
-Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
-
-
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, and nothing said to it goes over a wire."""
+    """Whether `host` is this machine, so that nothing sent to it leaves the machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+_READ_DURATION = from_text(seconds)
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether the setting is a duration."""
+    return _READ_DURATION in field.metadata
+
+
+ByCommas = from_text(_words)  # for a collection
+Duration = Annotated[float, _READ_DURATION]  # in seconds
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+Limit = Annotated[RateLimitItem, from_text(_limit)]
+Limits = Annotated[tuple[RateLimitItem, ...], from_text(_limits)]  # all of them hold
+NumberType = Annotated[str, AfterValidator(_number_type)]  # by libphonenumber's name
+Region = Annotated[str, AfterValidator(_region)]
+OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
+Secret = Annotated[OptionalSecret, Field(min_length=1)]
+IDENTIFIER = "^[A-Za-z0-9_-]{1,64}$"  # it becomes a part of a path
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]

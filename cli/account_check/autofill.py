@@ -2,7 +2,7 @@
 
 import re
 
-from otp.settings.templates import TemplateSettings
+from config import AccountSettings
 
 PIN = "{{pin}}"
 LONGEST = 140  # bytes; Android's SMS Retriever reads no longer SMS
@@ -11,12 +11,12 @@ _ANDROID = "(?=.*[0-9+/])[A-Za-z0-9+/]{11}"  # matches nine of ten hashes, and n
 _LAST_LINE = re.compile(rf"\s*\n({_WEBOTP}|{_ANDROID})\Z")
 
 
-def last_line(settings: TemplateSettings) -> str:
+def last_line(settings: AccountSettings) -> str:
     """The last line that the settings require; "" for none."""
     return f"@{settings.webotp_domain} #{PIN}" if settings.webotp_domain else settings.android_app_hash or ""
 
 
-def with_last_line(text: str, settings: TemplateSettings) -> str:
+def with_last_line(text: str, settings: AccountSettings) -> str:
     """`text` with the last line that the settings require; it replaces another one."""
     line = last_line(settings)
     if not line or text.endswith(f"\n{line}"):

@@ -9,12 +9,11 @@ from limits import RateLimitItem
 from cli.account_check.findings import SETUP, Finding, unknown
 from cli.account_check.language_differences import compare_languages
 from cli.account_check.template_differences import compare_template
-from config import Settings
+from config import AccountSettings, Settings
 from otp.durations import Rate, duration, seconds
 from otp.infobip.account import Account, Application, Configuration, Template
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed, NotInAccount
 from otp.send_limits.recipient_limit import most_of
-from otp.settings.account import AccountSettings
 
 log = logging.getLogger("otp.infobip")
 

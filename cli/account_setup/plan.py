@@ -7,10 +7,10 @@ from typing import NamedTuple
 from cli.account_check.differences import our_limits
 from cli.account_setup.changes import Change, id_of
 from cli.account_setup.template_changes import SetupOptions, Templates
+from config import AccountSettings
 from otp.durations import Rate, duration
 from otp.infobip.account import Account, Application, Configuration, Template
-from otp.settings.account import AccountSettings
-from otp.settings.section import ENV_FILE
+from otp.setting_sources import ENV_FILE
 
 IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 NAME = "OTP service"

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from cli.account_check.autofill import PIN, with_last_line
 from cli.account_setup.changes import Change
+from config import AccountSettings
 from otp.infobip.account import Template
 from otp.languages import spoken
-from otp.settings.account import AccountSettings
 
 TEXT = "{{pin}} is your verification code."
 

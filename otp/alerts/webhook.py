@@ -4,15 +4,45 @@ import base64
 import hmac
 import secrets
 import time
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import requests
 from gevent import Timeout
 from urllib3.exceptions import HTTPError
 
 from otp.alerts.alert import Alert
+from otp.setting_types import is_loopback
 
 DEADLINE = 5.0  # seconds for a try, from the connection to the head of the response
 PAUSES = (1.0, 3.0)  # seconds before the second try and the third
+_PREFIX = "whsec_"
+_LEAST_BYTES = 24  # https://github.com/standard-webhooks/standard-webhooks, "Symmetric signatures"
+
+
+def check_url(url: str) -> None:
+    """Check that alerts can be posted there, and read by nobody on the way.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    parts = urlsplit(url)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if not parts.hostname or not safe or "@" in parts.netloc or parts.fragment:
+        raise ValueError("must be a URL that starts with https://")
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes that `whsec_...` stands for.
+
+    Raises:
+        ValueError: it is no base64, or too short to be safe.
+    """
+    with suppress(ValueError):
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        if secret.startswith(_PREFIX) and len(key) >= _LEAST_BYTES:
+            return key
+    raise ValueError(f"must be {_PREFIX} and then base64 of at least {_LEAST_BYTES} random bytes")
 
 
 class Webhook:

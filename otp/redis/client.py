@@ -114,5 +114,5 @@ def _without_sha(command: Command, refusal: Exception) -> Command:
 
 
 def connect(url: str, prefix: str = PREFIX) -> RedisClient:
-    """Make a client for `url`, which `url.check` accepts; its keys begin with `prefix`. Opens no connection yet."""
+    """Make a client for `url`, which `url.parse` accepts; its keys begin with `prefix`. Opens no connection yet."""
     return RedisClient(nodes(url), url, prefix)

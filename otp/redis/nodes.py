@@ -56,7 +56,7 @@ class Nodes(Protocol):
 
 
 def nodes(url: str) -> Nodes:
-    """The servers of `url`, which `url.check` accepts. Opens no connection yet."""
+    """The servers of `url`, which `url.parse` accepts. Opens no connection yet."""
     parsed = parse(url)
     if parsed.kind == "cluster":
         return ClusterNodes(parsed)

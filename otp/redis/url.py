@@ -71,16 +71,6 @@ class RedisUrl:
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
 
 
-def check(url: str) -> str:
-    """Return `url` if `parse` can read it.
-
-    Raises:
-        ValueError: see `parse`.
-    """
-    parse(url)
-    return url
-
-
 def parse(url: str) -> RedisUrl:
     """Read `url`. Contacts nobody, and reads the files of certificates that it names.
 

@@ -1,6 +1,6 @@
 """Client apps: authenticated by API key, limited by rate, and able to name the end user that they speak for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from hashlib import sha256
 from hmac import compare_digest
@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from otp.errors import InvalidHeader, Reason, TooManyRequests
 from otp.redis.client import RedisClient
 from otp.redis.windows import ExactWindows, WindowStorage
-from otp.settings.clients import ClientSettings
+from otp.web.api_keys import ClientLimits
 from otp.web.client_ip import network_of, read_address
 from otp.web.wrong_keys import WrongKeys
 
@@ -20,11 +20,18 @@ View = Callable[..., ResponseReturnValue]
 
 
 class ApiClients:
-    """The client apps with a key. Where no key is set, every request is allowed, as a client without a name."""
+    """The client apps with a key. Where no key is set, every request is allowed, as a client without a name.
 
-    def __init__(self, settings: ClientSettings, redis: RedisClient) -> None:
-        self._digests = [(name, digest(key)) for name, key in settings.named_keys()]
-        self._limits = settings.client_limits
+    Args:
+        named_keys: pairs of a client's name and a key.
+        limits: by the client's name; clients without limits of their own are left out.
+    """
+
+    def __init__(
+        self, named_keys: Iterable[tuple[str, str]], limits: Mapping[str, ClientLimits], redis: RedisClient
+    ) -> None:
+        self._digests = [(name, digest(key)) for name, key in named_keys]
+        self._limits = limits
         self._rates = ExactWindows(WindowStorage(redis=redis))
         self._wrong_keys = WrongKeys(redis)
 

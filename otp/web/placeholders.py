@@ -7,10 +7,15 @@ in the bare letters, and invisible characters are refused unless a script needs 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 from idna.core import valid_contextj
 
 from otp.errors import InvalidPlaceholders
+from otp.setting_types import matching
+
+_NAMES = "must be names like firstName, separated by commas; pin is Infobip's"
+PlaceholderName = Annotated[str, matching("(?!pin$)[A-Za-z][A-Za-z0-9_]{0,31}", _NAMES)]
 
 LONGEST = 50
 MOST_DIGITS = 6  # seven are a telephone number

@@ -1,8 +1,8 @@
 """From the body of a request to a `SendRequest` or a `Recipient`."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from config import Settings
 from otp import errors
 from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel, Member
 from otp.email_addresses import read_email
@@ -54,13 +54,21 @@ class VerifyOtp(_RecipientBody):
 
 
 class SendRequestParser:
-    """Reads phone numbers, e-mail addresses, channels, languages and placeholders by the settings."""
+    """Reads phone numbers, e-mail addresses, channels, languages and placeholders.
 
-    def __init__(self, phones: PhoneBook, settings: Settings) -> None:
+    Args:
+        templates: the id of the default template, by the names of the channels that may be used.
+        of_languages: those of other languages.
+        placeholders: the names that may be filled in.
+    """
+
+    def __init__(
+        self, phones: PhoneBook, templates: Mapping[str, str], of_languages: Templates, placeholders: frozenset[str]
+    ) -> None:
         self._phones = phones
-        self._templates = settings.templates
-        self._of_languages = Templates(settings.infobip_templates)
-        self._placeholders = settings.allowed_placeholders
+        self._templates = templates
+        self._of_languages = of_languages
+        self._placeholders = placeholders
 
     def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> SendRequest:
         """The message that `body` asks for. Without a `locale`, `accept_language` chooses the language.

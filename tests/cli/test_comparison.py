@@ -6,7 +6,7 @@ import pytest
 
 from cli.account_check.differences import compare
 from cli.account_check.findings import Finding
-from config import Settings, load_settings
+from config import Settings
 from otp.infobip.account import Application, Template
 from tests.support.running import ACCOUNT
 
@@ -23,7 +23,7 @@ TEMPLATE = {"messageText": "{{pin}} is your code.", "pinLength": 6, "pinType": "
 
 def settings(**given: Any) -> Settings:
     account = {name.lower(): value for name, value in ACCOUNT.items()}
-    return load_settings(infobip_base_url="https://x", redis_url="redis://x", **account, **given)
+    return Settings(infobip_base_url="https://x", redis_url="redis://x", **account, **given)
 
 
 def found(

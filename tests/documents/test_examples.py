@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from app import create_app
-from config import load_settings
+from config import Settings
 from otp.proofs import new_signing_key
 from otp.web import error_responses
 from tests.support import npm_tools
@@ -150,7 +150,7 @@ def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
 
 
 def test_every_endpoint_is_shown_everywhere() -> None:
-    app = create_app(load_settings(**EVERYTHING))
+    app = create_app(Settings(**EVERYTHING))
     endpoints = {
         (method, rule.rule) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) & {"GET", "POST"}
     }

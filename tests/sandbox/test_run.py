@@ -174,7 +174,7 @@ def test_the_readme_says_where_its_commands_are() -> None:
 def test_the_readme_asks_for_every_setting_that_the_service_cannot_do_without() -> None:
     section = re.findall(r"## Get Infobip credentials\n.*?(?=\n## )", README, re.DOTALL)[0]
     with pytest.raises(SettingsError) as missing:
-        load_settings()
+        load_settings({})
     names = set(re.findall("^  ([A-Z0-9_]+): is missing", str(missing.value), re.MULTILINE))
     written_by_setup = {"INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID"}
     shown = {"base URL": "INFOBIP_BASE_URL", "API key": "INFOBIP_API_KEY", "`REDIS_URL`": "REDIS_URL"}

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 import redis
 
-from config import load_settings
+from config import Settings
 from otp.alerts.messages import budget_threshold, format_amount
 from otp.errors import BudgetExhausted
 from otp.recipients import Recipient
@@ -317,7 +317,7 @@ def test_the_region_of_a_number_sets_its_price() -> None:
 def test_the_shipped_example_is_read_and_says_what_it_is() -> None:
     example = ROOT / "examples/sms-prices.json"
     given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_prices": str(example)}
-    settings = load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
+    settings = Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
     assert settings.sms_prices
     assert (settings.sms_prices.currency, settings.sms_prices.by_region["DE"]) == ("EUR", 75_000)
     assert len(settings.sms_prices.by_region) >= 12
@@ -327,7 +327,7 @@ def test_the_shipped_example_is_read_and_says_what_it_is() -> None:
 def test_a_price_is_exact() -> None:
     given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1"}
     given |= {"sms_prices": '{"currency": "USD", "default": 0.000003, "us": "4.35"}', "daily_budget": "1.1"}
-    settings = load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
+    settings = Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
     assert settings.sms_prices == Prices("USD", 3, {"US": 4_350_000})
     assert settings.budgets == (1_100_000, 0)
 
@@ -337,7 +337,7 @@ def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
     given |= {name.lower(): value for name, value in ACCOUNT.items()}
     given["sms_prices"] = '{"currency": "EUR", "default": 1}'
     for calls, price in ({}, 2), ({"voice_prices": '{"currency": "EUR", "default": 5}'}, 5):
-        prices = load_settings(**given, **calls).prices
+        prices = Settings(**given, **calls).prices
         assert [prices.of("sms", "DE"), prices.of("voice", "DE")] == [2 * MILLION, price * MILLION]
 
 

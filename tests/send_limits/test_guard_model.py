@@ -9,8 +9,7 @@ import redis
 
 from otp.redis.scripts import Script, in_full
 from otp.send_limits.fraud_guard.scopes import scopes
-from otp.settings.guard import GuardSettings
-from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON
+from tests.support.guard_driver import DAY, HOUR, MINUTE, NOON, allowances
 from tests.support.plain_guard import PlainGuard, PlainSend
 
 RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
@@ -26,7 +25,7 @@ PAUSES = {
 
 def allowance(source: random.Random, scope: str) -> dict[str, Any]:
     """Small budgets, so that each of them is met."""
-    settings = GuardSettings(
+    given = allowances(
         guard_country_pending=source.randint(3, 25),
         guard_country_hour=source.randint(2, 12),
         guard_country_day=source.randint(2, 15),
@@ -36,7 +35,7 @@ def allowance(source: random.Random, scope: str) -> dict[str, Any]:
         guard_prefix_hour=source.randint(2, 10),
         guard_grace=source.choice([60, 180, 1800]),
     )
-    return dict(json.loads({one.name: one.allowance for one in scopes(settings)}[scope]))
+    return dict(json.loads({one.name: one.allowance for one in scopes(given)}[scope]))
 
 
 def reply(database: redis.Redis, script: Script, *arguments: Any) -> Any:
@@ -91,7 +90,7 @@ def test_a_forced_send_is_counted_and_not_judged(database: redis.Redis) -> None:
 @pytest.mark.parametrize("skew", [-2 * DAY, -HOUR, -90, 90, HOUR, 2 * DAY])
 def test_a_replica_whose_clock_is_wrong_breaks_nothing(database: redis.Redis, skew: float) -> None:
     """Both count into the same lists: each judges by its own clock, and the lists stay in order and bounded."""
-    allowed = {one.name: one.allowance for one in scopes(GuardSettings())}["country"]
+    allowed = {one.name: one.allowance for one in scopes(allowances())}["country"]
     for n in range(300):
         at = NOON + n * MINUTE + (skew if n % 2 else 0)
         reply(database, RESERVE, at, "DE", allowed, "force")

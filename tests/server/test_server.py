@@ -15,7 +15,7 @@ import redis
 import requests
 
 from app import create_app
-from config import load_settings
+from config import Settings
 from otp import errors
 from otp.web.error_responses import STATUS
 from otp.web.request_body import content
@@ -83,7 +83,7 @@ def test_a_restart_keeps_the_pins(
 
 def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
-    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    app = create_app(Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
 
     @app.get("/bug")
     def bug() -> str:
@@ -100,7 +100,7 @@ def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.Lo
 def test_a_body_that_ends_before_its_length_is_refused() -> None:
     """Also where the server has all of it that will come."""
     given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
-    app = create_app(load_settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
+    app = create_app(Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
     body = b"{}"
     app.add_url_rule("/body", view_func=lambda: {"length": len(content(flask.request))}, methods=["POST"])
     asked = app.test_client().post

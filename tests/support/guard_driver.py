@@ -5,6 +5,7 @@ from typing import Any
 
 import redis
 
+from config import Settings
 from otp.errors import TooManyRequests
 from otp.recipients import Recipient
 from otp.redis import keys
@@ -12,12 +13,17 @@ from otp.redis.client import RedisClient
 from otp.requester import Requester
 from otp.send_limits.chain import SendLimits
 from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
+from otp.send_limits.fraud_guard.scopes import Allowances
 from otp.send_request import Reserved, SendRequest
-from otp.settings.guard import GuardSettings
 
 NOON = 1_795_435_200.0  # 2026-11-23
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _numbers = itertools.count()
+
+
+def allowances(**settings: Any) -> Allowances:
+    """The guard's numbers, those that are not given by default."""
+    return Settings.model_construct(**settings).allowances
 
 
 def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int, int]]:
@@ -32,7 +38,8 @@ class GuardDriver:
     def __init__(self, client: RedisClient, **settings: Any) -> None:
         self.client = client
         self.suspicions = 0
-        self.guard = FraudGuard(client, GuardSettings(**settings), 600, self._count)
+        mode = settings.get("fraud_guard", "block")
+        self.guard = FraudGuard(client, mode, allowances(**settings), 600, self._count)
         self.send_limits = SendLimits(client, *self.guard.limits)
 
     def _count(self) -> None:

@@ -8,7 +8,7 @@ import gevent
 import redis
 
 from assembly import Parts, assemble
-from config import load_settings
+from config import Settings
 from otp.errors import TooManyRequests
 from otp.recipients import Recipient
 from otp.requester import Requester
@@ -35,7 +35,7 @@ class Day:
     def __init__(self, database: redis.Redis, redis_url: str, sandbox: Sandbox, **settings: str) -> None:
         account = {name.lower(): value for name, value in ACCOUNT.items()}
         given = {**account, "infobip_base_url": sandbox.url, "redis_url": redis_url, **OPEN, **settings}
-        self._parts: Parts = assemble(load_settings(**given))
+        self._parts: Parts = assemble(Settings(**given))
         self._database = database
         self._sandbox = sandbox
 

@@ -14,9 +14,8 @@ from otp.alerts.alert import Alert
 from otp.alerts.alerts import Alerts
 from otp.alerts.rates import GUARD_REFUSAL, RIGHT, WRONG, Rates
 from otp.alerts.sender import MOST_WAITING, QUIET, Sender
-from otp.alerts.webhook import Webhook
+from otp.alerts.webhook import Webhook, signing_key
 from otp.redis.client import RedisClient, connect
-from otp.settings.alerts import signing_key
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.conftest import OPEN
 from tests.send_limits.test_budget import numbers

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app import create_app
-from config import load_settings
+from config import Settings
 from otp.telemetry import tracing
 from tests.support import upstream as up
 from tests.support.command import eventually
@@ -44,7 +44,7 @@ def test_a_request_is_one_trace_to_infobip_and_redis(
     spans: Callable[[], list[ReadableSpan]], upstream: Upstream, database: redis.Redis, redis_url: str, phone: str
 ) -> None:
     account = {name.lower(): value for name, value in ACCOUNT.items()}
-    app = create_app(load_settings(**account, infobip_base_url=upstream.url, redis_url=redis_url))
+    app = create_app(Settings(**account, infobip_base_url=upstream.url, redis_url=redis_url))
     client = app.test_client()
     seen: list[list[ReadableSpan]] = []
     upstream.script.extend([up.answer(up.SENT), up.answer(up.WRONG), up.error(400, "BAD_REQUEST", "")])
@@ -72,7 +72,7 @@ def test_a_failed_call_says_how(
     spans: Callable[[], list[ReadableSpan]], upstream: Upstream, database: redis.Redis, redis_url: str, phone: str
 ) -> None:
     account = {name.lower(): value for name, value in ACCOUNT.items()}
-    app = create_app(load_settings(**account, infobip_base_url=upstream.url, redis_url=redis_url))
+    app = create_app(Settings(**account, infobip_base_url=upstream.url, redis_url=redis_url))
     upstream.script.append(up.error(500, "GENERAL_ERROR"))
     assert app.test_client().post("/send-otp", json={"phoneNumber": phone}).status_code == 504
     ended = spans()

@@ -288,14 +288,14 @@ def test_keys_in_a_file_by_lines(
 )
 def test_bad_settings_are_named_and_not_shown(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"(?m)^  {name.upper()}: must ") as raised:
-        load_settings(**{**GIVEN, "api_keys": API_KEYS, name: value})
+        load_settings({**GIVEN, "api_keys": API_KEYS, name: value})
     assert str(raised.value).count("\n") == 2
     assert not any(word in str(raised.value) for word in ("secret", SHOP, BANK))
 
 
 def test_limits_of_clients_need_keys_and_keys_are_hidden() -> None:
     with pytest.raises(SettingsError, match="CLIENT_LIMITS: must be of clients that API_KEYS names"):
-        load_settings(**GIVEN, client_limits="shop: send=5 per day")
-    settings = load_settings(**GIVEN, api_keys=API_KEYS, client_limits=FEW.replace(", ", "\n"))
+        load_settings({**GIVEN, "client_limits": "shop: send=5 per day"})
+    settings = load_settings({**GIVEN, "api_keys": API_KEYS, "client_limits": FEW.replace(", ", "\n")})
     assert str(settings.client_limits["bank"].quota) == "2 per 6 second"
     assert SHOP not in repr(settings) + str(settings)

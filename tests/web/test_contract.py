@@ -9,7 +9,7 @@ import requests
 from pydantic import BaseModel
 
 from app import create_app
-from config import load_settings
+from config import Settings
 from otp.web.cors import ANSWERED, ASKED
 from otp.web.delivery_report_api import DeliveryReports
 from otp.web.proof_api import RedeemProof
@@ -53,7 +53,7 @@ def test_every_refusal_is_in_it_and_no_other() -> None:
 
 
 def test_every_route_is_in_it_and_no_other() -> None:
-    app = create_app(load_settings(**EVERYTHING))
+    app = create_app(Settings(**EVERYTHING))
     routes = {
         (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()

@@ -71,7 +71,7 @@ def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, 
 @pytest.mark.parametrize("types", ["LANDLINE", "VOIP,SATELLITE", "UNKNOWN", "6", "VOIP;PAGER"])
 def test_a_type_that_is_none_ends_the_start(setting: str, types: str) -> None:
     with pytest.raises(SettingsError, match=f"  {setting.upper()}: knows no number type '.*'; there are FIXED_LINE,"):
-        load_settings(**GIVEN, **{setting: types})
+        load_settings({**GIVEN, setting: types})
 
 
 @pytest.mark.parametrize("setting", ["allowed_countries", "default_region", "sms_prices"])
@@ -79,7 +79,7 @@ def test_the_world_is_no_country(setting: str) -> None:
     """Its numbers (+881 and the like) are never sent to, so no setting may seem to let them through."""
     given = json.dumps({"currency": "EUR", "default": 1, "001": 5}) if setting == "sms_prices" else "001"
     with pytest.raises(SettingsError, match=f"{setting.upper()}: .*knows no region '001'"):
-        load_settings(**GIVEN, **{setting: given})
+        load_settings({**GIVEN, setting: given})
 
 
 SMS_PRICE, VOICE_PRICE = ('{"currency": "EUR", "default": 0.1}', '{"currency": "EUR", "default": 0.9}')

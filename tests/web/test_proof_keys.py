@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.utils import base64url_decode
 
 from cli.proof import proof as command
-from config import SettingsError, load_settings
+from config import Settings, SettingsError, load_settings
 from otp.proofs import Proofs, read_signing_key
 from tests.support.running import ACCOUNT, ROOT
 from tests.support.signing import KEY, OLD, OLDER, SETTINGS, key_id, public_pem
@@ -39,9 +38,8 @@ def rsa() -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def load(**given: Any) -> Any:
-    account = {name.lower(): value for name, value in ACCOUNT.items()}
-    return load_settings(infobip_base_url="https://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0", **account, **given)
+def load(**given: str) -> Settings:
+    return load_settings({"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://x", **ACCOUNT, **given})
 
 
 @pytest.mark.parametrize("name", ["proof_signing_key", "proof_old_keys"])
@@ -62,16 +60,14 @@ def test_old_keys_of_another_kind_are_refused() -> None:
         load(proof_old_keys="-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
 
 
-def test_a_key_may_be_a_file_or_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("key.pem").write_text(KEY)
-    Path("old.pem").write_text(SETTINGS["PROOF_OLD_KEYS"])
-    monkeypatch.setenv("PROOF_SIGNING_KEY_FILE", "key.pem")
-    monkeypatch.setenv("PROOF_OLD_KEYS_FILE", "old.pem")
-    from_files = load()
-    Path("empty.pem").write_text("")
+def test_a_key_may_be_a_file_or_one_line(tmp_path: Path) -> None:
+    key, old, empty = tmp_path / "key.pem", tmp_path / "old.pem", tmp_path / "empty.pem"
+    key.write_text(KEY)
+    old.write_text(SETTINGS["PROOF_OLD_KEYS"])
+    from_files = load(PROOF_SIGNING_KEY_FILE=str(key), PROOF_OLD_KEYS_FILE=str(old))
+    empty.write_text("")
     with pytest.raises(SettingsError, match="PROOF_SIGNING_KEY: "):
-        load(proof_signing_key=Path("empty.pem"))
+        load(PROOF_SIGNING_KEY_FILE=str(empty))
     one_line = {name: SETTINGS[name.upper()].replace("\n", "\\n") for name in ("proof_signing_key", "proof_old_keys")}
     from_lines = load(**one_line)
     key_sets = [

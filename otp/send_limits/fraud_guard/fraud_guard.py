@@ -2,16 +2,16 @@
 
 import logging
 from collections.abc import Callable
+from typing import Literal
 
 from otp.recipients import Recipient
 from otp.redis.background import Background
 from otp.redis.client import RedisClient
 from otp.send_limits.chain import SendLimit
 from otp.send_limits.fraud_guard.fraud_limit import FraudLimit
-from otp.send_limits.fraud_guard.scopes import country, scopes
+from otp.send_limits.fraud_guard.scopes import Allowances, country, scopes
 from otp.send_limits.fraud_guard.unverified_sends import UnverifiedSends
 from otp.send_request import SendRequest
-from otp.settings.guard import GuardSettings
 
 log = logging.getLogger("otp.guard")
 
@@ -20,20 +20,26 @@ class FraudGuard:
     """Counts unverified sends, and limits them.
 
     Args:
+        mode: `block` refuses, `monitor` only logs what it would refuse, `off` does not count.
         pin_lifetime: seconds in which a send can be verified.
         on_suspicion: called for each send that looks like SMS pumping; must not block.
     """
 
     def __init__(
-        self, redis: RedisClient, settings: GuardSettings, pin_lifetime: float, on_suspicion: Callable[[], None]
+        self,
+        redis: RedisClient,
+        mode: Literal["block", "monitor", "off"],
+        allowances: Allowances,
+        pin_lifetime: float,
+        on_suspicion: Callable[[], None],
     ) -> None:
         self._redis = redis
         self._on_suspicion = on_suspicion
-        self._blocks = settings.fraud_guard == "block"
-        self._on = settings.fraud_guard != "off"
+        self._blocks = mode == "block"
+        self._on = mode != "off"
         self._unverified = UnverifiedSends(redis, pin_lifetime)
         self._scopes = [
-            FraudLimit(redis, scope, blocks=self._blocks, on_suspicion=self._suspect) for scope in scopes(settings)
+            FraudLimit(redis, scope, blocks=self._blocks, on_suspicion=self._suspect) for scope in scopes(allowances)
         ]
         self._background = Background()
 

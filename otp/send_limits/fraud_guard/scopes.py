@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 from otp.phone_numbers import NO_COUNTRY
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
-from otp.settings.guard import GuardSettings
 
 Mode = Literal["block", "monitor", "force"]
 
@@ -48,19 +47,34 @@ class Scope:
         return send_request.at, country(send_request), self.allowance, mode
 
 
-def scopes(settings: GuardSettings) -> list[Scope]:
+class Allowances(NamedTuple):
+    """How many unverified sends the guard allows: GUARD_... in .env.example says of each. `grace` is in seconds."""
+
+    grace: float
+    country_pending: int
+    country_hour: int
+    country_day: int
+    country_least: int
+    country_ratio: float
+    country_follow: float
+    prefix_hour: int
+    prefix_ratio: float
+    address_countries: int
+
+
+def scopes(allowances: Allowances) -> list[Scope]:
     """All scopes. E-mails belong to none: they earn nobody the money that SMS pumping earns."""
-    common = {"grace": math.ceil(settings.guard_grace / 60), "follow": settings.guard_country_follow}
+    common = {"grace": math.ceil(allowances.grace / 60), "follow": allowances.country_follow}
     by_country = {
-        "pending": settings.guard_country_pending,
-        "hour": settings.guard_country_hour,
-        "day": settings.guard_country_day,
-        "least": settings.guard_country_least,
-        "ratio": settings.guard_country_ratio,
+        "pending": allowances.country_pending,
+        "hour": allowances.country_hour,
+        "day": allowances.country_day,
+        "least": allowances.country_least,
+        "ratio": allowances.country_ratio,
     }
-    few = settings.guard_prefix_hour
-    by_prefix = {"pending": few, "hour": few, "least": few, "ratio": settings.guard_prefix_ratio}
-    by_address = {"countries": settings.guard_address_countries}
+    few = allowances.prefix_hour
+    by_prefix = {"pending": few, "hour": few, "least": few, "ratio": allowances.prefix_ratio}
+    by_address = {"countries": allowances.address_countries}
     return [
         Scope("country", _country, json.dumps({**common, **by_country})),
         Scope("prefix", lambda send_request: send_request.phone[:-4], json.dumps({**common, **by_prefix})),

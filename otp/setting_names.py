@@ -1,33 +1,37 @@
-"""Names that are meant to be settings and are none. They would be ignored, and what they set with them."""
+"""Finds misspelt names of settings: the service would ignore them, and what they set."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 
-NEAR, RELATED = 0.8, 0.6  # of 1, by difflib: what is said of the environment, and what is suggested for `.env`
-# What others read: Docker Compose of `.env`, and the programs that the service and its sandbox are run with.
+NEAR, RELATED = 0.8, 0.6  # least ratio (difflib) of a misspelling: in the environment, and in `.env`
+# Settings of other programs: of Docker Compose in `.env`, and of those that run the service and its sandbox.
 _FOREIGN = re.compile(
     "(COMPOSE|DOCKER|BUILDKIT|OTEL|SANDBOX|GUNICORN|FLASK|PYTHON|PROMETHEUS|GEVENT|KUBERNETES|AWS|AZURE|DD|GOOGLE)_.*"
     "|SERVICE_URL|DELIVERY_REPORTS_URL|PATH|TZ|LANG|HOME|TMPDIR|NO_COLOR|(HTTPS?|ALL|NO)_PROXY"
-    # What Kubernetes and Docker's links say of a service, whatever its name.
+    # Kubernetes and Docker's links set these for each service.
     "|.*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_[0-9]+_(TCP|UDP).*)"
 )
-# What is near, and some other program's: keys of Cloudflare's or Hugging Face's, a second address from Heroku.
+# Similar names that belong to other programs: keys of Cloudflare or Hugging Face, a second address from Heroku.
 _NEIGHBOURS = re.compile("(?!OTP_)[A-Z0-9]{2,3}_API_KEY|API_KEY_ID|REDIS_(TLS_URL|USER)")
-_LINKED = ("tcp://", "udp://", "sctp://")  # how Kubernetes and Docker begin X_PORT, for a service X of any name
-_SHORT = 4  # letters: BINDIR has as much of BIND as a misspelling would
-# What may be shown. Where a secret goes over several lines without quotes, a piece of it is read as a name.
-_WORD = "[0-9]{0,2}[a-z]{1,20}[0-9]{0,2}"  # a key in hex has digits between its letters
+_LINKED = (
+    "tcp://",
+    "udp://",
+    "sctp://",
+)  # how the value of X_PORT begins that Kubernetes and Docker set for a service X
+_SHORT = 4  # letters; BINDIR is as similar to BIND as a misspelling is
+# Names that may be quoted: a line of a secret that spans several lines without quotes is read as a name.
+_WORD = "[0-9]{0,2}[a-z]{1,20}[0-9]{0,2}"  # a hexadecimal key has digits between its letters
 _WORDS = f"{_WORD}(_{_WORD}){{0,8}}"
 _PLAIN = re.compile(f"{_WORDS}|{_WORDS.replace('a-z', 'A-Z')}")
 
 
 class SettingNames:
-    """The names that are read, by which others are judged.
+    """Knows the names of all settings.
 
     Args:
-        names: of all settings, in capitals.
-        secrets: those of them that may also be a file, by `X_FILE`.
+        names: in capitals.
+        secrets: the names of secrets, each of which may also be a file that `X_FILE` names.
     """
 
     def __init__(self, names: Iterable[str], secrets: Iterable[str]) -> None:
@@ -36,17 +40,17 @@ class SettingNames:
         self._letters = {name: _letters(name) for name in sorted(self._names | self._files)}
 
     def is_read(self, name: str) -> bool:
-        """Whether `name` sets something, in capitals or, but for files, in any case."""
+        """Whether `name` sets something. Letters may be small, except in the name of a file."""
         return name in self._files or name.upper() in self._names
 
     def complaints(self, environment: Mapping[str, str]) -> Iterator[str]:
-        """What is wrong with each name in the `environment`, where others put names of their own."""
+        """A sentence for each misspelt name in the `environment`, where most names belong to other programs."""
         for name, value in environment.items():
             if not value.startswith(_LINKED) and (said := self.complaint(name, in_file=False)):
                 yield said
 
     def complaint(self, name: str, *, in_file: bool) -> str:
-        """What is wrong with `name`; "" for nothing. In a file of settings, every name that is not read is wrong."""
+        """What is wrong with `name`; "" where nothing is. In `.env`, every unknown name is wrong."""
         capitals = name.upper()
         if name in self._names | self._files or _FOREIGN.fullmatch(capitals):
             return ""
@@ -56,8 +60,8 @@ class SettingNames:
             return f"{name} is ignored: only a secret can be a file. Set {capitals.removesuffix('_FILE')}."
         nearest, similarity = self._nearest(capitals)
         if similarity >= RELATED if in_file else _is_near(capitals, nearest, similarity):
-            return f"{_shown(name, similarity)} is no setting and is ignored. Did you mean {nearest}?"
-        return f"{_shown(name, similarity)} is no setting and is ignored." if in_file else ""
+            return f"{_quotable(name, similarity)} is no setting and is ignored. Did you mean {nearest}?"
+        return f"{_quotable(name, similarity)} is no setting and is ignored." if in_file else ""
 
     def _nearest(self, capitals: str) -> tuple[str, float]:
         given = _letters(capitals)
@@ -73,7 +77,7 @@ def _is_near(capitals: str, nearest: str, similarity: float) -> bool:
 
 
 def _letters(name: str) -> tuple[str, str]:
-    """Without what joins its words, as they stand and in alphabetic order."""
+    """The letters of its words, in their order and in alphabetical order."""
     words = re.findall("[^_.: -]+", name)
     return "".join(words), "".join(sorted(words))
 
@@ -87,6 +91,6 @@ def _ratio(one: str, other: str) -> float:
     return matcher.ratio() if matcher.real_quick_ratio() >= RELATED and matcher.quick_ratio() >= RELATED else 0
 
 
-def _shown(name: str, similarity: float) -> str:
-    is_nearly_ours = similarity >= NEAR and re.fullmatch("[A-Za-z0-9_.-]{1,64}", name)
-    return name if is_nearly_ours or _PLAIN.fullmatch(name) else "A name"
+def _quotable(name: str, similarity: float) -> str:
+    is_misspelt = similarity >= NEAR and re.fullmatch("[A-Za-z0-9_.-]{1,64}", name)
+    return name if is_misspelt or _PLAIN.fullmatch(name) else "A name"

@@ -1,6 +1,8 @@
 """Settings: one message names everything that is wrong, and no secret shows."""
 
 import json
+from collections.abc import Iterator
+from contextlib import chdir
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,16 +20,17 @@ GOOD = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in GOOD.items():
-        monkeypatch.setenv(name, value)
+def here(tmp_path: Path) -> Iterator[None]:
+    with chdir(tmp_path):
+        yield
+
+
+def load(**environ: str) -> Settings:
+    return load_settings({**GOOD, **environ})
 
 
 def test_the_defaults() -> None:
-    settings = load_settings()
+    settings = load()
     assert settings.infobip_base_url == "https://xxxxx.api.infobip.com"
     assert (settings.pin_time_to_live, settings.resend_cooldown, settings.infobip_timeout) == (600, 30, 10)
     assert (settings.pin_length, settings.pin_type, settings.pin_attempts, settings.port) == (6, "NUMERIC", 5, 3000)
@@ -38,11 +41,9 @@ def test_the_defaults() -> None:
     assert str(settings.total_send_limit) == str(settings.total_email_limit) == "10000 per 1 day"
 
 
-def test_every_missing_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in GOOD:
-        monkeypatch.delenv(name)
+def test_every_missing_setting_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
-        load_settings()
+        load_settings({})
     assert all(f"{name}: is missing" in str(raised.value) for name in GOOD)
 
 
@@ -132,10 +133,9 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values if v])
-def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setenv(name, value)
+def test_a_bad_value_is_named_and_not_shown(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"(?m)^  {name}: ") as raised:
-        load_settings()
+        load(**{name: value})
     assert str(raised.value).count("\n") == 2
     assert "secret" not in str(raised.value)
 
@@ -152,51 +152,39 @@ def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, nam
         ("PIN_LENGTH", "17", "Input should be less than or equal to 16"),
     ],
 )
-def test_a_bound_of_a_duration_has_its_unit(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
-) -> None:
-    monkeypatch.setenv(name, value)
+def test_a_bound_of_a_duration_has_its_unit(name: str, value: str, reason: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        load_settings()
+        load(**{name: value})
     assert raised.value.reasons == [f"{name}: {reason}"]
 
 
-def test_all_bad_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, values in BAD.items():
-        monkeypatch.setenv(name, values[0])
+def test_all_bad_values_are_named_together() -> None:
     with pytest.raises(SettingsError) as raised:
-        load_settings()
+        load(**{name: values[0] for name, values in BAD.items()})
     assert all(f"  {name}: " in str(raised.value) for name in BAD if name != "RESEND_COOLDOWN")
 
 
-def test_templates_of_other_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_of_other_languages() -> None:
     templates = {"sms": {"de": "A-1", "pt-BR": "B_2"}, "email": {}}
     Path("templates.json").write_text(json.dumps(templates))
     for given in (json.dumps(templates), "templates.json"):
-        monkeypatch.setenv("INFOBIP_TEMPLATES", given)
-        assert load_settings().infobip_templates == templates
-    monkeypatch.setenv("INFOBIP_TEMPLATES", '{"sms": {"de_DE": "A"}}')
+        assert load(INFOBIP_TEMPLATES=given).infobip_templates == templates
     with pytest.raises(SettingsError, match="INFOBIP_TEMPLATES: 'de_DE' is no language tag of BCP 47 like de or pt-BR"):
-        load_settings()
+        load(INFOBIP_TEMPLATES='{"sms": {"de_DE": "A"}}')
 
 
-def test_an_sms_has_one_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEBOTP_DOMAIN", "App.Example.COM")
-    assert load_settings().webotp_domain == "app.example.com"
-    monkeypatch.setenv("ANDROID_APP_HASH", "FA+9qCX9VSu")
+def test_an_sms_has_one_last_line() -> None:
+    assert load(WEBOTP_DOMAIN="App.Example.COM").webotp_domain == "app.example.com"
     with pytest.raises(SettingsError, match="ANDROID_APP_HASH: cannot stand beside WEBOTP_DOMAIN"):
-        load_settings()
-    monkeypatch.delenv("WEBOTP_DOMAIN")
-    assert load_settings().android_app_hash == "FA+9qCX9VSu"
+        load(WEBOTP_DOMAIN="App.Example.COM", ANDROID_APP_HASH="FA+9qCX9VSu")
+    assert load(ANDROID_APP_HASH="FA+9qCX9VSu").android_app_hash == "FA+9qCX9VSu"
 
 
-def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cooldown_must_outlast_the_call() -> None:
     """Also where only the one or the other is given."""
-    monkeypatch.setenv("INFOBIP_TIMEOUT", "30s")
     with pytest.raises(SettingsError, match="RESEND_COOLDOWN: must be longer than INFOBIP_TIMEOUT"):
-        load_settings()
-    monkeypatch.setenv("RESEND_COOLDOWN", "30001ms")
-    assert load_settings().resend_cooldown == 30.001
+        load(INFOBIP_TIMEOUT="30s")
+    assert load(INFOBIP_TIMEOUT="30s", RESEND_COOLDOWN="30001ms").resend_cooldown == 30.001
 
 
 @pytest.mark.parametrize(
@@ -206,11 +194,10 @@ def test_the_cooldown_must_outlast_the_call(monkeypatch: pytest.MonkeyPatch) -> 
      "https://x%41", "https://", "ftp://x", "https://x?a", "https://x#a", "https://x@y",
      "https://x/a?b", "https://x/a#b", "https://x/a@b", "HTTPS://x"],
 )  # fmt: skip
-def test_what_names_no_infobip_ends_the_start(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_what_names_no_infobip_ends_the_start(url: str) -> None:
     """Each send would be an error, or the key go to a host by the name of `https`."""
-    monkeypatch.setenv("INFOBIP_BASE_URL", url)
     with pytest.raises(SettingsError, match="INFOBIP_BASE_URL: must be a host or a URL like https://"):
-        load_settings()
+        load(INFOBIP_BASE_URL=url)
 
 
 @pytest.mark.parametrize(
@@ -223,78 +210,73 @@ def test_what_names_no_infobip_ends_the_start(monkeypatch: pytest.MonkeyPatch, u
         ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
     ],
 )
-def test_what_names_one(monkeypatch: pytest.MonkeyPatch, url: str, read: str) -> None:
-    monkeypatch.setenv("INFOBIP_BASE_URL", url)
-    assert load_settings().infobip_base_url == read
+def test_what_names_one(url: str, read: str) -> None:
+    assert load(INFOBIP_BASE_URL=url).infobip_base_url == read
 
 
 @pytest.mark.parametrize("url", ["http://localhost:3001", "http://127.0.0.1:3001", "http://[::1]:3001"])
-def test_plain_http_only_to_this_machine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("INFOBIP_BASE_URL", f"{url}/")
-    assert load_settings().infobip_base_url == url
+def test_plain_http_only_to_this_machine(url: str) -> None:
+    assert load(INFOBIP_BASE_URL=f"{url}/").infobip_base_url == url
 
 
-def test_plain_http_elsewhere_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INFOBIP_BASE_URL", "http://sandbox:3001")
+def test_plain_http_elsewhere_must_be_asked_for() -> None:
+    url = "http://sandbox:3001"
     with pytest.raises(SettingsError, match="INFOBIP_ALLOW_HTTP"):
-        load_settings()
-    monkeypatch.setenv("INFOBIP_ALLOW_HTTP", "true")
-    assert load_settings().infobip_base_url == "http://sandbox:3001"
+        load(INFOBIP_BASE_URL=url)
+    assert load(INFOBIP_BASE_URL=url, INFOBIP_ALLOW_HTTP="true").infobip_base_url == url
 
 
-def test_a_dotenv_file_is_read_and_the_environment_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dotenv_file_is_read_and_the_environment_beats_it() -> None:
     Path(".env").write_text("PORT=4000\nPIN_LENGTH=4  # four\nINFOBIP_API_KEY='other'\nUNKNOWN=1\nPIN_TYPE=\n")
-    monkeypatch.setenv("PORT", "5000")
-    settings = load_settings()
+    settings = load(PORT="5000")
     assert (settings.port, settings.pin_length, settings.pin_type) == (5000, 4, "NUMERIC")
     assert settings.infobip_api_key.get_secret_value() == "the-secret-key"
 
 
-def test_a_secret_may_come_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("INFOBIP_API_KEY")
-    monkeypatch.delenv("REDIS_URL")
+def test_a_byte_order_mark_hides_no_setting() -> None:
+    Path(".env").write_text("\ufeffPIN_LENGTH=4\n")
+    assert load().pin_length == 4
+
+
+def test_a_secret_may_come_as_a_file() -> None:
+    given = {**GOOD, "INFOBIP_API_KEY": "", "REDIS_URL": "", "INFOBIP_API_KEY_FILE": "key"}
     Path("key").write_text("\ufefffrom-a-file\r\n")
     Path("url").write_text("unix:///run/redis.sock")
     Path(".env").write_text("REDIS_URL_FILE=url\n")
-    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "key")
-    assert load_settings().infobip_api_key.get_secret_value() == "from-a-file"
-    assert load_settings().redis_url.get_secret_value() == "unix:///run/redis.sock"
+    assert load_settings(given).infobip_api_key.get_secret_value() == "from-a-file"
+    assert load_settings(given).redis_url.get_secret_value() == "unix:///run/redis.sock"
     Path("key").write_text("\n")
     with pytest.raises(SettingsError, match="INFOBIP_API_KEY: "):
-        load_settings()
+        load_settings(given)
     Path("key").unlink()
     with pytest.raises(SettingsError, match="INFOBIP_API_KEY: is a file that cannot be read"):
-        load_settings()
-    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "the-key-itself-7391")
+        load_settings(given)
     with pytest.raises(SettingsError) as raised:
-        load_settings()
+        load_settings({**given, "INFOBIP_API_KEY_FILE": "the-key-itself-7391"})
     assert "7391" not in str(raised.value)
 
 
 def test_secrets_are_hidden_and_settings_frozen() -> None:
-    settings = load_settings()
+    settings = load()
     assert "the-secret" not in repr(settings) + str(settings) + str(settings.model_dump())
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
 
 
-def test_who_reports_deliveries_has_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRACK_DELIVERY", "true")
+def test_who_reports_deliveries_has_a_secret() -> None:
     with pytest.raises(SettingsError, match="TRACK_DELIVERY: needs DELIVERY_REPORTS_SECRET"):
-        load_settings()
+        load(TRACK_DELIVERY="true")
+    given = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET_FILE": "secret"}
     Path("secret").write_text("0123456789abcde")
-    monkeypatch.setenv("DELIVERY_REPORTS_SECRET_FILE", "secret")
     with pytest.raises(SettingsError, match="DELIVERY_REPORTS_SECRET: must be 16 to 256 letters"):
-        load_settings()
+        load(**given)
     Path("secret").write_text("0123456789abcdef\n")
-    assert load_settings().track_delivery
-    assert "0123456789abcdef" not in repr(load_settings())
+    assert load(**given).track_delivery
+    assert "0123456789abcdef" not in repr(load(**given))
 
 
-def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEFAULT_REGION", "de")
-    monkeypatch.setenv("ALLOWED_COUNTRIES", "us, DE,")
-    settings = load_settings()
+def test_regions_and_their_spelling() -> None:
+    settings = load(DEFAULT_REGION="de", ALLOWED_COUNTRIES="us, DE,")
     assert (settings.default_region, settings.allowed_countries) == ("DE", frozenset({"US", "DE"}))
 
 
@@ -307,9 +289,8 @@ def test_regions_and_their_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ALPHANUMERIC", "0zZ9aA", "0zZ9a-"),
     ],
 )
-def test_what_a_pin_looks_like(monkeypatch: pytest.MonkeyPatch, pin_type: str, right: str, wrong: str) -> None:
-    monkeypatch.setenv("PIN_TYPE", pin_type)
-    pattern = load_settings().pin_pattern
+def test_what_a_pin_looks_like(pin_type: str, right: str, wrong: str) -> None:
+    pattern = load(PIN_TYPE=pin_type).pin_pattern
     assert pattern.fullmatch(right)
     assert not pattern.fullmatch(wrong)
     assert not pattern.fullmatch(right + "\n")
@@ -322,18 +303,8 @@ def test_every_setting_stands_in_the_example_and_in_the_readme() -> None:
         assert f"`{name.upper()}`" in (root / "README.md").read_text()
 
 
-def test_no_section_takes_anothers_validator_away() -> None:
-    """One of the same name, in another section, would."""
-    validators = Settings.__pydantic_decorators__.field_validators
-    names = [name for section in Settings.__mro__ for name in vars(section) if name in validators]
-    assert len(names) == len(set(names)) > 10
-
-
-def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"RESEND_BACKOFF": "20s, 5m", "ALLOWED_PLACEHOLDERS": "firstName, shop", "ALLOWED_COUNTRIES": "DE,AT"}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    settings = load_settings()
+def test_lists_are_read_from_the_environment() -> None:
+    settings = load(RESEND_BACKOFF="20s, 5m", ALLOWED_PLACEHOLDERS="firstName, shop", ALLOWED_COUNTRIES="DE,AT")
     assert settings.cooldowns == (20, 300)
     assert settings.allowed_placeholders == {"firstName", "shop"}
     assert settings.allowed_countries == {"DE", "AT"}

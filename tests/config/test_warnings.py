@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from config import load_settings
-from otp.settings.warnings import warnings
+from config import Settings
 from tests.support.command import CommandLine, eventually
 from tests.support.running import ACCOUNT, Sandbox, Service
 
@@ -45,14 +44,14 @@ GIVEN = {
 def test_one_sentence_below_each_floor_and_none_on_it(
     named: str, weak: dict[str, object], strong: dict[str, object]
 ) -> None:
-    (sentence,) = warnings(load_settings(**{**GIVEN, **weak}))
+    (sentence,) = Settings(**{**GIVEN, **weak}).warnings()
     assert sentence.startswith(f"{named} ")
-    assert warnings(load_settings(**{**GIVEN, **strong})) == []
+    assert Settings(**{**GIVEN, **strong}).warnings() == []
 
 
 def test_the_defaults_are_strong_but_for_keys_and_money() -> None:
     needed = {"infobip_base_url", "redis_url", *(name.lower() for name in ACCOUNT)}
-    said = warnings(load_settings(**{name: value for name, value in GIVEN.items() if name in needed}))
+    said = Settings(**{name: value for name, value in GIVEN.items() if name in needed}).warnings()
     assert [sentence.split()[0] for sentence in said] == [
         "API_KEYS",
         "ALLOWED_COUNTRIES",
@@ -63,7 +62,7 @@ def test_the_defaults_are_strong_but_for_keys_and_money() -> None:
 
 def test_where_only_mails_are_sent_no_money_is_open() -> None:
     mails = {"allowed_channels": "email", "infobip_2fa_email_msg_id": "MAIL", "fraud_guard": "off"}
-    assert warnings(load_settings(**{**GIVEN, **mails, "allowed_countries": "", "daily_budget": "0"})) == []
+    assert Settings(**{**GIVEN, **mails, "allowed_countries": "", "daily_budget": "0"}).warnings() == []
 
 
 @pytest.mark.parametrize("given", [{}, {"FRAUD_GUARD": "off"}])

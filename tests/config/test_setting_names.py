@@ -1,14 +1,15 @@
 """What is set and not read, or not as it looks: a start and `flask infobip check` say so. No value is shown."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import redis
 
 from config import SettingsError, load_settings
-from tests.cli.test_warnings import said_by
+from tests.config.test_warnings import said_by
 from tests.support.command import CommandLine, eventually
 from tests.support.running import ACCOUNT, Sandbox, Service
 
@@ -33,22 +34,19 @@ def check(command: CommandLine, env_file: str = "", **environment: str) -> str:
 def load(env_file: str, **environment: str) -> list[str]:
     """What is wrong with these."""
     Path(".env").write_bytes(env_file.encode())
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**GOOD, **environment}.items():
-            patch.setenv(name, value)
-        try:
-            load_settings()
-        except SettingsError as e:
-            said, reasons = str(e), e.reasons
-        else:
-            said, reasons = "", []
+    said, reasons = "", list[str]()
+    try:
+        load_settings({**GOOD, **environment})
+    except SettingsError as e:
+        said, reasons = str(e), e.reasons
     assert VALUE not in said
     return reasons
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def here(tmp_path: Path) -> Iterator[None]:
+    with chdir(tmp_path):
+        yield
 
 
 NEARLY = {
@@ -228,11 +226,8 @@ def test_what_docker_run_does_not_take_off_is_said(command: CommandLine, value: 
 
 
 @pytest.mark.usefixtures("here")
-def test_an_empty_name_of_a_file_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in GOOD.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("INFOBIP_API_KEY")
+def test_an_empty_name_of_a_file_is_none() -> None:
     Path("key").write_text("from-a-file")
     Path(".env").write_text("INFOBIP_API_KEY_FILE=key\n")
-    monkeypatch.setenv("INFOBIP_API_KEY_FILE", "")
-    assert load_settings().infobip_api_key.get_secret_value() == "from-a-file"
+    settings = load_settings({**GOOD, "INFOBIP_API_KEY": "", "INFOBIP_API_KEY_FILE": ""})
+    assert settings.infobip_api_key.get_secret_value() == "from-a-file"

@@ -1,1 +1,0 @@
-"""How the settings are read; config.py puts them together."""
