@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from config import CONCURRENCY, SettingsError, load_settings, misread_settings  # noqa: E402
 from otp.server import settings_reload  # noqa: E402
-from otp.telemetry import exposition  # noqa: E402
+from otp.telemetry import metrics_server  # noqa: E402
 
 try:
     # Read here, once for all workers: a bad setting ends the start, and what is in .env when a worker is replaced is
@@ -26,7 +26,7 @@ try:
 except SettingsError as e:
     sys.exit(str(e))
 if settings.metrics_port:
-    exposition.prepare()
+    metrics_server.prepare()
 
 # Loaded here in the master: the workers share its memory.
 import app  # noqa: E402
@@ -107,7 +107,7 @@ def when_ready(server: object) -> None:
     lifecycle.announce_end(server)
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
-        exposition.serve(settings.bind, settings.metrics_port)
+        metrics_server.serve(settings.bind, settings.metrics_port)
     freeze()
 
 
@@ -133,13 +133,13 @@ def freeze() -> None:
 def post_fork(_: object, __: Worker) -> None:
     """In a new worker, before anything else."""
     if settings.metrics_port:
-        exposition.begin()
+        metrics_server.begin_worker()
 
 
 def child_exit(_: object, worker: Worker) -> None:
     """In the master, after a worker has ended in whatever way."""
     if settings.metrics_port:
-        exposition.forget(worker.pid)
+        metrics_server.end_worker(worker.pid)
 
 
 def post_worker_init(worker: Worker) -> None:

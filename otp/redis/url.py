@@ -1,11 +1,11 @@
-"""Where Redis is: one URL for a single server, a Sentinel set or a Cluster. What is none of these is refused.
+"""Reads REDIS_URL: a single server, a set of Sentinels or a Cluster. Everything else is refused.
 
 redis://[[user]:password@]host[:port][/db]      unix://[[user]:password@]/path/to/socket
 redis+sentinel://[[user]:password@]host:port[,host:port...]/service
 redis+cluster://[[user]:password@]host:port[,host:port...]
 
-`rediss` for `redis` is TLS. Options follow as `?name=value&name=value`: see `url_options`. What means something else in
-a URL (RFC 3986) is percent-encoded.
+`rediss` for `redis` means TLS. Options follow as `?name=value&name=value`: see `url_options`. Characters with a special
+meaning in URLs (RFC 3986) are percent-encoded.
 """
 
 import re
@@ -45,12 +45,12 @@ _ENCODE = "percent-encode / ? # % , and blanks in a password (%2F %3F %23 %25 %2
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """A URL that was read.
+    """The parts of the URL.
 
     Args:
-        hosts: the servers and their ports; none where it is a socket.
-        name: the path of the socket, or Sentinels' name of the primary.
-        options: of each connection to a server of Redis, as redis-py's Connection takes them; of TLS too.
+        hosts: the servers and their ports; empty for a socket.
+        name: the path of the socket, or the Sentinels' name of the primary.
+        options: arguments of redis-py's Connection to each Redis server, those of TLS too.
         sentinel_credentials: user and password of the Sentinels themselves.
     """
 
@@ -62,20 +62,20 @@ class RedisUrl:
     sentinel_credentials: Options
 
     def __repr__(self) -> str:
-        """Without the passwords."""
+        """Shows no password."""
         return f"RedisUrl({self.kind})"
 
     @property
     def tls_options(self) -> Options:
-        """Of TLS alone."""
+        """Those of the options that TLS has."""
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
 
 
 def parse(url: str) -> RedisUrl:
-    """Read `url`. Contacts nobody, and reads the files of certificates that it names.
+    """Read `url`, and the files of certificates that it names. Opens no connection.
 
     Raises:
-        ValueError: it is none of those above; the message shows nothing of it, for it may hold a password.
+        ValueError: it has none of the forms above. The message shows no part of it, for it may hold a password.
     """
     scheme = SCHEMES.get(url.partition("://")[0])
     if scheme is None:
@@ -84,7 +84,7 @@ def parse(url: str) -> RedisUrl:
     if form is None or _NOT_ENCODED.search(url):
         raise ValueError(f"must have no blank, end of line, # or lone % in it; {_ENCODE}")
     path, query = form["path"] or "", form["query"] or ""
-    # Where an @ follows, what was read as the server may be the beginning of a password.
+    # If an @ follows, the supposed server may be the beginning of a password.
     with _hint(_ENCODE if "@" in query or ("@" in path and scheme.kind != "socket") else ""):
         return _read(scheme, form["authority"], path, query)
 
@@ -157,7 +157,7 @@ def _host_name(written: str) -> str:
 
 
 def _path(path: str, kind: Kind) -> tuple[str, Options]:
-    """The name that the path gives, and the database."""
+    """The name in the path, and the database."""
     if kind == "socket":
         return _socket(path), {}
     said = unquote(path, errors="strict").removeprefix("/").removesuffix("/")

@@ -1,4 +1,4 @@
-"""What may follow the `?` of REDIS_URL, and of which type each option is. redis-py's words, wherever it has one."""
+"""The options after the `?` of REDIS_URL, and their types. They have redis-py's names, wherever it has one."""
 
 import re
 import ssl
@@ -11,7 +11,7 @@ from typing import Any
 from redis.connection import parse_ssl_verify_flags
 
 Options = dict[str, Any]
-Read = Callable[[str], Any]  # raises a ValueError or OSError; a ValueError says what is wanted
+Read = Callable[[str], Any]  # raises an OSError, or a ValueError that says what is wanted
 
 _SWITCHES = {"0": False, "f": False, "false": False, "n": False, "no": False}
 _SWITCHES |= {"1": True, "t": True, "true": True, "y": True, "yes": True}
@@ -30,7 +30,7 @@ def _seconds(text: str) -> float:
 
 
 def _client_name(text: str) -> str:
-    if not re.fullmatch("[!-~]+", text):  # Redis takes no others
+    if not re.fullmatch("[!-~]+", text):  # Redis accepts no other characters
         raise ValueError("a word in ASCII")
     return text
 
@@ -66,10 +66,10 @@ def _verify_flags(text: str) -> Any:
 _OF_ALL: dict[str, Read] = {
     "client_name": _client_name,
     "protocol": partial(_one_of, {"2": 2, "3": 3}),
-    "socket_read_size": partial(_whole, least=1, most=2**24),  # nothing could be read, or no memory would do
+    "socket_read_size": partial(_whole, least=1, most=2**24),  # bytes: 0 reads nothing, and more takes too much memory
 }
-# redis-py takes them in a URL. They may stand there, and change nothing: there is no pool, nothing is retried, and each
-# deadline is the service's own.
+# redis-py accepts them in a URL. Here they change nothing: there is no pool, redis-py retries nothing, and the service
+# has deadlines of its own.
 _WITHOUT_EFFECT: dict[str, Read] = {
     "health_check_interval": _whole,
     "max_connections": _whole,
@@ -97,23 +97,23 @@ _OF_KIND: dict[str, dict[str, Read]] = {
     "server": {**_OF_ONE, **_OF_TCP},
     "socket": _OF_ONE,
     "sentinel": {"db": _whole, "sentinel_username": str, "sentinel_password": str, **_OF_TCP},
-    "cluster": {"db": partial(_whole, most=0), **_OF_TCP},  # a Cluster has no other
+    "cluster": {"db": partial(_whole, most=0), **_OF_TCP},  # a Cluster has no other database
 }
-# redis-py's client of a Cluster does not take them.
+# redis-py's client of a Cluster does not accept these.
 _NOT_OF_CLUSTER = {"ssl_ciphers", "ssl_min_version"}
 
 
 def known_options(kind: str, *, tls: bool) -> dict[str, Read]:
-    """What a URL of this `kind` (see `url.Kind`) may have."""
+    """The options that a URL of this `kind` (see `url.Kind`) may have."""
     known = {**_OF_ALL, **_WITHOUT_EFFECT, **_OF_KIND[kind], **(OF_TLS if tls else {})}
     return {name: read for name, read in known.items() if kind != "cluster" or name not in _NOT_OF_CLUSTER}
 
 
 def read_options(given: list[tuple[str, str]], known: dict[str, Read]) -> Options:
-    """The options, each of the type that it has; without those that have no effect.
+    """Convert the options to their types; leaves out those that have no effect.
 
     Raises:
-        ValueError: one is not known, not right, or given twice. No value is shown.
+        ValueError: an option is unknown, invalid, or given twice. The message shows no value.
     """
     options: Options = {}
     for name, value in given:
@@ -126,7 +126,7 @@ def read_options(given: list[tuple[str, str]], known: dict[str, Read]) -> Option
 
 
 def _unknown(name: str, known: dict[str, Read]) -> str:
-    """A name is shown only where it is a known one: it may be the rest of a password."""
+    """Show only names that are known: another one may be the rest of a password."""
     if name in OF_TLS and name not in _NOT_OF_CLUSTER:
         return f"must start with rediss for the option {name}, which is one of TLS"
     return f"must have no options other than {', '.join(sorted(known))}"
@@ -142,10 +142,10 @@ def _read(read: Read, name: str, value: str) -> Any:
 
 
 def try_certificates(options: Options) -> None:
-    """Load the certificates, the key and the ciphers that `options` name, as each connection will.
+    """Load the certificates, the key and the ciphers of `options`, as each connection will.
 
     Raises:
-        ValueError: they are none, or do not belong together.
+        ValueError: they are invalid, or do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with _wanted("certificates in PEM in ssl_ca_certs, ssl_ca_path or ssl_ca_data"):

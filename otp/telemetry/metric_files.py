@@ -1,8 +1,8 @@
-"""The files in which each process counts, on a file system that may be full.
+"""The files in which each process counts, on a disk that may be full.
 
-prometheus_client maps its files into memory and leaves their blocks to be found at the first write. Where there are
-none left, that write is no error but a SIGBUS, which ends the process. So each file is written in full before it is
-mapped and before it grows, and a process that gets no room counts nothing.
+prometheus_client maps its files into memory, and their blocks are allocated at the first write. If the disk is full,
+this write raises no error: a SIGBUS ends the process. So each file is filled with zeros before it is mapped and before
+it grows, and a process without room counts nothing.
 """
 
 import logging
@@ -21,14 +21,14 @@ from prometheus_client.values import MultiProcessValue
 log = logging.getLogger("otp.metrics")
 
 KINDS = ("counter", "gauge_livesum", "gauge_max", "histogram")  # each has a file of its own for each process
-ADDED = ("counter", "histogram")  # what a process has counted stays; what a gauge of it showed is over
-DEAD = "dead"  # in place of a process id: the sum of all processes that have ended
+ADDED = ("counter", "histogram")  # what an ended process has counted is kept; its gauges are not
+ENDED = "dead"  # in place of a process id: the sum of all processes that have ended
 SIZE = 1 << 16  # bytes; prometheus_client doubles a file that is full
-ENTRY = 1 << 10  # bytes; more than a name with its labels and help takes
+ENTRY = 1 << 10  # bytes; more than an entry needs: a name, its labels and its help
 
 
 class MetricFiles:
-    """Those in `directory`. `room` says whether this process may count."""
+    """The files in `directory`. `room` says whether this process may count."""
 
     def __init__(self, directory: str) -> None:
         self.directory = Path(directory)
@@ -38,7 +38,7 @@ class MetricFiles:
         """Make the files of this process.
 
         Raises:
-            OSError: there is no room; then there is none of them.
+            OSError: there is no room. No file is left.
         """
         try:
             for kind in KINDS:
@@ -48,14 +48,14 @@ class MetricFiles:
             raise
 
     def allocate_or_count_nothing(self) -> None:
-        """The same in a new worker, which serves without them too."""
+        """The same in a new worker, which serves without metrics, too."""
         try:
             self.allocate()
         except OSError as e:
             self._stop(e)
 
     def has_room_for_one_more(self, kind: str) -> bool:
-        """Whether a name or a label may be added to the file of this `kind`, which grows for it if need be."""
+        """Whether an entry may be added to the file of this `kind`. Enlarges the file if necessary."""
         path = self._path(kind, os.getpid())
         if self.room:
             try:
@@ -65,13 +65,13 @@ class MetricFiles:
                 self._stop(e)
         return self.room
 
-    def bury(self, pid: int) -> None:
-        """Add what an ended process has counted to `DEAD`, and remove its files."""
+    def merge_ended(self, pid: int) -> None:
+        """Add what an ended process has counted to the file of `ENDED`, and remove its files."""
         try:
             counted = {kind: _read(self._path(kind, pid)) for kind in ADDED}
-            self._remove(pid)  # first, for its room may be needed
+            self._remove(pid)  # first, for the sum may need the room
             for kind, (metrics, size) in counted.items():
-                self._add(self._path(kind, DEAD), metrics, size)
+                self._add(self._path(kind, ENDED), metrics, size)
         except (OSError, RuntimeError, ValueError, struct.error) as e:
             self._remove(pid)
             log.error("metrics_lost", extra={"error": type(e).__name__})
@@ -99,7 +99,7 @@ class MetricFiles:
 
 
 class Value(MultiProcessValue()):  # type: ignore[misc]
-    """What a metric counts with: prometheus_client's own, as long as there is room in `files`."""
+    """prometheus_client's value of a metric, as long as there is room in `files`."""
 
     files: ClassVar[MetricFiles]
 
@@ -108,36 +108,36 @@ class Value(MultiProcessValue()):  # type: ignore[misc]
             super().__init__(typ, *args, multiprocess_mode=multiprocess_mode, **kwargs)
 
     def inc(self, amount: float) -> None:
-        """Add it."""
+        """Add `amount`."""
         if self.files.room:
             super().inc(amount)
 
     def set(self, value: float, timestamp: float | None = None) -> None:
-        """Replace what was there."""
+        """Replace the value."""
         if self.files.room:
             super().set(value, timestamp)
 
     def get(self) -> float:
-        """What was counted by this process."""
+        """The value of this process."""
         return float(super().get()) if self.files.room else 0.0
 
 
 def _read(path: Path) -> tuple[list[Metric], int]:
-    """What is in it, histograms not accumulated, and how many bytes that takes."""
+    """The metrics of a file, with histograms that are not accumulated, and its size in bytes."""
     if not path.exists():
         return [], 0
     return list(MultiProcessCollector.merge([str(path)], accumulate=False)), _used(path)  # type: ignore[no-untyped-call]
 
 
 def _used(path: Path) -> int:
-    """The first four bytes of a file say how many are in use."""
+    """The bytes of a file that are in use: its first four bytes say it."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         return int.from_bytes(file.read(4), "little")
     return 0
 
 
 def _enlarge(path: Path, size: int) -> None:
-    """With zeros, which take up their room: a hole would not."""
+    """Append zeros, for which the disk allocates blocks: it would not for a hole."""
     with path.open("ab", buffering=0) as file:
         missing = size - file.tell()
         while missing > 0:

@@ -24,12 +24,12 @@ import os, sys
 from os import fork, waitpid  # now: gevent's own would miss the end of a child that is quick
 from gevent import monkey
 monkey.patch_all()
-from otp.telemetry import exposition
-exposition.prepare()
+from otp.telemetry import metrics_server
+metrics_server.prepare()
 from otp.telemetry import metrics
 for number in range(int(sys.argv[1])):
     if not (pid := fork()):
-        exposition.begin()
+        metrics_server.begin_worker()
         metrics.SENDS.labels("sms", "DE", "sent").inc(2)
         for outcome in range(number * 10, number * 10 + 10):
             metrics.SENDS.labels("sms", "DE", f"outcome-{outcome % 600}").inc()
@@ -37,8 +37,8 @@ for number in range(int(sys.argv[1])):
         metrics.IN_FLIGHT.set(1)
         os._exit(0)
     assert waitpid(pid, 0)[1] == 0
-    exposition.forget(pid)
-print(exposition._answer(b"GET /metrics ").decode())
+    metrics_server.end_worker(pid)
+print(metrics_server._response(b"GET /metrics ").decode())
 print("FILES", *sorted(os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
 print("BYTES", sum(os.path.getsize(f"{os.environ['PROMETHEUS_MULTIPROC_DIR']}/{each}")
     for each in os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
