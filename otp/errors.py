@@ -5,33 +5,33 @@ OtpError
 │   ├── UnsupportedMediaType    it is not plain JSON
 │   ├── RequestTooLarge         it is over the size limit
 │   └── InvalidHeader           a header is not what it must be
-├── Unauthorized              a client app without a valid key
-├── RequestInProgress         the first request with this Idempotency-Key is not answered yet
+├── Unauthorized              the client app has no valid key
+├── RequestInProgress         the first request with this Idempotency-Key has no response yet
 ├── IdempotencyKeyReused      the Idempotency-Key was used with another body
 ├── InvalidChannel            there is no such channel
-├── ChannelNotAvailable       a channel that this service does not offer
-├── InvalidRecipient          a phone number and an e-mail address, or one that the channel does not reach
+├── ChannelNotAvailable       the service does not offer this channel
+├── InvalidRecipient          a phone number and an e-mail address, or an address that the channel does not reach
 ├── InvalidPhoneNumber        not a phone number
-├── PhoneNumberNotAllowed     a phone number that is never sent to
-├── PhoneNumberNotCallable    a phone number that cannot be called from abroad
+├── PhoneNumberNotAllowed     the service never sends to this phone number
+├── PhoneNumberNotCallable    the phone number cannot be called from abroad
 ├── InvalidEmail              not an e-mail address that PINs can be sent to
-├── InvalidPlaceholders       words for the message that it does not take
-├── InvalidLocale             a locale of an absurd length
-├── InvalidPinFormat          not of the template's length and alphabet
-├── InvalidOtp                the one "no" of verifying, whatever the reason
+├── InvalidPlaceholders       the message does not take these placeholders
+├── InvalidLocale             the locale is too long to be one
+├── InvalidPinFormat          not of the template's length and characters
+├── InvalidOtp                the only refusal of a verify, whatever the reason
 │   └── PinGone                 Infobip does not know the PIN any more, or it was used meanwhile
-├── InvalidProof              signed by another, changed, or no proof at all
-│   ├── ProofExpired            it was a proof, until its time was over
-│   ├── ProofForAnother         it is one for another audience
-│   └── ProofAlreadyRedeemed    it is one, and was redeemed before
-├── TooManyRequests           a cooldown, a limit of ours, Infobip's throttle
-├── BudgetExhausted           the next SMS would cost more than what is left of a budget
-├── ServiceUnavailable        Infobip or Redis cannot be reached, or too many calls hang at Infobip
+├── InvalidProof              changed, signed with another key, or not a proof
+│   ├── ProofExpired            the proof has expired
+│   ├── ProofForAnother         the proof is for another audience
+│   └── ProofAlreadyRedeemed    the proof was redeemed before
+├── TooManyRequests           a cooldown, a limit, or Infobip's throttle
+├── BudgetExhausted           the message would cost more than what is left of a budget
+├── ServiceUnavailable        Infobip or Redis cannot be reached, or too many calls wait for Infobip
 │   ├── StoreUnavailable        Redis failed
-│   └── PinNotSaved             Redis failed after the SMS went out
-├── ProviderRefused           Infobip said no
-├── ProviderUnclear           Infobip answered what is neither a yes nor a no
-└── ProviderTimeout           Infobip took the request; what came of it is unknown
+│   └── PinNotSaved             Redis failed after the message was sent
+├── ProviderRefused           Infobip refused the request
+├── ProviderUnclear           Infobip's response is neither a success nor a refusal
+└── ProviderTimeout           Infobip received the request; the result is unknown
 """
 
 from enum import StrEnum
@@ -181,7 +181,7 @@ class InvalidOtp(OtpError):
 
 
 class PinGone(InvalidOtp):
-    """Infobip does not know the PIN any more, or it was used meanwhile: it can be forgotten."""
+    """Infobip does not know the PIN any more, or it was used meanwhile: the store can forget it."""
 
 
 class InvalidProof(OtpError):

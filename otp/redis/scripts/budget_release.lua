@@ -1,4 +1,4 @@
--- Gives a price back.
+-- Subtracts a price that was reserved.
 -- KEYS[1]  as in budget_reserve.lua
 -- ARGV     price
 if tonumber(redis.call('HGET', KEYS[1], 'spent') or 0) < tonumber(ARGV[1]) then return end

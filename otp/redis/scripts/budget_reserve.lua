@@ -1,5 +1,5 @@
--- Does the price fit into the budget of the period? Adds it if so. `peak` is the most that was ever spent or asked for, so
--- that each threshold is crossed once in a period, whatever is given back and spent again.
+-- Does the price fit into the budget of the period? Adds it if so. `peak` is the highest amount that was spent or
+-- requested, so that each threshold is crossed once in a period, whatever is released and spent again.
 -- KEYS[1]  hash of spent and peak, in millionths
 -- ARGV     budget, price, how long the hash lives (s)
 -- Replies  {1 if it fits, the peak before, the peak now}

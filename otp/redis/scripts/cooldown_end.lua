@@ -1,4 +1,4 @@
--- Ends the cooldown, if the reservation still holds it.
+-- Ends the cooldown if this reservation still holds it.
 -- KEYS[1]  the cooldown
 -- ARGV     the id of the reservation
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end

@@ -1,4 +1,4 @@
--- Adds to what happened in a minute.
+-- Adds to the counts of a minute.
 -- KEYS[1]  hash of names and counts
 -- ARGV     names and counts
 for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end

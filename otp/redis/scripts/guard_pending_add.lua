@@ -1,4 +1,4 @@
--- Remembers a send that is not verified yet.
+-- Adds a send that is not verified yet.
 -- KEYS[1]  list of the phone's sends
 -- ARGV     the send, how long it can be verified (ms)
 redis.call('RPUSH', KEYS[1], ARGV[1])

@@ -1,4 +1,4 @@
--- Takes the sends of a phone that was verified.
+-- Returns and removes the sends of a phone that was verified.
 -- KEYS[1]  list of the phone's sends
 -- Replies  the sends
 local sends = redis.call('LRANGE', KEYS[1], 0, -1)

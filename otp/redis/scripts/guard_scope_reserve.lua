@@ -1,5 +1,5 @@
--- May an SMS go to this scope, a country or a prefix? Counts it if so. While there is no room, it is judged again at
--- most once a second. Takes 0.1 ms at most, whatever is counted: `python -m tools.bench_scripts` shows it.
+-- May an SMS go to this scope, a country or a prefix? Counts it if so. While there is no room, the scope is judged at
+-- most once a second. Takes 0.1 ms at most, whatever the counts: `python -m tools.bench_scripts` shows it.
 --
 -- KEYS[1]  hash: `minutes`, and of a country `hours` and `days`: for each of them, the newest first, its number since
 --          1970, how many were sent in it, and how many of these verified. Each takes 28 characters, so that one
@@ -10,8 +10,8 @@
 local key, now, mode = KEYS[1], tonumber(ARGV[1]), ARGV[4]
 local allowed = cjson.decode(ARGV[3])
 local HOUR, DAY = 3600, 86400
-local MINUTES, HOURS, DAYS = 60, 24, 14 -- kept
-local RECENT = 5 -- minutes: of those who verify a send, nearly all have by then
+local MINUTES, HOURS, DAYS = 60, 24, 14 -- how many are kept
+local RECENT = 5 -- minutes: nearly all verifications happen within them
 local WIDTH = 28
 local MINUTE_NOW, HOUR_NOW, DAY_NOW = math.floor(now / 60), math.floor(now / HOUR), math.floor(now / DAY)
 
@@ -23,13 +23,13 @@ local function list(text)
   return text and cjson.decode('[' .. text .. '0]') or {}
 end
 
--- What earlier days left unverified beyond what they verified makes this one's budgets smaller.
+-- Reduces a budget of today by what earlier days left unverified in excess of what they verified.
 local function less(budget, owed)
   if owed > 0 then budget = budget - owed end
   return budget < allowed.least and allowed.least or budget
 end
 
--- Two tables by age, with nothing where nothing was sent: how many are unverified, how many verified.
+-- Two tables by age: how many are unverified, and how many verified. An age without sends has no entry.
 local function by_age(entries, number, kept)
   local unverified, verified = {}, {}
   for i = 1, #entries - 1, 3 do
@@ -39,7 +39,7 @@ local function by_age(entries, number, kept)
   return unverified, verified
 end
 
--- Why there is no room (nil where there is) and when there will be, if nothing else happens until then.
+-- The reason why there is no room (nil if there is room), and when there will be, if nothing else happens until then.
 local function judge()
   local grace, counts = allowed.grace, redis.call('HMGET', key, 'minutes', 'hours', 'days')
   local minutes, hours, days = list(counts[1]), list(counts[2]), list(counts[3])
@@ -57,7 +57,7 @@ local function judge()
     local age = HOUR_NOW - hours[i]
     if age >= 0 and age < HOURS then day, verified_day = day + hours[i + 1] - hours[i + 2], verified_day + hours[i + 2] end
   end
-  -- Of days: what was left unverified beyond what was verified.
+  -- Of days: what was left unverified in excess of what was verified.
   local all_days, best_day, today = 0, 0, 0
   for i = 1, #days - 1, 3 do
     local age, verified = DAY_NOW - days[i], days[i + 2]
@@ -82,7 +82,7 @@ local function judge()
   local why = full()
   if not why then return end
 
-  -- From here on the clock is moved on, and each step takes away only what is too old then.
+  -- From here on the clock is moved forward, and each step removes only what is too old by then.
   local minute, minute_verified = by_age(minutes, MINUTE_NOW, MINUTES)
   local hourly, hourly_verified = by_age(hours, HOUR_NOW, HOURS)
   local daily, daily_verified = by_age(days, DAY_NOW, DAYS)

@@ -1,4 +1,4 @@
--- Keeps what was answered.
+-- Stores the response.
 -- KEYS[1]  as in idempotency_begin.lua
 -- ARGV     owner, answer
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return end

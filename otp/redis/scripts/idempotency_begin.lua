@@ -1,5 +1,5 @@
--- Is this request the first one with its Idempotency-Key? The age of the first is what is gone of its time to live, and `left`
--- what was left of it when it was answered: by the one clock that all replicas share.
+-- Is this request the first one with its Idempotency-Key? The first request's age is the part of the key's lifetime that is
+-- over, and `left` the part that was left at the response: by Redis's clock, which all replicas share.
 -- KEYS[1]  hash of owner, body, answer, left
 -- ARGV     owner, body, how long it is kept (ms)
 -- Replies  nil to the first; else {its body, its answer or '', its age (ms), the age of its answer (ms)}

@@ -1,4 +1,4 @@
--- Makes the key free again.
+-- Makes the Idempotency-Key free again.
 -- KEYS[1]  as in idempotency_begin.lua
 -- ARGV     owner
 if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then redis.call('DEL', KEYS[1]) end

@@ -1,4 +1,4 @@
--- Remembers a message whose delivery will be reported.
+-- Stores a message whose delivery will be reported.
 -- KEYS[1]  hash of the message
 -- ARGV     how long it lives (ms), then fields and values
 redis.call('DEL', KEYS[1])

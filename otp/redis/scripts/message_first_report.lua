@@ -1,7 +1,8 @@
--- The first report of a message decides; whoever comes later hears what the first one said.
+-- The first report of a message decides; later callers get the outcome of the first one.
 -- KEYS[1]  hash of the message
--- ARGV     what this report says
--- Replies  {1 if it is the first, what the first said, reservation, channel, country, verifications, request}; nil for no message of ours
+-- ARGV     the outcome in this report
+-- Replies  {1 if it is the first, the first outcome, reservation, channel, country, verifications, request}; nil if the
+--          message is unknown
 local known = redis.call('HMGET', KEYS[1], 'reservation', 'channel', 'country', 'verifications', 'request')
 if not known[1] then return false end
 local first = redis.call('HSETNX', KEYS[1], 'outcome', ARGV[1])

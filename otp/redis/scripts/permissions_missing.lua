@@ -1,7 +1,7 @@
--- Which commands may the user of this connection not run on a key like this one?
--- KEYS[1]  a key; nothing is there, and nothing is written
+-- Which of these commands may the connection's user not run on a key like this one?
+-- KEYS[1]  a key, which is never written
 -- ARGV     names of commands
--- Replies  {the names of these}; nothing where Redis is too old to say it (before 7)
+-- Replies  {their names}; {} if Redis is too old to say it (before 7)
 local missing = {}
 if not redis.acl_check_cmd then return missing end
 for _, name in ipairs(ARGV) do

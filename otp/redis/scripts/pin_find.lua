@@ -1,8 +1,8 @@
--- Finds the PIN that a request is about. To `guess` also counts one, before Infobip judges it.
+-- Finds the PIN that a request is about. The purpose `guess` also counts a guess, before Infobip checks it.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of the times of its failures (microseconds since
---          1970), the newest first; [3] who verified it lately, if anybody did
+--          1970), the newest first; [3] the requester that verified it lately
 -- ARGV     purpose (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
---          failures in a period, the period (s), the identity of whom it is about (lower case), and its canonical form
+--          failures in a period, the period (s), the recipient's identity (lower case) and canonical form
 -- Replies  {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
 --          identity it was sent to or ''}; {'locked'}; {'none'}
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -12,29 +12,29 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known, fields = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-if known.pinId and not known.ends then -- an older version's, which is any client's
+if known.pinId and not known.ends then -- written by an older version: any client may use it
   known.ends, known.client = now / 1000 + redis.call('PTTL', KEYS[1]), client
 end
 
--- Without an id it is the newest of the client's; by its id, each of them.
+-- Without an id the client's newest PIN is meant; with an id, the PIN with this id.
 local function is_meant(pin)
   local ends, ids = tonumber(known[pin .. 'ends']), known[pin .. 'verification']
   if not known[pin .. 'pinId'] or not ends or ends * 1000 <= now or (known[pin .. 'client'] or '') ~= client then return end
-  if string.lower(known[pin .. 'to'] or canonical) ~= identity then return end -- it went to another one's mailbox
+  if string.lower(known[pin .. 'to'] or canonical) ~= identity then return end -- it was sent to another mailbox
   if id == '' and known[pin .. 'older'] or id ~= '' and not (ids and string.find(ids, id, 1, true)) then return end
   return requester == '' or known[pin .. 'requester'] == requester
 end
 
--- Strangers can have a PIN sent, and fail at it: so who has an id has a first guess at its PIN in any case, and whoever
--- asks has one at a PIN of a recipient that was verified lately.
+-- Strangers can have a PIN sent, and fail at it. So a request with an id always has a first guess at its PIN, and a request
+-- without an id has one if the recipient was verified lately.
 local function is_locked(attempts)
   if attempts == 0 and (id ~= '' or redis.call('EXISTS', KEYS[3]) == 1) then return false end
   local oldest = redis.call('LINDEX', KEYS[2], amount - 1)
   local at = tonumber(oldest or nil)
-  return oldest and (not at or now - at < period) -- what is no time was not written here
+  return oldest and (not at or now - at < period) -- a value that is not a time was written by another program
 end
 
--- More failures are kept than there may be, one for each PIN's first guess: none is lost where the newest are given back.
+-- Keeps more failures than the limit, one for each PIN's first guess: so none is lost when the newest are refunded.
 local function count(pin)
   redis.call('LPUSH', KEYS[2], string.format('%.0f', now))
   redis.call('LTRIM', KEYS[2], 0, amount + 2)

@@ -1,7 +1,7 @@
--- Takes a PIN away that was used, or that is gone at Infobip. What is left of it for a while is its order and its client, for
--- a save that arrives late.
--- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures; [3] who verified it lately
--- ARGV     pinId, how long its order is kept (ms), who has verified it with this PIN or '', how long that is kept (ms)
+-- Removes a PIN that was used, or that Infobip does not know any more. Its order and its client are kept for a while, for a
+-- save that arrives late.
+-- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures; [3] the requester that verified it lately
+-- ARGV     pinId, how long its order is kept (ms), the requester that has verified it with this PIN or '', how long that is kept (ms)
 -- Replies  {1} to exactly one caller, {0} to all others
 local FIELDS = {'pinId', 'verification', 'requester', 'to', 'attempts', 'again', 'older'}
 local last, found = 0, nil

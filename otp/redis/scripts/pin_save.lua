@@ -1,23 +1,23 @@
--- Keeps the PIN that was just sent, beside two others at most. Harmless when it runs twice or late: it neither replaces a
+-- Stores the PIN that was just sent, with two others at most. Harmless when it runs twice or late: it neither replaces a
 -- newer PIN nor revives a used one.
 -- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client,
 --          requester, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
---          (messages after the first), order, and `older` where its client was sent a newer one; of others the same, as
---          2:pinId to 5:pinId. One that was used just now has its order, client and end alone.
+--          (messages after the first), order, and `older` if its client has a newer one; of others the same, as
+--          2:pinId to 5:pinId. A PIN that was used just now has only order, client and ends.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
--- Replies  {1 if it was saved, now or before, the verification ids of the PIN that gave way, or ''}
-local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- those that were used just now have places, too
+-- Replies  {1 if it was saved, now or before, the verification ids of the PIN that it replaced, or ''}
+local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
 local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = math.floor(time[1] * 1000 + time[2] / 1000)
 local known, fields = {}, redis.pcall('HGETALL', KEYS[1])
-if fields.err then -- somebody else has written there
+if fields.err then -- another program has written there
   redis.call('DEL', KEYS[1])
   fields = {}
 end
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-if known.order and not known.ends then -- an older version's: its end is that of the key, which may be put off below
+if known.order and not known.ends then -- written by an older version: it ends with the key, whose end may be later below
   known.ends = string.format('%.0f', now + redis.call('PTTL', KEYS[1]))
   redis.call('HSET', KEYS[1], 'ends', known.ends)
 end
@@ -26,14 +26,14 @@ local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now e
 local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
 local function is_own(place) return lives(place) and (known[place .. 'client'] or '') == client end
 
-local pins, own, others = {}, {}, {} -- those that can be verified, of these the client's; and the other places
+local pins, own, others = {}, {}, {} -- PINs that can be verified, those of the client, and the other places
 for _, place in ipairs(PLACES) do
   if order_of(place) == order then return {1, ''} end
   local is_pin = lives(place) and known[place .. 'pinId']
   table.insert(is_pin and pins or others, place)
   if is_pin and is_own(place) then table.insert(own, place) end
 end
--- Where three live, the oldest gives way; a client that has two of them gives up one of its own.
+-- If three live, the oldest is replaced; a client that has two of them loses one of its own.
 local may_go = #pins < MOST and others or #own > 1 and own or pins
 table.sort(may_go, function(one, other) return order_of(one) < order_of(other) end)
 local place, last = may_go[1], now + life

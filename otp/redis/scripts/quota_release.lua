@@ -1,4 +1,4 @@
--- Gives a send back to the sixtieth that it was counted in.
+-- Uncounts a send in the sixtieth of the period in which it was counted.
 -- KEYS[1]  as in quota_reserve.lua
 -- ARGV     the sixtieth
 -- Reply    nothing

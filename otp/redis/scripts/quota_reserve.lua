@@ -1,8 +1,8 @@
--- May one more SMS be sent? Counts it if so: at most the amount in every window, in constant memory. What was counted
--- leaves with the sixtieth of the period that it was counted in, so up to 1.7 % of the period late, and never early.
+-- May one more message be sent? Counts it if so: at most the amount in every window, in constant memory. A message leaves
+-- the count with its sixtieth of the period, so up to 1.7 % of the period late, and never early.
 --
 -- KEYS[1]  hash: the number of a sixtieth since 1970 and how many were counted in it; `sum` of all of these, `newest`,
---          the last of them; and once it was full, `room`: when there is some again (microseconds since 1970)
+--          the last of them; and once it was full, `room`: when there is room again (microseconds since 1970)
 -- ARGV     amount, period (seconds)
 -- Reply    {1 if counted, the sixtieth, milliseconds until there is room}
 local PARTS = 60
@@ -12,11 +12,11 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known = redis.call('HMGET', key, 'sum', 'newest', 'room')
 local sum, newest, room = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
-local number = math.max(newest, math.floor(now / part)) -- a clock that was put back frees nothing
+local number = math.max(newest, math.floor(now / part)) -- a clock that was set back frees nothing
 
 local function name(one) return string.format('%.0f', one) end
 
--- Takes away what is over since the newest was counted.
+-- Removes the sixtieths that have left the window since the newest was counted.
 local function move_on()
   if number - newest > PARTS then
     redis.call('DEL', key)

@@ -1,4 +1,4 @@
--- Gives the cooldown back, and uncounts, if the reservation still holds it.
+-- Ends the cooldown and uncounts the send, if this reservation still holds the cooldown.
 -- KEYS     [1], [2] and [3] of recipient_reserve.lua
 -- ARGV     the id of the reservation
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end

@@ -1,16 +1,16 @@
--- May this recipient get a message now? Takes the cooldown and counts, as one decision: whoever comes during the cooldown
--- is never counted. One requester may take only a share of each window, unless it verified the recipient lately. Each
--- window is exact to the microsecond. A recipient that was verified lately is never locked out for longer than a while:
--- one more may be sent that long after its last one; after the requester's own last one (or that of its IPv6 /48)
--- where that has verified it, so that nobody else's sends keep it waiting. Where the clock is put back, the while may begin
--- anew.
+-- May this recipient get a message now? Takes the cooldown and counts, as one decision: a request during the cooldown is
+-- never counted. One requester may take only a share of each window, unless it verified the recipient lately. Each window
+-- is exact to the microsecond. A recipient that was verified lately is never locked out for longer than the longest
+-- lock-out: another message may be sent that long after its last one. For the requester that verified it, that is the last
+-- one of its own (or of its IPv6 /48), so that it does not wait for the sends of others. If the clock is set back, the
+-- lock-out may begin anew.
 -- KEYS     [1] the cooldown: the id of the reservation that holds it; [2] list of the times of the recipient's sends
 --          (microseconds since 1970), the newest first; [3] the same of those that this requester asked for; [4] the
---          fingerprint of who verified the recipient lately
+--          fingerprint of the requester that verified the recipient lately
 -- ARGV     the id of the reservation, the cooldown (ms), the requester's fingerprint, the longest lock-out (s), then for
 --          each window: sends, sends of one requester, the period (s)
 -- Replies  {ms to wait, 0 if it may; 0 for the cooldown, 1 for the limit, 2 for the requester's share; the time
---          (microseconds), later than that of the send before; the fingerprint of who verified the recipient lately or ''}
+--          (microseconds), later than that of the send before; the fingerprint of that requester or ''}
 local FIRST_WINDOW = 5
 local function newest(key) return tonumber(redis.call('LINDEX', key, 0) or 0) or 0 end
 
@@ -18,13 +18,13 @@ local last, own_last, trusted_by = newest(KEYS[2]), newest(KEYS[3]), redis.call(
 local is_known = trusted_by == ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
--- The clock may have been put back, or be that of another server since a failover. What is a day ahead is no time of ours.
+-- The clock may have been set back, or be another server's since a failover. A time a day ahead was not written here.
 local ahead = last - now
 if ahead >= 0 and ahead < 86400000000 then now = now + ahead + 1 end
 
 local function reply(wait, rule) return {wait, rule, now, trusted_by or ''} end
 
--- Until each of the windows has room; `amount` is the place of its number of sends.
+-- The time until each of the windows has room; `amount` is the place of its number of sends.
 local function wait_for(key, amount, since)
   local wait = 0
   for i = FIRST_WINDOW, #ARGV, 3 do
@@ -34,7 +34,7 @@ local function wait_for(key, amount, since)
   return trusted_by and math.min(wait, since + ARGV[4] * 1000000 - now) or wait
 end
 
--- One more is kept than a window has: what was sent beyond it may be given back, and does not take the oldest along.
+-- Keeps one more than the window's amount: a send in excess of it may be released, and must not remove the oldest.
 local function count(key)
   local amount, period = 0, 0
   for i = FIRST_WINDOW, #ARGV, 3 do

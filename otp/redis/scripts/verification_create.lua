@@ -1,4 +1,4 @@
--- Notes a PIN that was sent. Harmless when it runs twice: its id is that of no other.
+-- Stores the verification of a PIN that was sent. Harmless when it runs twice: its id is unique.
 -- KEYS[1]  hash of the verification
 -- ARGV     how long it lives (ms), then fields and values
 if redis.call('EXISTS', KEYS[1]) == 1 then return end

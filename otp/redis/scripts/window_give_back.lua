@@ -1,11 +1,11 @@
--- Gives back what was taken from a window, or from two, if that did not happen too often in their period: in one step, so
--- that nobody gets back what was not counted.
+-- Gives back what was taken from a window, or from two, unless that happened too often in their period. It is one step, so
+-- that only what was counted is given back.
 --
--- KEYS     one or two windows of `window_take`, then for each the list of when it gave one back (microseconds since 1970),
---          the newest first; never more than it may
--- ARGV     when it was taken (microseconds), period (seconds), for each window: how often it gives back in it
+-- KEYS     one or two windows of `window_take`, then for each the list of times when it gave one back (microseconds since
+--          1970), the newest first; at most the maximum
+-- ARGV     when it was taken (microseconds), period (seconds), for each window: how often it gives back in a period
 -- Reply    1 if it was given back
-local SEARCHED = 1024 -- of a window that has taken more since, nothing is given back: it took 1.5 ms to search 100,000
+local SEARCHED = 1024 -- if a window has taken more since, nothing is given back: to search 100,000 took 1.5 ms
 local windows, time = #KEYS / 2, redis.call('TIME')
 local now, period = time[1] * 1000000 + time[2], ARGV[2] * 1000000
 

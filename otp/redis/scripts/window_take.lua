@@ -1,16 +1,16 @@
--- May one more be let through a window that slides? Takes it if so. Exact to the microsecond, in every window.
--- Of two windows, both must have room, or none is taken from.
+-- Does a sliding window have room for one more? Takes it if so. Exact to the microsecond, at every moment.
+-- Two windows must both have room; otherwise nothing is taken from either.
 --
--- KEYS     one or two lists: when each was taken (microseconds since 1970), the newest first; never more than the amount
+-- KEYS     one or two lists of the times when one was taken (microseconds since 1970), the newest first; at most the amount
 -- ARGV     amount of the first, period of both (seconds), how many to take: 0 only looks; amount of the second
--- Reply    {1 if taken; for each: how many are left, microseconds until the next one that was taken leaves it; when it
---          was taken, as the lists have it}
-local SEARCHED = 1024 -- of a window that has more, at most as many leave it with each call, and what is left is less
+-- Reply    {1 if taken; for each: how many are left, microseconds until the next one leaves it; the time when it was
+--          taken, as in the lists}
+local SEARCHED = 1024 -- at most so many leave a larger window with each call, and fewer are left than could be
 local amount, period, cost = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
--- Begins at the oldest, and doubles its steps until one is not over; then halves them.
+-- Starts at the oldest, and doubles its steps until one is not over; then halves them.
 local function forget_what_is_over(key)
   local function is_over(nth_oldest)
     local at = redis.call('LINDEX', key, -nth_oldest)
@@ -25,7 +25,7 @@ local function forget_what_is_over(key)
   redis.call('LTRIM', key, 0, -over - 1)
 end
 
--- How many are in it, and the microseconds until the oldest leaves it.
+-- The number of entries, and the microseconds until the oldest leaves the window.
 local function look(key)
   local oldest = redis.call('LINDEX', key, -1)
   if oldest and now - oldest >= period then
