@@ -12,20 +12,20 @@ class Record:
     """One request. Greenlets that run for no request, and commands, get a record that nobody reads."""
 
     __slots__ = (
-        "address", "address_limit", "channel", "client", "code", "content", "cost", "error", "is_client_app",
-        "operation", "provider", "redis", "replayed", "request_id", "span", "started", "taken", "to",
+        "channel", "client", "client_ip", "code", "content", "cost", "error", "is_client_app", "operation", "provider",
+        "rate_limit_headers", "recipient", "redis", "replayed", "request_id", "span", "started", "taken",
     )  # fmt: skip
 
     def __init__(self, request_id: str = "") -> None:
         self.request_id = request_id
         self.started = time.perf_counter()
-        self.address = ""  # the client IP address, or its network, by which limits count
-        self.address_limit: dict[str, int] = {}  # the headers that say how much of it is left
+        self.client_ip = ""  # the client IP address, or its network, by which limits count
+        self.rate_limit_headers: dict[str, int] = {}  # of the response
         self.taken: list[tuple[str | int | float, ...]] = []  # from rate limits: the Redis commands that give it back
         self.is_client_app = False  # whether the address is the client app's, which has not named its end user
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read
-        self.to: Recipient | None = None  # once it is known; never leaves but masked
+        self.recipient: Recipient | None = None  # once it is known; it is only logged masked
         self.channel = ""
         self.operation: Literal["", "send", "verify"] = ""  # a resend is a send
         self.cost = 0.0  # of the message, in the currency of the prices, as long as the limits count it
@@ -33,12 +33,12 @@ class Record:
         self.redis: list[float] = []  # seconds, of each round trip
         self.code = ""
         self.error: OtpError | None = None
-        self.replayed = False  # whether the answer is that of an earlier request
+        self.replayed = False  # whether the response is that of an earlier request
         self.span: Any = None  # of OpenTelemetry, where it is on
 
-    def about(self, to: Recipient, channel: str = "") -> None:
+    def about(self, recipient: Recipient, channel: str = "") -> None:
         """Note the recipient, and the channel of a send."""
-        self.to, self.channel = to, channel
+        self.recipient, self.channel = recipient, channel
 
     def ids(self) -> dict[str, str]:
         """The members by which its log lines can be found."""

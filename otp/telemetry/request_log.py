@@ -91,7 +91,7 @@ class RequestLog:
         metrics.IN_FLIGHT.set(self._in_flight)
         batch = MetricBatch()
         for each in finished:
-            recipient, result = self._mask.of(each.record.to), outcome(each.record)
+            recipient, result = self._mask.of(each.record.recipient), outcome(each.record)
             self._count(batch, each, recipient, result)
             level = logging.WARNING if each.status >= 500 else logging.INFO
             if log.isEnabledFor(level):

@@ -44,7 +44,7 @@ class AddressLimits:
 
     def __init__(self, app: Flask, redis: RedisClient) -> None:
         limiter = Limiter(
-            lambda: str(g.address),
+            lambda: str(g.client_ip),
             storage_uri="otp://",
             storage_options={"redis": redis},  # type: ignore[dict-item]
             strategy=STRATEGY,
@@ -71,8 +71,8 @@ class AddressLimits:
         @wraps(view)
         def limited_view() -> ResponseReturnValue:
             known = record.current()
-            window = self._take(limits, (known.client,) if known.client else (), known.address, name)
-            known.address_limit = headers(window)
+            window = self._take(limits, (known.client,) if known.client else (), known.client_ip, name)
+            known.rate_limit_headers = headers(window)
             if not window.taken:
                 raise TooManyRequests(window.wait, Reason.ADDRESS_LIMIT)
             known.taken.append(window.to_give_back)
@@ -93,7 +93,7 @@ class AddressLimits:
             return
         with suppress(StoreUnavailable):  # the request stays counted
             if self._windows.storage.give_back(known.taken)[0]:
-                known.address_limit["X-RateLimit-Remaining"] += 1
+                known.rate_limit_headers["X-RateLimit-Remaining"] += 1
 
     def _take(
         self, limits: tuple[RateLimitItem, RateLimitItem], client: tuple[str, ...], address: str, name: str
@@ -125,6 +125,6 @@ def headers(window: Window) -> dict[str, int]:
 
 
 def _add_headers(response: Response) -> Response:
-    for name, value in g.address_limit.items():
+    for name, value in g.rate_limit_headers.items():
         response.headers.add(name, value)
     return response

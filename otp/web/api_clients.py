@@ -36,7 +36,7 @@ class ApiClients:
         self._wrong_keys = WrongKeys(redis)
 
     def authenticated(self, view: View) -> View:
-        """Return `view`, for authenticated clients only. Sets `g.client`, and `g.address` from X-End-User-IP.
+        """Return `view`, for authenticated clients only. Sets `g.client`, and `g.client_ip` from X-End-User-IP.
 
         Raises:
             Unauthorized: there is no key, or it is wrong.
@@ -49,7 +49,7 @@ class ApiClients:
             if self._digests:
                 g.client = self._name(request)
                 end_user = _end_user(request)
-                g.address, g.is_client_app = end_user or g.address, not end_user
+                g.client_ip, g.is_client_app = end_user or g.client_ip, not end_user
             return view(**path)
 
         return authenticated_view

@@ -38,7 +38,7 @@ class Border:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request of `environ`."""
         known = record.begin(_request_id(environ))
-        known.address = client_address(environ, self._trusted_proxies)
+        known.client_ip = client_address(environ, self._trusted_proxies)
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             self._request_log.respond(known, environ, int(status[:3]))

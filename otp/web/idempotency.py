@@ -135,7 +135,7 @@ class Idempotency:
 def _read(key: str) -> _Asked:
     if not KEY.fullmatch(key):
         raise InvalidHeader
-    whose = f"client {g.client}" if g.client else f"address {g.address}"
+    whose = f"client {g.client}" if g.client else f"address {g.client_ip}"
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
     return _Asked(keys.idempotency(whose, key), body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 

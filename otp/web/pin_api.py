@@ -73,7 +73,7 @@ class PinApi:
 
 def _requester() -> Requester:
     known = record.current()
-    return Requester(known.address, known.client, known.is_client_app)
+    return Requester(known.client_ip, known.client, known.is_client_app)
 
 
 def _sent_body(sent: Sent) -> dict[str, Any]:

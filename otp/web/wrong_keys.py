@@ -19,7 +19,7 @@ WRONG_KEYS = limits.parse("20 per 5 minutes")
 
 
 class WrongKeys:
-    """Counts by `g.address`, the address of the connection: X-End-User-IP is not believed without a right key."""
+    """Counts by `g.client_ip`, the address of the connection: X-End-User-IP is not believed without a right key."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._windows = ExactWindows(WindowStorage(redis=redis))
@@ -30,7 +30,7 @@ class WrongKeys:
         Without Redis it is Unauthorized.
         """
         with suppress(StoreUnavailable):
-            if key and not (window := self._windows.take(WRONG_KEYS, str(g.address), "wrong_key")).taken:
-                g.address_limit = headers(window)
+            if key and not (window := self._windows.take(WRONG_KEYS, str(g.client_ip), "wrong_key")).taken:
+                g.rate_limit_headers = headers(window)
                 return TooManyRequests(window.wait, Reason.WRONG_KEYS)
         return Unauthorized()
