@@ -108,9 +108,7 @@ class _TimedInfobipCall:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         current().provider.append((self._operation, time.perf_counter() - self._started))
         failed = ""
-        if isinstance(error, OtpError) and not isinstance(
-            error, PinGone
-        ):  # that Infobip knows no such PIN is a proper response
+        if isinstance(error, OtpError) and not isinstance(error, PinGone):  # no such PIN is a proper response
             failed = outcomes.failure(error)
             metrics.PROVIDER_ERRORS.labels(self._operation, failed).inc()
         tracing.end(self._span, failed)

@@ -137,15 +137,18 @@ def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sand
         assert at.value("otp_redis_seconds_count") >= 8
 
 
-def test_failures_have_kinds(measured: Started, upstream: Upstream) -> None:
+def test_failures_have_kinds(measured: Started, upstream: Upstream, database: redis.Redis) -> None:
     numbers = iter(f"+49151{n}" for n in range(61000000, 61000010))
     upstream.script.extend([up.error(400, "BAD_REQUEST"), up.error(503, "X"), up.error(429, "X"), up.answer(b"<html>")])
-    with measured(upstream.url) as at:
+    with measured(upstream.url, SMS_PRICES=PRICES, DAILY_BUDGET="1") as at:
         at.service.log_with(*[at.service.send(next(numbers)) for _ in range(4)])
         for kind in ("provider_refused", "provider_timeout", "provider_throttled", "provider_unclear"):
             assert at.value("otp_provider_errors_total", operation="send", kind=kind) == 1, kind
             assert at.value("otp_sends_total", outcome=kind) == 1, kind
         assert at.value("otp_refusals_total") == 0
+        (spent,) = [database.hget(key, "spent") for key in database.scan_iter("otp:spent:*")]
+        assert at.value("otp_spend_total") == pytest.approx(0.2), "what was not refused may have gone out"
+        assert at.value("otp_spend_total") == pytest.approx(int(str(spent)) / 1_000_000), "as the budget counts it"
 
 
 def test_redis_errors_are_counted(measured: Started, sandbox: Sandbox, phone: str) -> None:

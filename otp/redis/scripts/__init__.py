@@ -41,7 +41,7 @@ def in_full(command: Command) -> Command:
 
 def pack(command: Command) -> bytes:
     """Encode `command` in RESP."""
-    return cast(bytes, pack_command(cast(Any, command)))  # its annotation says a tuple of one
+    return cast(bytes, pack_command(cast(Any, command)))  # its annotation is a tuple of one item
 
 
 def with_prefix(prefix: str, command: Command) -> Command:
