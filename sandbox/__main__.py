@@ -1,4 +1,4 @@
-"""`make run`: the service and, unless they are given, a local Infobip and an embedded Redis."""
+"""`make run`: starts the service and, unless the settings name others, a local Infobip and an embedded Redis."""
 
 import os
 import signal
@@ -25,21 +25,21 @@ from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 
 ROOT = Path(__file__).parent.parent
 ACCOUNT = {
-    "INFOBIP_ALLOW_HTTP": "true",  # wherever on this machine the sandbox listens; its key is no secret
+    "INFOBIP_ALLOW_HTTP": "true",  # the sandbox is on this machine, and its key is not a secret
     "INFOBIP_API_KEY": API_KEY,
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
     "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
     "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID,
 }
-# One person tries things out from one address: sends to a number, sends again, has herself called, and does not always
-# verify. The limits per address, those per recipient (one address gets a part of them) and the guard would only be in
-# the way, and what a .env says of them is most likely the example's.
+# One person tries things out from one address: she sends to a number, sends again, requests a call, and does not always
+# verify. The limits by address, those by recipient (of which one address gets a part) and the guard would only get in
+# the way. These override a .env, whose values are most likely those of the example.
 GENEROUS = {
     "SEND_OTP_LIMIT": "1000 per minute",
     "VERIFY_OTP_LIMIT": "1000 per minute",
     "PHONE_SEND_LIMIT": "1000 per minute",
     "FRAUD_GUARD": "monitor",
-    "METRICS_PORT": "0",  # several may run on one machine
+    "METRICS_PORT": "0",  # several services may run on one machine
 }
 REPORTS = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "sandbox-reports-secret"}
 
@@ -54,33 +54,33 @@ DURABLE = {"appendonly": "yes", "maxmemory-policy": "noeviction"}  # as docker-c
 
 
 def main() -> None:
-    """Start everything, say where it is, and end it all at Ctrl-C."""
+    """Start everything, print the addresses, and stop everything at Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with ExitStack() as running:
         try:
             _run(running)
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a process behind
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes running
             print("\nStopping.", flush=True)
 
 
 def _run(running: ExitStack) -> None:
     environment, real = _environment()
     if not real:
-        _must_be_free(hosts.address(environment)[1], "the sandbox")
+        _require_free_port(hosts.address(environment)[1], "the sandbox")
     embedded = not ("REDIS_URL" in environment or "REDIS_URL_FILE" in environment)
     if embedded:
         environment["REDIS_URL"] = running.enter_context(_redis())
     os.environ.update(environment)
     settings = _settings()
-    port, service = settings.port, f"http://{hosts.reached(environment['BIND'])}:{settings.port}"
+    port, service = settings.port, f"http://{hosts.local_address(environment['BIND'])}:{settings.port}"
     environment |= {"PORT": str(port), "SERVICE_URL": service}
-    _must_be_free(port, "the service")
+    _require_free_port(port, "the service")
 
     processes = []
     if not real:
-        environment = _reports_to(service, settings) | environment
+        environment = _report_settings(service, settings) | environment
         processes.append(running.enter_context(_process([sys.executable, "-m", "sandbox.server"], environment)))
         _wait_for(f"{environment['INFOBIP_BASE_URL']}/inbox", processes[-1])
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"]
@@ -93,33 +93,33 @@ def _run(running: ExitStack) -> None:
 
 
 def _environment() -> tuple[dict[str, str], bool]:
-    """That of the service, and whether it talks to the real Infobip."""
+    """The environment of the service, and whether it uses the real Infobip."""
     written, given = ({k: v for k, v in each.items() if v} for each in (dotenv_values(ENV_FILE), os.environ))
-    written["LOG_FORMAT"] = "console"  # a person reads it
-    written.setdefault("BIND", "127.0.0.1")  # not for the network, unless asked
+    written["LOG_FORMAT"] = "console"  # people read it
+    written.setdefault("BIND", "127.0.0.1")  # not reachable from the network by default
     environment: dict[str, str] = {**written, **given}
     if not environment.keys().isdisjoint(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_API_KEY_FILE")):
         return environment, True
-    account = {**ACCOUNT, "INFOBIP_BASE_URL": _sandbox(environment)}
+    account = {**ACCOUNT, "INFOBIP_BASE_URL": _sandbox_url(environment)}
     return {**_proof_key(environment), **written, **GENEROUS, **REPORTS, **given, **account}, False
 
 
-def _sandbox(environment: Mapping[str, str]) -> str:
+def _sandbox_url(environment: Mapping[str, str]) -> str:
     try:
         bind, port = hosts.address(environment)
     except ValueError as e:
         sys.exit(str(e))
-    return f"http://{hosts.reached(bind)}:{port}"
+    return f"http://{hosts.local_address(bind)}:{port}"
 
 
 def _proof_key(environment: Mapping[str, str]) -> dict[str, str]:
-    """Proofs can be tried out too: with a key of this start, where there is none."""
+    """A new key, so that proofs can be tried out, unless the settings have one."""
     given = {"PROOF_SIGNING_KEY", "PROOF_SIGNING_KEY_FILE"} & environment.keys()
     return {} if given else {"PROOF_SIGNING_KEY": new_signing_key()}
 
 
-def _reports_to(service: str, settings: Settings) -> dict[str, str]:
-    """Where the sandbox posts delivery reports, unless it is told otherwise."""
+def _report_settings(service: str, settings: Settings) -> dict[str, str]:
+    """The default of the URL to which the sandbox posts delivery reports."""
     secret = settings.delivery_reports_secret.get_secret_value()
     return {"DELIVERY_REPORTS_URL": f"{service}/infobip/delivery-reports/{secret}"} if settings.track_delivery else {}
 
@@ -131,7 +131,7 @@ def _settings() -> Settings:
         sys.exit(str(e))
 
 
-def _must_be_free(port: int, whose: str) -> None:
+def _require_free_port(port: int, whose: str) -> None:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -142,7 +142,7 @@ def _must_be_free(port: int, whose: str) -> None:
 
 @contextmanager
 def _redis() -> Iterator[str]:
-    # A blocked SIGINT is inherited: Ctrl-C in the terminal reaches only this process, which ends all in order.
+    # The server inherits the blocked SIGINT: Ctrl-C reaches only this process, which stops everything in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         server = ValkeyServer(port=free_port(), config=DURABLE)

@@ -1,4 +1,4 @@
-"""Infobip's way to say no."""
+"""Errors in Infobip's format."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from pydantic import ValidationError
 
 
 class ApiError(Exception):
-    """A refusal in Infobip's shape.
+    """An error in Infobip's format.
 
     Args:
-        status: of HTTP.
-        message_id, text: Infobip's word for it and its sentence.
-        validation_errors: what is wrong, by the name of the field.
-        retry_after: seconds.
+        status: the HTTP status.
+        message_id, text: Infobip's error code, and its sentence.
+        validation_errors: the errors by the name of the field.
+        retry_after: seconds for the header Retry-After.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class ApiError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """ApiException of the contract."""
+        """The ApiException of the contract."""
         return {"requestError": {"serviceException": self._details}}
 
 
 def bad_request(**validation_errors: str) -> ApiError:
-    """400: the request itself is wrong, by the name of the field."""
+    """400: the request is wrong; the reasons are by the name of the field."""
     listed = {name: [reason] for name, reason in validation_errors.items()}
     return ApiError(400, "BAD_REQUEST", "Bad request", validation_errors=listed)
 
 
 def invalid(error: ValidationError) -> ApiError:
-    """400: the body is not what the contract says."""
+    """400: the body does not fit the contract."""
     listed: dict[str, list[str]] = {}
     for each in error.errors(include_url=False, include_input=False):
         field = ".".join(map(str, each["loc"])) or "body"
@@ -53,7 +53,7 @@ def invalid(error: ValidationError) -> ApiError:
 
 
 def not_found() -> ApiError:
-    """404: no such application, template or PIN, or one of somebody else's."""
+    """404: no such application, template or PIN in this account."""
     return ApiError(404, "NOT_FOUND", "Requested resource not found")
 
 

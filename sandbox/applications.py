@@ -1,4 +1,4 @@
-"""The applications of an account and their message templates. In memory; every method from any thread."""
+"""Keeps the applications of an account and their message templates in memory. All methods are thread-safe."""
 
 import secrets
 import threading
@@ -14,34 +14,34 @@ from sandbox.model import (
     TemplateRequest,
     TemplateUpdate,
 )
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 
-KEPT = 1000  # applications, and templates of each
+KEPT = 1000  # the largest number of applications, and of templates in each
 
 
 def new_id() -> str:
-    """An id as Infobip makes them."""
+    """A new id in Infobip's format."""
     return secrets.token_hex(16).upper()
 
 
 class Applications:
-    """What `/2fa/2/applications` keeps. Raises ApiError 404 for whatever is not there."""
+    """The resources under `/2fa/2/applications`. Methods raise ApiError 404 for unknown ids."""
 
-    def __init__(self, choices: Choices) -> None:
-        self._merge = choices.updates == "merge"
-        self._needs_pin = choices.text_without_pin == "refused"
+    def __init__(self, quirks: Quirks) -> None:
+        self._merge = quirks.updates == "merge"
+        self._needs_pin = quirks.text_without_pin == "refused"
         self._lock = threading.Lock()
         self._applications: dict[str, Application] = {}
         self._templates: dict[str, dict[str, Template | EmailTemplate]] = {}
 
     def add(self, application: Application, *templates: Template | EmailTemplate) -> None:
-        """Keep an application with its templates, in the place of an older one of the same id."""
+        """Keep an application and its templates; they replace an older application with the same id."""
         with self._lock:
             self._applications[application.application_id] = application
             self._templates[application.application_id] = {t.message_id: t for t in templates}
 
     def all(self) -> list[Application]:
-        """Every application, oldest first."""
+        """All applications, the oldest first."""
         with self._lock:
             return list(self._applications.values())
 
@@ -53,7 +53,7 @@ class Applications:
             return self._applications[application_id]
 
     def create(self, request: ApplicationRequest) -> Application:
-        """Make an application."""
+        """Create an application."""
         if len(self.all()) >= KEPT:
             raise bad_request(name=f"the sandbox keeps at most {KEPT} applications")
         application = Application(application_id=new_id(), **dict(request))
@@ -61,16 +61,16 @@ class Applications:
         return application
 
     def update(self, application_id: str, request: ApplicationRequest) -> Application:
-        """Change an application."""
-        old, new = self.get(application_id), request.given() if self._merge else dict(request)
+        """Update an application."""
+        old, new = self.get(application_id), request.explicit_values() if self._merge else dict(request)
         if self._merge and "configuration" in new:
-            new["configuration"] = old.configuration.changed(request.configuration.given())
+            new["configuration"] = old.configuration.copy_with(request.configuration.explicit_values())
         with self._lock:
-            self._applications[application_id] = old.changed(new)
+            self._applications[application_id] = old.copy_with(new)
             return self._applications[application_id]
 
     def templates(self, application_id: str) -> list[Template | EmailTemplate]:
-        """Every template of an application, oldest first."""
+        """All templates of an application, the oldest first."""
         self.get(application_id)
         with self._lock:
             return list(self._templates[application_id].values())
@@ -86,8 +86,8 @@ class Applications:
     def create_template(
         self, application_id: str, request: TemplateRequest | EmailTemplateRequest
     ) -> Template | EmailTemplate:
-        """Make a template."""
-        self._may_say(request)
+        """Create a template."""
+        self._check_text(request)
         if len(self.templates(application_id)) >= KEPT:
             raise bad_request(messageText=f"the sandbox keeps at most {KEPT} templates of an application")
         kind = Template if isinstance(request, TemplateRequest) else EmailTemplate
@@ -99,16 +99,16 @@ class Applications:
     def update_template(
         self, application_id: str, message_id: str, request: TemplateUpdate | EmailTemplateUpdate
     ) -> Template | EmailTemplate:
-        """Change a template. What a request leaves out stays, by Infobip's own words."""
+        """Update a template. By Infobip's documents, omitted fields keep their values."""
         old = self.template(application_id, message_id)
         if isinstance(old, Template) != isinstance(request, TemplateUpdate):
             raise not_found()
-        self._may_say(request)
+        self._check_text(request)
         with self._lock:
-            self._templates[application_id][message_id] = new = old.changed(request.given())
+            self._templates[application_id][message_id] = new = old.copy_with(request.explicit_values())
         return new
 
-    def _may_say(self, request: TemplateUpdate | EmailTemplateUpdate) -> None:
+    def _check_text(self, request: TemplateUpdate | EmailTemplateUpdate) -> None:
         text = request.message_text if isinstance(request, TemplateUpdate) else None
         if self._needs_pin and text is not None and "{{pin}}" not in text:
             raise bad_request(messageText="must contain {{pin}}")

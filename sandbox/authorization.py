@@ -1,4 +1,4 @@
-"""Who may use the API: `Authorization: App`, `Bearer` or `IBSSO` with a key, or `Basic` with it as the password.
+"""Checks the API key: `Authorization: App`, `Bearer` or `IBSSO` with the key, or `Basic` with it as the password.
 
 The scheme may be written in any case (RFC 9110, section 11.1).
 """
@@ -10,14 +10,14 @@ import secrets
 from sandbox.api_error import ApiError
 
 API_KEY = "sandbox-api-key"
-SEND_ONLY_KEY = "sandbox-send-only-key"  # like a key with no other scope than 2fa:pin:send
+SEND_ONLY_KEY = "sandbox-send-only-key"  # like a key with the scope 2fa:pin:send only
 
 
 def authorize(header: str, *, manages: bool) -> None:
-    """Let an Authorization header pass. `manages`: for an operation with the scope 2fa:manage alone.
+    """Check an Authorization header. `manages`: the operation needs the scope 2fa:manage.
 
     Raises:
-        ApiError: 401 for no key or another one; 403 for a key that may only send and verify.
+        ApiError: 401 without a valid key; 403 for a key that may only send and verify.
     """
     key = _key(header).encode()
     if manages and secrets.compare_digest(key, SEND_ONLY_KEY.encode()):

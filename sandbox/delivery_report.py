@@ -1,4 +1,4 @@
-"""What Infobip reports about a message: its outcome in the words of the published status and error codes."""
+"""The body of a delivery report: the outcome of a message, with the published status and error codes."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ UNDELIVERABLE: Json = {
     "description": "Message sent not delivered",
 }
 OK: Json = {"groupId": 0, "groupName": "OK"}
-# A call that was answered is an "error" of the group OK, and a permanent one: who looks at `permanent` alone is wrong.
+# An answered call has a permanent "error" of the group OK: clients must not look at `permanent` alone.
 NO_ERROR: dict[Channel, Json] = {
     Channel.SMS: {**OK, "id": 0, "name": "NO_ERROR", "description": "No Error", "permanent": False},
     Channel.VOICE: {
@@ -44,14 +44,14 @@ ABSENT: Json = {
 }
 
 
-def report(message: Message, done_at: float) -> Json:
-    """The body of a delivery report of an SMS or a call. `done_at`: Unix seconds."""
+def report_body(message: Message, done_at: float) -> Json:
+    """The report of an SMS or a call. `done_at`: Unix seconds."""
     result: Json = {
         "messageId": message.message_id,
         "to": message.pin.to,
         "sender": message.sender,
-        "sentAt": _written(message.sent_at),
-        "doneAt": _written(done_at),
+        "sentAt": _timestamp(message.sent_at),
+        "doneAt": _timestamp(done_at),
         "messageCount": 1,
         "price": {"pricePerMessage": 0.0, "currency": "EUR"},
         "status": DELIVERED if message.arrived else UNDELIVERABLE,
@@ -60,6 +60,6 @@ def report(message: Message, done_at: float) -> Json:
     return {"results": [result]}
 
 
-def _written(moment: float) -> str:
-    """yyyy-MM-dd'T'HH:mm:ss.SSSZ"""
+def _timestamp(moment: float) -> str:
+    """In the format yyyy-MM-dd'T'HH:mm:ss.SSSZ."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")

@@ -1,4 +1,4 @@
-"""What a number with a fixed outcome does to the answer."""
+"""Responds with the faults of the test numbers."""
 
 import errno
 import json
@@ -14,16 +14,16 @@ from sandbox.api_error import ApiError, too_many_requests
 from sandbox.test_numbers import Fault
 
 SILENCE = 60.0  # seconds
-CONNECTION = "sandbox.connection"  # where the server puts the client's socket into the WSGI environment
+CONNECTION = "sandbox.connection"  # the key of the client's socket in the WSGI environment
 
 Answer = dict[str, Any] | Response
 
 
-def answered(fault: Fault | None, act: Callable[[], dict[str, Any]]) -> Answer:
-    """Do `act` and answer with what it returns, as far as `fault` lets it.
+def respond(fault: Fault | None, act: Callable[[], dict[str, Any]]) -> Answer:
+    """Call `act` and return its response, changed by `fault`.
 
     Raises:
-        ApiError: the fault is one of Infobip's refusals; then `act` is not done.
+        ApiError: the fault is an error of Infobip's; then `act` is not called.
     """
     if fault in _INSTEAD:
         return _INSTEAD[fault]()
@@ -35,11 +35,11 @@ def _error() -> Response:
     raise ApiError(500, "GENERAL_ERROR", "Something went wrong. Please contact support.")
 
 
-def _throttled() -> Response:
+def _throttle() -> Response:
     raise too_many_requests(retry_after=30)
 
 
-def _redirected() -> Response:
+def _redirect() -> Response:
     return redirect("https://infobip.example/maintenance", 307)  # type: ignore[return-value]
 
 
@@ -47,7 +47,7 @@ def _html() -> Response:
     return Response("<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>", mimetype="text/html")
 
 
-def _silent(answer: dict[str, Any]) -> Answer:
+def _silence(answer: dict[str, Any]) -> Answer:
     gevent.sleep(SILENCE)
     return answer
 
@@ -63,7 +63,7 @@ def _reset(_: Mapping[str, Any]) -> Response:
     return Response(cut(), mimetype="application/json")
 
 
-def _dripping(answer: dict[str, Any]) -> Response:
+def _drip(answer: dict[str, Any]) -> Response:
     content = json.dumps(answer).encode()
 
     def drip() -> Iterator[bytes]:
@@ -76,12 +76,12 @@ def _dripping(answer: dict[str, Any]) -> Response:
 
 _INSTEAD: dict[Fault | None, Callable[[], Response]] = {
     Fault.ERROR: _error,
-    Fault.THROTTLED: _throttled,
-    Fault.REDIRECT: _redirected,
+    Fault.THROTTLED: _throttle,
+    Fault.REDIRECT: _redirect,
     Fault.HTML: _html,
 }
 _WITH: dict[Fault | None, Callable[[dict[str, Any]], Answer]] = {
-    Fault.SILENCE: _silent,
+    Fault.SILENCE: _silence,
     Fault.RESET: _reset,
-    Fault.DRIP: _dripping,
+    Fault.DRIP: _drip,
 }

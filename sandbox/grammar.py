@@ -1,4 +1,4 @@
-"""How Infobip writes durations, limits, placeholders and numbers, and what its PINs are made of."""
+"""Infobip's formats of durations, limits, placeholders and numbers, and the alphabets of its PINs."""
 
 import re
 import string
@@ -21,17 +21,17 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 
 
 def seconds(duration: str, longest: float = YEAR) -> float:
-    """Read `{timeLength}{timeUnit}`; the length may be left out and is then 1.
+    """Parse `{timeLength}{timeUnit}`; without a length it is 1.
 
     Raises:
-        ValueError: it is not of that form, zero, or longer than `longest` seconds.
+        ValueError: the text has another form, is zero, or exceeds `longest` seconds.
     """
     written = re.fullmatch("([0-9]{0,15})(ms|s|m|h|d)", duration)
     if not written:
         raise ValueError("must be a duration like 10m")
     length = int(written[1] or 1) * _UNITS[written[2]]
     if not 0 < length <= longest:
-        raise ValueError(f"must be longer than nothing and not exceed {longest / DAY:g} d")
+        raise ValueError(f"must be longer than 0 and not exceed {longest / DAY:g} d")
     return length
 
 
@@ -44,10 +44,10 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str, longest: float = YEAR) -> "Limit":
-        """Read `3/1d` or `3/d`.
+        """Parse `3/1d` or `3/d`.
 
         Raises:
-            ValueError: it is not of that form, or its period exceeds `longest` seconds.
+            ValueError: the text has another form, or its period exceeds `longest` seconds.
         """
         attempts, slash, period = text.partition("/")
         if not slash or not re.fullmatch("[0-9]{1,9}", attempts) or not int(attempts):
@@ -56,21 +56,21 @@ class Limit:
 
 
 def flag(written: str) -> bool | None:
-    """Read a boolean of a query as clients write it: `true`, `True`, `1`; None for one that is absent (`undefined`).
+    """Parse a boolean of a query string as clients write it: `true`, `True`, `1`; None if it is absent (`undefined`).
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a boolean.
     """
     if (known := written.strip().lower()) not in _FLAGS:
         raise ValueError("must be true or false")
     return _FLAGS[known]
 
 
-def filled(text: str, placeholders: dict[str, str]) -> str:
-    """`text` with each `{{name}}` in it replaced; a name that is not given stays as it is written."""
+def fill(text: str, placeholders: dict[str, str]) -> str:
+    """Replace each `{{name}}` in `text`; a placeholder without a value stays."""
     return re.sub(r"\{\{(\w+)\}\}", lambda found: placeholders.get(found[1], found[0]), text)
 
 
-def unsigned(to: str) -> str:
-    """A phone number without its +; an e-mail address, which may begin with one, as it is."""
+def without_plus(to: str) -> str:
+    """A phone number without its +. An e-mail address, which may begin with a +, is not changed."""
     return to if "@" in to else to.removeprefix("+")

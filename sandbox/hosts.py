@@ -1,7 +1,7 @@
-"""By which names the sandbox is called.
+"""The host names that the sandbox answers to.
 
-Who knows a PIN reads it here, so a page of the internet must not: it could have its own name point to this machine (DNS
-rebinding), and be let in by the browser as the same origin. Its name is still what stands in `Host`.
+The sandbox shows PINs, so pages of the internet must not read it. By DNS rebinding, such a page could let its own name
+point to this machine, and the browser would treat both as one origin. The `Host` header still has the page's name.
 """
 
 import re
@@ -15,10 +15,10 @@ COMPOSE_NAME = "infobip"  # of the service in docker-compose.yml
 
 
 def address(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Where the sandbox listens, by SANDBOX_HOST and SANDBOX_PORT; what is empty is not set.
+    """The address and port to listen on, from SANDBOX_HOST and SANDBOX_PORT. Empty values are as if not set.
 
     Raises:
-        ValueError: SANDBOX_PORT is no port.
+        ValueError: SANDBOX_PORT is not a port.
     """
     port = environment.get("SANDBOX_PORT") or "3001"
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
@@ -26,35 +26,34 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
     return environment.get("SANDBOX_HOST") or "127.0.0.1", int(port)
 
 
-def reached(bind: str) -> str:
-    """Where this machine finds what listens on the address `bind`, as it stands in a URL."""
+def local_address(bind: str) -> str:
+    """The host for a URL by which this machine reaches a server that listens on `bind`."""
     if bind in EVERYWHERE:
         return "127.0.0.1"
     return f"[{bind}]" if ":" in bind else bind
 
 
 def names(environment: Mapping[str, str]) -> frozenset[str]:
-    """The names beside those of this machine: SANDBOX_NAMES, and where it listens elsewhere, its address.
+    """The accepted names in addition to localhost: SANDBOX_NAMES, and the address it listens on if that is not local.
 
-    Without SANDBOX_NAMES, one that listens elsewhere also has its name in docker-compose.yml.
+    Without SANDBOX_NAMES, a sandbox that is not local also answers to its name in docker-compose.yml.
     """
     bind, _ = address(environment)
-    elsewhere = not _is_local(bind)
-    given = environment.get("SANDBOX_NAMES") or (COMPOSE_NAME if elsewhere else "")
+    given = environment.get("SANDBOX_NAMES") or ("" if _is_local(bind) else COMPOSE_NAME)
     listed = {name.strip().lower() for name in (*given.split(","), bind)}
     return frozenset(listed.difference(EVERYWHERE, {""}))
 
 
 def check(host: str, names: frozenset[str]) -> None:
-    """Let a request with this Host header pass.
+    """Check the Host header of a request.
 
     Raises:
-        ApiError: 403, it names neither this machine nor one of `names`.
+        ApiError: 403 if it names neither this machine nor one of `names`.
     """
     written = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", host.lower())
     name = written[1].strip("[]").removesuffix(".") if written else ""
     if not _is_local(name) and name not in names:
-        raise ApiError(403, "FORBIDDEN", "The sandbox answers to localhost and to SANDBOX_NAMES alone")
+        raise ApiError(403, "FORBIDDEN", "The sandbox answers only to localhost and SANDBOX_NAMES")
 
 
 def _is_local(name: str) -> bool:

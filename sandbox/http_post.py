@@ -1,4 +1,4 @@
-"""A POST that waits without stopping the rest of the sandbox, whether or not its process is patched."""
+"""A POST that does not block other requests of the sandbox, also in a process that gevent has not patched."""
 
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ MAX_ANSWER = 64 * 1024
 
 
 def head(path: str, host: str, content_type: str, length: int) -> str:
-    """What goes before a body of `length` bytes; the connection is closed after the answer."""
+    """The head of a request with a body of `length` bytes. The connection is closed after the response."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
         f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
@@ -17,17 +17,17 @@ def head(path: str, host: str, content_type: str, length: int) -> str:
 
 
 def post(url: str, request: bytes, timeout: float) -> tuple[HTTPResponse, bytes]:
-    """Send `request`, head and body, to the host of `url`, which is an http one.
+    """Send `request`, head and body, to the host of `url`, which has the scheme http.
 
     Args:
         timeout: seconds, for each wait.
 
     Returns:
-        The answer and the beginning of its body.
+        The response and up to MAX_ANSWER bytes of its body.
 
     Raises:
-        OSError: nothing answers.
-        http.client.HTTPException: what answers speaks no HTTP.
+        OSError: there is no response.
+        http.client.HTTPException: the response is not HTTP.
     """
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port or 80), timeout) as connection:

@@ -1,7 +1,7 @@
 """The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,8 +26,8 @@ from sandbox.model import (
     VerifyRequest,
     Wire,
 )
-from sandbox.pins import Sent
-from sandbox.report_poster import Reporter
+from sandbox.pins import SendResult
+from sandbox.report_poster import ReportPoster
 from sandbox.two_factor import TwoFactor
 
 if TYPE_CHECKING:
@@ -39,99 +39,99 @@ _W = TypeVar("_W", bound=Wire)
 
 
 class Api:
-    """The views."""
+    """The views of the operations."""
 
-    def __init__(self, two_factor: TwoFactor, reporter: Reporter) -> None:
+    def __init__(self, two_factor: TwoFactor, report_poster: ReportPoster) -> None:
         self._two_factor = two_factor
-        self._reporter = reporter
+        self._report_poster = report_poster
         self._applications = two_factor.applications
-        self._created = int(two_factor.choices.created_status)
-        self._choices = two_factor.choices
+        self._created = int(two_factor.quirks.created_status)
+        self._quirks = two_factor.quirks
 
     def get_2fa_applications(self) -> Response:
-        return jsonify([application.shown() for application in self._applications.all()])
+        return jsonify([application.to_json() for application in self._applications.all()])
 
     def create_2fa_application(self) -> tuple[Json, int]:
-        return self._applications.create(_read(ApplicationRequest)).shown(), self._created
+        return self._applications.create(_read(ApplicationRequest)).to_json(), self._created
 
     def get_2fa_application(self, app_id: str) -> Json:
-        return self._applications.get(app_id).shown()
+        return self._applications.get(app_id).to_json()
 
     def update_2fa_application(self, app_id: str) -> Json:
-        return self._applications.update(app_id, _read(ApplicationRequest)).shown()
+        return self._applications.update(app_id, _read(ApplicationRequest)).to_json()
 
     def get_2fa_message_templates(self, app_id: str) -> Response:
-        return jsonify([template.shown() for template in self._applications.templates(app_id)])
+        return jsonify([template.to_json() for template in self._applications.templates(app_id)])
 
     def create_2fa_message_template(self, app_id: str) -> Json:
-        return self._applications.create_template(app_id, _read(TemplateRequest)).shown()
+        return self._applications.create_template(app_id, _read(TemplateRequest)).to_json()
 
     def get_2fa_message_template(self, app_id: str, msg_id: str) -> Json:
-        return self._applications.template(app_id, msg_id).shown()
+        return self._applications.template(app_id, msg_id).to_json()
 
     def update_2fa_message_template(self, app_id: str, msg_id: str) -> Json:
-        return self._applications.update_template(app_id, msg_id, _read(TemplateUpdate)).shown()
+        return self._applications.update_template(app_id, msg_id, _read(TemplateUpdate)).to_json()
 
     def create_2fa_email_message_template(self, app_id: str) -> Json:
-        return self._applications.create_template(app_id, _read(EmailTemplateRequest)).shown()
+        return self._applications.create_template(app_id, _read(EmailTemplateRequest)).to_json()
 
     def update_2fa_email_message_template(self, app_id: str, msg_id: str) -> Json:
-        return self._applications.update_template(app_id, msg_id, _read(EmailTemplateUpdate)).shown()
+        return self._applications.update_template(app_id, msg_id, _read(EmailTemplateUpdate)).to_json()
 
     def get_2fa_verification_status(self, app_id: str) -> Json:
         msisdn = request.args.get("msisdn", "").strip()
-        if not msisdn and self._choices.missing_msisdn == "refused":
+        if not msisdn and self._quirks.missing_msisdn == "refused":
             raise bad_request()  # the contract has no validationErrors for a GET
         verified, sent = self._filters()
         pins = self._two_factor.verifications(app_id, msisdn)
         chosen = (p for p in pins if verified in (None, p.verified_at is not None) and sent in (None, p.reached))
-        return {"verifications": [json_responses.verification(pin, self._choices) for pin in chosen]}
+        return {"verifications": [json_responses.verification(pin, self._quirks) for pin in chosen]}
 
     def _filters(self) -> tuple[bool | None, bool | None]:
-        """Of verifications: which `verified` and which `sent` are wanted; None is both."""
+        """The filters `verified` and `sent` of verifications; None selects both."""
         verified, sent = _flag("verified"), _flag("sent")
-        if self._choices.false_filters == "unset" and verified is not None and sent is False:
+        if self._quirks.false_filters == "unset" and verified is not None and sent is False:
             return verified or None, None
         return verified, sent
 
     def send(self, channel: Channel) -> faults.Answer:
-        """Answer send-2fa-pin-code-over-sms, -voice and -email."""
+        """Operations send-2fa-pin-code-over-sms, -voice and -email."""
         body, look_up = _read(SendRequest), _flag("ncNeeded") is not False
-        fault = test_numbers.fault(body.to.removeprefix("+"), "send")
-        return faults.answered(
-            fault, lambda: self._sent(self._two_factor.send(body, channel, look_up=look_up), track=body.track_delivery)
-        )
+        send = partial(self._two_factor.send, body, channel, look_up=look_up)
+        return self._respond(body.to, send, track=body.track_delivery)
 
     def resend(self, pin_id: str, channel: Channel) -> faults.Answer:
-        """Answer resend-2fa-pin-code-over-sms, -voice and -email. Their body is optional."""
+        """Operations resend-2fa-pin-code-over-sms, -voice and -email. Their body is optional."""
         body = _read(ResendRequest, optional=True)
-        fault = test_numbers.fault(self._two_factor.pin(pin_id).to, "send")
-        return faults.answered(
-            fault, lambda: self._sent(self._two_factor.resend(pin_id, body, channel), track=body.track_delivery)
-        )
+        resend = partial(self._two_factor.resend, pin_id, body, channel)
+        return self._respond(self._two_factor.pin(pin_id).to, resend, track=body.track_delivery)
 
-    def _sent(self, sent: Sent, *, track: bool) -> Json:
-        answer = json_responses.sent(sent, track=track)
-        if "externalMessageId" in answer:
-            self._reporter.follow(sent.message)
-        return answer
+    def _respond(self, to: str, send: Callable[[], SendResult], *, track: bool) -> faults.Answer:
+        def act() -> Json:
+            result = send()
+            response = json_responses.send_response(result, track=track)
+            if "externalMessageId" in response:
+                self._report_poster.post_later(result.message)
+            return response
+
+        return faults.respond(test_numbers.fault(to, "send"), act)
 
     def verify_2fa_phone_number(self, pin_id: str) -> faults.Answer:
         body = _read(VerifyRequest)
         fault = test_numbers.fault(self._two_factor.pin(pin_id).to, "verify")
-        return faults.answered(fault, lambda: json_responses.judged(self._two_factor.verify(pin_id, body.pin)))
+        return faults.respond(fault, lambda: json_responses.verify_response(self._two_factor.verify(pin_id, body.pin)))
 
 
-def create_api(two_factor: TwoFactor, reporter: Reporter, names: frozenset[str] = frozenset()) -> Flask:
-    """The API over `two_factor`. `names`: to which it answers beside localhost."""
-    app, api = Flask(__name__, static_folder=None), Api(two_factor, reporter)
+def create_api(two_factor: TwoFactor, report_poster: ReportPoster, names: frozenset[str] = frozenset()) -> Flask:
+    """The API over `two_factor`. `names`: host names that it answers to in addition to localhost."""
+    app, api = Flask(__name__, static_folder=None), Api(two_factor, report_poster)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.wsgi_app = _tidy(app.wsgi_app)  # type: ignore[method-assign,assignment]
+    app.wsgi_app = _normalize_paths(app.wsgi_app)  # type: ignore[method-assign,assignment]
     app.before_request(lambda: hosts.check(request.headers.get("Host", ""), names))
     app.before_request(_authorize)
-    app.register_error_handler(ApiError, _refusal)
-    app.register_error_handler(HTTPException, _http_refusal)
+    app.register_error_handler(ApiError, _error_response)
+    app.register_error_handler(HTTPException, _http_error_response)
     _add_routes(app, api)
     return app
 
@@ -155,18 +155,18 @@ def _add_routes(app: Flask, api: Api) -> None:
         app.post(f"/2fa/2/pin/<pin_id>/resend{path}", endpoint=f"resend{path}")(partial(api.resend, channel=channel))
 
 
-def _tidy(app: "WSGIApplication") -> "WSGIApplication":
-    """Wrap `app` so that a slash too many in a path does not matter, wherever a path is looked at."""
+def _normalize_paths(app: "WSGIApplication") -> "WSGIApplication":
+    """Wrap `app` so that superfluous slashes in a path do not matter."""
 
-    def tidied(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def normalized(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         environ["PATH_INFO"] = re.sub("/+", "/", environ["PATH_INFO"]).rstrip("/") or "/"
         return app(environ, start_response)
 
-    return tidied
+    return normalized
 
 
 def _authorize() -> None:
-    """Who uses the API needs a key. The rest is open: it stands for the phones."""
+    """Check the API key of API requests. The inbox is open: it stands for the phones."""
     if request.path.startswith("/2fa/"):
         manages = request.path.startswith("/2fa/2/applications") and not request.path.endswith("/verifications")
         authorize(request.headers.get("Authorization", ""), manages=manages)
@@ -189,7 +189,7 @@ def _flag(name: str) -> bool | None:
         raise bad_request() from e
 
 
-def _refusal(error: ApiError) -> Response:
+def _error_response(error: ApiError) -> Response:
     response: Response = jsonify(error.body)
     response.status_code = error.status
     if error.retry_after is not None:
@@ -197,5 +197,5 @@ def _refusal(error: ApiError) -> Response:
     return response
 
 
-def _http_refusal(error: HTTPException) -> Response:
-    return _refusal(ApiError(error.code or 500, error.name.upper().replace(" ", "_"), error.name))
+def _http_error_response(error: HTTPException) -> Response:
+    return _error_response(ApiError(error.code or 500, error.name.upper().replace(" ", "_"), error.name))

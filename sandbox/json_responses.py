@@ -1,41 +1,45 @@
-"""What Infobip answers about a PIN, in the shapes of the published contract."""
+"""Infobip's responses about a PIN, in the formats of the published contract."""
 
 from typing import Any
 
 from sandbox.model import Channel
-from sandbox.pins import Pin, Sent, Verdict
-from sandbox.quirks import Choices
+from sandbox.pins import Pin, SendResult, VerifyResult
+from sandbox.quirks import Quirks
 
 Json = dict[str, Any]
 
 
-def sent(sent: Sent, *, track: bool) -> Json:
+def send_response(result: SendResult, *, track: bool) -> Json:
     """StartAuthenticationResponse and StartEmailAuthenticationResponse."""
-    answer: Json = {"pinId": sent.pin.pin_id, "to": sent.pin.to}
-    if sent.message.channel is Channel.EMAIL:
+    response: Json = {"pinId": result.pin.pin_id, "to": result.pin.to}
+    if result.message.channel is Channel.EMAIL:
         status = {"name": "PENDING_ACCEPTED", "description": "Message accepted, pending for delivery."}
-        return answer | {"emailStatus": status}
-    if sent.message.channel is Channel.VOICE:
-        answer["callStatus"] = "PENDING_ACCEPTED" if sent.accepted else "UNDELIVERABLE_NOT_DELIVERED"
+        return response | {"emailStatus": status}
+    if result.message.channel is Channel.VOICE:
+        response["callStatus"] = "PENDING_ACCEPTED" if result.accepted else "UNDELIVERABLE_NOT_DELIVERED"
     else:
-        if sent.looked_up:
-            answer["ncStatus"] = f"NC_DESTINATION_{'' if sent.accepted else 'NOT_'}REACHABLE"
-        answer["smsStatus"] = f"MESSAGE_{'' if sent.accepted else 'NOT_'}SENT"
-    return answer | ({"externalMessageId": sent.message.message_id} if track and sent.accepted else {})
+        if result.looked_up:
+            response["ncStatus"] = f"NC_DESTINATION_{'' if result.accepted else 'NOT_'}REACHABLE"
+        response["smsStatus"] = f"MESSAGE_{'' if result.accepted else 'NOT_'}SENT"
+    return response | ({"externalMessageId": result.message.message_id} if track and result.accepted else {})
 
 
-def judged(verdict: Verdict) -> Json:
+def verify_response(result: VerifyResult) -> Json:
     """VerifyPinResponse."""
-    answer: Json = {"pinId": verdict.pin.pin_id, "msisdn": verdict.pin.to, "verified": verdict.verified}
-    answer["attemptsRemaining"] = verdict.attempts_remaining
-    return answer | ({"pinError": verdict.pin_error} if verdict.pin_error else {})
+    return {
+        "pinId": result.pin.pin_id,
+        "msisdn": result.pin.to,
+        "verified": result.verified,
+        "attemptsRemaining": result.attempts_remaining,
+        **({"pinError": result.pin_error} if result.pin_error else {}),
+    }
 
 
-def verification(pin: Pin, choices: Choices) -> Json:
+def verification(pin: Pin, quirks: Quirks) -> Json:
     """Verification."""
-    unit = 1 if choices.timestamps == "seconds" else 1000
+    unit = 1 if quirks.timestamps == "seconds" else 1000
     times = {"verifiedAt": pin.verified_at, "sentAt": pin.sent_at if pin.reached else None}
-    if choices.missing_times == "absent":
+    if quirks.missing_times == "absent":
         times = {name: time for name, time in times.items() if time is not None}
-    shown = {name: int((time or 0) * unit) for name, time in times.items()}
-    return {"msisdn": pin.to, "verified": pin.verified_at is not None, **shown}
+    values = {name: int((time or 0) * unit) for name, time in times.items()}
+    return {"msisdn": pin.to, "verified": pin.verified_at is not None, **values}

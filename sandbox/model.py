@@ -1,6 +1,6 @@
-"""The things of Infobip's 2FA as they go over the wire: applications, templates and the bodies of requests.
+"""The resources of Infobip's 2FA API as JSON: applications, templates and the bodies of requests.
 
-Names, types and defaults are those of the published contract (2FA API, version 2). What does not fit raises pydantic's
+Names, types and defaults are those of the published contract (2FA API, version 2). Other values raise pydantic's
 ValidationError, which the API turns into a 400 with `validationErrors`.
 """
 
@@ -18,7 +18,7 @@ LANGUAGES = "en|es|ca|da|nl|fr|de|it|ja|ko|no|pl|ru|sv|fi|hr|sl|ro|pt_pt|pt_br|z
 
 
 class Channel(StrEnum):
-    """A way for a PIN to reach a person."""
+    """A way to deliver a PIN."""
 
     SMS = "SMS"
     VOICE = "VOICE"
@@ -34,7 +34,7 @@ def _limit(longest: float) -> AfterValidator:
 
 
 def _object(given: Any) -> Any:
-    """Read `null` members as absent and `[]` as an empty object: so some clients serialize what is not set."""
+    """Treat `null` members as absent and `[]` as an empty object: some clients serialize missing values like this."""
     if given == []:
         return {}
     return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
@@ -56,7 +56,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Wire(BaseModel):
-    """camelCase outside, snake_case here. Unknown members are ignored; "true", "5" and 5 are read as they are meant."""
+    """camelCase in JSON, snake_case here. Unknown members are ignored; "true", "5" and 5 are converted."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, coerce_numbers_to_str=True)
 
@@ -65,22 +65,21 @@ class Wire(BaseModel):
     def _read(cls, given: Any) -> Any:
         return _object(given)
 
-    def shown(self) -> dict[str, Any]:
-        """The JSON form, without what is not set."""
+    def to_json(self) -> dict[str, Any]:
+        """The members in JSON, without those that are not set."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
-    def given(self) -> dict[str, Any]:
-        """What the request said itself, by attribute: no defaults."""
-        said = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: value for name, value in said.items() if value is not None}
+    def explicit_values(self) -> dict[str, Any]:
+        """The values that the request has, by attribute, without defaults."""
+        return {name: value for name in self.model_fields_set if (value := getattr(self, name)) is not None}
 
-    def changed(self, new: Mapping[str, Any]) -> Self:
-        """A copy with `new` values, which were validated before."""
+    def copy_with(self, new: Mapping[str, Any]) -> Self:
+        """A copy with `new` values, which are validated already."""
         return self.model_copy(update=dict(new))
 
 
 class Configuration(Wire):
-    """ApplicationConfiguration, with Infobip's defaults (which are not safe ones)."""
+    """ApplicationConfiguration, with Infobip's defaults, which are not safe."""
 
     pin_attempts: int = Field(10, ge=1, lt=2**31)
     allow_multiple_pin_verifications: bool = True
@@ -91,7 +90,7 @@ class Configuration(Wire):
 
 
 class ApplicationRequest(Wire):
-    """Body that creates or updates an application."""
+    """The body that creates or updates an application."""
 
     name: Text
     enabled: bool = True
@@ -119,7 +118,7 @@ class Regional(Wire):
 
 
 class TemplateUpdate(Wire):
-    """UpdateSmsOrVoiceMessageRequest: what is left out stays as it is."""
+    """UpdateSmsOrVoiceMessageRequest: omitted fields keep their values."""
 
     message_text: Text | None = None
     pin_type: PinType | None = None
@@ -156,7 +155,7 @@ class EmailTemplateRequest(EmailTemplateUpdate):
 
 
 class Template(TemplateRequest):
-    """SmsOrVoiceMessage: the text with {{pin}} in it, and what a PIN looks like."""
+    """SmsOrVoiceMessage: the text, which contains {{pin}}, and the format of its PINs."""
 
     message_id: str
     application_id: str
@@ -165,12 +164,12 @@ class Template(TemplateRequest):
 
     @property
     def sender(self) -> str:
-        """Who it comes from, where a request says nothing else."""
+        """The sender, unless a request has another one."""
         return self.sender_id or "InfoSMS"
 
 
 class EmailTemplate(EmailTemplateRequest):
-    """EmailMessage. Its subject and text are in a Broadcast template, which the sandbox does not have."""
+    """EmailMessage. Its subject and text are in a Broadcast template at Infobip, which the sandbox lacks."""
 
     message_id: str
     application_id: str
@@ -179,7 +178,7 @@ class EmailTemplate(EmailTemplateRequest):
 
     @property
     def sender(self) -> str:
-        """Who it comes from, where a request says nothing else."""
+        """The sender, unless a request has another one."""
         return self.from_ or "no-reply@infobip.example"
 
 

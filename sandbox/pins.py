@@ -1,4 +1,4 @@
-"""PINs that were made, and the messages that brought them."""
+"""PINs, the messages that carry them, and the results of operations."""
 
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -10,7 +10,7 @@ from sandbox.model import Channel, EmailTemplate, Template
 class Pin:
     """A PIN. Times are in seconds of the clock; `to` is digits without +, or an e-mail address.
 
-    `changed` is the version of everything at which something last happened to it.
+    `changed` is the version of the whole state at the last change of this PIN.
     """
 
     pin_id: str
@@ -26,8 +26,13 @@ class Pin:
     reached: bool = True
     changed: int = 0
 
+    @property
+    def recipient(self) -> str:
+        """The phone number with its +, or the e-mail address."""
+        return self.to if "@" in self.to else f"+{self.to}"
+
     def state(self, now: float) -> str:
-        """What became of it: verified, expired, used_up or pending."""
+        """verified, expired, used_up or pending."""
         if self.verified_at is not None:
             return "verified"
         if now >= self.expires_at:
@@ -39,7 +44,7 @@ class Pin:
 class Message:
     """An SMS, a call or an e-mail. `serial` numbers them; `sent_at` is in seconds of the clock.
 
-    `message_id` is Infobip's name for it in its delivery report; `arrived` is what that says.
+    Its delivery report has `message_id`, and says whether it `arrived`.
     """
 
     serial: int
@@ -53,10 +58,10 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What a send or a resend answers: whether Infobip says that `message` is on its way.
+class SendResult:
+    """The result of a send or a resend: `accepted` is whether Infobip says that `message` is on its way.
 
-    `looked_up`: whether Number Lookup was asked for the number first.
+    `looked_up`: whether Number Lookup checked the number first.
     """
 
     message: Message
@@ -65,13 +70,13 @@ class Sent:
 
     @property
     def pin(self) -> Pin:
-        """The PIN that the message brings."""
+        """The PIN in the message."""
         return self.message.pin
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a verify answers."""
+class VerifyResult:
+    """The result of a verify."""
 
     pin: Pin
     verified: bool

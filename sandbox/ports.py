@@ -1,16 +1,16 @@
-"""Where something can listen."""
+"""Finds a free port."""
 
 import random
 import socket
 from contextlib import suppress
 
-# Below the ports that systems give to outgoing connections (Linux: 32768 and up, others: 49152): a burst of these would
-# take a port between the look and the listening.
+# Below the ports of outgoing connections (Linux: from 32768, others: from 49152): a burst of these could otherwise take
+# the port before the caller listens on it.
 FIRST, LAST = 20_000, 32_000
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine that no process listens on."""
     while True:
         port = random.randint(FIRST, LAST)
         with suppress(OSError), socket.socket() as listener:

@@ -1,4 +1,4 @@
-"""Sliding windows, by key."""
+"""Rate limits with sliding windows, by key."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from sandbox.api_error import too_many_requests
 from sandbox.grammar import Limit
 
-KEPT_WINDOWS = 100_000  # beyond that, who was silent longest is forgotten
-STEPS = 1000  # a window of any size is remembered in at most so many steps, each counted at its beginning
+KEPT_WINDOWS = 100_000  # when there are more, the least recently used one is dropped
+STEPS = 1000  # the largest number of steps of a window; each step is counted at its start
 
 
 @dataclass
@@ -31,8 +31,8 @@ class _Window:
         return self.steps[-1][0] <= now - self.period
 
 
-class Windows:
-    """Counts in the last `period` of each limit. Not thread-safe by itself.
+class RateLimits:
+    """Counts the requests in the last period of each limit. It is not thread-safe.
 
     Args:
         clock: seconds.
@@ -43,10 +43,10 @@ class Windows:
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     def take(self, limits: dict[str, Limit]) -> None:
-        """Count one for each key.
+        """Count one request for each key.
 
         Raises:
-            ApiError: 429, one of the limits is full; then none is counted.
+            ApiError: 429 if a limit is reached; then nothing is counted.
         """
         now = self._clock()
         windows = {key: self._windows.get(key) or _Window(limit.period) for key, limit in limits.items()}

@@ -1,8 +1,8 @@
 """The process of the sandbox.
 
-python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_NAMES (beside localhost, its own,
-                                with commas), SANDBOX_PIN (everybody's, for tests), DELIVERY_REPORTS_URL
-                                (who gets them; nobody), the switches of sandbox/quirks.py,
+python -m sandbox.server        SANDBOX_HOST (127.0.0.1), SANDBOX_PORT (3001), SANDBOX_NAMES (its names in addition to
+                                localhost, with commas), SANDBOX_PIN (of all messages, for tests), DELIVERY_REPORTS_URL
+                                (where reports are posted; nowhere), the switches of sandbox/quirks.py,
                                 and for the page SERVICE_URL (http://127.0.0.1:3000) and the service's own settings
 """
 
@@ -26,9 +26,9 @@ from sandbox.inbox import Inbox
 from sandbox.infobip import create_api
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from sandbox.relay import Relay
-from sandbox.report_poster import Reporter
+from sandbox.report_poster import ReportPoster
 from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"
@@ -37,22 +37,24 @@ EMAIL_MESSAGE_ID = "sandbox-email-message"
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
-    """Lets the application at the client's socket, so that a fault can cut it."""
+    """Gives the application access to the client's socket, so that a fault can reset the connection."""
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment of a request."""
         return {**super().get_environ(), CONNECTION: self.socket}
 
 
-def create_app(two_factor: TwoFactor, relay: Relay, reporter: Reporter, names: frozenset[str] = frozenset()) -> Flask:
-    """Everything the sandbox answers, to localhost and `names`: Infobip's API and the phones."""
-    app = create_api(two_factor, reporter, names)
+def create_app(
+    two_factor: TwoFactor, relay: Relay, report_poster: ReportPoster, names: frozenset[str] = frozenset()
+) -> Flask:
+    """Infobip's API and the phones; they answer to the host names localhost and `names`."""
+    app = create_api(two_factor, report_poster, names)
     Inbox(two_factor, relay).register(app)
     return app
 
 
 def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer:
-    """A server for `app`, listening. Answers leave at once (TCP_NODELAY), as Infobip's do."""
+    """A server that listens for `app`. Responses are sent without delay (TCP_NODELAY), like Infobip's."""
     server = WSGIServer(address, app, log=None, error_log=sys.stderr, handler_class=Handler)
     server.init_socket()
     server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,9 +63,9 @@ def make_server(address: tuple[str, int], app: Callable[..., Any]) -> WSGIServer
 
 
 def account(environment: Mapping[str, str]) -> tuple[Application, Template, EmailTemplate]:
-    """The application and the templates that are there at the start, as `flask infobip setup` would make them.
+    """The application and the templates at the start, as `flask infobip setup` would create them.
 
-    The limits are wide: a person who tries things out meets the service's and not these.
+    Their limits are high, so that people who try things out reach only the limits of the service.
     """
     given = {name: environment.get(name) or default for name, default in _DEFAULTS.items()}
     configuration = Configuration(
@@ -87,20 +89,19 @@ _DEFAULTS = {"PIN_ATTEMPTS": "5", "PIN_TIME_TO_LIVE": "10m", "PIN_LENGTH": "6", 
 
 
 def _print(message: Message) -> None:
-    to = message.pin.to if "@" in message.pin.to else f"+{message.pin.to}"
-    print(f"{message.channel} to {to}: {message.text}", flush=True)
+    print(f"{message.channel} to {message.pin.recipient}: {message.text}", flush=True)
 
 
 def _app() -> Flask:
-    """By the environment. Raises ValueError where it is not right."""
-    two_factor = TwoFactor(deliver=_print, choices=Choices(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
+    """The application by the environment. Raises ValueError if a setting is wrong."""
+    two_factor = TwoFactor(deliver=_print, quirks=Quirks(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
     two_factor.applications.add(*account(os.environ))
-    reporter = Reporter.of(os.environ, two_factor.now)
-    return create_app(two_factor, Relay.of(os.environ), reporter, hosts.names(os.environ))
+    report_poster = ReportPoster.from_environment(os.environ, two_factor.now)
+    return create_app(two_factor, Relay.from_environment(os.environ), report_poster, hosts.names(os.environ))
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops the process."""
     try:
         address = hosts.address(os.environ)
         app = _app()

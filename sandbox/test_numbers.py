@@ -1,17 +1,18 @@
-"""Numbers with a fixed outcome, so that an app can be seen to handle it: fictional ones, +1 415 555 01xx.
+"""Test numbers with a fixed fault, for testing how an app handles it: fictional numbers, +1 415 555 01xx.
 
-Those that end in 010x meet theirs when a PIN is sent, those in 011x when it is verified. Where Infobip's answer gets
-lost on its way, the message arrives all the same: that is what makes such a failure hard. The number that gets no SMS
-can be called.
+Numbers that end in 010x fail when a PIN is sent, those in 011x when it is verified. If only Infobip's response gets
+lost, the message still arrives, which is what makes such a failure hard. The number that gets no SMS can be called.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sandbox.grammar import without_plus
+
 
 class Fault(Enum):
-    """What happens instead of a good answer."""
+    """What happens instead of a successful response."""
 
     UNREACHABLE = "the number cannot be reached: 200 with MESSAGE_NOT_SENT"
     EXPIRED = "the PIN expires at once: TTL_EXPIRED"
@@ -27,7 +28,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A number (digits, no +), when its fault comes (send or verify), and which."""
+    """A number (digits, no +), the step that fails (send or verify), and how."""
 
     number: str
     step: str
@@ -50,6 +51,6 @@ _BY_NUMBER = {outcome.number: outcome for outcome in TABLE}
 
 
 def fault(to: str, step: str) -> Fault | None:
-    """What `step` (send or verify) meets for the number `to` (digits, no +)."""
-    outcome = _BY_NUMBER.get(to)
+    """The fault of `step` (send or verify) for the number `to` (with or without its +)."""
+    outcome = _BY_NUMBER.get(without_plus(to))
     return outcome.fault if outcome and outcome.step == step else None

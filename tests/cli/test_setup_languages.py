@@ -48,7 +48,7 @@ def change(sandbox: Sandbox, message_id: str, **new: str) -> None:
     applications = sandbox.two_factor.applications
     (application,) = applications.all()
     there = applications.templates(application.application_id)
-    changed = [each.changed(new) if each.message_id == message_id else each for each in there]
+    changed = [each.copy_with(new) if each.message_id == message_id else each for each in there]
     applications.add(application, *changed)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.delivery_report import ABSENT, DELIVERED, NO_ERROR, UNDELIVERABLE
-from sandbox.report_poster import RETRIES, Reporter
+from sandbox.report_poster import RETRIES, ReportPoster
 from tests.support.infobip import TO, resend, send
 from tests.support.receiver import Receiver, until
 from tests.support.running import ROOT, Sandbox
@@ -132,7 +132,7 @@ NO_HTTP = [
 @pytest.mark.parametrize("url", NO_HTTP)
 def test_what_is_no_http_url(url: str) -> None:
     with pytest.raises(ValueError, match="DELIVERY_REPORTS_URL: must be an http URL"):
-        Reporter.of({"DELIVERY_REPORTS_URL": url}, time.time)
+        ReportPoster.from_environment({"DELIVERY_REPORTS_URL": url}, time.time)
 
 
 def test_a_bad_setting_is_one_sentence() -> None:

@@ -67,7 +67,7 @@ def test_what_is_no_number_is_told_at_its_field(visit: Visit) -> None:
 
 
 def test_the_last_attempt(visit: Visit, sandbox: Sandbox, phone: str) -> None:
-    sandbox.reset(LAX.changed({"pin_attempts": 1}))
+    sandbox.reset(LAX.copy_with({"pin_attempts": 1}))
     screen = visit()
     screen.send(phone)
     screen.copy_button.wait_for()

@@ -14,7 +14,7 @@ from tests.support.browser import Screen
 from tests.support.running import Sandbox, Service
 
 Visit = Callable[..., Screen]
-OFFER = "Nothing arrived? The same PIN can come again."
+OFFER = "Nothing arrived? The same PIN can be sent again."
 SHORT = {"INFOBIP_TIMEOUT": "2s", "RESEND_COOLDOWN": "2100ms", "RESEND_BACKOFF": "2100ms,30s"}
 
 

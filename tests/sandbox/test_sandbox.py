@@ -7,7 +7,7 @@ import requests
 
 from sandbox.grammar import ALPHABETS
 from sandbox.model import Channel, Configuration, SendRequest
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.two_factor import KEPT_AFTER_EXPIRY
 from tests.support.infobip import (
@@ -109,7 +109,7 @@ def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
 def test_the_send_limits(sandbox: Sandbox) -> None:
     """With the switch, a resend counts as a send; what is refused does not count at all."""
     limits = Configuration(send_pin_per_phone_number_limit="2/h", send_pin_per_application_limit="3/1d")
-    sandbox.reset(limits, Choices(resend_counts=True))
+    sandbox.reset(limits, Quirks(resend_counts=True))
     pin_id = send(sandbox.url)[1]["pinId"]
     assert resend(sandbox.url, pin_id)[0] == 200
     assert error(send(sandbox.url)) == error(resend(sandbox.url, pin_id)) == THROTTLED

@@ -7,7 +7,7 @@ import requests
 
 from sandbox.authorization import API_KEY, SEND_ONLY_KEY
 from sandbox.model import Configuration
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support.infobip import (
     APPLICATION,
@@ -163,7 +163,7 @@ def test_a_language_with_a_dash(sandbox: Sandbox, written: str) -> None:
 
 @pytest.mark.parametrize(("missing_times", "times"), [("zero", {"verifiedAt": 0, "sentAt": 0}), ("absent", {})])
 def test_the_time_of_what_has_not_happened(sandbox: Sandbox, missing_times: str, times: dict[str, int]) -> None:
-    sandbox.reset(choices=Choices(missing_times=missing_times))
+    sandbox.reset(quirks=Quirks(missing_times=missing_times))
     send(sandbox.url, UNREACHABLE)
     (shown,) = call(sandbox.url, "GET", f"{STATUS}?msisdn={UNREACHABLE}")[1]["verifications"]
     assert shown == {"msisdn": UNREACHABLE, "verified": False, **times}
@@ -180,7 +180,7 @@ def test_a_text_without_the_pin(sandbox: Sandbox, text: str) -> None:
     assert call(sandbox.url, "PUT", TEMPLATE, {"messageText": text})[0] == 200
     send(sandbox.url)
     assert sandbox.messages[0].text == text
-    sandbox.reset(choices=Choices(text_without_pin="refused"))
+    sandbox.reset(quirks=Quirks(text_without_pin="refused"))
     assert wrong_fields(call(sandbox.url, "POST", TEMPLATES, template)).keys() == {"messageText"}
     assert wrong_fields(call(sandbox.url, "PUT", TEMPLATE, {"messageText": text})).keys() == {"messageText"}
     assert call(sandbox.url, "PUT", TEMPLATE, {"senderId": "Shop"})[0] == 200
@@ -189,7 +189,7 @@ def test_a_text_without_the_pin(sandbox: Sandbox, text: str) -> None:
 @pytest.mark.parametrize(("counts", "last"), [(False, 200), (True, 429)])
 def test_whether_a_resend_counts_against_the_send_limit(sandbox: Sandbox, counts: bool, last: int) -> None:
     """Four messages under the default limit of three a day, two of them resends."""
-    sandbox.reset(Configuration(), Choices(resend_counts=counts))
+    sandbox.reset(Configuration(), Quirks(resend_counts=counts))
     first = send(sandbox.url)[1]["pinId"]
     assert resend(sandbox.url, first)[0] == 200
     second = send(sandbox.url, path="/pin/voice")[1]["pinId"]
@@ -216,7 +216,7 @@ FILTERS = [
 def test_filters_that_a_client_cannot_leave_out(sandbox: Sandbox, query: str, unset: int, applied: int) -> None:
     """Go sends false for what was not set. Of a verified PIN, a pending one, and one that could not be sent."""
     for false_filters, expected in (("unset", unset), ("applied", applied)):
-        sandbox.reset(choices=Choices(false_filters=false_filters))
+        sandbox.reset(quirks=Quirks(false_filters=false_filters))
         verify(sandbox.url, send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE))
         send(sandbox.url)
         send(sandbox.url, UNREACHABLE)
@@ -229,7 +229,7 @@ def test_verifications_without_a_number(sandbox: Sandbox) -> None:
     assert (found(sandbox, ""), found(sandbox, "verified=true"), found(sandbox, f"msisdn=%2B{TO}")) == (2, 0, 1)
     other = call(sandbox.url, "POST", APPLICATIONS, {"name": "Other"})[1]["applicationId"]
     assert call(sandbox.url, "GET", f"{APPLICATIONS}/{other}/verifications") == (200, {"verifications": []})
-    sandbox.reset(choices=Choices(missing_msisdn="refused"))
+    sandbox.reset(quirks=Quirks(missing_msisdn="refused"))
     assert error(call(sandbox.url, "GET", STATUS)) == BAD
     assert found(sandbox, f"msisdn={TO}") == 0
 

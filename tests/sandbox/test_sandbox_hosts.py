@@ -9,7 +9,7 @@ import requests
 
 from sandbox.authorization import API_KEY
 from tests.documents.test_deploy import compose
-from tests.sandbox.test_magic import sandbox_process
+from tests.sandbox.test_test_numbers import sandbox_process
 from tests.support.infobip import TO, call, error, send
 from tests.support.running import Sandbox
 

@@ -19,7 +19,7 @@ from infobip_api_client.exceptions import (
 )
 
 from sandbox.authorization import API_KEY, SEND_ONLY_KEY
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from tests.support.running import Sandbox
 from tests.web.test_stories import wrong
 
@@ -186,7 +186,7 @@ def test_templates(api: TfaApi, template: Any) -> None:
 
 
 def test_with_the_switch_the_client_understands_a_new_application(sandbox: Sandbox) -> None:
-    sandbox.empty(Choices(created_status="200"))
+    sandbox.empty(Quirks(created_status="200"))
     assert client(sandbox).create_tfa_application(REQUEST).configuration == SAFE
     assert sandbox.violations == ["POST /2fa/2/applications: status 200 is not declared"]
     sandbox.violations.clear()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.authorization import API_KEY
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from tests.support import npm_tools
 from tests.support.running import ROOT, Sandbox
 from tests.web.test_stories import wrong
@@ -124,7 +124,7 @@ def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None
 
 def test_what_that_client_cannot_read(python: Call, sandbox: Sandbox) -> None:
     """Evidence for missing_times: it has no verification without verifiedAt."""
-    sandbox.reset(choices=Choices(missing_times="absent"))
+    sandbox.reset(quirks=Quirks(missing_times="absent"))
     ids = {"applicationId": "sandbox-application", "messageId": "sandbox-message"}
     python("send_pin_over_sms", {}, {**ids, "to": TO})
     with pytest.raises(AssertionError, match="'read': False"):

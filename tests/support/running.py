@@ -22,13 +22,13 @@ from flask import Flask, Response
 
 from sandbox.authorization import API_KEY
 from sandbox.faults import CONNECTION
-from sandbox.grammar import unsigned
+from sandbox.grammar import without_plus
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.ports import free_port
-from sandbox.quirks import Choices
+from sandbox.quirks import Quirks
 from sandbox.relay import Relay
-from sandbox.report_poster import Reporter
+from sandbox.report_poster import ReportPoster
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
 from tests.support import contract, leaks, openapi
@@ -82,17 +82,17 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._streams: list[socket.socket] = []
-        self._reporter = Reporter(None, time.time)
+        self._report_poster = ReportPoster(None, time.time)
         self.reset()
 
     def reset(
         self,
         configuration: Configuration = LAX,
-        choices: Choices | None = None,
+        quirks: Quirks | None = None,
         fixed_pin: str | None = None,
         **template: Any,
     ) -> None:
-        self.empty(choices, fixed_pin)
+        self.empty(quirks, fixed_pin)
         application = Application(application_id=APPLICATION_ID, name="Tests", configuration=configuration)
         ids = {"message_id": MESSAGE_ID, "application_id": APPLICATION_ID}
         text = {"message_text": "Your code is {{pin}}", "pin_length": 6, "pin_type": "NUMERIC"}
@@ -106,13 +106,13 @@ class Sandbox:
         self.service_url, self.reports_url = "", None
         self.reset()
 
-    def empty(self, choices: Choices | None = None, fixed_pin: str | None = None) -> None:
+    def empty(self, quirks: Quirks | None = None, fixed_pin: str | None = None) -> None:
         """An account without an application."""
         self.clock = Clock()
-        self.two_factor = TwoFactor(lambda _: None, clock=self.clock, choices=choices, fixed_pin=fixed_pin)
-        self._reporter.stop()
-        self._reporter = Reporter(self.reports_url, self.clock, minute=0.05)
-        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), self._reporter)
+        self.two_factor = TwoFactor(lambda _: None, clock=self.clock, quirks=quirks, fixed_pin=fixed_pin)
+        self._report_poster.stop()
+        self._report_poster = ReportPoster(self.reports_url, self.clock, minute=0.05)
+        self._api: Flask = create_app(self.two_factor, Relay(self.service_url, self.service_url), self._report_poster)
         self._api.after_request(self._check)
         self.calls: list[str] = []
         self.violations: list[str] = []
@@ -144,7 +144,7 @@ class Sandbox:
 
     def pins(self, phone: str) -> list[str]:
         """The PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
-        to = unsigned(phone)
+        to = without_plus(phone)
         return [m.pin.value for m in self.messages if m.pin.to == to]
 
     def pin(self, phone: str) -> str:

@@ -260,7 +260,7 @@ def test_the_language_picks_the_template(
     service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, INFOBIP_TEMPLATES=json.dumps(of))
     default = sandbox.two_factor.applications.template(APPLICATION_ID, MESSAGE_ID)
     texts = {MESSAGE_ID: "default {{pin}}", "portuguese": "portuguese {{pin}}", "german": "german {{pin}}"}
-    templates = [default.changed({"message_id": each, "message_text": its}) for each, its in texts.items()]
+    templates = [default.copy_with({"message_id": each, "message_text": its}) for each, its in texts.items()]
     sandbox.two_factor.applications.add(sandbox.two_factor.applications.get(APPLICATION_ID), *templates)
     body = {"phoneNumber": phone, **({"locale": locale} if locale else {})}
     assert service.post("/send-otp", body, headers={"Accept-Language": header} if header else {}).status_code == 200

@@ -8,8 +8,8 @@ from sandbox import quirks
 from sandbox.api_error import ApiError
 from sandbox.grammar import Limit
 from sandbox.model import Channel, Configuration, SendRequest
-from sandbox.quirks import Choices
-from sandbox.rate_limits import STEPS, Windows
+from sandbox.quirks import Quirks
+from sandbox.rate_limits import STEPS, RateLimits
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.two_factor import KEPT_MESSAGES
 from tests.support.infobip import APPLICATION, TO, UNKNOWN, call, error, resend, send, verify
@@ -22,13 +22,13 @@ STRICT = Configuration(allow_multiple_pin_verifications=False, verify_pin_limit=
 
 @pytest.mark.parametrize(("status", "answer"), [("404", UNKNOWN), ("400", (400, "BAD_REQUEST"))])
 def test_an_unknown_pin(sandbox: Sandbox, status: str, answer: tuple[int, str]) -> None:
-    sandbox.reset(choices=Choices(unknown_pin_status=status))
+    sandbox.reset(quirks=Quirks(unknown_pin_status=status))
     assert error(verify(sandbox.url, "ABC", "1")) == error(resend(sandbox.url, "ABC")) == answer
 
 
 @pytest.mark.parametrize(("updates", "attempts"), [("merge", 2), ("replace", 10)])
 def test_what_a_put_leaves_out(sandbox: Sandbox, updates: str, attempts: int) -> None:
-    sandbox.reset(STRICT, Choices(updates=updates))
+    sandbox.reset(STRICT, Quirks(updates=updates))
     changed = call(sandbox.url, "PUT", APPLICATION, {"name": "x", "configuration": {"pinTimeToLive": "1h"}})[1]
     assert changed["configuration"]["pinTimeToLive"] == "1h"
     assert changed["configuration"]["pinAttempts"] == attempts
@@ -36,7 +36,7 @@ def test_what_a_put_leaves_out(sandbox: Sandbox, updates: str, attempts: int) ->
 
 @pytest.mark.parametrize(("older_pins", "right"), [("valid", True), ("void", False)])
 def test_an_older_pin(sandbox: Sandbox, older_pins: str, right: bool) -> None:
-    sandbox.reset(choices=Choices(older_pins=older_pins))
+    sandbox.reset(quirks=Quirks(older_pins=older_pins))
     first, _, other = (send(sandbox.url, to)[1]["pinId"] for to in (TO, TO, "14155552671"))
     pin = sandbox.pins(PHONE)[0]
     assert verify(sandbox.url, first, pin)[1]["verified"] is right
@@ -45,7 +45,7 @@ def test_an_older_pin(sandbox: Sandbox, older_pins: str, right: bool) -> None:
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_the_life_of_a_pin_after_a_resend(sandbox: Sandbox, restarts: bool) -> None:
-    sandbox.reset(choices=Choices(resend_restarts=restarts))
+    sandbox.reset(quirks=Quirks(resend_restarts=restarts))
     pin_id = send(sandbox.url)[1]["pinId"]
     sandbox.clock.ahead += 500
     resend(sandbox.url, pin_id)
@@ -55,7 +55,7 @@ def test_the_life_of_a_pin_after_a_resend(sandbox: Sandbox, restarts: bool) -> N
 
 @pytest.mark.parametrize("word", ["NO_MORE_PIN_ATTEMPTS", "WRONG_PIN", "TTL_EXPIRED"])
 def test_the_word_for_a_used_pin(sandbox: Sandbox, word: str) -> None:
-    sandbox.reset(STRICT, Choices(used_pin_error=word))
+    sandbox.reset(STRICT, Quirks(used_pin_error=word))
     pin_id = send(sandbox.url)[1]["pinId"]
     answers = [verify(sandbox.url, pin_id, sandbox.pin(PHONE))[1].get("pinError") for _ in range(2)]
     assert answers == [None, word]
@@ -63,7 +63,7 @@ def test_the_word_for_a_used_pin(sandbox: Sandbox, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["WRONG_PIN", "NO_MORE_PIN_ATTEMPTS"])
 def test_the_word_for_the_last_attempt(sandbox: Sandbox, word: str) -> None:
-    sandbox.reset(STRICT, Choices(last_attempt_error=word))
+    sandbox.reset(STRICT, Quirks(last_attempt_error=word))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     answers = [verify(sandbox.url, pin_id, wrong(pin))[1]["pinError"] for _ in range(2)]
     assert answers == ["WRONG_PIN", word]
@@ -71,7 +71,7 @@ def test_the_word_for_the_last_attempt(sandbox: Sandbox, word: str) -> None:
 
 @pytest.mark.parametrize(("costs", "remaining"), [(False, 8), (True, 7)])
 def test_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> None:
-    sandbox.reset(Configuration(), Choices(throttled_costs=costs))
+    sandbox.reset(Configuration(), Quirks(throttled_costs=costs))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     for _ in range(2):
         verify(sandbox.url, pin_id, wrong(pin))
@@ -81,7 +81,7 @@ def test_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> No
 
 @pytest.mark.parametrize(("timestamps", "digits"), [("seconds", 10), ("milliseconds", 13)])
 def test_the_unit_of_time(sandbox: Sandbox, timestamps: str, digits: int) -> None:
-    sandbox.reset(choices=Choices(timestamps=timestamps))
+    sandbox.reset(quirks=Quirks(timestamps=timestamps))
     verify(sandbox.url, send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE))
     (verification,) = call(sandbox.url, "GET", f"{APPLICATION}/verifications?msisdn={TO}")[1]["verifications"]
     assert len(str(verification["sentAt"])) == len(str(verification["verifiedAt"])) == digits
@@ -90,14 +90,14 @@ def test_the_unit_of_time(sandbox: Sandbox, timestamps: str, digits: int) -> Non
 def test_the_switches_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_CREATED_STATUS", "200")
     monkeypatch.setenv("SANDBOX_OLDER_PINS", "")
-    assert (Choices().created_status, Choices().older_pins) == ("200", "valid")
+    assert (Quirks().created_status, Quirks().older_pins) == ("200", "valid")
     monkeypatch.setenv("SANDBOX_OLDER_PINS", "gone")
     with pytest.raises(ValueError, match="older_pins"):
-        Choices()
+        Quirks()
 
 
 def test_every_switch_is_explained() -> None:
-    assert all(f"    {name} " in str(quirks.__doc__) for name in Choices.model_fields)
+    assert all(f"    {name} " in str(quirks.__doc__) for name in Quirks.model_fields)
 
 
 def test_what_was_sent_does_not_stay(sandbox: Sandbox) -> None:
@@ -120,13 +120,13 @@ def test_what_was_sent_does_not_stay(sandbox: Sandbox) -> None:
 
 def test_a_window_is_kept_in_few_steps_and_still_exact() -> None:
     clock, limit = Clock(), Limit(5000, 1000.0)
-    windows = Windows(clock)
+    rate_limits = RateLimits(clock)
     for _ in range(5000):
-        windows.take({"x": limit})
+        rate_limits.take({"x": limit})
         clock.ahead += 0.1
-    (window,) = windows._windows.values()
+    (window,) = rate_limits._windows.values()
     assert len(window.steps) <= STEPS
     with pytest.raises(ApiError):
-        windows.take({"x": limit})
+        rate_limits.take({"x": limit})
     clock.ahead += 500
-    windows.take({"x": limit})
+    rate_limits.take({"x": limit})
