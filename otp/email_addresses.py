@@ -1,20 +1,21 @@
-"""E-mail addresses: from what people type to the one form that is kept and sent to."""
+"""Parses e-mail addresses."""
 
 from email_validator import EmailNotValidError, validate_email
 
 from otp.errors import InvalidEmail
+from otp.recipients import Recipient
 
 LONGEST = 254  # bytes; RFC 5321, and erratum 1690 of RFC 3696
 
 
-def read_email(raw: str) -> str:
-    """Return `raw` with its domain in lower case and in ASCII (IDNA 2008); no DNS is asked.
+def read_email(raw: str) -> Recipient:
+    """The recipient with the address `raw`, its domain in lower case and in ASCII (IDNA 2008). There is no DNS lookup.
 
     Raises:
-        InvalidEmail: it is none, or one with a display name, a quoted or international local part, or an address
-            literal, of a name that is reserved (RFC 6761), with braces, or too long.
+        InvalidEmail: it is not an address; or it has a display name, a quoted or international local part, an address
+            literal, a reserved domain (RFC 6761) or braces; or it is too long.
     """
-    # Braces in a key's name tell a Redis Cluster where it lives.
+    # Braces in a key choose its slot in a Redis Cluster.
     if len(raw.encode(errors="replace")) > LONGEST or set(raw) & set("{}"):
         raise InvalidEmail
     try:
@@ -23,4 +24,4 @@ def read_email(raw: str) -> str:
         raise InvalidEmail from e
     if address is None or len(address) > LONGEST:
         raise InvalidEmail
-    return address
+    return Recipient("email", address)

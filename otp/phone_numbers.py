@@ -1,4 +1,4 @@
-"""Phone numbers: from what people type to E.164, and which of them may be sent to."""
+"""Parses phone numbers from what people type to E.164, and decides which of them get messages."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from otp.errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNot
 from otp.recipients import Recipient
 from otp.typed_text import in_ascii
 
-_Read = tuple[phonenumbers.PhoneNumber, int]  # a valid number, and its type
+_Reading = tuple[phonenumbers.PhoneNumber, int]  # a valid number and its type
 
-# libphonenumber reads much more (letters, ;ext=, tel:, control characters) as the same number. What is not
-# accepted here cannot be a second spelling that slips past a limit.
-_WRITTEN = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
+# libphonenumber accepts many more spellings of a number (letters, ;ext=, tel:, control characters). A spelling that is
+# refused here cannot evade a limit.
+_ACCEPTED = re.compile(r"[ (]*\+?[0-9 \-.()/]{1,40}")
 _DIGITS = re.compile("[0-9]+")
-_NO_DIGIT = re.compile("[^0-9]+")
+_NON_DIGITS = re.compile("[^0-9]+")
 
-NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, free phones of the world
+NO_COUNTRY = "001"  # ITU-T E.164.1: satellites, networks of no country, international freephone numbers
 _REFUSED_TYPES = frozenset(
     {
-        PhoneNumberType.PERSONAL_NUMBER,  # forwarded to any other, at its owner's price
+        PhoneNumberType.PERSONAL_NUMBER,  # forwards to any other number, at a price that its owner sets
         PhoneNumberType.PREMIUM_RATE,
         PhoneNumberType.SHARED_COST,
         PhoneNumberType.TOLL_FREE,
@@ -35,13 +35,13 @@ _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 @dataclass(frozen=True)
 class PhoneBook:
-    """Reads phone numbers.
+    """Parses phone numbers.
 
     Args:
-        default_region: ISO 3166 region of numbers without a country code; None refuses them.
-        allowed_countries: regions that may be sent to; empty for all.
-        refused_types: libphonenumber's names of types that get no SMS, in addition to those that never get one.
-        voice_refused_types: the same for calls.
+        default_region: the ISO 3166 region of numbers without a country code; None refuses such numbers.
+        allowed_countries: the regions that get messages; empty for all.
+        refused_types: the types (libphonenumber's names) that get no SMS, in addition to those that never do.
+        voice_refused_types: the types that get no calls.
     """
 
     default_region: str | None = None
@@ -50,7 +50,7 @@ class PhoneBook:
     voice_refused_types: frozenset[str] = frozenset()
 
     def read(self, raw: str) -> Recipient:
-        """Whose number `raw` is.
+        """The recipient with the number `raw`.
 
         Raises:
             InvalidPhoneNumber: it is not a valid number.
@@ -58,103 +58,98 @@ class PhoneBook:
         return _recipient(self._parse(raw)[0])
 
     def read_sendable(self, raw: str, *, by_call: bool = False) -> Recipient:
-        """Like `read`, for a number that is about to get an SMS, or a call.
+        """Like `read`, for a number that is to get an SMS or a call.
 
         Raises:
-            PhoneNumberNotAllowed: its type or its country is never sent to.
-            PhoneNumberNotCallable: Infobip's calls, which come from anywhere, cannot reach it.
+            PhoneNumberNotAllowed: numbers of its type or its country get no messages.
+            PhoneNumberNotCallable: it cannot be called from abroad, as Infobip may do.
         """
         number, kind = self._parse(raw)
         refused_types = self.voice_refused_types if by_call else self.refused_types
         if kind in _REFUSED_TYPES or PhoneNumberType.to_string(kind) in refused_types:
             raise PhoneNumberNotAllowed
         recipient = _recipient(number)
-        if not self._allows(recipient.region):
+        if not self._is_allowed(recipient.region):
             raise PhoneNumberNotAllowed
         if by_call and not phonenumbers.can_be_internationally_dialled(number):
             raise PhoneNumberNotCallable
         return recipient
 
-    def _allows(self, region: str | None) -> bool:
+    def _is_allowed(self, region: str) -> bool:
         return region != NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
 
-    def _parse(self, raw: str) -> _Read:
-        written = in_ascii(raw)
-        if not _WRITTEN.fullmatch(written):
+    def _parse(self, raw: str) -> _Reading:
+        typed = in_ascii(raw)
+        if not _ACCEPTED.fullmatch(typed):
             raise InvalidPhoneNumber
-        read = _valid(written) if "+" in written else self._without_plus(written)
-        if read is None:
+        reading = _read_valid(typed) if "+" in typed else self._without_plus(typed)
+        if reading is None:
             raise InvalidPhoneNumber
-        return read
+        return reading
 
-    def _without_plus(self, written: str) -> _Read | None:
-        """None also where two people may be meant: the one whose national number it is, and one abroad."""
+    def _without_plus(self, typed: str) -> _Reading | None:
+        """None if it is ambiguous, too: a national number of one person, and an international one of another."""
         if self.default_region is None:
             return None
-        digits = _NO_DIGIT.sub("", written)
-        national = _valid(digits, self.default_region)
+        digits = _NON_DIGITS.sub("", typed)
+        national = _read_valid(digits, self.default_region)
         own_code = str(phonenumbers.country_code_for_region(self.default_region))
         if digits.startswith("00"):
-            return _the_one(national, _valid(f"+{digits[2:]}"), _behind_a_carrier(digits, self.default_region))
+            return _only_reading(national, _read_valid(f"+{digits[2:]}"), _after_carrier(digits, self.default_region))
         if digits.startswith(f"0{own_code}"):
-            return _behind_a_zero(national, _valid(f"+{digits[1:]}"))
-        international = _valid(f"+{digits}")
+            return _after_zero(national, _read_valid(f"+{digits[1:]}"))
+        international = _read_valid(f"+{digits}")
         if digits.startswith(own_code):
-            return _of_own_country(digits, national, international)
-        is_national = national and (not international or _is_in_national_groups(written, national[0], international[0]))
+            return _with_own_code(digits, national, international)
+        is_national = national and (not international or _is_in_national_groups(typed, national[0], international[0]))
         return national if is_national or national == international else None
 
 
-def region_of(phone: str) -> str:
-    """The region of `phone` (E.164), for who has not read it: to parse it again costs as much as to read it."""
-    return phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
-
-
-def _valid(written: str, region: str | None = None) -> _Read | None:
-    """The number that is `written`, and its type; None if it is not valid."""
+def _read_valid(typed: str, region: str | None = None) -> _Reading | None:
+    """The number in `typed` and its type; None if it is not valid."""
     try:
-        number = phonenumbers.parse(written, region)
+        number = phonenumbers.parse(typed, region)
     except NumberParseException:
         return None
-    kind = phonenumbers.number_type(number)  # UNKNOWN exactly for those that are not valid
+    kind = phonenumbers.number_type(number)  # UNKNOWN means that the number is not valid
     if kind == PhoneNumberType.UNKNOWN or _is_too_long(number):
         return None
-    return (number, kind) if region or _is_what_was_written(written, number) else None
+    return (number, kind) if region or _has_typed_digits(typed, number) else None
 
 
 def _is_too_long(number: phonenumbers.PhoneNumber) -> bool:
-    """By E.164, which has 15 digits at most; libphonenumber knows longer ones in Germany."""
+    """Whether it has more than the 15 digits of E.164; libphonenumber accepts longer ones in Germany."""
     return len(f"{number.country_code}{phonenumbers.national_significant_number(number)}") > 15
 
 
-def _the_one(*readings: _Read | None) -> _Read | None:
-    """The one that is there; None where they differ."""
+def _only_reading(*readings: _Reading | None) -> _Reading | None:
+    """The only valid reading; None if several ones differ."""
     found = [reading for reading in readings if reading]
     return found[0] if found and all(reading == found[0] for reading in found) else None
 
 
-def _behind_a_carrier(digits: str, region: str) -> _Read | None:
-    """What is behind 001, 002, ... where people who dial abroad choose a carrier so. libphonenumber knows not all."""
+def _after_carrier(digits: str, region: str) -> _Reading | None:
+    """The number after 001, 002, ..., in regions where these choose a carrier. libphonenumber does not know all."""
     country = PhoneMetadata.metadata_for_region(region)
     prefix = (country and country.international_prefix) or ""
     chosen = prefix.startswith("00") and not re.fullmatch(prefix, "00")
-    return _valid(f"+{digits[3:]}") if chosen else None
+    return _read_valid(f"+{digits[3:]}") if chosen else None
 
 
-def _behind_a_zero(national: _Read | None, international: _Read | None) -> _Read | None:
-    """Of digits that begin with one zero and the calling code of the default region: a landline's, as a rule.
+def _after_zero(national: _Reading | None, international: _Reading | None) -> _Reading | None:
+    """Digits that begin with one zero and the calling code of the default region are usually a landline number.
 
-    None where a mobile number is behind the zero: 0 49 151 12345678 is one with a zero or a plus too few.
+    None if a mobile number follows the zero: 0 49 151 12345678 lacks a zero or a plus.
     """
     is_landline = national and national[1] not in _MOBILE
     return None if is_landline and international and international[1] in _MOBILE else national
 
 
-def _of_own_country(digits: str, national: _Read | None, international: _Read | None) -> _Read | None:
-    """Of `digits` that begin with the calling code of the default region.
+def _with_own_code(digits: str, national: _Reading | None, international: _Reading | None) -> _Reading | None:
+    """Read `digits` that begin with the calling code of the default region.
 
-    They are nearly always an international number, as Infobip writes it. A landline that begins with these digits is
-    written with a zero before them, so only a mobile number is believed to be a national one.
+    They are nearly always an international number, as Infobip writes it. People type a zero before a landline number
+    that begins with these digits, so only a mobile number can be a national one.
     """
     if national is None or national == international:
         return international
@@ -165,25 +160,26 @@ def _of_own_country(digits: str, national: _Read | None, international: _Read | 
 
 
 def _is_in_national_groups(
-    written: str, national: phonenumbers.PhoneNumber, international: phonenumbers.PhoneNumber
+    typed: str, national: phonenumbers.PhoneNumber, international: phonenumbers.PhoneNumber
 ) -> bool:
-    """Whether it is `written` as people of its country do, and not as they do abroad: (646) 357-1234 is in New York,
-    though +64 6 357 1234 is in New Zealand."""
-    groups = _DIGITS.findall(written)
-    usual = _DIGITS.findall(phonenumbers.format_number(national, PhoneNumberFormat.NATIONAL))
-    return len(groups) > 1 and groups == usual and groups[0] != str(international.country_code)
-
-
-def _is_what_was_written(written: str, number: phonenumbers.PhoneNumber) -> bool:
-    """False where rules for national numbers have put digits into an international one: +261 2345678 is no number.
-
-    A prefix that is only dialled within the country may have gone: +44 (0)20 7183 8750 is one. In North America it is
-    the calling code itself: +1 1 is how people begin who dial 0011 before a number of another country.
+    """Whether the digits are grouped as in the number's country, and not as abroad: (646) 357-1234 is in New York,
+    although +64 6 357 1234 is in New Zealand.
     """
-    digits, national = _NO_DIGIT.sub("", written), phonenumbers.national_significant_number(number)
+    groups = _DIGITS.findall(typed)
+    national_groups = _DIGITS.findall(phonenumbers.format_number(national, PhoneNumberFormat.NATIONAL))
+    return len(groups) > 1 and groups == national_groups and groups[0] != str(international.country_code)
+
+
+def _has_typed_digits(typed: str, number: phonenumbers.PhoneNumber) -> bool:
+    """False if libphonenumber has inserted digits into an international number: +261 2345678 is not valid.
+
+    It may have removed a prefix that is only dialled within the country: +44 (0)20 7183 8750 is valid. In North America
+    this prefix is the calling code itself: +1 1 comes from people who dial 0011 before a foreign number.
+    """
+    digits, national = _NON_DIGITS.sub("", typed), phonenumbers.national_significant_number(number)
     return digits == f"1{national}" if number.country_code == 1 else digits.endswith(national)
 
 
 def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:
     address = str(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-    return Recipient("phone", address, phonenumbers.region_code_for_number(number) or "")
+    return Recipient("phone", address, phonenumbers.region_code_for_number(number) or NO_COUNTRY)

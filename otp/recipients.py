@@ -1,77 +1,74 @@
-"""Whom a message reaches, read once from what people type."""
+"""Recipient: a phone number or an e-mail address, parsed once from what people type."""
 
 from typing import Literal, NamedTuple
 
 from otp.channels import Member
 
-# Of phones that have two numbers: how each begins, in E.164, and the one that is kept.
-# Argentina: mobiles and landlines share one plan of ten digits. To call a mobile from abroad, a 9 goes before these; to
-# text it, none has to. The 9 is kept: the national form (15) becomes it, and without it a mobile cannot be called.
-# Palestine: the networks with 56 and 59 are reached by both country codes, and no other network has these.
-_KEPT = {"+541": "+5491", "+542": "+5492", "+543": "+5493", "+97256": "+97056", "+97259": "+97059"}
+# Some phones have two numbers. By the beginning of the other number, in E.164: the beginning of the canonical one.
+# Argentina: mobiles and landlines share one numbering plan of ten digits. Calls to a mobile from abroad need a 9 before
+# these digits, SMS do not. The canonical number has the 9: the national form (15) becomes it, and calls need it.
+# Palestine: both country codes reach the networks with 56 and 59, and no other network has these prefixes.
+_CANONICAL = {"+541": "+5491", "+542": "+5492", "+543": "+5493", "+97256": "+97056", "+97259": "+97059"}
 _COUNTRIES = ("+54", "+972")
 
 _GMAIL = ("gmail.com", "googlemail.com")
 
 
 class Recipient(NamedTuple):
-    """A phone, with its `address` in E.164, or an e-mail address.
+    """A phone, whose `address` is in E.164, or an e-mail address, whose domain is in lower case.
 
-    `region` is the phone's ISO 3166 region, also where several share a calling code; "" for what has none, and None
-    where nobody has looked.
+    `region` is the phone's ISO 3166 region, or 001 if its number is of no country. E-mail addresses have none.
     """
 
     kind: Literal["phone", "email"]
     address: str
-    region: str | None = None
+    region: str = ""
 
     @property
     def canonical(self) -> str:
-        """One spelling for all addresses of one person: PINs, cooldowns and limits are kept by it.
+        """One spelling for all addresses of one person, by which PINs, cooldowns and limits are kept.
 
-        Strangers at servers that know no tags may share it, and with it the cooldown, the limits and the places of
-        PINs; but neither verifies what was sent to the other: see `identity`.
+        On e-mail servers without tags, strangers may have the same one. They share the cooldown, the limits and the
+        places of PINs, but neither can verify the PIN of the other: see `identity`.
         """
-        return _mailbox(self.address) if self.kind == "email" else _line(self.address)
+        return _mailbox(self.address) if self.kind == "email" else _phone_line(self.address)
 
     @property
     def identity(self) -> str:
-        """Who has been proven to be there by a PIN that was sent to the address.
+        """What a PIN that was sent to the address proves.
 
-        Canonical where that certainly is the same person. With e-mail that is so at Gmail alone: on another server,
-        jo+x@example.com may be a stranger to jo@example.com, and take over that account with a proof of it.
+        It is canonical if that certainly is the same person. With e-mail only Gmail is certain: on another server,
+        jo+x@example.com may be a stranger to jo@example.com, and could take over that account by a proof of it.
         """
-        local, _, domain = self.address.rpartition("@")
-        if self.kind == "phone" or domain.lower() in _GMAIL:
-            return self.canonical
-        return f"{local}@{domain.lower()}"
+        is_certain = self.kind == "phone" or self.address.rpartition("@")[2] in _GMAIL
+        return self.canonical if is_certain else self.address
 
     @property
     def member(self) -> Member:
-        """Its member in a request's body."""
+        """The member of a request's body that has it."""
         return "email" if self.kind == "email" else "phoneNumber"
 
     @classmethod
     def at(cls, address: str) -> "Recipient":
-        """The one with this phone (E.164) or e-mail address."""
+        """The recipient with this phone number (E.164) or e-mail address; its region is not looked up."""
         return cls("email" if "@" in address else "phone", address)
 
 
-def _line(phone: str) -> str:
+def _phone_line(phone: str) -> str:
     """One spelling of a phone's number."""
-    if not phone.startswith(_COUNTRIES):  # all that most numbers cost
+    if not phone.startswith(_COUNTRIES):  # cheap for most numbers
         return phone
-    kept = (kept + phone[len(other) :] for other, kept in _KEPT.items() if phone.startswith(other))
-    return next(kept, phone)
+    found = (own + phone[len(other) :] for other, own in _CANONICAL.items() if phone.startswith(other))
+    return next(found, phone)
 
 
 def _mailbox(address: str) -> str:
-    """One spelling of a mailbox: without a tag behind a plus, and without the dots that Gmail does not look at.
+    """One spelling of a mailbox: in lower case, without a tag after a plus, and without the dots that Gmail ignores.
 
     See https://support.google.com/mail/answer/7436150.
     """
     local, _, domain = address.lower().rpartition("@")
-    local = local.partition("+")[0] or local  # a mailbox has a name
+    local = local.partition("+")[0] or local  # the name of a mailbox is not empty
     if domain in _GMAIL:
         local, domain = local.replace(".", "") or local, _GMAIL[0]
     return f"{local}@{domain}"

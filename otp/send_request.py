@@ -4,10 +4,8 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from otp.channels import SMS, Channel
-from otp.phone_numbers import region_of
 from otp.recipients import Recipient
 from otp.requester import NOBODY, Requester
 
@@ -51,9 +49,7 @@ class SendRequest:
         """The phone, in the one spelling by which it is counted; "" for an e-mail."""
         return self.recipient.canonical if self.recipient.kind == "phone" else ""
 
-    @cached_property
+    @property
     def region(self) -> str:
-        """The phone's ISO 3166 region; "" if it has none."""
-        if self.recipient.region is not None:
-            return self.recipient.region
-        return region_of(self.recipient.address) if self.phone else ""
+        """The region of the recipient."""
+        return self.recipient.region

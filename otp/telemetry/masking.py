@@ -41,7 +41,7 @@ class Mask:
         if to.kind == "email":
             return Masked("email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), "none")
         masked = f"+{_calling_code(to.address)}***{to.address[-2:]}"
-        return Masked("phone", masked, self.fingerprint(to.address), country(to.region or ""))
+        return Masked("phone", masked, self.fingerprint(to.address), country(to.region))
 
     def fingerprint(self, to: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""

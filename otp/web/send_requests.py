@@ -80,7 +80,7 @@ class SendRequestParser:
         """
         channel = self._channel(body)
         if body.email is not None:
-            to = Recipient("email", read_email(body.email))
+            to = read_email(body.email)
         else:
             to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
@@ -100,10 +100,7 @@ class SendRequestParser:
 
     def read_recipient(self, body: VerifyOtp) -> Recipient:
         """The recipient that `body` names."""
-        if body.member == "email":
-            to = Recipient("email", read_email(body.email or ""))
-        else:
-            to = self._phones.read(body.phone_number or "")
+        to = read_email(body.email or "") if body.member == "email" else self._phones.read(body.phone_number or "")
         record.current().about(to)
         return to
 

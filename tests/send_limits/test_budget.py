@@ -14,6 +14,7 @@ import redis
 from config import Settings
 from otp.alerts.messages import budget_threshold, format_amount
 from otp.errors import BudgetExhausted
+from otp.phone_numbers import PhoneBook
 from otp.recipients import Recipient
 from otp.redis.client import RedisClient, connect
 from otp.send_limits.budget import AFTERWARDS, Budget, Period, day, month
@@ -310,8 +311,8 @@ def test_a_new_period_tells_anew(client: RedisClient) -> None:
 def test_the_region_of_a_number_sets_its_price() -> None:
     prices = Prices("EUR", 1, {"US": 2, "CA": 3, "DE": 4, "GG": 5})
     of = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
-    assert {phone: prices.of(SendRequest(Recipient.at(phone)).region) for phone in of} == of
-    assert prices.of(SendRequest(Recipient.at("+883510000000094")).region) == 1, "it has no region"
+    assert {phone: prices.of(PhoneBook().read(phone).region) for phone in of} == of
+    assert prices.of(PhoneBook().read("+883510000000094").region) == 1, "it is of no country"
 
 
 def test_the_shipped_example_is_read_and_says_what_it_is() -> None:

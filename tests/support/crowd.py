@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from otp.phone_numbers import region_of
+import phonenumbers
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 # Mobile numbers of ten countries, and of those where SMS cost most; a # is any digit.
@@ -76,7 +76,7 @@ def number(source: random.Random, country: str) -> str:
     """A valid one."""
     while True:
         digits = "".join(source.choice("0123456789") if c == "#" else c for c in {**HONEST, **PUMPED}[country])
-        if region_of(digits) == country:
+        if phonenumbers.region_code_for_number(phonenumbers.parse(digits)) == country:
             return digits
 
 

@@ -7,7 +7,7 @@ import redis
 
 from config import Settings
 from otp.errors import TooManyRequests
-from otp.recipients import Recipient
+from otp.phone_numbers import PhoneBook
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.requester import Requester
@@ -49,7 +49,7 @@ class GuardDriver:
         n = next(_numbers)
         phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
         asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
-        to = Recipient.at(phone)
+        to = PhoneBook().read(phone)
         (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the recipient's own gate finds it out
         return SendRequest(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
 

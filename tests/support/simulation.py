@@ -10,6 +10,7 @@ import redis
 from assembly import Parts, assemble
 from config import Settings
 from otp.errors import TooManyRequests
+from otp.phone_numbers import PhoneBook
 from otp.recipients import Recipient
 from otp.requester import Requester
 from otp.send_request import SendRequest
@@ -49,7 +50,7 @@ class Day:
         self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
         try:
             send_request = SendRequest(
-                Recipient.at(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
+                PhoneBook().read(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
             )
             self._parts.otp.send(send_request)
         except TooManyRequests:

