@@ -173,5 +173,5 @@ def _check_sent(sent: SendResponse, channel: Channel) -> None:
     if channel.refused.fullmatch(status):
         log.warning("provider_refused", extra={"status": 200, "sms_status": status})
         raise ProviderRefused(detail=status)
-    if not channel.goes.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
+    if not channel.accepted.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
         raise ProviderUnclear

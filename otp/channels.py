@@ -1,4 +1,4 @@
-"""The ways in which a PIN reaches a person. All that differs between them is one row here."""
+"""The channels that deliver PINs. Everything that differs between them is here."""
 
 import re
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from typing import Literal
 
 Member = Literal["phoneNumber", "email"]  # of a request's body: it has the recipient
 
-# Names of Infobip's general message statuses begin with their group. Of callStatus, its documents name one.
-_GOES = re.compile("(PENDING|DELIVERED)_[A-Z_]+")
+# The names of Infobip's message statuses begin with their group. Of callStatus, the documents name only one.
+_ACCEPTED = re.compile("(PENDING|DELIVERED)_[A-Z_]+")
 _REFUSED = re.compile("(REJECTED|UNDELIVERABLE)_[A-Z_]+")
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One of them.
+    """A way to deliver a PIN.
 
     Args:
-        name: on the wire, in settings and in metrics.
-        member: of a request's body, which says whom it reaches.
-        path: of its operations at Infobip, behind /2fa/2/pin and .../resend.
-        templates: the settings that may have the id of its template, the first that is there.
-        status: the member of Infobip's answer that says what became of the message: a word, or an object with its name.
-        goes: the words for a message that is on its way.
-        refused: those for one that is certainly not. What no word says is unclear.
-        is_call: whether the phone must be one that can be called.
-        is_tracked: whether Infobip can report its delivery.
+        name: its name in requests, settings and metrics.
+        member: the member of a request's body that has its recipient.
+        path: follows /2fa/2/pin and .../resend in the paths of its operations at Infobip.
+        templates: the settings that can have the id of its template; the first one that is set counts.
+        status: the member of Infobip's response with the status of the message: a string, or an object with a `name`.
+        accepted: the statuses of a message that is on its way.
+        refused: the statuses of a message that is certainly not sent. All others are unclear.
+        is_call: whether it calls the phone.
+        is_tracked: whether Infobip can report the delivery.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Channel:
     path: str
     templates: tuple[str, ...]
     status: str
-    goes: re.Pattern[str] = _GOES
+    accepted: re.Pattern[str] = _ACCEPTED
     refused: re.Pattern[str] = _REFUSED
     is_call: bool = False
     is_tracked: bool = True
@@ -46,14 +46,14 @@ SMS = Channel(
     path="",
     templates=(_SMS_TEMPLATE,),
     status="smsStatus",
-    goes=re.compile("MESSAGE_SENT"),
+    accepted=re.compile("MESSAGE_SENT"),
     refused=re.compile("MESSAGE_NOT_SENT"),
 )
 VOICE = Channel(
     name="voice",
     member="phoneNumber",
     path="/voice",
-    templates=("infobip_2fa_voice_msg_id", _SMS_TEMPLATE),  # one kind of template serves both
+    templates=("infobip_2fa_voice_msg_id", _SMS_TEMPLATE),  # SMS and calls have the same kind of template
     status="callStatus",
     is_call=True,
 )
@@ -67,4 +67,4 @@ EMAIL = Channel(
 )
 
 CHANNELS = {channel.name: channel for channel in (SMS, VOICE, EMAIL)}
-DEFAULT_CHANNEL = {channel.member: channel for channel in (SMS, EMAIL)}  # where a request names none
+DEFAULT_CHANNEL = {channel.member: channel for channel in (SMS, EMAIL)}  # of requests without a channel

@@ -1,4 +1,4 @@
-"""Which message template a person reads best: BCP 47 tags, and how far one language is from another (CLDR)."""
+"""Chooses the message template of the language that a person reads best, by BCP 47 tags and CLDR's distances."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -13,26 +13,26 @@ from otp.channels import CHANNELS
 from otp.errors import InvalidLocale
 from otp.setting_types import IDENTIFIER, from_text, json_or_file
 
-LONGEST_TAG = 35  # characters; RFC 5646, 4.4.1: enough for every tag of a known language, script, region and variants
-LONGEST_LOCALE = 255  # characters that a client app may send; with extensions (RFC 6067), phones have 36 to 60
+LONGEST_TAG = 35  # characters; RFC 5646, 4.4.1: enough for all tags of registered subtags
+LONGEST_LOCALE = 255  # characters of a client app's locale; with extensions (RFC 6067), those of phones have 36 to 60
 LONGEST_HEADER = 2000
-MOST_WISHES = 10
-NEAR = 10  # of CLDR's distances up to 134: another region, another name; beyond it, another language
-REMEMBERED = 1000  # answers; a visitor's browser asks the same each time
+MOST_LOCALES = 10  # of a header
+NEAR = 10  # CLDR's distances go to 134; up to this one it is the same language: another region, another name
+CACHED_CHOICES = 1000  # a browser sends the same header each time
 KEPT_TAGS = 10_000  # 13 MB
 
-# `Language` of Infobip's contract: what it reads aloud, by our tag.
-_SPOKEN = "en es ca da nl fr de it ja ko no pl ru sv fi hr sl ro pt-PT pt-BR zh-CN zh-TW"
+# The languages of Infobip's voices (`Language` of its contract), as BCP 47 tags.
+_VOICE_LANGUAGES = "en es ca da nl fr de it ja ko no pl ru sv fi hr sl ro pt-PT pt-BR zh-CN zh-TW"
 _SHAPE = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _SUBTAG = re.compile("[A-Za-z0-9]{1,8}")
 _EXTENDED, _SCRIPT, _REGION = map(re.compile, ("[A-Za-z]{3}", "[A-Za-z]{4}", "[A-Za-z]{2}|[0-9]{3}"))
-_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}  # as glibc's locales say it: sr_RS@latin
+_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}  # the modifiers of glibc's locales: sr_RS@latin
 _WEIGHT = re.compile(r"[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _LIKE = '{"sms": {"de": "<template id>", "pt": "<template id>"}}'
 
 
 def is_locale(tag: str) -> bool:
-    """Whether it is a BCP 47 tag of a language, like `de`, `pt-BR` or `zh-Hant`; `de_DE` is none."""
+    """Whether `tag` is a BCP 47 language tag, like `de`, `pt-BR` or `zh-Hant`, but not `de_DE`."""
     if len(tag) > LONGEST_TAG or not _SHAPE.fullmatch(tag):
         return False
     _forget_tags()
@@ -64,14 +64,14 @@ TemplateIds = Annotated[  # by the channel's name and the locale, as INFOBIP_TEM
 ]
 
 
-def read_locale(written: str) -> str | None:
-    """The language, script and region of a locale as phones write it; None for what is no language's.
+def read_locale(text: str) -> str | None:
+    """The BCP 47 tag with the language, script and region of a locale; None if it has no language.
 
     Args:
-        written: BCP 47 with or without extensions (Android: `de-DE-u-mu-celsius`), as Java has it (`zh_TW_#Hant`),
-            POSIX (`de_DE.UTF-8@euro`) or ICU (`en_US@calendar=gregorian`). What it has beyond these is not looked at.
+        text: a locale in the format of BCP 47 with or without extensions (Android: `de-DE-u-mu-celsius`), Java
+            (`zh_TW_#Hant`), POSIX (`de_DE.UTF-8@euro`) or ICU (`en_US@calendar=gregorian`). Other parts are ignored.
     """
-    name, _, modifier = written.strip().partition("@")
+    name, _, modifier = text.strip().partition("@")
     language, *others = re.split("[-_#]+", name.partition(".")[0])
     known = [*takewhile(_is_before_extensions, others), _SCRIPTS.get(modifier.lower(), "")]
     extended, script, region = _first(_EXTENDED, known[:1]), _first(_SCRIPT, known), _first(_REGION, known)
@@ -90,37 +90,37 @@ def _first(kind: re.Pattern[str], subtags: Collection[str]) -> str:
 
 
 def closest(locale: str, among: Collection[str]) -> str | None:
-    """The one of these locales that a reader of `locale` reads as well; None where all are other languages."""
+    """The closest of the locales to `locale` in the same language; None if there is none."""
     found, distance = closest_match(locale, [*among], max_distance=NEAR)
     return found if distance <= NEAR else None
 
 
-def spoken(locale: str) -> str | None:
-    """How Infobip calls the language in which it reads a text of `locale` aloud; None if it has no such voice."""
-    found = closest(locale, _SPOKEN.split())
+def voice_language(locale: str) -> str | None:
+    """Infobip's name of the language in which it reads a text of `locale` aloud; None if it has no such voice."""
+    found = closest(locale, _VOICE_LANGUAGES.split())
     return found and found.replace("-", "_").lower()
 
 
 class Templates:
-    """The message templates of other languages than a channel's default one.
+    """The message templates in addition to the default ones, by language.
 
     Args:
-        ids: see TemplateIds. A call is read from the template of an SMS where it has none of its own, and Infobip has
-            a voice for its language.
+        ids: by channel name and locale, as in INFOBIP_TEMPLATES. Without a voice template of a language, calls use its
+            SMS template if Infobip has a voice for the language.
     """
 
     def __init__(self, ids: Mapping[str, Mapping[str, str]]) -> None:
-        read_aloud = {locale: its_id for locale, its_id in ids.get("sms", {}).items() if spoken(locale)}
+        read_aloud = {locale: its_id for locale, its_id in ids.get("sms", {}).items() if voice_language(locale)}
         self._ids = {**ids, "voice": {**read_aloud, **ids.get("voice", {})}}
-        self._choose = lru_cache(REMEMBERED)(self._uncached)
+        self._choose = lru_cache(CACHED_CHOICES)(self._find)
 
     def of(self, channel: str, locale: str | None = None, accept_language: str | None = None) -> str | None:
-        """The id of the template for a message by `channel`; None: the channel's default one.
+        """The id of the template for a message over `channel`; None for the default template.
 
         Args:
-            channel: its name.
-            locale: the language that is asked for; only where it is None, `accept_language` is looked at.
-            accept_language: the header of this name, for what it is worth (RFC 9110, 12.5.4).
+            channel: the name of the channel.
+            locale: the requested language; if it is None, `accept_language` decides.
+            accept_language: the header of this name (RFC 9110, 12.5.4), possibly malformed.
 
         Raises:
             InvalidLocale: `locale` has more than LONGEST_LOCALE characters.
@@ -130,31 +130,31 @@ class Templates:
         wanted = accept_language if locale is None else locale
         return self._choose(channel, wanted) if wanted and self._ids.get(channel) else None
 
-    def _uncached(self, channel: str, languages: str) -> str | None:
+    def _find(self, channel: str, languages: str) -> str | None:
         ids = self._ids[channel]
-        return next((ids[found] for wish in _wishes(languages) if (found := closest(wish, ids))), None)
+        return next((ids[found] for locale in _preferred(languages) if (found := closest(locale, ids))), None)
 
 
-def _wishes(languages: str) -> list[str]:
-    """The locales of a header, or those that an app names: the most wanted first; what is none is left out."""
-    if len(languages) > LONGEST_HEADER:  # what is cut off in the middle may be another language
+def _preferred(languages: str) -> list[str]:
+    """The locales of an Accept-Language header, the most preferred first, without malformed ones."""
+    if len(languages) > LONGEST_HEADER:  # a truncated tag may be another language
         languages = languages[:LONGEST_HEADER].rpartition(",")[0]
-    weighted = [wish for part in languages.split(",") if (wish := _wish(part)) and wish[0]]
+    weighted = [locale for part in languages.split(",") if (locale := _weighted(part)) and locale[0]]
     weighted.sort(key=lambda each: -each[0])
-    return [tag for _, written in weighted[:MOST_WISHES] if (tag := read_locale(written))]
+    return [tag for _, text in weighted[:MOST_LOCALES] if (tag := read_locale(text))]
 
 
-def _wish(part: str) -> tuple[float, str] | None:
-    """Its weight, and the locale as it is written; None if the weight makes no sense."""
-    written, is_weighted, parameter = part.partition(";")
-    if not is_weighted or "@" in written:  # ICU has semicolons of its own
-        return 1.0, written
+def _weighted(part: str) -> tuple[float, str] | None:
+    """The weight of a locale, and its text; None if the weight is malformed."""
+    text, is_weighted, parameter = part.partition(";")
+    if not is_weighted or "@" in text:  # locales of ICU contain semicolons
+        return 1.0, text
     weight = _WEIGHT.fullmatch(parameter.strip())
-    return (float(weight[1]), written) if weight else None
+    return (float(weight[1]), text) if weight else None
 
 
 def _forget_tags() -> None:
-    # langcodes keeps whatever it was asked about for ever, and here strangers ask.
+    # langcodes caches all tags for ever, and here they come from strangers.
     caches: list[dict[Any, Any]]
     caches = [Language._PARSE_CACHE, Language._INSTANCES, language_distance._DISTANCE_CACHE]
     if max(map(len, caches)) > KEPT_TAGS:

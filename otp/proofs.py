@@ -1,6 +1,6 @@
-"""Proofs that a phone was verified: JWTs (RFC 7519) signed with Ed25519 (RFC 8037). No Flask and no Redis in here.
+"""Proofs that a recipient was verified: JWTs (RFC 7519) signed with Ed25519 (RFC 8037).
 
-Who has the public keys can check a proof offline; only who asks the service learns whether it was redeemed before.
+Anyone with the public keys can check a proof offline; only the service knows whether it was redeemed before.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----
 
 
 class Proven(NamedTuple):
-    """What a proof says: `to` is a phone (E.164) or an e-mail address. Times are in Unix seconds; `id` is its own."""
+    """The content of a proof: its `id`, and the phone (E.164) or e-mail address `to`. Times are in Unix seconds."""
 
     id: str
     to: str
@@ -42,12 +42,12 @@ class Proven(NamedTuple):
 
 
 class Proofs:
-    """Signs proofs, and checks them.
+    """Signs and checks proofs.
 
     Args:
         signing_key: see `read_signing_key`.
-        old_keys: those that signed until now, whose proofs may still come in; see `read_old_keys`.
-        issuer: the service's name.
+        old_keys: the keys that signed before, whose proofs may still be valid; see `read_old_keys`.
+        issuer: the name of the service.
     """
 
     def __init__(self, signing_key: str, old_keys: str, issuer: str) -> None:
@@ -57,7 +57,7 @@ class Proofs:
         self._issuer = issuer
 
     def sign(self, to: str, audience: str) -> str:
-        """A proof for `audience` that a PIN sent to `to` was verified just now; `amr` is that of RFC 8176."""
+        """A proof for `audience` that a PIN sent to `to` was verified just now; `amr` has the values of RFC 8176."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -71,11 +71,11 @@ class Proofs:
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
 
     def check(self, proof: str, audience: str) -> Proven:
-        """What `proof` says, if it is one of this service's for `audience` that has not expired.
+        """The content of `proof`, if this service signed it for `audience` and it has not expired.
 
         Raises:
-            InvalidProof: it was not signed by the service, or is no proof at all.
-            ProofExpired, ProofForAnother: it was.
+            InvalidProof: the service did not sign it, or it is not a proof.
+            ProofExpired, ProofForAnother: the service did sign it.
         """
         try:
             key = self._public[str(jwt.get_unverified_header(proof).get("kid"))]
@@ -95,12 +95,12 @@ class Proofs:
             algorithms=[ALGORITHM],
             audience=audience,
             issuer=self._issuer,
-            # A replica whose clock is behind would refuse what another one has just signed.
+            # A replica whose clock is behind would refuse a proof that another one has just signed.
             options={"require": ["iss", "aud", "sub", "jti", "iat", "exp"], "verify_iat": False},
         )
 
     def key_set(self) -> dict[str, Any]:
-        """The public keys, as RFC 7517 has it; the one that signs now is the first."""
+        """The public keys as a JWK set (RFC 7517); the first one is that of the current signing key."""
         return {
             "keys": [{**_jwk(key), "kid": kid, "use": "sig", "alg": ALGORITHM} for kid, key in self._public.items()]
         }
@@ -115,7 +115,7 @@ def read_signing_key(pem: str) -> Ed25519PrivateKey:
     """The Ed25519 private key in `pem`, whose line breaks may be written as \\n.
 
     Raises:
-        ValueError: there is none; the message shows nothing of it.
+        ValueError: `pem` has another form. The message does not quote it.
     """
     try:
         key = load_pem_private_key(_with_line_breaks(pem).encode(), password=None)
@@ -127,10 +127,10 @@ def read_signing_key(pem: str) -> Ed25519PrivateKey:
 
 
 def read_old_keys(pems: str) -> list[Ed25519PublicKey]:
-    """The public keys in `pems`: any number of public keys, and of private ones whose public halves they are.
+    """The public keys in `pems`, which has any number of public or private keys.
 
     Raises:
-        ValueError: there is anything else; the message shows nothing of it.
+        ValueError: `pems` has anything else. The message does not quote it.
     """
     text = _with_line_breaks(pems)
     if _PEM.sub("", text).strip():
@@ -159,6 +159,6 @@ def _jwk(key: Ed25519PublicKey) -> dict[str, str]:
 
 
 def _key_id(key: Ed25519PublicKey) -> str:
-    """The key's thumbprint (RFC 7638): its members in order, without blanks, hashed."""
+    """The thumbprint of the key (RFC 7638): the hash of its sorted members without spaces."""
     digest = hashlib.sha256(json.dumps(_jwk(key), separators=(",", ":")).encode()).digest()
     return base64url_encode(digest).decode()

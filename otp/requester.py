@@ -1,4 +1,4 @@
-"""Who asks for a message, or tries a PIN."""
+"""Requester: the client app and the end user that send a request."""
 
 import re
 from functools import lru_cache
@@ -6,15 +6,15 @@ from hashlib import sha256
 from ipaddress import IPv6Network
 from typing import NamedTuple
 
-SOMEBODY = "-"  # in place of a fingerprint, where nobody knows which end user it was
+SOMEBODY = "-"  # replaces the fingerprint of an unknown end user
 TRUSTED_BY = re.compile(f"[0-9a-f]{{12}}|{SOMEBODY}")
-UNKNOWN = "None"  # the address over a Unix socket without a proxy: everybody has it
-SUBNET = "/64"  # of an IPv6 address: what one client has at least
+UNKNOWN = "None"  # the address of all clients on a Unix socket without a proxy
+SUBNET = "/64"  # of an IPv6 address: one client has at least this network
 
 
 class Requester(NamedTuple):
-    """`address` is the end user's (or that of its network), "" if unknown; `client` the name of the client app, "" for
-    one without a key. `is_client_app` says that the address is only the client app's: it has not named its end user.
+    """`address` is the IP address (or network) of the end user, "" if unknown; `client` is the name of the client app,
+    "" for one without a key. `is_client_app`: the address is the app's own, because it has not named its end user.
     """
 
     address: str = ""
@@ -23,17 +23,17 @@ class Requester(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same address of the same client: 12 hex digits, 48 bits, as it is kept in Redis."""
-        return _hashed(self.client, self.address)
+        """Identifies the address and the client app in Redis: 12 hex digits, 48 bits."""
+        return _fingerprint(self.client, self.address)
 
     @property
     def network_fingerprint(self) -> str:
-        """The same for a whole IPv6 /48, of whose 65,536 subnets (/64) one person may have all."""
-        return _hashed(self.client, _site(self.address) if self.address.endswith(SUBNET) else self.address)
+        """The fingerprint of the IPv6 /48: one person may have all of its 65,536 subnets (/64)."""
+        return _fingerprint(self.client, _site(self.address) if self.address.endswith(SUBNET) else self.address)
 
     @property
     def end_user(self) -> str:
-        """The fingerprint, where it is an end user's; "" where nobody knows which of them asks."""
+        """The fingerprint of the end user; "" if the end user is unknown."""
         return "" if self.is_client_app or self.address in ("", UNKNOWN) else self.fingerprint
 
 
@@ -41,7 +41,7 @@ NOBODY = Requester()
 
 
 @lru_cache(maxsize=4096)
-def _hashed(client: str, address: str) -> str:
+def _fingerprint(client: str, address: str) -> str:
     return sha256(f"{client}\n{address}".encode()).hexdigest()[:12]
 
 

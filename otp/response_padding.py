@@ -1,4 +1,4 @@
-"""How long the provider usually takes to check a PIN, for responses that must take as long without asking it."""
+"""Delays responses that do not ask Infobip by the time that it usually takes to check a PIN."""
 
 import random
 import time
@@ -7,28 +7,28 @@ import gevent
 
 from otp.errors import PinGone
 
-START = 0.2  # seconds; a worker's average until its first call has been answered
-NEWEST = 0.2  # the weight of the newest call in the average
-JITTER = 0.1  # a wait is longer or shorter by at most this part of it
+START = 0.2  # seconds; the assumption of a worker before its first response
+NEWEST = 0.2  # the weight of the latest call in the average
+JITTER = 0.1  # a delay varies by at most this part of it
 
 
 class ResponsePadding:
-    """An exponentially weighted average of the duration of this worker's answered calls.
+    """Keeps an exponentially weighted average of the durations of this worker's calls.
 
     Args:
-        longest: seconds that a wait takes at most; 0 for no waits.
+        longest: the longest delay in seconds; 0 for no delays.
     """
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._average: float | None = None
 
-    def measured(self) -> "_Measured":
-        """Measure what happens inside (`with`) as a call, if it is answered."""
-        return _Measured(self)
+    def measure(self) -> "_Measurement":
+        """Measure the call inside (`with`), if Infobip responds."""
+        return _Measurement(self)
 
     def add(self, seconds: float) -> None:
-        """Add the duration of an answered call to the average."""
+        """Add the duration of a call to the average."""
         self._average = seconds if self._average is None else self._average + NEWEST * (seconds - self._average)
 
     def wait(self) -> None:
@@ -38,8 +38,8 @@ class ResponsePadding:
             gevent.sleep(min(usual * random.uniform(1 - JITTER, 1 + JITTER), self._longest))
 
 
-class _Measured:
-    """One call. Not a generator: there is one in every verify."""
+class _Measurement:
+    """One call. It is not a generator, because each verify needs one."""
 
     __slots__ = ("_response_padding", "_started")
 

@@ -190,7 +190,7 @@ class OtpService:
 
     def _is_right(self, recipient: Recipient, guess: Guess, pin: str) -> bool:
         try:
-            with self._response_padding.measured():
+            with self._response_padding.measure():
                 return self._provider.verify_pin(guess.pin_id, pin)
         except PinGone:
             self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=False)

@@ -1,4 +1,4 @@
-"""Phone numbers and PINs as people type and paste them: in the digits of their script, with characters nobody sees."""
+"""Normalizes phone numbers and PINs that people type or paste, with digits of any script and invisible characters."""
 
 import re
 import unicodedata
@@ -6,20 +6,20 @@ from typing import Any
 
 from otp.errors import InvalidPinFormat
 
-LONGEST = 100  # characters; a phone number with a mark before and behind each digit has half of them
+LONGEST = 100  # characters: twice those of a phone number with an invisible mark before and after each digit
 
-# Of other kinds by Unicode, and still typed and printed as a dash: the minus sign, Japanese length marks, a bullet.
+# Unicode does not call these dashes, but people use them as such: the minus sign, Japanese length marks, a bullet.
 _DASHES = frozenset("\u2212\u30fc\uff70\u2043\u02d7")
-_CONTROLS_THAT_ARE_BLANK = frozenset("\t\n\v\f\r\x85")
-_PUNCTUATION = frozenset("+.()/")  # also in full width, as East Asian keyboards type it
+_CONTROL_SPACES = frozenset("\t\n\v\f\r\x85")
+_PUNCTUATION = frozenset("+.()/")  # also in full width, from East Asian keyboards
 _NOT_IN_A_PIN = re.compile("[ -]+")
 
 
 def in_ascii(typed: str) -> str:
-    """`typed`, of at most LONGEST characters, without characters of format (Unicode's Cf: zero-width ones, marks of
-    direction), with ASCII for decimal digits of any script, for every blank, dash, plus, dot, bracket and slash.
+    """Convert decimal digits of any script, spaces, dashes, pluses, dots, brackets and slashes to ASCII.
 
-    Other characters stay as they are. Returns "" for what is longer.
+    Format characters (Unicode's Cf: zero-width characters, direction marks) are removed, all others stay. Returns "" if
+    `typed` has more than LONGEST characters.
     """
     if len(typed) > LONGEST:
         return ""
@@ -27,10 +27,10 @@ def in_ascii(typed: str) -> str:
 
 
 def read_pin(typed: Any, pattern: re.Pattern[str]) -> str:
-    """The PIN that was `typed`, without blanks and dashes.
+    """The PIN in `typed`, without spaces and dashes.
 
     Raises:
-        InvalidPinFormat: it is not a string, or then does not match `pattern`.
+        InvalidPinFormat: it is not a string, or the PIN does not match `pattern`.
     """
     pin = _NOT_IN_A_PIN.sub("", in_ascii(typed)) if isinstance(typed, str) else ""
     if not pattern.fullmatch(pin):
@@ -44,7 +44,7 @@ def _ascii(character: str) -> str:
         return ""
     if category == "Nd":
         return str(unicodedata.decimal(character))
-    if category[0] == "Z" or character in _CONTROLS_THAT_ARE_BLANK:
+    if category[0] == "Z" or character in _CONTROL_SPACES:
         return " "
     if category == "Pd" or character in _DASHES:
         return "-"

@@ -60,7 +60,7 @@ def _client_addresses(redis: Administration, settings: Settings) -> Finding:
         trusted = settings.trusted_proxies
         said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
         return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
-    return Finding("ok", name, f"None of the {len(counted)} counted addresses looks like a proxy's.")
+    return Finding("ok", name, f"None of {len(counted)} counted addresses looks like a proxy's.")
 
 
 def _address(written: str) -> str:

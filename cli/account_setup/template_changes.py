@@ -7,7 +7,7 @@ from cli.account_check.autofill import PIN, with_last_line
 from cli.account_setup.changes import Change
 from config import AccountSettings
 from otp.infobip.account import Template
-from otp.languages import spoken
+from otp.languages import voice_language
 
 TEXT = "{{pin}} is your verification code."
 
@@ -73,7 +73,7 @@ class Templates:
         return None
 
     def _change(self, locale: str, now: Template | None, like: Template, text: str) -> Change[Template]:
-        wanted = self._wanted(like, text).model_copy(update={"language": like.language or spoken(locale)})
+        wanted = self._wanted(like, text).model_copy(update={"language": like.language or voice_language(locale)})
         return Change(f"message template for {locale}", now, wanted)
 
     def _wanted(self, like: Template, text: str) -> Template:

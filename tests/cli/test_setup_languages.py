@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 
 from cli.account_check.segments import measure
 from cli.account_setup.message_texts import read_message_texts
-from otp.languages import spoken
+from otp.languages import voice_language
 from sandbox.model import EmailTemplate, Template
 from tests.support.command import CommandLine
 from tests.support.running import Sandbox
@@ -91,7 +91,7 @@ def test_all_ten_and_what_is_added_later(empty: Sandbox, command: CommandLine) -
     assert len(made) == len(read_message_texts()) == 10
     assert ids(command)["sms"]["de"] == german
     assert {each.message_text: each.language for each in made} == {
-        text: spoken(tag) for tag, text in read_message_texts().items()
+        text: voice_language(tag) for tag, text in read_message_texts().items()
     }
     assert [each.message_text for each in made if each.language is None] == [read_message_texts()["tr"]]
 

@@ -4,7 +4,16 @@ import langcodes
 import pytest
 
 from otp.errors import InvalidLocale
-from otp.languages import KEPT_TAGS, LONGEST_HEADER, LONGEST_LOCALE, LONGEST_TAG, Templates, closest, is_locale, spoken
+from otp.languages import (
+    KEPT_TAGS,
+    LONGEST_HEADER,
+    LONGEST_LOCALE,
+    LONGEST_TAG,
+    Templates,
+    closest,
+    is_locale,
+    voice_language,
+)
 
 ANDROID = "-u-ca-buddhist-co-phonebk-fw-mon-hc-h23-mu-celsius-nu-latn"
 MANY = {tag: tag.upper() for tag in ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "sv")}
@@ -216,8 +225,8 @@ def test_each_channel_has_its_own() -> None:
 
 def test_what_infobip_reads_aloud() -> None:
     wanted = {"en-GB": "en", "de": "de", "nb": "no", "pt": "pt_br", "pt-PT": "pt_pt", "zh": "zh_cn", "zh-Hant": "zh_tw"}
-    assert {tag: spoken(tag) for tag in wanted} == wanted
-    assert (spoken("tr"), spoken("uk")) == (None, None)
+    assert {tag: voice_language(tag) for tag in wanted} == wanted
+    assert (voice_language("tr"), voice_language("uk")) == (None, None)
 
 
 def test_strangers_cannot_fill_the_memory() -> None:
