@@ -1,1 +1,1 @@
-"""The production server: what gunicorn's worker does differently here."""
+"""The production server: how this worker differs from gunicorn's."""

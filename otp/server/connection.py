@@ -1,4 +1,4 @@
-"""One client's connection: its requests, one after the other, and what each is answered."""
+"""Serves the requests of one client connection, one after the other."""
 
 import io
 import logging
@@ -12,22 +12,23 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
 from otp.errors import InvalidRequest, OtpError
-from otp.server.heads import LONGEST_HEAD, Environ, Head, read_accepted, read_usual
+from otp.server.heads import LONGEST_HEAD, Environ, Head, read_accepted, read_common
 from otp.server.response import Response
 from otp.server.stream import ClientGoneError, Stream
 from otp.web.error_responses import raw_refusal
 
-SMALL = 16 * 1024  # bytes; a body of at most so many is received before the application is asked
-MOST_RECEIVED = 1024 * 1024  # bytes of a body, with its chunks' frames, that the application reads itself
+SMALL = 16 * 1024  # bytes; a body up to this size is received before the application is called
+MOST_RECEIVED = 1024 * 1024  # bytes of a body, including its chunk frames, that the application may read itself
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 class Service(NamedTuple):
-    """What is behind all connections of a worker.
+    """What all connections of a worker share.
 
-    `environ`: what their requests have in common; `begin` hears of each request; `alive`: whether there shall be more.
+    `environ`: the common variables of their requests; `begin` is called for each request; `alive`: whether the worker
+    accepts more requests.
     """
 
     application: Application
@@ -38,20 +39,20 @@ class Service(NamedTuple):
 
 
 class Connection:
-    """Serves the requests of `stream` until there is no next one."""
+    """Serves the requests of `stream` until there are no more."""
 
     def __init__(self, stream: Stream, service: Service, here: Any, peer: Any) -> None:
         self._stream = stream
         self._service = service
         self._peer = peer
         self._received = b""
-        self._incoming: Incoming | None = None  # the rest of a body that the application reads itself
+        self._incoming: Incoming | None = None  # reads the rest of a body for the application
         self._body: Body | None = None
         ends = _place("SERVER_NAME", "SERVER_PORT", here) | _place("REMOTE_ADDR", "REMOTE_PORT", peer)
         self._environ = {**service.environ, **ends}
 
     def serve(self) -> None:
-        """Answer every request, in turn."""
+        """Respond to all requests in order."""
         try:
             while head := self._next():
                 if not self._exchange(head):
@@ -60,7 +61,7 @@ class Connection:
             pass
 
     def _next(self) -> Head | None:
-        """The next request; None where there is none, or it was refused."""
+        """The head of the next request; None if there is none, or it was refused."""
         try:
             return self._read(received) if (received := self._next_head()) else None
         except ParseException:
@@ -69,22 +70,22 @@ class Connection:
             return None
 
     def _exchange(self, head: Head) -> bool:
-        """Answer one request; whether there may be a next one."""
+        """Respond to one request, and return whether another may follow."""
         self._service.begin()
         environ = {**self._environ, **head.environ, "wsgi.input": self._open_body(head)}
-        response = Response(self._stream.send, environ, lambda: head.stays and self._may_stay())
+        response = Response(self._stream.send, environ, lambda: head.keep_alive and self._may_keep_alive())
         self._answer(environ, response)
         if self._incoming:
             self._received = self._incoming.take_buffered()
-        if not response.stays:  # also where nothing more is here yet: what comes late would make a reset of our answer
+        if not response.keep_alive:  # otherwise late bytes would reset the connection and destroy the response
             self._stream.linger()
-        return response.stays
+        return response.keep_alive
 
     def _next_head(self) -> bytes:
-        """All up to the first empty line; nothing where none comes in time. Raises ParseException."""
+        """The bytes up to the first empty line; b"" if none arrives in time. Raises ParseException."""
         if self._received:
-            self._stream.let_others_run()  # or who sends many requests at once has more than a share
-            self._stream.begin()
+            self._stream.let_others_run()  # a client that pipelines requests must not get more than its share
+            self._stream.set_deadline()
         else:
             self._received = self._stream.receive_next()
         while (end := self._received.find(b"\r\n\r\n")) < 0:
@@ -98,7 +99,7 @@ class Connection:
 
     def _read(self, received: bytes) -> Head:
         self._incoming = self._body = None
-        if head := read_usual(received):
+        if head := read_common(received):
             return head
         incoming = self._rest(received + self._received)
         head = read_accepted(Request(self._service.config, incoming, self._peer))
@@ -110,30 +111,30 @@ class Connection:
         return self._incoming
 
     def _open_body(self, head: Head) -> Any:
-        """What the application reads the body from."""
-        self._stream.begin()
+        """The file from which the application reads the body."""
+        self._stream.set_deadline()
         self._body = head.body
         if self._body is None:
             if self._receive_small(head.length):
-                self._stream.begin()
+                self._stream.set_deadline()
                 body, self._received = self._received[: head.length], self._received[head.length :]
                 return io.BytesIO(body)
             self._body = Body(LengthReader(self._rest(self._received), head.length))
         return self._body
 
     def _receive_small(self, length: int) -> bool:
-        """Whether the whole body is here, which a small one is waited for. So it never ends the connection unread."""
+        """Wait for a small body, and return whether the whole body is here. A small one is never left unread."""
         while len(self._received) < length <= SMALL:
             if not (more := self._stream.receive_more()):
                 break
             self._received += more
         return len(self._received) >= length
 
-    def _may_stay(self) -> bool:
+    def _may_keep_alive(self) -> bool:
         return self._service.alive() and not self._stream.given_up and self._is_read()
 
     def _is_read(self) -> bool:
-        """Whether the body was read to its end, so that a next request can be found behind it (RFC 9112, 9.3)."""
+        """Whether the body was read to its end, so that the next request can follow it (RFC 9112, 9.3)."""
         if self._body is None:
             return True
         reader = self._body.reader
@@ -154,28 +155,28 @@ class Connection:
             raise
         except Exception as e:
             logging.getLogger("otp").error("bug", extra={"error": type(e).__name__, "at": "outside the application"})
-            response.stays = False
+            response.keep_alive = False
             if not response.begun:
                 self._stream.send(raw_refusal(OtpError()))
 
 
 class Incoming(Unreader):  # type: ignore[misc]
-    """What gunicorn's readers of a body ask for more."""
+    """The source of more bytes for gunicorn's readers of a body."""
 
     def __init__(self, stream: Stream, received: bytes) -> None:
         super().__init__()
         self.unread(received)
-        self.continues = False  # whether the client waits for our word before it sends the body
+        self.continues = False  # whether the client waits for 100 Continue before it sends the body
         self._stream = stream
         self._left = MOST_RECEIVED
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """Some bytes. Raises NoMoreData where no more come, or too many."""
+        """Some bytes. Raises NoMoreData if no more arrive, or too many have arrived."""
         if self.continues:
             self.continues = False
             self._stream.send(_CONTINUE)
         received = self._stream.receive_more()
-        self._stream.works()
+        self._stream.stop_waiting()
         self._left -= len(received)
         if not received or self._left < 0:
             raise NoMoreData
@@ -183,13 +184,13 @@ class Incoming(Unreader):  # type: ignore[misc]
 
 
 def _place(address: str, port: str, name: Any) -> Environ:
-    """The variables of one end of a connection; a Unix socket has none of both."""
+    """The variables of one end of a connection; both are empty for a Unix socket."""
     known = name if isinstance(name, tuple) else ("", "")
     return {address: known[0], port: str(known[1])}
 
 
 def _check_beginning(received: bytes) -> None:
-    """Refuse what cannot become a head that is accepted, or is too long for one."""
+    """Refuse the beginning of a head that cannot be accepted, or is too long."""
     if len(received) > LONGEST_HEAD:
         raise LimitRequestHeaders("the head is too long")
     if received.count(b"\n") != received.count(b"\r\n"):

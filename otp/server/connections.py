@@ -1,11 +1,11 @@
-"""The connections of a worker: how long each may wait for its client, and which give way to new ones."""
+"""The connections of a worker: bounds how long each waits for its client, and how many there are."""
 
 import time
 from typing import Protocol
 
 import gevent
 
-LOOK = 1.0  # seconds between two looks at who is late
+CHECK_INTERVAL = 1.0  # seconds between two checks for overdue connections
 
 
 class Waiting(Protocol):
@@ -14,63 +14,63 @@ class Waiting(Protocol):
     due: float
 
     def give_up(self) -> None:
-        """Have it wait no longer."""
+        """Stop waiting for the client."""
 
 
 class Connections:
-    """A connection is idle (no byte of a next request is there), waits for the rest of something, or is busy.
+    """A connection is idle (no byte of its next request has arrived), waits for its client, or is busy.
 
-    One look a second at all that wait costs less than a timer for each wait (5 us, several a request).
-    `most`: with more than these, an idle one gives way to each that comes, else the one that has waited longest.
+    One check of all waiting connections per second costs less than a timer for each wait (5 us, several per request).
+    With more than `most`, each new one closes the oldest idle one, otherwise the one that has waited longest.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._all: set[Waiting] = set()
-        self._idle: dict[Waiting, None] = {}  # the longest first
+        self._idle: dict[Waiting, None] = {}  # the oldest first
         self._waiting: dict[Waiting, None] = {}
 
-    def enter(self, connection: Waiting) -> None:
-        """A connection begins, and may take the place of another."""
+    def add(self, connection: Waiting) -> None:
+        """Add a connection, which may replace another."""
         self._all.add(connection)
         if len(self._all) > self._most and (oldest := next(iter(self._idle or self._waiting), None)):
             self._give_up(oldest)
 
-    def leave(self, connection: Waiting) -> None:
-        """A connection has ended."""
-        self.busy(connection)
+    def remove(self, connection: Waiting) -> None:
+        """Remove a connection that has ended."""
+        self.mark_busy(connection)
         self._all.discard(connection)
 
-    def idle(self, connection: Waiting) -> None:
-        """It waits for a next request from now on."""
+    def mark_idle(self, connection: Waiting) -> None:
+        """The connection waits for its next request from now on."""
         self._idle[connection] = None
 
-    def wait(self, connection: Waiting) -> None:
-        """It waits for the rest of a request, or until its client takes the answer; since the first such call."""
+    def mark_waiting(self, connection: Waiting) -> None:
+        """The connection waits for more of a request, or to send a response. The first call starts the wait."""
         self._waiting.setdefault(connection)
 
-    def busy(self, connection: Waiting) -> None:
-        """It waits for nobody: its request is worked on."""
+    def mark_busy(self, connection: Waiting) -> None:
+        """The connection does not wait for its client."""
         self._idle.pop(connection, None)
         self._waiting.pop(connection, None)
 
     def close_idle(self) -> None:
-        """Have those end that are idle. What has come is still answered."""
+        """Stop waiting on idle connections. Requests that have arrived still get responses."""
         for connection in [*self._idle]:
             self._give_up(connection)
 
     def watch(self) -> None:
-        """Look for ever after who is late."""
+        """Check for overdue connections, for ever."""
         while True:
-            gevent.sleep(LOOK)
-            self.end_late(time.monotonic())
+            gevent.sleep(CHECK_INTERVAL)
+            self.give_up_overdue(time.monotonic())
 
-    def end_late(self, now: float) -> None:
-        """Have all end that wait longer than they may."""
+    def give_up_overdue(self, now: float) -> None:
+        """Stop waiting on all connections that are overdue at `now`."""
         for waiting in (self._idle, self._waiting):
             for connection in [each for each in waiting if each.due <= now]:
                 self._give_up(connection)
 
     def _give_up(self, connection: Waiting) -> None:
-        self.busy(connection)
+        self.mark_busy(connection)
         connection.give_up()

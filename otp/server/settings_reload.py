@@ -1,4 +1,4 @@
-"""SIGHUP: the settings are read again, and new workers serve with them. What is wrong with them ends nothing."""
+"""Reloads the settings on SIGHUP for new workers. Wrong settings change nothing."""
 
 import logging
 import os
@@ -9,30 +9,30 @@ from typing import Any
 
 log = logging.getLogger("otp")
 
-FIXED = ("bind", "port", "metrics_port")  # sockets that are open; whoever connects to them knows address and port
+FIXED = ("bind", "port", "metrics_port")  # the sockets are open, and clients know their addresses and ports
 
-_checked: Any = None  # the settings that a reload has read, until the configuration is executed again
+_checked: Any = None  # the settings that a reload has read, until gunicorn executes its configuration again
 
 
 def settings_from(read: Callable[[], Any]) -> Any:
-    """The settings that the reload in progress has read, else what `read` returns.
+    """The settings that the reload in progress has read, otherwise those that `read` returns.
 
     Raises:
-        ValueError: the settings are not right. Not in a reload.
+        ValueError: the settings are wrong. A reload does not raise it.
     """
-    global _checked  # one in a process: gunicorn executes its configuration anew in each reload
+    global _checked  # gunicorn executes its configuration file again in each reload
     settings, _checked = _checked or read(), None
     return settings
 
 
 def check_reloads(arbiter: Any, read: Callable[[], Any], running: Any, env_file: Path) -> None:
-    """Have SIGHUP read the settings first, and change nothing where they are bad. Call it in the master, once.
+    """Make SIGHUP read the settings first, and change nothing if they are wrong. Call this once, in the master.
 
     Args:
         arbiter: gunicorn's master.
         read: returns the settings (a pydantic model) or raises a ValueError, with `reasons` that quote no value.
-        running: those that the service started with.
-        env_file: where some of them are, if it is there now. While it is gone they would be as if nobody had set them.
+        running: the settings that the service started with.
+        env_file: if it exists now, reloads require it: without it, its settings would silently be missing.
     """
     needed = env_file if env_file.is_file() else None
     arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup, partial(_read, read, needed), running)
@@ -55,11 +55,11 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None], read: Callable[[], Any
     if changed := [name.upper() for name in FIXED if getattr(settings, name) != fixed[name]]:
         log.warning("restart_needed", extra={"changed": changed})
     _checked = settings.model_copy(update=fixed)
-    _keeping_the_old_configuration(arbiter, handle_hup)
+    _reload_configuration(arbiter, handle_hup)
 
 
-def _keeping_the_old_configuration(arbiter: Any, handle_hup: Callable[[], None]) -> None:
-    """gunicorn ends the process when its configuration cannot be executed: where files of a release are replaced."""
+def _reload_configuration(arbiter: Any, handle_hup: Callable[[], None]) -> None:
+    """Keep the old configuration if the new one fails, e.g. while a release is being copied: gunicorn would exit."""
     try:
         handle_hup()
     except SystemExit as e:

@@ -325,11 +325,11 @@ def test_who_works_never_gives_way() -> None:
     connections = Connections(3)
     _working, waiting, idle, *more = clients = [Client() for _ in range(6)]
     for client in clients[:3]:
-        connections.enter(client)
-    connections.wait(waiting)
-    connections.idle(idle)
+        connections.add(client)
+    connections.mark_waiting(waiting)
+    connections.mark_idle(idle)
     for client, gives_way in itertools.zip_longest(more, [idle, waiting]):
-        connections.enter(client)
+        connections.add(client)
         assert gives_way is None or gives_way.gave_up
     assert [client.gave_up for client in clients] == [False, True, True, False, False, False]
 
@@ -338,10 +338,10 @@ def test_only_who_is_late_is_given_up() -> None:
     connections = Connections(9)
     clients = [Client(due) for due in (1.0, 2.0, 3.0)]
     for client in clients:
-        connections.enter(client)
-    connections.wait(clients[0])
-    connections.idle(clients[2])
-    connections.end_late(2.5)
+        connections.add(client)
+    connections.mark_waiting(clients[0])
+    connections.mark_idle(clients[2])
+    connections.give_up_overdue(2.5)
     assert [client.gave_up for client in clients] == [True, False, False]
     connections.close_idle()
     assert [client.gave_up for client in clients] == [True, False, True]

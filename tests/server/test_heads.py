@@ -11,7 +11,7 @@ from gunicorn.http.wsgi import create
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otp.server.heads import LONGEST_FIELD, MOST_FIELDS, Environ, Head, read_accepted, read_usual
+from otp.server.heads import LONGEST_FIELD, MOST_FIELDS, Environ, Head, read_accepted, read_common
 from tests.server.test_connections import one_worker, said
 from tests.support.running import Service
 
@@ -60,7 +60,7 @@ USUAL = {
 
 @pytest.mark.parametrize("what", USUAL)
 def test_usual_heads_are_read_quickly(what: str) -> None:
-    head, request = read_usual(USUAL[what]), judged(USUAL[what])
+    head, request = read_common(USUAL[what]), judged(USUAL[what])
     assert head
     assert request
     assert head.environ == as_gunicorn(request) == read_accepted(request).environ
@@ -134,7 +134,7 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_can_be_read_in_two_ways_is_refused(one_worker: Service, what: str) -> None:
     head, _, _ = REFUSED[what].partition(b"\r\n\r\n")
-    assert read_usual(head + b"\r\n\r\n") is None
+    assert read_common(head + b"\r\n\r\n") is None
     answer = said(one_worker, REFUSED[what] + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n")
     assert answer.endswith(b'"code": "invalid_request"}')
@@ -199,14 +199,16 @@ def differs(head: bytes, ours: Head) -> bool:
     if request is None:
         return True
     length = getattr(request.body.reader, "length", -1)
-    stays = not request.should_close() or not ours.stays  # we may close where gunicorn does not, never the other way
+    stays = (
+        not request.should_close() or not ours.keep_alive
+    )  # we may close where gunicorn does not, never the other way
     return ours.environ != as_gunicorn(request) or ours.length != length or not stays
 
 
 @settings(max_examples=2000, deadline=None)
 @given(heads())
 def test_made_up_heads_are_read_as_gunicorn_reads_them(head: bytes) -> None:
-    ours = read_usual(head)
+    ours = read_common(head)
     assert ours is None or not differs(head, ours)
 
 
@@ -214,7 +216,7 @@ def test_made_up_heads_are_read_as_gunicorn_reads_them(head: bytes) -> None:
 @given(st.sampled_from(sorted(USUAL.values())), st.integers(0, 200), st.binary(max_size=3), st.integers(0, 3))
 def test_spoiled_heads_are_read_as_gunicorn_reads_them(head: bytes, at: int, put: bytes, cut: int) -> None:
     spoiled = (head[:at] + put + head[at + cut :]).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-    ours = read_usual(spoiled)
+    ours = read_common(spoiled)
     assert ours is None or not differs(spoiled, ours)
 
 
