@@ -10,7 +10,6 @@ import redis
 from assembly import Parts, assemble
 from config import Settings
 from otp.errors import TooManyRequests
-from otp.phone_numbers import PhoneBook
 from otp.recipients import Recipient
 from otp.requester import Requester
 from otp.send_request import SendRequest
@@ -50,7 +49,10 @@ class Day:
         self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
         try:
             send_request = SendRequest(
-                PhoneBook().read(event.phone), Requester(event.address), at=START + event.at, template=MESSAGE_ID
+                Recipient("phone", event.phone, event.country),
+                Requester(event.address),
+                at=START + event.at,
+                template=MESSAGE_ID,
             )
             self._parts.otp.send(send_request)
         except TooManyRequests:
