@@ -69,7 +69,7 @@ def assemble(settings: Settings) -> Parts:
     )
     response_padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     messages = SentMessages(redis, settings.pin_time_to_live)
-    tracker = Tracker(messages, verifications, guard.verified, partial(end_cooldown, redis))
+    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis))
     provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
     otp = OtpService(send_limits, store, provider, rules, response_padding, tracker, locked_out)
     return Parts(redis, store, otp, _parser(settings), tracker, verifications, _proofs(settings))

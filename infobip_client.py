@@ -1,8 +1,8 @@
 """Sends and verifies PINs at Infobip, by its 2FA API (v2).
 
-Its errors say what the caller must know: ProviderRefused (nothing was sent, asking again will not help),
-ServiceUnavailable and TooManyRequests (nothing was sent, asking again may help), ProviderTimeout and
-ProviderUnclear (it may have been sent or checked).
+Its errors say what the caller must know: ProviderRefused (nothing was sent, a repetition will not help),
+ServiceUnavailable and TooManyRequests (nothing was sent, a repetition may help), ProviderTimeout and ProviderUnclear (a
+message may have been sent, or a PIN checked).
 """
 
 import logging
@@ -32,21 +32,21 @@ GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
 
 class SendResponse(StrictResponse):
-    """StartAuthenticationResponse, and that for e-mail. A 200 can be a refusal: see its status, by `Channel.status`."""
+    """StartAuthenticationResponse, and its form for e-mail. A 200 can be a refusal, by the member `Channel.status`."""
 
     model_config = ConfigDict(extra="allow")
 
     pin_id: str
 
     def status(self, channel: Channel) -> str:
-        """The word for what became of the message; "" for none."""
+        """Infobip's word for the state of the message; "" if the response has none."""
         status = (self.model_extra or {}).get(channel.status)
         word = status.get("name") if isinstance(status, dict) else status
         return word if isinstance(word, str) else ""
 
     @property
     def message_id(self) -> str | None:
-        """By what the message's delivery will be reported; None without one that can be taken."""
+        """The id in the report of the message's delivery; None if the response has none that is safe in a key."""
         given = (self.model_extra or {}).get("externalMessageId")
         return given if isinstance(given, str) and DELIVERY_ID.fullmatch(given) else None
 
@@ -63,12 +63,12 @@ class InfobipClient:
     """Sends and verifies PINs with one application.
 
     Args:
-        throttle_pause: seconds to wait where Infobip throttles without saying for how long.
+        throttle_pause: seconds to wait where Infobip throttles and does not say for how long.
         concurrency: sends in flight at once, and as many verifies; more are refused.
         events: gets every result of a check, and every refusal of the API key.
-        track_delivery: whether Infobip is asked to report the delivery of messages, where it can.
-        pin_spelling: makes of a typed PIN the one that Infobip is to judge. Whether it compares capitals with small
-            letters is not documented.
+        track_delivery: whether Infobip is asked to report the delivery of messages, on channels that allow it.
+        pin_spelling: turns a typed PIN into the spelling that Infobip compares. Whether Infobip distinguishes capitals
+            from small letters is not documented.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class InfobipClient:
 
     @timed_infobip_call("send")
     def send_pin(self, send_request: SendRequest) -> SentPin:
-        """Have a message with a new PIN sent. Never repeated.
+        """Send a message with a new PIN. The request is never repeated.
 
         Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
@@ -101,12 +101,12 @@ class InfobipClient:
 
     @timed_infobip_call("resend")
     def resend_pin(self, pin_id: str, send_request: SendRequest) -> SentPin:
-        """Have the same PIN sent again, perhaps over another channel. Never repeated.
+        """Send the same PIN once more, perhaps over another channel. The request is never repeated.
 
         Source: operations resend-2fa-pin-code-over-sms, -voice and -email.
 
         Raises:
-            PinGone: Infobip knows no such PIN, or none that lives.
+            PinGone: Infobip does not know the PIN, or it has expired there.
         """
         _check(pin_id)
         try:
@@ -130,13 +130,13 @@ class InfobipClient:
 
     @timed_infobip_call("verify")
     def verify_pin(self, pin_id: str, pin: str) -> bool:
-        """True if `pin` is right and Infobip takes it. Repeated once where that can do no harm.
+        """Whether `pin` is right. The request is repeated once where that can do no harm.
 
-        Source: operation verify-2fa-phone-number. An unknown PIN is a 404 by the contract, and was a 400
-        in real traffic.
+        Source: operation verify-2fa-phone-number. An unknown PIN is a 404 by the contract, and was a 400 in real
+        traffic.
 
         Raises:
-            PinGone: Infobip knows no such PIN, or it has expired there, or has no guess left.
+            PinGone: Infobip does not know the PIN, or it has expired there, or has no guess left.
         """
         _check(pin_id)
         with self._verifies:
@@ -159,7 +159,7 @@ class InfobipClient:
         if response.status in (401, 403):
             self._events.credentials_refused(response.status)
         error = error_for(response, self._throttle_pause)
-        # A refusal says that nothing was done, but not of the 5xx before it.
+        # The refusal is that of the second attempt: the first one, a 5xx, may have been carried out.
         return ProviderTimeout() if response.after_server_error else error
 
 

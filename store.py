@@ -1,13 +1,13 @@
-"""Which Infobip PINs belong to which recipient, and which proofs are used up, in Redis. Verbs, each one atomic step.
+"""The PINs of each recipient, and the proofs that are used up, in Redis. Each method is one atomic step.
 
-Three PINs of a recipient live side by side, each with an end and with guesses of its own; a fourth takes the place of
-the oldest. A PIN is that of the client app which had it sent. Without a verification id, a client means the newest of
-its PINs. `otp.redis.keys` has the keys, `pin_save.lua` what is kept of a PIN.
+A recipient has three PINs at most, each with an end and with guesses of its own; a fourth replaces the oldest. A PIN
+belongs to the client app which had it sent. A client that gives no verification id means its newest PIN.
+`otp.redis.keys` has the keys, `pin_save.lua` the fields of a PIN.
 
-Only hashes of verification ids are kept: who reads Redis learns no id, and how long two hashes take to be compared says
-nothing of one. `order` says which of two sends was the later one; it stays for some seconds after a PIN was used.
+Only hashes of verification ids are kept: readers of Redis learn no id, and the time to compare two hashes says nothing
+about one. `order` tells the later of two sends; it stays for some seconds after a PIN was used.
 
-Every verb raises StoreUnavailable when Redis does not answer in time, or its reply is an error or invalid.
+Every method raises StoreUnavailable when Redis does not answer in time, or when its reply is an error or invalid.
 """
 
 import time
@@ -33,12 +33,12 @@ REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
 CREATE_STATUS = Script("verification_create")
 _FOUND = {"found": (str, str, int, int, str, str), "locked": (str,), "none": (str,)}
-USED = 10.0  # seconds that a used PIN is remembered: for a save that arrives late, or is asked again
+USED = 10.0  # seconds that a used PIN is remembered, for a save that arrives late or is repeated
 
 
 class GuessLimits(NamedTuple):
-    """Guesses that a PIN has; guesses that may fail, over all PINs of a recipient, since the last one that was right;
-    and for how many seconds a recipient that was verified is trusted.
+    """`attempts` are the guesses at one PIN, `failures` the guesses at a recipient's PINs that may fail until one is
+    right. A recipient that was verified is `trusted` for so many seconds.
     """
 
     attempts: int
@@ -59,12 +59,12 @@ class Store:
         self._keeps_status = keeps_status
 
     def save(self, send_request: SendRequest, pin_id: str, verification_id: str, lifetime: float) -> list[str]:
-        """Keep the PIN that was sent, for `lifetime` seconds, with no guess used; and its status, if that is kept.
+        """Keep a PIN that was sent, for `lifetime` seconds, with no guess used; and create its status record.
 
-        Where the reply was lost it is asked again: it never takes the place of a later send, which has a higher
-        order, and never revives one that was used.
+        Where the reply is lost, the command is repeated. That does no harm: it replaces no PIN of a later send, which
+        has a higher order, and revives no used one.
 
-        Returns the hashed verification ids of the PIN that gave way.
+        Returns the hashes of the verification ids of the PIN that was replaced; empty if there was room.
         """
         recipient, requester = send_request.recipient, send_request.requester
         id_hash = keys.verification_hash(verification_id)
@@ -77,13 +77,13 @@ class Store:
             [keys.pins(recipient)], milliseconds(lifetime), send_request.reserved.order, requester.client, *fields
         )
         status = self._new_status(send_request, id_hash, lifetime)
-        saved, gone = members(self._redis.run_idempotent(save, *status)[0], int, str)
-        if not saved:  # so late that newer ones have all places
+        saved, replaced = members(self._redis.run_idempotent(save, *status)[0], int, str)
+        if not saved:  # it came so late that newer PINs have all places
             raise StoreUnavailable(retry_after=1)
-        return str(gone).split()
+        return str(replaced).split()
 
     def pending(self, recipient: Recipient, claim: Claim) -> PendingPin | NoPin:
-        """The PIN that is meant, if it lives and has a guess left."""
+        """Find the PIN that is meant, if it lives and has a guess left."""
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin()
@@ -91,10 +91,10 @@ class Store:
         return PendingPin(pin_id, resends, max(0, left) / 1000, id_hashes.split())
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
-        """Count one guess at the PIN that is meant, if it lives, has a guess left, and the recipient has one, too.
+        """Count a guess at the PIN that is meant, if it lives, and the PIN and the recipient have a guess left.
 
-        The first guess at a PIN is let through by its id however many failed before, and without one if the recipient
-        is trusted: strangers can fail at PINs of their own.
+        A recipient without a guess left still has the first guess at each PIN, if the claim has its verification id or
+        if the recipient is trusted: strangers could otherwise lock it out, by wrong guesses at PINs of their own.
         """
         kind, *found = self._find("guess", recipient, claim)
         if kind != "found":
@@ -115,9 +115,9 @@ class Store:
         return members(reply, *_FOUND[kind])
 
     def count_resend(self, send_request: SendRequest, pin: PendingPin, verification_id: str | None = None) -> bool:
-        """Count that the PIN is sent once more. False, with nothing counted, if it is not the recipient's any more.
+        """Count that the PIN is sent once more. False, with nothing counted, if the recipient has it no more.
 
-        A `verification_id` is then one more id of the PIN, with a status of its own.
+        A `verification_id` becomes one more id of the PIN, with a status record of its own.
         """
         id_hash = "" if verification_id is None else keys.verification_hash(verification_id)
         status = self._new_status(send_request, id_hash, pin.lifetime) if id_hash else []
@@ -125,7 +125,7 @@ class Store:
         return members(self._redis.run(count, *status)[0], int) != [0]
 
     def _new_status(self, send_request: SendRequest, id_hash: str, lifetime: float) -> list[Command]:
-        """The command that creates the status record of a PIN; none where no client may ask for it."""
+        """The command that creates the status record of a PIN; empty where no client may ask for it."""
         client = send_request.requester.client
         if not (self._keeps_status and client):
             return []
@@ -134,19 +134,16 @@ class Store:
         return [CREATE_STATUS([keys.verification(id_hash)], milliseconds(lifetime + AFTERWARDS), *fields)]
 
     def refund_attempt(self, recipient: Recipient, pin_id: str, *, was_not_checked: bool) -> None:
-        """Uncount one failure; and the guess at `pin_id`, if it certainly was not checked."""
+        """Uncount one failure of the recipient; and the guess at `pin_id`, if it certainly was not checked."""
         of = keys.pins(recipient), keys.failures(recipient)
         self._redis.run(REFUND_ATTEMPT(of, pin_id, int(was_not_checked)))
 
     def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
-        """Use the PIN up. True for exactly one caller.
-
-        The recipient's failures are forgotten with it, and it is trusted from now on.
-        """
+        """Use the PIN up; True for exactly one caller. The recipient is trusted from then on, with no failures."""
         return self._remove(recipient, pin_id, requester.end_user or SOMEBODY)
 
     def drop(self, recipient: Recipient, pin_id: str) -> None:
-        """Forget a PIN that Infobip does not know any more; no other one."""
+        """Forget this PIN, which Infobip does not know any more."""
         self._remove(recipient, pin_id)
 
     def _remove(self, recipient: Recipient, pin_id: str, verified_by: str = "") -> bool:
@@ -155,10 +152,10 @@ class Store:
         return members(self._redis.run(REMOVE(of, pin_id, *how_long))[0], int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
-        """Use a proof up. True for exactly one caller, as long as `lifetime` seconds have not passed."""
+        """Use a proof up; True for exactly one caller within `lifetime` seconds."""
         taken = ("SET", keys.redeemed(proof_id), 1, "NX", "PX", milliseconds(lifetime))
         return self._redis.run(taken) == ["OK"]
 
     def ping(self) -> None:
-        """Return if Redis takes writes."""
+        """Return if Redis takes writes; otherwise raise StoreUnavailable."""
         self._redis.run(("SET", keys.READY, 1, "EX", 60))

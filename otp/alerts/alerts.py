@@ -7,7 +7,6 @@ from limits import RateLimitItem
 
 from otp import shutdown
 from otp.alerts import messages
-from otp.alerts.alert import Alert
 from otp.alerts.rates import RIGHT, WRONG, Rates
 from otp.alerts.sender import Sender
 from otp.errors import Reason, StoreUnavailable
@@ -37,15 +36,15 @@ class Alerts:
 
     def credentials_refused(self, status: int) -> None:
         """Send an alert: Infobip has refused the API key."""
-        self._send(messages.credentials_refused(status))
+        self._sender.send(messages.credentials_refused(status))
 
     def limit_reached(self, reason: Reason, limit: RateLimitItem, client: str = "") -> None:
         """Send an alert: a limit that many share has refused a send for this `reason`."""
-        self._send(messages.limit_reached(reason, limit, client))
+        self._sender.send(messages.limit_reached(reason, limit, client))
 
     def budget_threshold(self, currency: str, period: str, percent: int, amount: int) -> None:
         """Send an alert: so many percent of a budget of `amount` (millionths) are spent."""
-        self._send(messages.budget_threshold(currency, period, percent, amount))
+        self._sender.send(messages.budget_threshold(currency, period, percent, amount))
 
     def finish(self) -> None:
         """Send the alerts that wait, and end."""
@@ -53,9 +52,6 @@ class Alerts:
             self._flushing.kill()
             self._flush()
         self._sender.finish(AT_THE_END)
-
-    def _send(self, alert: Alert) -> None:
-        self._sender.send(alert)
 
     def _flush(self) -> None:
         self._flushing = None

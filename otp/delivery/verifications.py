@@ -1,6 +1,7 @@
-"""The status of PINs, for the clients that had them sent. `otp.redis.keys` has the key; all times are Unix seconds.
+"""The status of PINs, for the clients that had them sent.
 
-`Store.save` creates a record. Nothing in it says to whom the PIN went.
+A record is a hash of client, channel, sentAt and expiresAt; and of deliveredAt, verifiedAt and endedAt once that has
+happened. Times are in Unix seconds. It does not say to whom the PIN went. `Store.save` creates it.
 """
 
 from collections.abc import Iterable

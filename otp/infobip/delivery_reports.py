@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from otp.infobip.responses import StrictResponse
+from otp.setting_types import IDENTIFIER
 
 log = logging.getLogger("otp.delivery")
 
 DELIVERED = "DELIVERED"
 FINAL = {DELIVERED, "UNDELIVERABLE", "EXPIRED", "REJECTED"}  # of Infobip's status groups; PENDING is the other one
-DELIVERY_ID = re.compile("[A-Za-z0-9_-]{1,64}")  # it becomes a part of a key
+DELIVERY_ID = re.compile(IDENTIFIER)  # it becomes a part of a key
 
 _NUMBER = re.compile("[+]?([1-9][0-9]{4,14})")
 _WORD = re.compile("([A-Z0-9_]{1,64})")  # it becomes a part of a log line

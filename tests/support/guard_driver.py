@@ -75,5 +75,5 @@ class GuardDriver:
             self.client.run(
                 ("SET", keys.trusted(send_request.recipient), send_request.requester.fingerprint, "EX", 30 * DAY)
             )
-            self.guard.verified(send_request.recipient)
+            self.guard.pin_verified(send_request.recipient)
         self.guard.finish()

@@ -48,7 +48,7 @@ class FraudGuard:
         """The limits on sends; empty where the guard is off."""
         return [*self._scopes, self._unverified] if self._on else []
 
-    def verified(self, recipient: Recipient) -> None:
+    def pin_verified(self, recipient: Recipient) -> None:
         """Count the sends to `recipient` as verified, in the background: they were not fraud.
 
         Where Redis fails, the guard stays stricter than it has to be.
