@@ -153,7 +153,7 @@ class Store:
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up; True for exactly one caller within `lifetime` seconds."""
-        taken = ("SET", keys.redeemed(proof_id), 1, "NX", "PX", milliseconds(lifetime))
+        taken = ("SET", keys.redeemed_proof(proof_id), 1, "NX", "PX", milliseconds(lifetime))
         return self._redis.run(taken) == ["OK"]
 
     def ping(self) -> None:

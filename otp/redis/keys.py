@@ -11,7 +11,7 @@ otp:email:jo@example.com                  the same of an e-mail address         
 {otp:phoneNumber:+1...}:cooldown          id of the reservation that holds it         the cooldown       recipient_limit
 {otp:phoneNumber:+1...}:sent              list: times of its sends                    longest window     recipient_limit
 {otp:phoneNumber:+1...}:sent:9f86d081884c the same of the sends of one requester      longest window     recipient_limit
-{otp:phoneNumber:+1...}:failures          list: times of wrong guesses since a right  its limit's period store
+{otp:phoneNumber:+1...}:failures          list: wrong guesses since a right one       its limit's period store
 {otp:phoneNumber:+1...}:trusted           fingerprint of the requester that verified  30 days            store
 of one verification or message
 otp:verification:<hash of its id>         hash: what became of the PIN                PIN, and an hour   verifications
@@ -23,9 +23,9 @@ otp:LIMITS:LIMITER/<of what>/5/15/minute  list: times of what a limit has counte
 {otp:LIMITS:...}:given-back               list: times when it was given back          its period         windows
 otp:LIMITS:LIMITER/total/10000/1/day      hash: sends by sixtieths of the period      period and more    quota
 otp:spent:2026-11-23, otp:spent:2026-11   hash: spent and peak, in millionths         day or month, 1 h  budget
-otp:guard:country:DE                      hash: sends by time, guard_scope.lua        14 days            fraud_guard
+otp:guard:country:DE                      hash: see guard_scope_reserve.lua           14 days            fraud_guard
 otp:guard:prefix:+4915112345              the same                                    1 hour             fraud_guard
-otp:guard:address:192.0.2.1               hash: sends by region, guard_address.lua    1 day              fraud_guard
+otp:guard:address:192.0.2.1               hash: see guard_address_reserve.lua         1 day              fraud_guard
 otp:guard:pending:+14155552671            list: sends that nobody has verified yet    the newest PIN's   fraud_guard
 of the operator
 otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.rates
@@ -111,7 +111,7 @@ def idempotency(client: str, key: str) -> str:
     return "idempotency:" + sha256(f"{client}\n{key}".encode()).hexdigest()
 
 
-def redeemed(proof_id: str) -> str:
+def redeemed_proof(proof_id: str) -> str:
     """Exists once the proof is used up."""
     return f"redeemed:{proof_id}"
 
@@ -121,7 +121,7 @@ def rate_limit(limit: RateLimitItem, *counted_by: str) -> str:
     return f"LIMITS:{limit.key_for(*counted_by)}"
 
 
-def given_back(rate_limit: str) -> str:
+def refunds(rate_limit: str) -> str:
     """What was given back to the limit with this key. In the same slot."""
     return f"{rate_limit}:given-back" if "{" in rate_limit else f"{{{rate_limit}}}:given-back"
 

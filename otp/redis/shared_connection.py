@@ -88,7 +88,7 @@ class _Write:
         self.mark = mark
         self.expected = sum([batch.expected for batch in batches]) + 1
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         return b"".join([*[batch.packed for batch in self.batches], pack(("PING", self.mark))])
 
     def hand_out(self, replies: list[Any]) -> None:
@@ -124,7 +124,7 @@ class _OpenConnection:
         write = _Write(batches, f"{self._name}-{self._writes}")
         self._pending.append(write)
         try:
-            self._connection.send_packed_command([write.packed()], check_health=False)
+            self._connection.send_packed_command([write.to_bytes()], check_health=False)
         except FAILURES as e:
             self.close(e)
 

@@ -104,16 +104,16 @@ def _read(scheme: _Scheme, authority: str, path: str, query: str) -> RedisUrl:
     options = read_options(given, known_options(scheme.kind, tls=scheme.tls))
     try_certificates(options)
     sentinel = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
-    options = _merged(_credentials(written, scheme.kind), options, "user and password")
+    options = _merge(_credentials(written, scheme.kind), options, "user and password")
     if "username" in options and "password" not in options:
         raise ValueError("must give a password with its user, as user:password@, or :password@ without a user")
     hosts = _hosts(locations, scheme.kind)
     name, database = _path(path, scheme.kind)
-    options = _merged(database, options, "the database")
+    options = _merge(database, options, "the database")
     return RedisUrl(scheme.kind, scheme.tls, hosts, name, options, {n: v for n, v in sentinel.items() if v})
 
 
-def _merged(of_url: Options, options: Options, what: str) -> Options:
+def _merge(of_url: Options, options: Options, what: str) -> Options:
     if any(options.get(name, value) != value for name, value in of_url.items()):
         raise ValueError(f"must give {what} once")
     return {**of_url, **options}

@@ -148,21 +148,21 @@ def try_certificates(options: Options) -> None:
         ValueError: they are invalid, or do not belong together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with _wanted("certificates in PEM in ssl_ca_certs, ssl_ca_path or ssl_ca_data"):
+    with _explain("certificates in PEM in ssl_ca_certs, ssl_ca_path or ssl_ca_data"):
         authorities = [options.get(f"ssl_ca_{name}") for name in ("certs", "path", "data")]
         if any(authorities):
             context.load_verify_locations(*authorities)
-    with _wanted("a certificate in PEM in ssl_certfile, and its key there or in ssl_keyfile, with its ssl_password"):
+    with _explain("a certificate in PEM in ssl_certfile, and its key there or in ssl_keyfile, with its ssl_password"):
         if "ssl_certfile" in options or "ssl_keyfile" in options:
             # An empty password at least: OpenSSL would ask for one at the terminal.
             certificate = options.get("ssl_certfile", ""), options.get("ssl_keyfile")
             context.load_cert_chain(*certificate, options.get("ssl_password", ""))
-    with _wanted("ssl_ciphers as OpenSSL writes them"):
+    with _explain("ssl_ciphers as OpenSSL writes them"):
         context.set_ciphers(options.get("ssl_ciphers", "DEFAULT"))
 
 
 @contextmanager
-def _wanted(what: str) -> Iterator[None]:
+def _explain(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as e:

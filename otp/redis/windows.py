@@ -96,8 +96,8 @@ class WindowStorage(Storage, MovingWindowSupport):
 
 def _back(at: int, period: int, amounts: dict[str, int]) -> Command:
     """The command that gives back what was taken at `at` (microseconds); `amounts` by the windows' keys."""
-    given_back = map(keys.given_back, amounts)
-    return _GIVE_BACK([*amounts, *given_back], at, period, *(MAX_GIVEN_BACK * amount for amount in amounts.values()))
+    refunds = map(keys.refunds, amounts)
+    return _GIVE_BACK([*amounts, *refunds], at, period, *(MAX_GIVEN_BACK * amount for amount in amounts.values()))
 
 
 def _window(amount: int, period: int, taken: int, remaining: int, wait: int) -> Window:

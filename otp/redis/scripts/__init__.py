@@ -48,11 +48,11 @@ def with_prefix(prefix: str, command: Command) -> Command:
     """Put `prefix` before the keys of `command`: EVALSHA has their number, every other command in use has one key."""
     parts = [*command]
     for place in range(3, 3 + int(command[2])) if command[0] == "EVALSHA" else (1,):
-        parts[place] = prefixed(prefix, str(command[place]))
+        parts[place] = add_prefix(prefix, str(command[place]))
     return tuple(parts)
 
 
-def prefixed(prefix: str, key: str) -> str:
+def add_prefix(prefix: str, key: str) -> str:
     """Put `prefix` before `key`: inside the braces that it may begin with, which say its slot of a Cluster."""
     return f"{{{prefix}{key[1:]}" if key.startswith("{") else prefix + key
 
