@@ -29,8 +29,7 @@ if settings.metrics_port:
     metrics_server.prepare()
 
 # Loaded here in the master: the workers share its memory.
-import app  # noqa: E402
-from assembly import account  # noqa: E402
+from app import account, create_app  # noqa: E402
 from cli.account_check.differences import log_differences  # noqa: E402
 from otp import VERSION  # noqa: E402
 from otp.server import lifecycle  # noqa: E402
@@ -90,7 +89,7 @@ class ServiceWorker(Worker):
 
     def load_wsgi(self) -> None:
         """In the worker, before it serves."""
-        self.wsgi = app.create_app(settings)
+        self.wsgi = create_app(settings)
 
 
 worker_class = ServiceWorker

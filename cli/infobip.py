@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from assembly import account, assemble
+from app import account, build
 from cli.account_check.autofill import PIN
 from cli.account_check.differences import compare, read_account
 from cli.account_check.findings import Finding
@@ -124,7 +124,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield from (Finding("warning", "settings", sentence) for sentence in settings.warnings())
     yield from _account_findings(settings)
-    yield from examine_redis(assemble(settings).redis, settings)
+    yield from examine_redis(build(settings).redis, settings)
 
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:
@@ -163,7 +163,7 @@ def resend(to: str, channel: str | None) -> None:
 
 
 def _send(to: str, channel: str | None, verb: Callable[[OtpService, SendRequest], Sent]) -> None:
-    parts = assemble(load_settings())
+    parts = build(load_settings())
     send_request = parts.parser.read(SendOtp.model_validate({Recipient.at(to).member: to, "channel": channel}))
     lifetime = duration(max(1, int(verb(parts.otp, send_request).expires_in)))
     click.echo(f"OTP sent successfully. It is valid for {lifetime}.")
@@ -175,7 +175,7 @@ def _send(to: str, channel: str | None, verb: Callable[[OtpService, SendRequest]
 def verify(to: str, pin: str) -> None:
     """Verify the PIN that TO received, as the service does. It counts as an attempt."""
     settings = load_settings()
-    parts = assemble(settings)
+    parts = build(settings)
     recipient = parts.parser.read_recipient(VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": pin}))
     parts.otp.verify(recipient, read_pin(pin, settings.pin_pattern), NOBODY)
     click.echo("OTP verified successfully.")

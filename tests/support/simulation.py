@@ -7,7 +7,7 @@ from typing import NamedTuple
 import gevent
 import redis
 
-from assembly import Parts, assemble
+from app import Parts, build
 from config import Settings
 from otp.errors import TooManyRequests
 from otp.recipients import Recipient
@@ -35,7 +35,7 @@ class Day:
     def __init__(self, database: redis.Redis, redis_url: str, sandbox: Sandbox, **settings: str) -> None:
         account = {name.lower(): value for name, value in ACCOUNT.items()}
         given = {**account, "infobip_base_url": sandbox.url, "redis_url": redis_url, **OPEN, **settings}
-        self._parts: Parts = assemble(Settings(**given))
+        self._parts: Parts = build(Settings(**given))
         self._database = database
         self._sandbox = sandbox
 

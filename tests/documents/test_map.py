@@ -1,0 +1,25 @@
+"""The map in docs/CONTRIBUTING.md names every room and every file outside of rooms, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+from tests.support.running import ROOT
+
+NOT_IN_GIT = {"sbom.json", "secrets"}
+MAP = (ROOT / "docs/CONTRIBUTING.md").read_text().split("## The map")[1].split("\n## ")[0]
+NAMED = {name.rstrip("/") for row in re.findall(r"(?m)^\| (`.*?) \|", MAP) for name in re.findall("`(.*?)`", row)}
+
+
+def visible(folder: Path) -> set[str]:
+    """The names in `folder` that a reader of the repository sees, as paths from its top."""
+    names = {path for path in folder.iterdir() if not path.name.startswith((".", "__"))}
+    return {str(path.relative_to(ROOT)) for path in names} - NOT_IN_GIT
+
+
+def test_every_room_is_on_the_map_and_nothing_else() -> None:
+    top = {name for name in visible(ROOT) if (ROOT / name).is_dir() or name.endswith(".py")}
+    assert (top - {"otp", "docs"}) | visible(ROOT / "otp") == NAMED
+
+
+def test_the_top_level_is_understood_at_a_glance() -> None:
+    assert len(visible(ROOT)) <= 24
