@@ -1,4 +1,4 @@
-"""What somebody asks for, and every gate judges: one message with a PIN."""
+"""A request for one message with a PIN, as the limits and the rules see it."""
 
 import secrets
 import time
@@ -12,11 +12,11 @@ from otp.requester import NOBODY, Requester
 
 @dataclass(slots=True)
 class Reserved:
-    """What was found out when the recipient's cooldown was taken.
+    """What the limits learned when the recipient's cooldown started.
 
-    `order` is that time by the clock of Redis (microseconds since 1970), for those of replicas differ by more than a
-    cooldown may last: of two sends to one recipient, the later one has the higher. `trusted_by` is the fingerprint of
-    who verified the recipient lately, "" if nobody did.
+    `order` is that time by the clock of Redis (microseconds since 1970): of two sends to one recipient, the later one
+    has the higher. The clocks of replicas may differ by more than a cooldown. `trusted_by` is the fingerprint of the
+    requester that verified the recipient; "" if the recipient is not trusted.
     """
 
     order: int = 0
@@ -25,7 +25,7 @@ class Reserved:
 
 @dataclass(frozen=True)
 class SendRequest:
-    """A message that somebody asks for.
+    """A message that a requester asks for.
 
     `resends` says how often its PIN is sent once more, this message included. `template` is Infobip's, `placeholders`
     fill it in addition to the PIN. `at` is in Unix seconds: a send that is released is taken from the day, and the

@@ -64,7 +64,7 @@ class Tracker:
         self._mark(id_hashes, "endedAt")
 
     def apply_report(self, report: DeliveryReport) -> None:
-        """Count a report, and note or undo what follows from it. A message counts once, by its first report.
+        """Count a report; mark the PIN as delivered, or end the cooldown. A message counts once, by its first report.
 
         Raises:
             StoreUnavailable: not all of it was noted. The report may come again; that does no harm.

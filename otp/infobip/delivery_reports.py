@@ -1,4 +1,4 @@
-"""Infobip's delivery reports: what one says, checked before it is believed."""
+"""Infobip's delivery reports, and their validation."""
 
 import logging
 import re

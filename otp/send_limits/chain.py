@@ -28,7 +28,7 @@ class SendLimit(Protocol):
 class SendLimits:
     """Every limit on a send. All count it, or none does; the refusal is that of the first one that has no room.
 
-    What the send costs by `prices` is noted on the request's record, as long as the limits count it.
+    The request's record has the cost of the send by `prices`, while the limits count it.
     """
 
     def __init__(self, redis: RedisClient, *limits: SendLimit, prices: PriceLists | None = None) -> None:

@@ -47,7 +47,7 @@ class Scope:
 
 
 class Allowances(NamedTuple):
-    """How many unverified sends the guard allows: GUARD_... in .env.example says of each. `grace` is in seconds."""
+    """How many unverified sends the guard allows; .env.example explains each as GUARD_... `grace` is in seconds."""
 
     grace: float
     country_pending: int
