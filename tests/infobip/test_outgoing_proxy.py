@@ -276,8 +276,7 @@ def test_commands_go_the_same_way(
     assert "wrong" not in said
 
 
-GIVEN = {"infobip_base_url": "x.api.infobip.com", "redis_url": "redis://localhost"}
-GIVEN |= {name.lower(): value for name, value in ACCOUNT.items()}
+GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
 
 
 @pytest.mark.parametrize(
@@ -290,7 +289,7 @@ GIVEN |= {name.lower(): value for name, value in ACCOUNT.items()}
 )  # fmt: skip
 def test_what_is_no_proxy_ends_the_start(url: str) -> None:
     with pytest.raises(SettingsError, match="INFOBIP_PROXY: must be like http://user:password@proxy") as raised:
-        load_settings({**GIVEN, "infobip_proxy": url})
+        load_settings({**GIVEN, "INFOBIP_PROXY": url})
     assert "secret" not in str(raised.value)
 
 
@@ -300,15 +299,15 @@ def test_what_is_no_proxy_ends_the_start(url: str) -> None:
      "http://user:%23%2f@proxy:3128"],
 )  # fmt: skip
 def test_what_is_one(url: str) -> None:
-    settings = load_settings({**GIVEN, "infobip_proxy": url})
+    settings = load_settings({**GIVEN, "INFOBIP_PROXY": url})
     assert url not in repr(settings)
 
 
 def test_a_proxy_reads_no_key_unless_that_is_allowed() -> None:
-    given = {**GIVEN, "infobip_base_url": "http://localhost:3001", "infobip_proxy": "proxy:3128"}
+    given = {**GIVEN, "INFOBIP_BASE_URL": "http://localhost:3001", "INFOBIP_PROXY": "proxy:3128"}
     with pytest.raises(SettingsError, match="INFOBIP_PROXY: needs an INFOBIP_BASE_URL with https"):
         load_settings(given)
-    assert load_settings({**given, "infobip_allow_http": "true"})
+    assert load_settings({**given, "INFOBIP_ALLOW_HTTP": "true"})
 
 
 @pytest.mark.parametrize("content", [None, "", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n", "x"])
@@ -316,4 +315,4 @@ def test_what_is_no_certificate_ends_the_start(tmp_path: Path, content: str | No
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
     with pytest.raises(SettingsError, match="INFOBIP_CA: must be a file of certificates in PEM"):
-        load_settings({**GIVEN, "infobip_ca": str(tmp_path / "ca.pem")})
+        load_settings({**GIVEN, "INFOBIP_CA": str(tmp_path / "ca.pem")})

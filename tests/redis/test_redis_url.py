@@ -117,7 +117,7 @@ WRONG = {
 @pytest.mark.parametrize(("said", "url"), [(said, url) for said, urls in WRONG.items() for url in urls])
 def test_what_is_wrong_stops_the_start(said: str, url: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        load_settings({"redis_url": url})
+        load_settings({"REDIS_URL": url})
     (reason,) = [reason for reason in raised.value.reasons if reason.startswith("REDIS_URL: ")]
     assert said in reason or not url
     assert reason.count("percent-encode /") <= 1

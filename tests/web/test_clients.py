@@ -19,11 +19,7 @@ SHOP, SHOP_NEXT, BANK = "shop-key-0123456789", "shop-key-9876543210", "bank-key-
 API_KEYS = f"shop:{SHOP}, shop:{SHOP_NEXT}, bank:{BANK}"
 UNAUTHORIZED = (401, "unauthorized")
 TOO_MANY = (429, "too_many_requests")
-GIVEN = {
-    "infobip_base_url": "x.api.infobip.com",
-    "redis_url": "redis://localhost",
-    **{k.lower(): v for k, v in ACCOUNT.items()},
-}
+GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
 # So many seconds for a few requests on a busy machine; they are waited for where Retry-After says so.
 FEW = "shop: send=2 per 6 seconds; verify=3 per minute, bank: quota=2 per 6 seconds"
 
@@ -277,25 +273,25 @@ def test_keys_in_a_file_by_lines(
     ("name", "value"),
     [
         *(
-            ("api_keys", v)
+            ("API_KEYS", v)
             for v in (SHOP, f"Shop:{SHOP}", f":{SHOP}", "shop:secret-15-chars", f"{'a' * 33}:{SHOP}", ",")
         ),
-        *(("api_keys", v) for v in ("shop:secret with blanks in it", f"shop:secret-é{SHOP}", f"a:{SHOP},b:{SHOP}")),
-        *(("client_limits", v) for v in ("shop", "shop:", "shop: send", "shop: send=5", "shop: sent=5 per day", ",")),
-        *(("client_limits", v) for v in ("shop: send=0 per day", "shop: send=1 per day; send=2 per day", "send=5")),
-        *(("client_limits", v) for v in ("shop: quota=1 per day, shop: send=1 per day", "other: send=5 per day")),
+        *(("API_KEYS", v) for v in ("shop:secret with blanks in it", f"shop:secret-é{SHOP}", f"a:{SHOP},b:{SHOP}")),
+        *(("CLIENT_LIMITS", v) for v in ("shop", "shop:", "shop: send", "shop: send=5", "shop: sent=5 per day", ",")),
+        *(("CLIENT_LIMITS", v) for v in ("shop: send=0 per day", "shop: send=1 per day; send=2 per day", "send=5")),
+        *(("CLIENT_LIMITS", v) for v in ("shop: quota=1 per day, shop: send=1 per day", "other: send=5 per day")),
     ],
 )
 def test_bad_settings_are_named_and_not_shown(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"(?m)^  {name.upper()}: must ") as raised:
-        load_settings({**GIVEN, "api_keys": API_KEYS, name: value})
+    with pytest.raises(SettingsError, match=f"(?m)^  {name}: must ") as raised:
+        load_settings({**GIVEN, "API_KEYS": API_KEYS, name: value})
     assert str(raised.value).count("\n") == 2
     assert not any(word in str(raised.value) for word in ("secret", SHOP, BANK))
 
 
 def test_limits_of_clients_need_keys_and_keys_are_hidden() -> None:
     with pytest.raises(SettingsError, match="CLIENT_LIMITS: must be of clients that API_KEYS names"):
-        load_settings({**GIVEN, "client_limits": "shop: send=5 per day"})
-    settings = load_settings({**GIVEN, "api_keys": API_KEYS, "client_limits": FEW.replace(", ", "\n")})
+        load_settings({**GIVEN, "CLIENT_LIMITS": "shop: send=5 per day"})
+    settings = load_settings({**GIVEN, "API_KEYS": API_KEYS, "CLIENT_LIMITS": FEW.replace(", ", "\n")})
     assert str(settings.client_limits["bank"].quota) == "2 per 6 second"
     assert SHOP not in repr(settings) + str(settings)

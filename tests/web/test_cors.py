@@ -101,7 +101,7 @@ def test_no_origin_by_default(service: Service, phone: str) -> None:
 )  # fmt: skip
 def test_what_is_no_origin_ends_the_start(origin: str) -> None:
     with pytest.raises(SettingsError, match="CORS_ORIGINS: must be origins like"):
-        load_settings({**GIVEN, "cors_origins": origin})
+        load_settings({**GIVEN, "CORS_ORIGINS": origin})
 
 
 @pytest.mark.parametrize(
@@ -127,4 +127,4 @@ def test_pages_that_come_with_an_app(
 
 def test_origins_as_a_browser_writes_them() -> None:
     written = "https://App.Example.com, http://localhost:8080,https://x:80,"
-    assert load_settings({**GIVEN, "cors_origins": written}).cors_origins == {APP, OTHER, "https://x:80"}
+    assert load_settings({**GIVEN, "CORS_ORIGINS": written}).cors_origins == {APP, OTHER, "https://x:80"}

@@ -26,11 +26,7 @@ NO_COUNTRY = {
 PERSONAL = {"Britain": "+447012345678", "Germany": "+4970012345678", "the United States": "+15002345678"}
 VOIP, LANDLINE, MOBILE = "+33912345678", "+442071838750", "+447400123456"
 EITHER = "+14155552671"  # the United States' numbers do not say which they are
-GIVEN = {
-    "infobip_base_url": "x.api.infobip.com",
-    "redis_url": "redis://localhost",
-    **{name.lower(): value for name, value in ACCOUNT.items()},
-}
+GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
 
 
 def call(service: Service, phone: str) -> tuple[int, str]:
@@ -67,18 +63,18 @@ def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, 
     assert refusal(again) == NOT_ALLOWED, "nor by a call for the PIN of an SMS"
 
 
-@pytest.mark.parametrize("setting", ["refused_number_types", "voice_refused_number_types"])
+@pytest.mark.parametrize("setting", ["REFUSED_NUMBER_TYPES", "VOICE_REFUSED_NUMBER_TYPES"])
 @pytest.mark.parametrize("types", ["LANDLINE", "VOIP,SATELLITE", "UNKNOWN", "6", "VOIP;PAGER"])
 def test_a_type_that_is_none_ends_the_start(setting: str, types: str) -> None:
-    with pytest.raises(SettingsError, match=f"  {setting.upper()}: knows no number type '.*'; there are FIXED_LINE,"):
+    with pytest.raises(SettingsError, match=f"  {setting}: knows no number type '.*'; there are FIXED_LINE,"):
         load_settings({**GIVEN, setting: types})
 
 
-@pytest.mark.parametrize("setting", ["allowed_countries", "default_region", "sms_prices"])
+@pytest.mark.parametrize("setting", ["ALLOWED_COUNTRIES", "DEFAULT_REGION", "SMS_PRICES"])
 def test_the_world_is_no_country(setting: str) -> None:
     """Its numbers (+881 and the like) are never sent to, so no setting may seem to let them through."""
-    given = json.dumps({"currency": "EUR", "default": 1, "001": 5}) if setting == "sms_prices" else "001"
-    with pytest.raises(SettingsError, match=f"{setting.upper()}: .*knows no region '001'"):
+    given = json.dumps({"currency": "EUR", "default": 1, "001": 5}) if setting == "SMS_PRICES" else "001"
+    with pytest.raises(SettingsError, match=f"{setting}: .*knows no region '001'"):
         load_settings({**GIVEN, setting: given})
 
 

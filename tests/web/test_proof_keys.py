@@ -39,14 +39,14 @@ def rsa() -> str:
 
 
 def load(**given: str) -> Settings:
-    return load_settings({"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://x", **ACCOUNT, **given})
+    return load_settings({"INFOBIP_BASE_URL": "https://127.0.0.1:1", "REDIS_URL": "redis://x", **ACCOUNT, **given})
 
 
-@pytest.mark.parametrize("name", ["proof_signing_key", "proof_old_keys"])
+@pytest.mark.parametrize("name", ["PROOF_SIGNING_KEY", "PROOF_OLD_KEYS"])
 def test_a_key_of_another_kind_is_named_and_not_shown(name: str) -> None:
     cut = KEY.replace("MC4CAQAwBQYDK2Vw", "")
-    for bad in ("the-secret-key", cut, rsa(), public_pem(KEY) if name == "proof_signing_key" else KEY + "the-secret"):
-        with pytest.raises(SettingsError, match=f"(?m)^  {name.upper()}: (must be|has)") as raised:
+    for bad in ("the-secret-key", cut, rsa(), public_pem(KEY) if name == "PROOF_SIGNING_KEY" else KEY + "the-secret"):
+        with pytest.raises(SettingsError, match=f"(?m)^  {name}: (must be|has)") as raised:
             load(**{name: bad})
         assert all(line not in str(raised.value) for line in bad.splitlines())
 
@@ -55,9 +55,9 @@ def test_old_keys_of_another_kind_are_refused() -> None:
     other = generate_private_key(65537, 2048).public_key()
     pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with pytest.raises(SettingsError, match="PROOF_OLD_KEYS: must be Ed25519 keys"):
-        load(proof_old_keys=pem)
+        load(PROOF_OLD_KEYS=pem)
     with pytest.raises(SettingsError, match="PROOF_OLD_KEYS: has a public key that cannot be read"):
-        load(proof_old_keys="-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
+        load(PROOF_OLD_KEYS="-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----")
 
 
 def test_a_key_may_be_a_file_or_one_line(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_key_may_be_a_file_or_one_line(tmp_path: Path) -> None:
     empty.write_text("")
     with pytest.raises(SettingsError, match="PROOF_SIGNING_KEY: "):
         load(PROOF_SIGNING_KEY_FILE=str(empty))
-    one_line = {name: SETTINGS[name.upper()].replace("\n", "\\n") for name in ("proof_signing_key", "proof_old_keys")}
+    one_line = {name: SETTINGS[name].replace("\n", "\\n") for name in ("PROOF_SIGNING_KEY", "PROOF_OLD_KEYS")}
     from_lines = load(**one_line)
     key_sets = [
         Proofs(each.proof_signing_key.get_secret_value(), each.proof_old_keys.get_secret_value(), "").key_set()
@@ -82,7 +82,7 @@ def test_the_command_makes_a_key_and_says_how_to_set_it() -> None:
     made = [CliRunner().invoke(command, "new-key") for _ in range(2)]
     assert made[0].stdout != made[1].stdout
     assert isinstance(read_signing_key(made[0].stdout), Ed25519PrivateKey)
-    assert load(proof_signing_key=made[0].stdout).proof_signing_key.get_secret_value() == made[0].stdout
+    assert load(PROOF_SIGNING_KEY=made[0].stdout).proof_signing_key.get_secret_value() == made[0].stdout
     assert all(name in made[0].stderr for name in ("PROOF_SIGNING_KEY_FILE=", "PROOF_SIGNING_KEY ", "PROOF_OLD_KEYS"))
     flask = [sys.executable, "-m", "flask", "--app", "cli", "proof", "new-key"]
     alone = subprocess.run(flask, cwd=ROOT, capture_output=True, text=True, check=True)
