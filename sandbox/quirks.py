@@ -59,15 +59,16 @@ Requests of published SDKs are accepted:
     Authorization          the scheme in any case (RFC 9110, 11.1)
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Self
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict
 
 
-class Quirks(BaseSettings):
+class Quirks(BaseModel):
     """The switches above. The defaults are the most likely behaviour of Infobip."""
 
-    model_config = SettingsConfigDict(env_prefix="SANDBOX_", env_ignore_empty=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     created_status: Literal["201", "200"] = "201"
     unknown_pin_status: Literal["404", "400"] = "404"
@@ -83,3 +84,9 @@ class Quirks(BaseSettings):
     resend_counts: bool = False
     false_filters: Literal["unset", "applied"] = "unset"
     missing_msisdn: Literal["all", "refused"] = "all"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read SANDBOX_CREATED_STATUS and so on. Raises ValueError if a value is wrong."""
+        given = {name: environment.get(f"SANDBOX_{name.upper()}") for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in given.items() if value})

@@ -94,7 +94,8 @@ def _print(message: Message) -> None:
 
 def _app() -> Flask:
     """The application by the environment. Raises ValueError if a setting is wrong."""
-    two_factor = TwoFactor(deliver=_print, quirks=Quirks(), fixed_pin=os.environ.get("SANDBOX_PIN") or None)
+    quirks = Quirks.from_environment(os.environ)
+    two_factor = TwoFactor(deliver=_print, quirks=quirks, fixed_pin=os.environ.get("SANDBOX_PIN") or None)
     two_factor.applications.add(*account(os.environ))
     report_poster = ReportPoster.from_environment(os.environ, two_factor.now)
     return create_app(two_factor, Relay.from_environment(os.environ), report_poster, hosts.names(os.environ))

@@ -87,13 +87,12 @@ def test_the_unit_of_time(sandbox: Sandbox, timestamps: str, digits: int) -> Non
     assert len(str(verification["sentAt"])) == len(str(verification["verifiedAt"])) == digits
 
 
-def test_the_switches_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SANDBOX_CREATED_STATUS", "200")
-    monkeypatch.setenv("SANDBOX_OLDER_PINS", "")
-    assert (Quirks().created_status, Quirks().older_pins) == ("200", "valid")
-    monkeypatch.setenv("SANDBOX_OLDER_PINS", "gone")
+def test_the_switches_come_from_the_environment() -> None:
+    given = {"SANDBOX_CREATED_STATUS": "200", "SANDBOX_OLDER_PINS": ""}
+    read = Quirks.from_environment(given)
+    assert (read.created_status, read.older_pins) == ("200", "valid")
     with pytest.raises(ValueError, match="older_pins"):
-        Quirks()
+        Quirks.from_environment({**given, "SANDBOX_OLDER_PINS": "gone"})
 
 
 def test_every_switch_is_explained() -> None:
