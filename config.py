@@ -61,6 +61,19 @@ _CASES: dict[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": s
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
 # A letter counts once: nobody knows whether Infobip's PINs have both cases.
 _CHARACTERS = {"NUMERIC": 10, "HEX": 16, "ALPHA": 26, "ALPHANUMERIC": 36}
+_WARNINGS = {
+    "keys": "API_KEYS is not set: whoever reaches this service may have it send SMS.",
+    "countries": "ALLOWED_COUNTRIES is not set: SMS go to every country, also to those where they cost most.",
+    "budgets": "DAILY_BUDGET and MONTHLY_BUDGET are not set: only TOTAL_SEND_LIMIT bounds what messages cost.",
+    "off": "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
+    "monitor": "FRAUD_GUARD is monitor: SMS pumping is noticed, and not refused.",
+    "pins": "PIN_LENGTH and PIN_TYPE make {pins:,} PINs: fewer than six digits do (20 bits).",
+    "life": "PIN_TIME_TO_LIVE is over 10m: a PIN should die soon after its use.",
+    "guesses": "PIN_ATTEMPTS is over 10: a PIN should not be found by guessing.",
+    "calls": "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
+    "ALLOWED_CHANNELS=sms forbids calls.",
+    "case": "PIN_CASE is not set: a letter that is typed in the other case may cost a guess.",
+}
 
 _UNSET = SecretStr("")
 _DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -304,41 +317,19 @@ class Settings(AccountSettings):
         """
         pins = _CHARACTERS[self.pin_type] ** self.pin_length
         costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
-        checks = (
-            (not self.named_keys, "API_KEYS is not set: whoever reaches this service may have it send SMS."),
-            (
-                costs_money and not self.allowed_countries,
-                "ALLOWED_COUNTRIES is not set: SMS go to every country, also to those where they cost most.",
-            ),
-            (
-                costs_money and not any(self.budgets),
-                "DAILY_BUDGET and MONTHLY_BUDGET are not set: only TOTAL_SEND_LIMIT bounds what messages cost.",
-            ),
-            (
-                costs_money and self.fraud_guard == "off",
-                "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
-            ),
-            (
-                costs_money and self.fraud_guard == "monitor",
-                "FRAUD_GUARD is monitor: SMS pumping is noticed, and not refused.",
-            ),
-            (pins < 10**6, f"PIN_LENGTH and PIN_TYPE make {pins:,} PINs: fewer than six digits do (20 bits)."),
-            (
-                self.pin_time_to_live > 10 * 60,
-                "PIN_TIME_TO_LIVE is over 10m: a PIN should die soon after its use.",
-            ),
-            (self.pin_attempts > 10, "PIN_ATTEMPTS is over 10: a PIN should not be found by guessing."),
-            (
-                "voice" in self.templates and not self.voice_prices,
-                "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
-                "ALLOWED_CHANNELS=sms forbids calls.",
-            ),
-            (
-                self.pin_type != "NUMERIC" and self.pin_case is None,
-                "PIN_CASE is not set: a letter that is typed in the other case may cost a guess.",
-            ),
-        )
-        return [sentence for is_weak, sentence in checks if is_weak]
+        weak = {
+            "keys": not self.named_keys,
+            "countries": costs_money and not self.allowed_countries,
+            "budgets": costs_money and not any(self.budgets),
+            "off": costs_money and self.fraud_guard == "off",
+            "monitor": costs_money and self.fraud_guard == "monitor",
+            "pins": pins < 10**6,
+            "life": self.pin_time_to_live > 10 * 60,
+            "guesses": self.pin_attempts > 10,
+            "calls": "voice" in self.templates and not self.voice_prices,
+            "case": self.pin_type != "NUMERIC" and self.pin_case is None,
+        }
+        return [sentence.format(pins=pins) for name, sentence in _WARNINGS.items() if weak[name]]
 
 
 def _for_log(value: Any) -> Any:
