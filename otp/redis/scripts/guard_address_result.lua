@@ -1,4 +1,4 @@
--- Records that a counted send was 'verified', or is 'released'. Nothing happens where it is forgotten already.
+-- Records that a counted send was 'verified', or is 'released'. Does nothing if the send is no longer kept.
 -- KEYS[1]  as in guard_address_reserve.lua
 -- ARGV     when it was counted, region, result
 -- Reply    nothing

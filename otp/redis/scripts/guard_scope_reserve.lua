@@ -6,7 +6,7 @@
 --          changes without the others, and all are read as the inside of one list in JSON.
 --          And while the scope is full: `until`, `why`, when it was `judged`, and by which `allowance`.
 -- ARGV     now, region, allowance (JSON), mode: `block`; `monitor` counts it in any case; `force` counts it without judging
--- Reply    {1 if it was counted, seconds until there is room, why there is none or ''}
+-- Reply    {1 if it was counted, seconds until there is room, the reason or '' if there is room}
 local key, now, mode = KEYS[1], tonumber(ARGV[1]), ARGV[4]
 local allowed = cjson.decode(ARGV[3])
 local HOUR, DAY = 3600, 86400

@@ -1,6 +1,6 @@
--- Forgives what is unverified, and keeps what was verified.
+-- Forgets the unverified sends, and keeps the verified ones.
 -- KEYS[1]  as in guard_scope_reserve.lua
--- Reply    1 if anything was, else 0
+-- Reply    1 if there were any, else 0
 local unblocked = redis.call('HDEL', KEYS[1], 'until')
 for _, field in ipairs({'minutes', 'hours', 'days'}) do
   local text = redis.call('HGET', KEYS[1], field)
