@@ -65,7 +65,7 @@ async function main(phoneNumber) {
 
 const [phoneNumber, ...more] = process.argv.slice(2);
 if (!phoneNumber || more.length) {
-  console.error("Usage: node verify.mjs PHONE_NUMBER, like +14155552671; quote one with blanks.");
+  console.error("Usage: node verify.mjs PHONE_NUMBER, like +14155552671; quote one with spaces.");
   process.exit(2);
 }
 await main(phoneNumber).then(() => process.exit(), (error) => {

@@ -4,7 +4,7 @@
 # It ends with 0 only after the right PIN, with 2 where it is used wrongly, and else with 1.
 set -eu
 if [ $# != 1 ] || [ -z "$1" ]; then
-    echo "Usage: sh verify.sh PHONE_NUMBER, like +14155552671; quote one with blanks." >&2
+    echo "Usage: sh verify.sh PHONE_NUMBER, like +14155552671; quote one with spaces." >&2
     exit 2
 fi
 url=${OTP_URL:-http://localhost:3000}

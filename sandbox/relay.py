@@ -66,13 +66,9 @@ class Relay:
             request=head.replace("\r\n", "\n") + body.decode(errors="replace"),
             answer="\n".join([*lines, "", text]),
             status=response.status,
-            retry_after=_seconds(response.getheader("Retry-After", "")),
+            retry_after=int(wait) if (wait := response.getheader("Retry-After", "")).isdecimal() else None,
             body=_json(text),
         )
-
-
-def _seconds(retry_after: str) -> int | None:
-    return int(retry_after) if retry_after.isdecimal() else None
 
 
 def _json(text: str) -> Any:

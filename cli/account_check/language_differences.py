@@ -23,11 +23,15 @@ def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iter
     """Findings about each template that the settings name in addition to the default one, and about all texts."""
     others = [*_others(settings)]
     for other in others:
-        template = by_id.get(other.its_id)
-        yield from _compare(settings, other, template) if template else [_absent(other)]
+        if template := by_id.get(other.its_id):
+            yield from _compare(settings, other, template)
+        else:
+            said = "This application at Infobip has no such template: nothing can be sent with it."
+            yield Finding("error", other.name, said, other.remedy)
     named = {"the default": settings.infobip_2fa_msg_id, **{other.name: other.its_id for other in others}}
     if twice := [name for name, its_id in named.items() if its_id in by_id and text_of(by_id[its_id]).count(PIN) > 1]:
-        yield _pin_twice(twice)
+        said = f"The text of {', '.join(twice)} has {PIN} twice; Infobip does not document whether it fills both."
+        yield Finding("warning", "PIN twice", said, "send one to yourself, and look at it")
 
 
 def _others(settings: Settings) -> Iterator[_Named]:
@@ -40,17 +44,7 @@ def _others(settings: Settings) -> Iterator[_Named]:
             yield _Named(f"{channel} {locale}", channel, its_id, f"{create}correct INFOBIP_TEMPLATES")
 
 
-def _absent(of: _Named) -> Finding:
-    said = "This application at Infobip has no such template: nothing can be sent with it."
-    return Finding("error", of.name, said, of.remedy)
-
-
 def _compare(settings: Settings, of: _Named, template: Template) -> list[Finding]:
     findings = compare_template(settings, template, of.channel)
     unfit = [finding._replace(name=of.name) for finding in findings if finding.status != "ok"]
     return unfit or [Finding("ok", of.name, "It fits the settings.")]
-
-
-def _pin_twice(names: list[str]) -> Finding:
-    said = f"The text of {', '.join(names)} has {PIN} twice; Infobip does not document whether it fills both."
-    return Finding("warning", "PIN twice", said, "send one to yourself, and look at it")

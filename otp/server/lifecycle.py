@@ -99,9 +99,6 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
         for server in servers:
             server.stop(timeout=0)
 
-    def _orphaned(self) -> bool:
-        return bool(self.ppid != os.getppid())
-
     def _start(self, listener: socket.socket) -> Any:
         listener.setblocking(True)
         # The address is read now: a connection may start when the listener is closed already.
@@ -114,7 +111,7 @@ class DrainingWorker(GeventWorker):  # type: ignore[misc]
 
     def _is_last_process(self) -> bool:
         """Whether no other process accepts the connections in the backlog."""
-        return bool(_ending[0] or self._orphaned())
+        return bool(_ending[0] or self.ppid != os.getppid())
 
     def _drain(self, servers: list[Any], until: float) -> None:
         """Wait for responses in progress, and shortly for requests that are under way on idle connections."""
