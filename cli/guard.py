@@ -43,7 +43,7 @@ def lift_block(kind: str, which: str) -> None:
         raise click.BadParameter(str(e), param_hint=kind) from e
     if not unblock(_redis(), kind, scope):
         fail(f"There is nothing to forgive for {kind} {scope}. flask guard shows what is refused.")
-    click.echo(f"What was not verified for {kind} {scope} is forgiven. It counts anew from now on.")
+    click.echo(f"The unverified sends for {kind} {scope} are forgiven. The guard counts from zero again.")
 
 
 def _redis() -> RedisClient:

@@ -132,19 +132,19 @@ class Templates:
 
     def _find(self, channel: str, languages: str) -> str | None:
         ids = self._ids[channel]
-        return next((ids[found] for locale in _preferred(languages) if (found := closest(locale, ids))), None)
+        return next((ids[found] for locale in _preferred_locales(languages) if (found := closest(locale, ids))), None)
 
 
-def _preferred(languages: str) -> list[str]:
+def _preferred_locales(languages: str) -> list[str]:
     """The locales of an Accept-Language header, the most preferred first, without malformed ones."""
     if len(languages) > LONGEST_HEADER:  # a truncated tag may be another language
         languages = languages[:LONGEST_HEADER].rpartition(",")[0]
-    weighted = [locale for part in languages.split(",") if (locale := _weighted(part)) and locale[0]]
+    weighted = [locale for part in languages.split(",") if (locale := _parse_weight(part)) and locale[0]]
     weighted.sort(key=lambda each: -each[0])
     return [tag for _, text in weighted[:MOST_LOCALES] if (tag := read_locale(text))]
 
 
-def _weighted(part: str) -> tuple[float, str] | None:
+def _parse_weight(part: str) -> tuple[float, str] | None:
     """The weight of a locale, and its text; None if the weight is malformed."""
     text, is_weighted, parameter = part.partition(";")
     if not is_weighted or "@" in text:  # locales of ICU contain semicolons

@@ -54,7 +54,7 @@ def compare(settings: Settings, application: Application, templates: Mapping[str
     """All findings about them, including what is ok."""
     configuration = application.configuration
     return [
-        _enabled(application),
+        _check_enabled(application),
         _time_to_live(settings, configuration),
         _attempts(settings, configuration),
         _multiple_verifications(configuration),
@@ -81,7 +81,7 @@ def log_differences(account: Account, settings: Settings) -> None:
         log.info("The account at Infobip fits the settings")
 
 
-def _enabled(application: Application) -> Finding:
+def _check_enabled(application: Application) -> Finding:
     if application.enabled is False:
         return Finding("error", "application", "It is not enabled: Infobip sends nothing for it.", SETUP)
     if application.enabled is None:

@@ -43,7 +43,7 @@ class Templates:
         """The template for people whose language is not known."""
         options = self._options
         now = self._find(self._settings.infobip_2fa_msg_id, options.text or TEXT)
-        return Change("message template", now, self._wanted(now or Template(), options.text or _text_of(now) or TEXT))
+        return Change("message template", now, self._template(now or Template(), options.text or _text_of(now) or TEXT))
 
     def languages(self, default: Change[Template]) -> Iterator[tuple[str, Change[Template]]]:
         """The templates of INFOBIP_TEMPLATES and of the requested languages, by BCP 47 tag."""
@@ -73,10 +73,10 @@ class Templates:
         return None
 
     def _change(self, locale: str, now: Template | None, like: Template, text: str) -> Change[Template]:
-        wanted = self._wanted(like, text).model_copy(update={"language": like.language or voice_language(locale)})
+        wanted = self._template(like, text).model_copy(update={"language": like.language or voice_language(locale)})
         return Change(f"message template for {locale}", now, wanted)
 
-    def _wanted(self, like: Template, text: str) -> Template:
+    def _template(self, like: Template, text: str) -> Template:
         return like.model_copy(
             update={
                 "message_text": self._with_last_line(text),

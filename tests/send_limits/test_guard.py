@@ -131,7 +131,10 @@ def test_the_command_shows_what_is_refused_and_lifts_it(guarded: Service, flask:
     assert "too many sends at once, before anybody could verify them" in said
     assert "flask guard lift prefix +491511234" in said
     code, said = flask.run("lift", "prefix", "+491511234")
-    assert (code, said) == (0, "What was not verified for prefix +491511234 is forgiven. It counts anew from now on.\n")
+    assert (code, said) == (
+        0,
+        "The unverified sends for prefix +491511234 are forgiven. The guard counts from zero again.\n",
+    )
     assert flask.run() == (0, "Nothing is refused.\n")
     assert guarded.send(neighbours(11)[-1]).status_code == 200
 
@@ -208,7 +211,7 @@ def test_a_lift_reads_what_people_type(
     database: redis.Redis, flask: CommandLine, kind: str, typed: str, counted_as: str
 ) -> None:
     blocked(database, f"{kind}:{counted_as}")
-    said = f"What was not verified for {kind} {counted_as} is forgiven. It counts anew from now on.\n"
+    said = f"The unverified sends for {kind} {counted_as} are forgiven. The guard counts from zero again.\n"
     assert flask.run("lift", kind, typed) == (0, said)
     assert flask.run() == (0, "Nothing is refused.\n")
     said = f"There is nothing to forgive for {kind} {counted_as}. flask guard shows what is refused.\n"
