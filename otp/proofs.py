@@ -32,11 +32,11 @@ ALGORITHM = "EdDSA"
 _PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----END (?:PRIVATE|PUBLIC) KEY-----")
 
 
-class Proven(NamedTuple):
-    """The content of a proof: its `id`, and the phone (E.164) or e-mail address `to`. Times are in Unix seconds."""
+class ProofContent(NamedTuple):
+    """The content of a proof; `identity` is a phone (E.164) or an e-mail address. Times are in Unix seconds."""
 
     id: str
-    to: str
+    identity: str
     verified_at: int
     expires_at: int
 
@@ -56,21 +56,21 @@ class Proofs:
         self._key_id = _key_id(self._key.public_key())
         self._issuer = issuer
 
-    def sign(self, to: str, audience: str) -> str:
-        """A proof for `audience` that a PIN sent to `to` was verified just now; `amr` has the values of RFC 8176."""
+    def sign(self, identity: str, audience: str) -> str:
+        """A proof for `audience` that a PIN for `identity` was verified just now; `amr` has the values of RFC 8176."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "aud": audience,
-            "sub": to,
-            "amr": ["otp" if Recipient.at(to).kind == "email" else "sms"],
+            "sub": identity,
+            "amr": ["otp" if Recipient.at(identity).kind == "email" else "sms"],
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,
         }
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
 
-    def check(self, proof: str, audience: str) -> Proven:
+    def check(self, proof: str, audience: str) -> ProofContent:
         """The content of `proof`, if this service signed it for `audience` and it has not expired.
 
         Raises:
@@ -86,7 +86,7 @@ class Proofs:
             raise ProofForAnother from e
         except (jwt.PyJWTError, KeyError, ValueError, RecursionError) as e:
             raise InvalidProof from e
-        return Proven(claims["jti"], claims["sub"], claims["iat"], claims["exp"])
+        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"])
 
     def _claims(self, proof: str, key: Ed25519PublicKey, audience: str) -> dict[str, Any]:
         return jwt.decode(

@@ -34,9 +34,9 @@ class ProofApi:
         self._redeem = redeem
         self._default_audience = audience
 
-    def new(self, to: str) -> str:
-        """A proof that a PIN sent to `to` was verified now."""
-        return self._proofs.sign(to, self._audience())
+    def new(self, identity: str) -> str:
+        """A proof that a PIN for `identity` was verified now."""
+        return self._proofs.sign(identity, self._audience())
 
     def jwks(self) -> dict[str, Any]:
         """Answer GET /.well-known/jwks.json."""
@@ -44,10 +44,10 @@ class ProofApi:
 
     def redeem(self) -> dict[str, Any]:
         """Answer POST /proofs/redeem: the content of a proof, once."""
-        proven = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
-        if not self._redeem(proven.id, proven.expires_at - time.time() + CLOCKS_APART):
+        content = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
+        if not self._redeem(content.id, content.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        return {Recipient.at(proven.to).member: proven.to, "verifiedAt": proven.verified_at}
+        return {Recipient.at(content.identity).member: content.identity, "verifiedAt": content.verified_at}
 
     def _audience(self) -> str:
         """The audience of this request's proof: the client app, or without keys that of the settings."""
