@@ -46,7 +46,7 @@ class SendRequest:
 
     @property
     def phone(self) -> str:
-        """The phone, in the one spelling by which it is counted; "" for an e-mail."""
+        """The canonical phone number, by which sends are counted; "" for an e-mail address."""
         return self.recipient.canonical if self.recipient.kind == "phone" else ""
 
     @property

@@ -1,6 +1,7 @@
 """Plans the changes of message templates: the default one, and those of other languages."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from cli.account_check.autofill import PIN, with_last_line
@@ -32,6 +33,7 @@ class Templates:
 
     def __init__(self, settings: AccountSettings, options: SetupOptions, templates: Sequence[Template]) -> None:
         self._settings = settings
+        self._with_last_line = partial(with_last_line, settings=settings)
         self._options = options
         self._by_id = {each.message_id: each for each in templates if each.message_id and each.message_text is not None}
         self._ids = settings.infobip_templates.get("sms", {})
@@ -62,12 +64,9 @@ class Templates:
         """The configured template; otherwise an unused one with the same text."""
         if configured in self._by_id:
             return self._by_id[configured]
+        wanted = text and self._with_last_line(text)
         for its_id, each in self._by_id.items():
-            if (
-                text
-                and its_id not in self._used_ids
-                and self._with_last_line(each.message_text or "") == self._with_last_line(text)
-            ):
+            if wanted and its_id not in self._used_ids and self._with_last_line(each.message_text or "") == wanted:
                 self._used_ids.add(str(its_id))
                 return each
         return None
@@ -85,9 +84,6 @@ class Templates:
                 "sender_id": self._options.sender or like.sender_id,
             }
         )
-
-    def _with_last_line(self, text: str) -> str:
-        return with_last_line(text, self._settings)
 
 
 def _text_of(now: Template | None) -> str | None:

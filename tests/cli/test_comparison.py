@@ -82,7 +82,7 @@ def test_an_application_that_is_not_enabled(enabled: Any, status: str) -> None:
         ("messageText", "Your code.", "message text", "error", "no {{pin}}"),
         ("messageText", "{{ pin }} is it.", "message text", "error", "no {{pin}}"),
         ("messageText", None, "message text", "error", "email"),
-        ("messageText", "{{name}}: {{pin}}", "message text", "warning", "fills no name, so its length is unknown"),
+        ("messageText", "{{name}}: {{pin}}", "message text", "warning", "does not fill name, so its length is unknown"),
         ("messageText", "{{pin}}" + "a" * 155, "message length", "warning", "2 SMS: 161 septets in GSM-7"),
         ("messageText", "{{pin}}" + "ç" * 65, "message length", "warning", "2 SMS: 71 UTF-16 units in UCS-2"),
     ],
