@@ -44,6 +44,11 @@ class Recipient(NamedTuple):
         return self.canonical if is_certain else self.address
 
     @property
+    def country(self) -> str:
+        """The region, for logs and metrics; "none" for an e-mail address."""
+        return self.region or "none"
+
+    @property
     def member(self) -> Member:
         """The member of a request's body that has it."""
         return "email" if self.kind == "email" else "phoneNumber"

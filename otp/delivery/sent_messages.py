@@ -14,7 +14,6 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
-from otp.telemetry.masking import country
 
 _ADD = Script("message_add")
 _FIRST_REPORT = Script("message_first_report")
@@ -45,7 +44,7 @@ class SentMessages:
 
     def add(self, message_id: str, send_request: SendRequest, id_hashes: list[str], request: str) -> None:
         """Keep the message `message_id`, which carries the PIN of these hashed verification ids."""
-        about = ("channel", send_request.channel.name, "country", country(send_request.region), "verifications")
+        about = ("channel", send_request.channel.name, "country", send_request.recipient.country, "verifications")
         fields = ("reservation", send_request.reservation, *about, " ".join(id_hashes), "request", request)
         self._redis.run(_ADD([keys.message(message_id)], self._lifetime, *fields))
 

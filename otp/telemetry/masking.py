@@ -16,7 +16,7 @@ FINGERPRINT = 16  # hex digits
 class Masked(NamedTuple):
     """`masked` is +49***78, or ***@example.com; `fingerprint` is the same for one recipient under one salt.
 
-    `country` is an ISO 3166 region; "none" for an e-mail address, and a number that belongs to no country.
+    `country` is that of the recipient.
     """
 
     kind: Literal["phone", "email"] = "phone"
@@ -39,18 +39,15 @@ class Mask:
         if to is None:
             return _NOBODY
         if to.kind == "email":
-            return Masked("email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), "none")
+            return Masked(
+                "email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), to.country
+            )
         masked = f"+{_calling_code(to.address)}***{to.address[-2:]}"
-        return Masked("phone", masked, self.fingerprint(to.address), country(to.region))
+        return Masked("phone", masked, self.fingerprint(to.address), to.country)
 
     def fingerprint(self, to: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
         return hmac.digest(self._salt, to.encode(), "sha256").hex()[:FINGERPRINT]
-
-
-def country(region: str) -> str:
-    """An ISO 3166 region, for a label; "none" for an empty one."""
-    return region or "none"
 
 
 def _calling_code(phone: str) -> str:
