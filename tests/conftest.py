@@ -25,7 +25,6 @@ from tests.support.upstream import Upstream
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OPEN = "1000000 per minute"
 MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
     "test_alerts",  # they wait for what is told in five seconds
@@ -187,27 +186,27 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service as it is deployed, with two workers, in front of the sandbox; no limit by address."""
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    return start(sandbox.url)
 
 
 @pytest.fixture
 def every_channel(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The same, with a template for e-mails too."""
     settings = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID, "ALLOWED_PLACEHOLDERS": "firstName"}
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
+    return start(sandbox.url, **settings)
 
 
 @pytest.fixture
 def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
     """The service in front of the scripted Infobip, with a deadline of one second."""
     settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
-    return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
+    return start(upstream.url, **settings)
 
 
 @pytest.fixture
 def patient(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
     """The same with the usual deadline, which a call that a test holds does not reach."""
-    return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+    return start(upstream.url, WEB_CONCURRENCY="1")
 
 
 @pytest.fixture(scope="module")

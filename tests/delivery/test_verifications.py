@@ -9,7 +9,6 @@ import redis
 import requests
 
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.delivery.test_deliveries import NO_SMS, REPORTS, SECRET, TRACKED
 from tests.support.receiver import until
 from tests.support.running import Sandbox, Service, refusal
@@ -54,13 +53,13 @@ class Shop:
 
 @pytest.fixture
 def shop(start: Start, database: redis.Redis, sandbox: Sandbox) -> Shop:
-    settings = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
+    settings = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
     return Shop(start(sandbox.url, API_KEYS=KEYS, **settings))
 
 
 @pytest.fixture
 def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Shop:
-    shop = Shop(start(sandbox.url, API_KEYS=KEYS, VERIFY_OTP_LIMIT=OPEN, **TRACKED))
+    shop = Shop(start(sandbox.url, API_KEYS=KEYS, **TRACKED))
     sandbox.reports_url = f"{shop.service.url}{REPORTS}/{SECRET}"
     sandbox.reset()
     return shop
@@ -92,7 +91,7 @@ def test_it_is_nobody_elses(shop: Shop, start: Start, sandbox: Sandbox, phone: s
     assert {refusal(each) for each in nothing} == {NOT_FOUND}
     assert len({each.content for each in nothing}) == 1
     assert refusal(shop.service.get(path)) == refusal(shop.service.get(path, Authorization="x")) == UNAUTHORIZED
-    open_to_all = start(sandbox.url, SEND_OTP_LIMIT=OPEN)
+    open_to_all = start(sandbox.url)
     assert refusal(open_to_all.get(path)) == refusal(open_to_all.get(path, **OURS)) == NOT_FOUND
     assert shop.service.get(path, **OURS).status_code == 200
 
@@ -134,7 +133,7 @@ def test_the_last_guess_may_be_right(shop: Shop, sandbox: Sandbox, phone: str) -
 def test_one_whose_life_is_over_has_expired_and_is_known_for_another_hour(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    shop = Shop(start(sandbox.url, API_KEYS=KEYS, PIN_TIME_TO_LIVE="2s", SEND_OTP_LIMIT=OPEN))
+    shop = Shop(start(sandbox.url, API_KEYS=KEYS, PIN_TIME_TO_LIVE="2s"))
     sent = shop.send(phone)
     assert shop.look(sent)["status"] == "pending"
     until(lambda: not database.exists(f"otp:phoneNumber:{phone}"))
@@ -148,7 +147,7 @@ def test_one_whose_life_is_over_has_expired_and_is_known_for_another_hour(
 
 
 def test_the_same_pin_under_two_ids(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    shop = Shop(start(sandbox.url, API_KEYS=KEYS, SEND_AGAIN="same", SEND_OTP_LIMIT=OPEN))
+    shop = Shop(start(sandbox.url, API_KEYS=KEYS, SEND_AGAIN="same"))
     first = shop.send(phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = shop.send(phone, channel="voice")

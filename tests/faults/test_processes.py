@@ -16,20 +16,18 @@ import pytest
 import redis
 import requests
 
-from tests.conftest import OPEN
 from tests.faults.invariants import TOO_MANY
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.running import Service, refusal
 from tests.support.upstream import Upstream
 
-LAX = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
 _numbers = itertools.count(10000000)
 
 
 @contextmanager
 def started(directory: Path, base_url: str, redis_url: str, **settings: str) -> Iterator[Service]:
-    given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **LAX, **settings}
+    given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **settings}
     with Service.started(directory, given) as service:
         eventually(lambda: len(service.workers()) == int(settings.get("WEB_CONCURRENCY", 2)))
         yield service

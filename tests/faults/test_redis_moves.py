@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
 from tests.faults.redis_proxy import RedisProxy
@@ -17,7 +16,7 @@ from tests.support.redis_servers import Servers, eventually, node
 from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
-SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SETTINGS = {"WEB_CONCURRENCY": "1"}
 IDLE = 12  # seconds without a request, more than after which the service looks first whether Redis is there
 OTHERS = "+442071838750"
 

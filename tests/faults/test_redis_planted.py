@@ -8,7 +8,6 @@ import redis
 import requests
 
 from otp.proofs import new_signing_key
-from tests.conftest import OPEN
 from tests.faults.invariants import NOT_SAVED
 from tests.support.redis_servers import eventually
 from tests.support.running import Sandbox, Service, refusal
@@ -19,8 +18,6 @@ Plant = Callable[[redis.Redis, str], object]
 KEY = "planted-client-key-0001"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": "planted-idempotency"}
 SETTINGS = {
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
     "API_KEYS": f"shop:{KEY}",
     "CLIENT_LIMITS": "shop: send=100000 per minute; verify=100000 per minute; quota=100000 per day",
     "SMS_PRICES": '{"currency": "EUR", "default": 0.08}',

@@ -6,7 +6,6 @@ from signal import SIGCONT, SIGSTOP
 import redis
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults.invariants import (
     TOO_MANY,
     UNAVAILABLE,
@@ -25,7 +24,7 @@ NO = (401, "invalid_otp")
 
 def on_sentinel(start: Start, sandbox: Sandbox, sentinel: int) -> Service:
     url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
-    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+    return start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
 
 
 def is_primary(port: int) -> bool:
@@ -113,7 +112,7 @@ def test_a_node_of_the_cluster_is_lost_and_its_replica_promoted(
 
 def on_cluster(start: Start, sandbox: Sandbox, ports: list[int]) -> Service:
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
-    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    return start(sandbox.url, REDIS_URL=url)
 
 
 def without_end(*ports: int) -> None:

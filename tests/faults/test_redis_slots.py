@@ -9,7 +9,6 @@ import pytest
 from redis.crc import key_slot
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
@@ -18,7 +17,7 @@ from tests.support.redis_servers import Servers, eventually, meet, node
 from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
-SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SETTINGS = {"WEB_CONCURRENCY": "1"}
 SLOT = 4711
 AT_ONCE = 50  # requests
 KEPT = ("--appendonly", "yes", "--appendfsync", "always")

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
@@ -14,7 +13,7 @@ from tests.faults.redis_proxy import Act, Exchange, RedisProxy
 from tests.support.running import Service
 
 Start = Callable[..., Service]
-SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SETTINGS = {"WEB_CONCURRENCY": "1"}
 PHONES = [f"+49157{10000000 + number}" for number in range(40)]
 BROKEN = PHONES[0]  # whose command is answered wrong
 YES, NO = (200, None), (401, "invalid_otp")

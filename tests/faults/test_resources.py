@@ -12,7 +12,6 @@ import psutil
 import redis
 import requests
 
-from tests.conftest import OPEN
 from tests.faults.invariants import seconds, whole_flow
 from tests.support.command import eventually
 from tests.support.running import Sandbox, Service
@@ -47,7 +46,7 @@ def mixed(service: Service, sandbox: Sandbox, count: int) -> None:
 
 
 def test_many_requests_leave_nothing_behind(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, COVERAGE_PROCESS_CONFIG="")
+    service = start(sandbox.url, COVERAGE_PROCESS_CONFIG="")
     eventually(lambda: len(service.workers()) == 2)
     mixed(service, sandbox, REQUESTS // 4)  # what is made once is made
     workers = [psutil.Process(pid) for pid in service.workers()]
@@ -69,7 +68,7 @@ BODY = b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
 
 def test_clients_that_never_finish_are_in_nobodys_way(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     """200 of them, half in the head of a request and half in its body, a byte now and then; then they are put out."""
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url)
     with ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port))) for _ in range(200)]
         for number, client in enumerate(slow):

@@ -10,7 +10,6 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
@@ -20,7 +19,7 @@ from tests.support.redis_servers import Servers
 from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
-SETTINGS = {"WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SETTINGS = {"WEB_CONCURRENCY": "1"}
 KEPT = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 PHONES = [f"+49152{10000000 + number}" for number in range(50)]
 NO = (401, "invalid_otp")

@@ -7,7 +7,6 @@ import redis
 import requests
 
 from otp.proofs import new_signing_key
-from tests.conftest import OPEN
 from tests.faults import redis_proxy as rp
 from tests.faults.redis_proxy import RedisProxy
 from tests.support import leaks
@@ -49,7 +48,7 @@ def canary(start: Start, upstream: Upstream, proxy: RedisProxy) -> Service:
         "SMS_PRICES": '{"currency": "EUR", "default": 0.08}',
         "DAILY_BUDGET": "1",
     }
-    return start(upstream.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1", **settings)
+    return start(upstream.url, WEB_CONCURRENCY="1", **settings)
 
 
 @pytest.mark.parametrize("proxy", ["redis"], indirect=True)

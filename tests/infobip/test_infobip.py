@@ -8,7 +8,6 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.running import Service, refusal
 from tests.support.upstream import PIN_ID, RIGHT, Upstream, answer, error
@@ -57,7 +56,7 @@ def test_infobips_retry_after_is_passed_on(
 def test_infobip_out_of_reach_is_a_503_and_frees_the_phone(
     start: Callable[..., Service], database: redis.Redis, phone: str
 ) -> None:
-    service = start(f"http://127.0.0.1:{free_port()}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(f"http://127.0.0.1:{free_port()}")
     for _ in range(7):
         refused = service.send(phone)
         assert refusal(refused) == UNAVAILABLE

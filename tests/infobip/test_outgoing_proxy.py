@@ -15,7 +15,6 @@ from cli.infobip import infobip
 from config import SettingsError, load_settings
 from sandbox.authorization import API_KEY
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults import upstream_acts
 from tests.faults.invariants import UNAVAILABLE, seconds
 from tests.support import upstream as up
@@ -54,8 +53,6 @@ def proxied(start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy
         INFOBIP_TIMEOUT="1s",
         RESEND_COOLDOWN="20s",
         WEB_CONCURRENCY="1",
-        SEND_OTP_LIMIT=OPEN,
-        VERIFY_OTP_LIMIT=OPEN,
     )
     eventually(lambda: service.lines(logger="otp.infobip"))
     return service
@@ -217,7 +214,7 @@ def test_a_certificate_of_anybody_else_is_not_believed(
     if who == "for another host":
         host = "127.0.0.1"
     given = {} if who == "nobody's" else {"INFOBIP_CA": str(ca)}
-    service = start(f"https://{host}:{infobip_by_tls.port}", INFOBIP_TIMEOUT="1s", SEND_OTP_LIMIT=OPEN, **given)
+    service = start(f"https://{host}:{infobip_by_tls.port}", INFOBIP_TIMEOUT="1s", **given)
     assert refusal(service.send("+14155552671")) == UNAVAILABLE
     assert upstream.requests == []
 
@@ -235,11 +232,11 @@ def test_the_environment_of_others_leads_nowhere(
     url = f"https://localhost:{infobip_by_tls.port}"
     keys = tmp_path / "tls-keys"
     given["SSLKEYLOGFILE"] = str(keys)
-    service = start(url, INFOBIP_CA=str(infobip_by_tls.authority), SEND_OTP_LIMIT=OPEN, **given)
+    service = start(url, INFOBIP_CA=str(infobip_by_tls.authority), **given)
     assert service.send(phone).status_code == 200
     assert not keys.exists() or "CLIENT" not in keys.read_text(), "the keys of the connection"
     trusting = {name: str(infobip_by_tls.authority) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
-    believing_the_world = start(url, SEND_OTP_LIMIT=OPEN, **trusting)
+    believing_the_world = start(url, **trusting)
     assert refusal(believing_the_world.send(phone)) in (UNAVAILABLE, (429, "too_many_requests"))
     assert proxy.heads == []
 

@@ -14,8 +14,8 @@ from otp.redis.client import connect
 from otp.redis.scripts import in_full
 from sandbox.ports import free_port
 from store import FIND
-from tests.conftest import OPEN
 from tests.faults.invariants import whole_flow
+from tests.support.redis_servers import node
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.tls_proxy import TlsProxy
 
@@ -56,7 +56,7 @@ def test_a_request_takes_few_round_trips(start: Start, sandbox: Sandbox) -> None
     """Limits included: three for a send, three for a verify. At a server that nobody else reads from."""
     with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port) as database:
         url = f"redis://127.0.0.1:{server.port}/0"
-        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        service = start(sandbox.url, REDIS_URL=url)
 
         def reads() -> int:
             return int(database.info("stats")["total_reads_processed"])
@@ -91,9 +91,10 @@ def test_requests_beyond_the_pool_wait_their_turn(service: Service, sandbox: San
 
 def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
     with ValkeyServer(port=free_port(), unix_socket_path=tmp_path / "s") as server:
-        redis.Redis(port=server.port).config_set("requirepass", "p@ss:word")
+        node(server.port).config_set("requirepass", "p@ss:word")
         for url in (f"redis://:p%40ss%3Aword@127.0.0.1:{server.port}/2", f"unix://:p%40ss%3Aword@{tmp_path}/s?db=2"):
-            assert connect(url).run(("SET", "key", "value"))
+            with connect(url) as client:
+                assert client.run(("SET", "key", "value"))
 
 
 def test_redis_over_tls(
@@ -102,8 +103,8 @@ def test_redis_over_tls(
     """The session tickets of TLS 1.3 are no reason to take a connection for a broken one."""
     with TlsProxy(redis_server.port, tmp_path) as proxy:
         url = f"rediss://localhost:{proxy.port}/0"
-        with pytest.raises(StoreUnavailable) as refused:
-            connect(url).run(("GET", "key"))
+        with connect(url) as client, pytest.raises(StoreUnavailable) as refused:
+            client.run(("GET", "key"))
         assert "CERTIFICATE_VERIFY_FAILED" in str(refused.value.__cause__)
         url += f"?ssl_ca_certs={proxy.authority}"
         for _ in range(20):
@@ -113,7 +114,7 @@ def test_redis_over_tls(
                 assert client.run(("GET", "key")) == ["value"]
         assert len(proxy.accepted) == 20
 
-        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        service = start(sandbox.url, REDIS_URL=url)
         for n in range(10000000, 10000010):
             whole_flow(service, sandbox, f"+49157{n}")
         proxy.hang_up()

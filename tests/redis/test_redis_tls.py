@@ -9,7 +9,6 @@ from redis.crc import key_slot
 from otp.errors import StoreUnavailable
 from otp.redis.client import connect
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.faults.invariants import quickly_refused, whole_flow
 from tests.support.redis_servers import TlsServers, node
 from tests.support.running import Sandbox, Service
@@ -27,7 +26,7 @@ def tls_servers(tmp_path: Path) -> Iterator[TlsServers]:
 
 def run(start: Start, sandbox: Sandbox, url: str) -> Service:
     """The service with this Redis."""
-    return start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+    return start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
 
 
 def why_not(url: str) -> str:

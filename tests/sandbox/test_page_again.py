@@ -8,7 +8,6 @@ import redis
 from playwright.sync_api import Locator, expect
 
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.sandbox.test_page_phone import everybody_can_use
 from tests.support.browser import Screen
 from tests.support.running import Sandbox, Service
@@ -22,7 +21,7 @@ SHORT = {"INFOBIP_TIMEOUT": "2s", "RESEND_COOLDOWN": "2100ms", "RESEND_BACKOFF":
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """With every channel, and a short first cooldown."""
     channels = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **SHORT, **channels)
+    return start(sandbox.url, **SHORT, **channels)
 
 
 def offer(screen: Screen) -> Locator:

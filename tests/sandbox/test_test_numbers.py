@@ -20,7 +20,6 @@ from sandbox import faults
 from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.test_numbers import TABLE, Fault
-from tests.conftest import OPEN
 from tests.support.infobip import THROTTLED, TO, error, resend, send, verify
 from tests.support.running import ROOT, Service, answers, refusal
 
@@ -77,8 +76,7 @@ AT_VERIFY = {fault: expected for fault, (expected, _) in AT_SEND.items()} | {Fau
 
 @pytest.fixture
 def impatient(start: Callable[..., Service], database: redis.Redis, url: str) -> Service:
-    limits = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
-    return start(url, INFOBIP_TIMEOUT="1s", RESEND_COOLDOWN="2s", WEB_CONCURRENCY="1", **limits)
+    return start(url, INFOBIP_TIMEOUT="1s", RESEND_COOLDOWN="2s", WEB_CONCURRENCY="1")
 
 
 @pytest.mark.parametrize("outcome", TABLE, ids=lambda outcome: f"{outcome.step}-{outcome.fault.name}")

@@ -21,7 +21,6 @@ from otp.send_limits.budget import AFTERWARDS, Budget, Period, day, month
 from otp.send_limits.chain import SendLimits
 from otp.send_limits.prices import MILLION, PriceLists, Prices
 from otp.send_request import SendRequest
-from tests.conftest import OPEN
 from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, refusal
 from tests.support.upstream import Upstream, error, silence
 
@@ -37,7 +36,7 @@ def costly(start: Start, database: redis.Redis, sandbox: Sandbox) -> Callable[..
 
     def costly(**budgets: str) -> Service:
         prices = json.dumps(PRICES)
-        return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, SMS_PRICES=prices, **budgets)
+        return start(sandbox.url, SMS_PRICES=prices, **budgets)
 
     return costly
 
@@ -128,7 +127,7 @@ def test_what_another_gate_refuses_costs_nothing(
 def test_what_was_not_sent_is_given_back_and_what_is_unknown_is_not(
     start: Start, database: redis.Redis, upstream: Upstream
 ) -> None:
-    settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN}
+    settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
     service = start(upstream.url, SMS_PRICES=json.dumps(PRICES), DAILY_BUDGET="0.1", MONTHLY_BUDGET="0.1", **settings)
     tried = numbers()
     upstream.script.append(error(400, "BAD_REQUEST"))

@@ -11,7 +11,6 @@ from cli.guard import guard
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.requester import Requester
-from tests.conftest import OPEN
 from tests.support.command import CommandLine, eventually
 from tests.support.guard_driver import counted
 from tests.support.redis_servers import in_redis
@@ -24,7 +23,7 @@ Start = Callable[..., Service]
 @pytest.fixture
 def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service with its guard as it is by default, and no limit by address."""
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+    return start(sandbox.url, FRAUD_GUARD="block")
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def test_a_wrong_pin_verifies_nothing(guarded: Service, database: redis.Redis, s
 
 
 def test_monitor_refuses_nothing(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="monitor")
+    service = start(sandbox.url, FRAUD_GUARD="monitor")
     answers = [service.send(phone) for phone in neighbours(15)]
     assert {answer.status_code for answer in answers} == {200}
     assert "let a send to DE through that looks like SMS pumping (prefix: pending)" in service.log_with(*answers)
@@ -148,7 +147,7 @@ def test_the_command_does_not_show_what_is_over(database: redis.Redis, flask: Co
 def test_the_command_shows_countries_and_addresses_too(
     start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
 ) -> None:
-    given = {"SEND_OTP_LIMIT": OPEN, "GUARD_COUNTRY_PENDING": "2", "GUARD_COUNTRY_LEAST": "1"}
+    given = {"GUARD_COUNTRY_PENDING": "2", "GUARD_COUNTRY_LEAST": "1"}
     service = start(sandbox.url, FRAUD_GUARD="block", **given)
     for phone in ("+4915112345678", "+4915212345678", "+4915712345678"):
         service.send(phone)
@@ -166,7 +165,7 @@ def test_an_address_is_shown_with_the_client_that_named_it(
     start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
 ) -> None:
     key = "shop-key-0123456789"
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", API_KEYS=f"shop:{key}")
+    service = start(sandbox.url, FRAUD_GUARD="block", API_KEYS=f"shop:{key}")
     asked = {"headers": {"Authorization": f"Bearer {key}", "X-End-User-IP": "2001:db8::1"}}
     for phone in ("+4915112345678", "+33612345678", "+447400123456", "+34612345678"):
         service.send(phone, **asked)

@@ -10,7 +10,6 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.requester import Requester
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support.redis_servers import in_redis
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import Upstream, answer
@@ -25,7 +24,6 @@ SHOP, BANK = "shop-key-0123456789", "bank-key-0123456789"
 # The limits by address are out of the way; those of a recipient are the service's own.
 SETTINGS = {
     "PHONE_SEND_LIMIT": "",
-    "SEND_OTP_LIMIT": OPEN,
     "TRUSTED_PROXIES": "1",
     "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID,
 }

@@ -50,7 +50,7 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.fixture
 def one_worker(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    return start(sandbox.url, WEB_CONCURRENCY="1", SEND_OTP_LIMIT="1000000 per minute", LOG_LEVEL="WARNING")
+    return start(sandbox.url, WEB_CONCURRENCY="1", LOG_LEVEL="WARNING")
 
 
 def connected(service: Service, timeout: float = 10) -> socket.socket:
@@ -360,7 +360,7 @@ def test_a_request_that_takes_long_keeps_its_connection(
     start: Callable[..., Service], database: redis.Redis, upstream: Upstream
 ) -> None:
     """Its body came in pieces; it is not the client who is late."""
-    service = start(upstream.url, WEB_CONCURRENCY="1", SEND_OTP_LIMIT="1000000 per minute", LOG_LEVEL="WARNING")
+    service = start(upstream.url, WEB_CONCURRENCY="1", LOG_LEVEL="WARNING")
     held = up.Held(up.answer(up.SENT))
     upstream.script.append(held)
     body = b'{"phoneNumber": "+4915112345679"}'

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.running import Sandbox, Service
 
@@ -18,7 +17,7 @@ IN_THE_FILE = {"PORT": "", "METRICS_PORT": ""}
 @pytest.fixture
 def service(sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path) -> Iterator[Service]:
     """Its settings are in a file, as far as the tests change them."""
-    given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "SEND_OTP_LIMIT": OPEN}
+    given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
     (tmp_path / ".env").write_text("METRICS_PORT=0\nPIN_TIME_TO_LIVE=10m\n")
     with Service.started(tmp_path, {**given, **IN_THE_FILE}) as service:
         yield service

@@ -27,7 +27,7 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
     def run(base_url: str, until: str, **settings: str) -> str:
         defaults = {"PHONE_SEND_LIMIT": ""}  # which the account is compared with
         given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **defaults, **settings}
-        with Service.started(tmp_path, given, cold=True) as service:
+        with Service.started(tmp_path, given) as service:
             eventually(lambda: until in service.log())
         return service.log()
 

@@ -19,7 +19,6 @@ import pytest
 import redis
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.server.test_proxy import nginx as nginx  # noqa: PLC0414  a fixture
 from tests.support import upstream as up
 from tests.support.command import eventually
@@ -38,8 +37,6 @@ def settings(sandbox: Sandbox, redis_url: str, database: redis.Redis) -> dict[st
     return {
         "INFOBIP_BASE_URL": sandbox.url,
         "REDIS_URL": redis_url,
-        "SEND_OTP_LIMIT": OPEN,
-        "VERIFY_OTP_LIMIT": OPEN,
     }
 
 

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_decode, base64url_encode
 
 from otp.proofs import Proofs, new_signing_key, read_signing_key
-from tests.conftest import OPEN
 
 Json = dict[str, Any]
 INVALID = (401, "proof_invalid")
@@ -22,7 +21,7 @@ def public_pem(private: str) -> str:
 
 
 KEY, OLD, OLDER, FOREIGN = (new_signing_key() for _ in range(4))
-SETTINGS = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "PROOF_SIGNING_KEY": KEY, "LOG_LEVEL": "DEBUG"}
+SETTINGS = {"PROOF_SIGNING_KEY": KEY, "LOG_LEVEL": "DEBUG"}
 SETTINGS["PROOF_OLD_KEYS"] = public_pem(OLD) + OLDER  # a public half, and a whole key
 
 

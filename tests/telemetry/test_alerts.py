@@ -17,7 +17,6 @@ from otp.alerts.sender import MOST_WAITING, QUIET, Sender
 from otp.alerts.webhook import Webhook, signing_key
 from otp.redis.client import RedisClient, connect
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.send_limits.test_budget import numbers
 from tests.support.receiver import SECRET, Receiver, until
 from tests.support.running import Sandbox, Service
@@ -49,7 +48,7 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
 @pytest.fixture
 def settings(database: redis.Redis, redis_url: str, receiver: Receiver) -> dict[str, str]:
     told = {"ALERT_WEBHOOK_URL": receiver.url, "ALERT_WEBHOOK_SECRET": SECRET, "SMS_PRICES": PRICES}
-    return {"REDIS_URL": redis_url, "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, **told}
+    return {"REDIS_URL": redis_url, **told}
 
 
 PRICES = '{"currency": "EUR", "default": 0.1}'
@@ -87,8 +86,9 @@ def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
         (("CLIENT_LIMITS", "shop: quota=2 per day"), "email", "e-mails for shop"),
     ],
 )
-def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(
+def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: PLR0917
     settings: dict[str, str],
+    database: redis.Redis,
     sandbox: Sandbox,
     receiver: Receiver,
     tmp_path: Path,
@@ -97,7 +97,6 @@ def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(
     whose: str,
 ) -> None:
     """By two workers; not by the last one that it lets through."""
-    database = redis.Redis.from_url(settings["REDIS_URL"], decode_responses=True)
     setting, limit = limited
     key = "shop-key-0123456789"
     given = {**settings, "INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}

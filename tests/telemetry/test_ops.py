@@ -11,7 +11,6 @@ from otp import errors
 from otp.telemetry import metrics, outcomes
 from otp.web.error_responses import STATUS
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.prometheus import PANELS, Prometheus, program
@@ -50,7 +49,7 @@ def test_every_panel_of_the_dashboard_has_an_answer(
 ) -> None:
     port, numbers = free_port(), iter(f"+49151{n}" for n in range(62000000, 62010000))
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "METRICS_PORT": str(port)}
-    settings |= {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "SMS_PRICES": PRICES, "DAILY_BUDGET": "1000"}
+    settings |= {"SMS_PRICES": PRICES, "DAILY_BUDGET": "1000"}
     silent = {panel["title"]: panel["targets"][0]["expr"] for panel in PANELS if panel["title"] not in QUIET}
     with Service.started(tmp_path, settings) as service, Prometheus.started(tmp_path, port) as prometheus:
 

@@ -9,7 +9,6 @@ import redis
 
 from otp.proofs import new_signing_key
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import Upstream, answer
 
@@ -116,7 +115,7 @@ def test_without_a_template_there_is_no_channel(service: Service, sandbox: Sandb
 
 
 def test_a_channel_that_is_not_allowed_is_not_used(start: Start, sandbox: Sandbox, phone: str, email: str) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, ALLOWED_CHANNELS="sms", **E_MAILS)
+    service = start(sandbox.url, ALLOWED_CHANNELS="sms", **E_MAILS)
     call = {"phoneNumber": phone, "channel": "voice"}
     not_available = (400, "channel_not_available")
     assert refusal(service.post("/send-otp", call)) == not_available
@@ -128,7 +127,7 @@ def test_a_channel_that_is_not_allowed_is_not_used(start: Start, sandbox: Sandbo
 
 def test_a_call_has_a_template_of_its_own_if_that_is_set(start: Start, sandbox: Sandbox, phone: str) -> None:
     settings = {"INFOBIP_2FA_VOICE_MSG_ID": MESSAGE_ID, "INFOBIP_2FA_MSG_ID": "not-there"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **settings)
+    service = start(sandbox.url, **settings)
     assert service.post("/send-otp", {"phoneNumber": phone, "channel": "voice"}).status_code == 200
     assert refusal(service.post("/send-otp", {"phoneNumber": "+4915112345678"})) == (502, "provider_error")
 
@@ -161,7 +160,7 @@ def test_a_status_that_is_a_no_gives_everything_back(
     channel: str,
     status: dict[str, Any],
 ) -> None:
-    service = start(upstream.url, SEND_OTP_LIMIT=OPEN, **E_MAILS)
+    service = start(upstream.url, **E_MAILS)
     upstream.script.extend([answer({"pinId": "A", "to": "1", **status})] * 2)
     body = {"channel": channel, **({"email": email} if channel == "email" else {"phoneNumber": phone})}
     assert [refusal(service.post("/send-otp", body)) for _ in range(2)] == [(502, "provider_error")] * 2
@@ -175,7 +174,7 @@ def test_a_status_that_is_a_no_gives_everything_back(
 def test_a_status_that_says_nothing_is_unclear(
     start: Start, database: redis.Redis, upstream: Upstream, phone: str, status: dict[str, Any]
 ) -> None:
-    service = start(upstream.url, SEND_OTP_LIMIT=OPEN, **E_MAILS)
+    service = start(upstream.url, **E_MAILS)
     upstream.script.append(answer({"pinId": "A", "to": "1", **status}))
     call = {"phoneNumber": phone, "channel": "voice"}
     assert refusal(service.post("/send-otp", call)) == (502, "provider_error")
@@ -195,7 +194,6 @@ def test_a_call_costs_what_calls_cost(start: Start, database: redis.Redis, sandb
     }
     service = start(
         sandbox.url,
-        SEND_OTP_LIMIT=OPEN,
         DAILY_BUDGET="0.65",
         INFOBIP_2FA_EMAIL_MSG_ID="sandbox-email-message",
         **prices,
@@ -213,7 +211,7 @@ def test_a_call_costs_what_calls_cost(start: Start, database: redis.Redis, sandb
 
 def test_an_e_mail_is_none_of_the_guards_business(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     guarded = {"FRAUD_GUARD": "block", "GUARD_COUNTRY_PENDING": "1", "GUARD_PREFIX_HOUR": "1"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **guarded, **E_MAILS)
+    service = start(sandbox.url, **guarded, **E_MAILS)
     sent = [service.post("/send-otp", {"email": f"reader{n:03}@example.com"}).status_code for n in range(5)]
     assert sent == [200] * 5
     pin = sandbox.messages[-1].pin.value
@@ -230,7 +228,7 @@ def test_the_line_of_an_e_mail_shows_its_domain_alone(every_channel: Service, em
 
 
 def test_a_proof_says_which_address_it_is_about(start: Start, sandbox: Sandbox, email: str) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PROOF_SIGNING_KEY=new_signing_key(), **E_MAILS)
+    service = start(sandbox.url, PROOF_SIGNING_KEY=new_signing_key(), **E_MAILS)
     service.post("/send-otp", {"email": email})
     verified = service.post("/verify-otp", {"email": email, "pin": sandbox.messages[-1].pin.value}).json()
     redeemed = service.post("/proofs/redeem", {"proof": verified["proof"]}).json()
@@ -257,7 +255,7 @@ def test_the_language_picks_the_template(
     start: Start, sandbox: Sandbox, phone: str, locale: str | None, header: str | None, text: str
 ) -> None:
     of = {"sms": {"pt": "portuguese", "de": "german"}}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, INFOBIP_TEMPLATES=json.dumps(of))
+    service = start(sandbox.url, INFOBIP_TEMPLATES=json.dumps(of))
     default = sandbox.two_factor.applications.template(APPLICATION_ID, MESSAGE_ID)
     texts = {MESSAGE_ID: "default {{pin}}", "portuguese": "portuguese {{pin}}", "german": "german {{pin}}"}
     templates = [default.copy_with({"message_id": each, "message_text": its}) for each, its in texts.items()]

@@ -10,9 +10,8 @@ import requests
 
 from config import SettingsError, load_settings
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support.command import eventually
-from tests.support.running import ACCOUNT, Sandbox, Service, refusal
+from tests.support.running import ACCOUNT, DEFAULT_LIMITS, Sandbox, Service, refusal
 
 Start = Callable[..., Service]
 SHOP, SHOP_NEXT, BANK = "shop-key-0123456789", "shop-key-9876543210", "bank-key-0123456789"
@@ -27,13 +26,13 @@ FEW = "shop: send=2 per 6 seconds; verify=3 per minute, bank: quota=2 per 6 seco
 @pytest.fixture
 def closed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service with keys, and its own default limits by address."""
-    return start(sandbox.url, API_KEYS=API_KEYS)
+    return start(sandbox.url, API_KEYS=API_KEYS, **DEFAULT_LIMITS)
 
 
 @pytest.fixture
 def bounded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """Each client with limits of its own; none by address."""
-    return start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=FEW, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    return start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=FEW)
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_the_rate_of_a_client_is_its_own(bounded: Service, phones: Iterator[str]
 def test_the_rates_come_beside_the_limits_by_address(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
 ) -> None:
-    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=100 per minute")
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=100 per minute", **DEFAULT_LIMITS)
     responses = [service.send(next(phones), headers=bearer(SHOP)) for _ in range(6)]
     assert [r.status_code for r in responses] == [200] * 5 + [429]
     assert [r.headers["X-RateLimit-Remaining"] for r in responses] == ["4", "3", "2", "1", "0", "0"]
@@ -112,7 +111,7 @@ def test_typos_and_double_taps_cost_a_client_no_send(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str], phone: str
 ) -> None:
     rates = "shop: send=2 per hour; verify=2 per hour"
-    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=rates, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=rates)
     refused = [service.send(number, headers=bearer(SHOP)).status_code for number in ("x", phone, phone, "y", "z", "+")]
     assert refused == [400, 200, 429, 400, 400, 400]
     assert [service.verify(phone, "12", headers=bearer(SHOP)).status_code for _ in range(6)] == [400] * 6
@@ -124,7 +123,7 @@ def test_typos_and_double_taps_cost_a_client_no_send(
 def test_what_the_rate_of_its_client_refuses_costs_an_address_nothing(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
 ) -> None:
-    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=1 per hour")
+    service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=1 per hour", **DEFAULT_LIMITS)
     answers = [service.send(next(phones), headers=bearer(SHOP)) for _ in range(4)]
     assert [(r.status_code, r.headers["X-RateLimit-Remaining"]) for r in answers] == [(200, "4")] + [(429, "4")] * 3
 
@@ -147,7 +146,7 @@ def test_the_quota_counts_the_sms_of_one_client(
 def test_the_quota_counts_e_mails_apart(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     """So that nobody stops the SMS of a client with mails."""
     given = {"CLIENT_LIMITS": "shop: quota=1 per day", "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
-    service = start(sandbox.url, API_KEYS=API_KEYS, SEND_OTP_LIMIT=OPEN, **given)
+    service = start(sandbox.url, API_KEYS=API_KEYS, **given)
     bodies = [{"email": "a@example.com"}, {"email": "b@example.com"}, {"phoneNumber": phone}]
     asked = [service.post("/send-otp", body, headers=bearer(SHOP)) for body in bodies]
     assert [r.status_code for r in asked] == [200, 429, 200]
@@ -213,14 +212,14 @@ def test_a_48_counts_for_end_users_too(start: Start, database: redis.Redis, sand
 def test_without_keys_an_address_is_counted_by_itself(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url)
+    service = start(sandbox.url, **DEFAULT_LIMITS)
     service.verify(phone, "123456")
     assert database.keys("otp:LIMITS:*") == ["otp:LIMITS:LIMITER/127.0.0.1/verify_otp/10/5/minute"]
 
 
 def test_a_client_uses_up_no_others_countries(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     """Those that the guard lets an address send to."""
-    service = start(sandbox.url, API_KEYS=API_KEYS, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+    service = start(sandbox.url, API_KEYS=API_KEYS, FRAUD_GUARD="block")
     abroad = ["+4915112345678", "+33612345678", "+447400123456", "+34612345678"]
     assert [service.send(number, headers=user("192.0.2.1")).status_code for number in abroad] == [200, 200, 200, 429]
     theirs = bearer(BANK, **{"X-End-User-IP": "192.0.2.1"})
@@ -241,7 +240,7 @@ def test_what_is_not_one_address_is_refused(closed: Service, sandbox: Sandbox, p
 def test_without_keys_nobody_speaks_for_others(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url)
+    service = start(sandbox.url, **DEFAULT_LIMITS)
     said = [service.verify(phone, "123456", headers={"X-End-User-IP": a}) for a in ("192.0.2.1", "192.0.2.2", "x")]
     assert [r.headers["X-RateLimit-Remaining"] for r in said] == ["9", "8", "7"]
 

@@ -9,7 +9,6 @@ import redis
 import requests
 
 from otp.response_padding import JITTER, START
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.running import Service, refusal
 from tests.support.upstream import WRONG, Act, Upstream, answer
@@ -18,7 +17,7 @@ Start = Callable[..., Service]
 DELAY = 0.6  # seconds, longer than a worker supposes
 LONG = 2.0  # seconds, in which a busy machine has answered another request
 NO = (401, "invalid_otp")
-SETTINGS = {"RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1", "SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN}
+SETTINGS = {"RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
 
 
 @pytest.fixture

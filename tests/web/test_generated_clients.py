@@ -15,7 +15,6 @@ import yaml
 from otp.proofs import new_signing_key
 from otp.web.reference_page import CONTRACT
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support import npm_tools
 from tests.support.running import ROOT, Sandbox, Service
 
@@ -51,7 +50,7 @@ def arguments(
 ) -> list[str]:
     """Of a flow: a service with everything that it uses, and whom to verify."""
     switched_on = {"PROOF_SIGNING_KEY": PROOF_KEY, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
-    service = start(sandbox.url, API_KEYS=f"shop:{KEY}", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **switched_on)
+    service = start(sandbox.url, API_KEYS=f"shop:{KEY}", **switched_on)
     return [service.url, KEY, f"{sandbox.url}/inbox", phone, email]
 
 

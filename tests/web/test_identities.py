@@ -8,7 +8,6 @@ import redis
 from otp.proofs import new_signing_key
 from otp.recipients import Recipient
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.running import Sandbox, Service, refusal
 
@@ -68,7 +67,7 @@ def test_a_proof_says_another_spelling_only_where_it_is_certainly_the_same_perso
 @pytest.fixture
 def signing(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service with every channel and proofs, and no limit by address."""
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **SIGNING)
+    return start(sandbox.url, **SIGNING)
 
 
 def about(recipient: str) -> dict[str, str]:
@@ -89,7 +88,7 @@ def about(recipient: str) -> dict[str, str]:
 def test_other_spellings_bring_no_more_messages(
     start: Start, database: redis.Redis, sandbox: Sandbox, spellings: list[str]
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="1 per day", **SIGNING)
+    service = start(sandbox.url, PHONE_SEND_LIMIT="1 per day", **SIGNING)
     first, *others = spellings
     assert service.post("/send-otp", about(first)).status_code == 200
     during = [service.post("/send-otp", about(other)) for other in others]
@@ -149,7 +148,7 @@ def test_a_pin_is_repeated_only_to_the_address_that_asks(
     start: Start, database: redis.Redis, sandbox: Sandbox, first: str, second: str, is_one: bool
 ) -> None:
     """Others may stand behind another spelling: what one asks for must not go to the other, whatever they share."""
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, SEND_AGAIN="same", **SIGNING)
+    service = start(sandbox.url, SEND_AGAIN="same", **SIGNING)
     own = service.post("/send-otp", about(first)).json()["verificationId"]
     for given in ({}, {"verificationId": own}):
         database.delete(*database.keys("*:cooldown"))
@@ -158,7 +157,7 @@ def test_a_pin_is_repeated_only_to_the_address_that_asks(
 
 
 def test_the_national_form_is_the_same_line(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, DEFAULT_REGION="AR")
+    service = start(sandbox.url, DEFAULT_REGION="AR")
     assert service.send("011 15-2345-6789").status_code == 200
     assert refusal(service.send("11 2345-6789")) == TOO_MANY
     assert service.verify("+541123456789", sandbox.pin("+5491123456789")).status_code == 200
@@ -175,7 +174,7 @@ def test_the_old_form_of_a_number_is_no_number(service: Service, number: str) ->
 
 
 def test_the_guard_hears_of_a_verify_in_any_spelling(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, FRAUD_GUARD="block")
+    service = start(sandbox.url, FRAUD_GUARD="block")
     spelled = {"+541123456789": "+5491123456789", "+972599123456": "+970599123456", "+970568123456": "+972568123456"}
     for sent_to, typed in spelled.items():
         assert service.send(sent_to).status_code == 200

@@ -12,8 +12,7 @@ import requests
 from redis.crc import key_slot
 
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.conftest import OPEN
-from tests.support.running import Sandbox, Service, refusal
+from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, refusal
 
 TOO_MANY = (429, "too_many_requests")
 Start = Callable[..., Service]
@@ -22,7 +21,7 @@ Start = Callable[..., Service]
 @pytest.fixture
 def limited(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service with its own default limits, behind one proxy of ours."""
-    return start(sandbox.url, TRUSTED_PROXIES="1")
+    return start(sandbox.url, TRUSTED_PROXIES="1", **DEFAULT_LIMITS)
 
 
 def numbers(first: int) -> Iterator[str]:
@@ -207,7 +206,7 @@ def test_a_proxy_that_nobody_told_of_is_warned_of_once(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, header: str
 ) -> None:
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "2"}
-    with Service.started(tmp_path, settings, cold=True) as service:
+    with Service.started(tmp_path, settings) as service:
         service.get("/")
         for number in range(20):  # the workers share them
             service.get("/", **{header: f"203.0.113.{number}", "Connection": "close"})
@@ -221,7 +220,7 @@ def test_fewer_proxies_than_are_trusted_are_warned_of(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
 ) -> None:
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "TRUSTED_PROXIES": "2"}
-    with Service.started(tmp_path, settings, cold=True) as service:
+    with Service.started(tmp_path, settings) as service:
         service.get("/", **{"X-Forwarded-For": "192.0.2.1, 192.0.2.2"})
         service.get("/readyz")  # a health check comes without one
         assert "than TRUSTED_PROXIES says" not in service.log()
@@ -314,19 +313,19 @@ def test_nonsense_in_the_header_counts_as_the_proxy_itself(limited: Service, non
 
 
 def test_without_a_proxy_of_ours_the_header_is_nothing(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url)
+    service = start(sandbox.url, **DEFAULT_LIMITS)
     assert [forwarded(service, f"192.0.2.{n}") for n in range(3)] == ["9", "8", "7"]
 
 
 def test_with_two_proxies_the_second_entry_from_the_right_counts(
     start: Start, database: redis.Redis, sandbox: Sandbox
 ) -> None:
-    service = start(sandbox.url, TRUSTED_PROXIES="2")
+    service = start(sandbox.url, TRUSTED_PROXIES="2", **DEFAULT_LIMITS)
     assert [forwarded(service, "x", "192.0.2.7", f"10.0.0.{n}") for n in range(3)] == ["9", "8", "7"]
 
 
 def test_five_sends_a_day_to_one_phone(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    service = start(sandbox.url, PHONE_SEND_LIMIT="5 per day", PHONE_SEND_SHARE="1", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, PHONE_SEND_LIMIT="5 per day", PHONE_SEND_SHARE="1")
     for _ in range(5):
         assert service.send(phone).status_code == 200
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -348,7 +347,7 @@ def test_a_cooldown_counts_against_nothing_but_the_address(
 
 
 def test_the_days_total(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per 2 seconds", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per 2 seconds")
     tried = numbers(20000000)
     responses = [service.send(next(tried)) for _ in range(5)]
     assert [r.status_code for r in responses] == [200] * 3 + [429] * 2
@@ -360,7 +359,7 @@ def test_the_days_total(start: Start, database: redis.Redis, sandbox: Sandbox) -
 def test_a_send_that_the_day_refuses_is_not_counted_against_the_phone(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, TOTAL_SEND_LIMIT="1 per 2 seconds", PHONE_SEND_LIMIT="1 per day", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="1 per 2 seconds", PHONE_SEND_LIMIT="1 per day")
     assert service.send(next(numbers(30000000))).status_code == 200
     for _ in range(5):
         assert refusal(service.send(phone)) == TOO_MANY
@@ -371,7 +370,7 @@ def test_a_send_that_the_day_refuses_is_not_counted_against_the_phone(
 def test_a_send_that_the_phone_refuses_is_not_counted_against_the_day(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per day", PHONE_SEND_LIMIT="1 per day", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="3 per day", PHONE_SEND_LIMIT="1 per day")
     assert service.send(phone).status_code == 200
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     for _ in range(5):
@@ -382,7 +381,7 @@ def test_a_send_that_the_phone_refuses_is_not_counted_against_the_day(
 
 def test_e_mails_have_a_total_of_their_own(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     totals = {"TOTAL_SEND_LIMIT": "1 per day", "TOTAL_EMAIL_LIMIT": "2 per day"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, **totals)
+    service = start(sandbox.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, **totals)
     mails = [service.post("/send-otp", {"email": f"reader{n}@example.com"}) for n in range(4)]
     assert [r.status_code for r in mails] == [200, 200, 429, 429]
     assert service.send(phone).status_code == 200, "no e-mail was taken from the SMS"
@@ -399,14 +398,14 @@ def test_e_mails_have_a_total_of_their_own(start: Start, database: redis.Redis, 
 def test_an_e_mail_that_was_not_sent_is_given_back(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     """The limit of the mailbox refuses it, behind which the total has counted it."""
     given = {"TOTAL_EMAIL_LIMIT": "2 per day", "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **given)
+    service = start(sandbox.url, **given)
     sent = [service.post("/send-otp", {"email": "reader@example.com"}).status_code for _ in range(3)]
     assert sent == [200, 429, 429]
     assert service.post("/send-otp", {"email": "other@example.com"}).status_code == 200
 
 
 def test_the_days_total_takes_constant_memory(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, TOTAL_SEND_LIMIT="100000 per day", SEND_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, TOTAL_SEND_LIMIT="100000 per day")
     tried = numbers(50000000)
     service.send(next(tried))
     for _ in range(50):

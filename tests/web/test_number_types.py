@@ -8,7 +8,6 @@ import pytest
 import redis
 
 from config import SettingsError, load_settings
-from tests.conftest import OPEN
 from tests.support.running import ACCOUNT, Sandbox, Service, refusal
 
 Start = Callable[..., Service]
@@ -48,7 +47,7 @@ def test_numbers_of_no_country_and_personal_ones_get_nothing(service: Service, s
 
 
 def test_types_are_refused_by_settings(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, REFUSED_NUMBER_TYPES="VOIP, fixed_line")
+    service = start(sandbox.url, REFUSED_NUMBER_TYPES="VOIP, fixed_line")
     assert [text(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2
     assert [call(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2, "of calls, the same"
     assert [text(service, number) for number in (MOBILE, EITHER)] == [(200, "")] * 2
@@ -56,7 +55,7 @@ def test_types_are_refused_by_settings(start: Start, database: redis.Redis, sand
 
 def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     types = {"REFUSED_NUMBER_TYPES": "FIXED_LINE", "VOICE_REFUSED_NUMBER_TYPES": "VOIP"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **types)
+    service = start(sandbox.url, **types)
     assert [text(service, LANDLINE), text(service, VOIP)] == [NOT_ALLOWED, (200, "")]
     assert [call(service, LANDLINE), call(service, "+33912345679")] == [(200, ""), NOT_ALLOWED]
     again = service.post("/resend-otp", {"phoneNumber": VOIP, "channel": "voice"})

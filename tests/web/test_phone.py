@@ -10,7 +10,6 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from otp.errors import InvalidPhoneNumber, PhoneNumberNotAllowed
 from otp.phone_numbers import PhoneBook
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 
 WRITTEN = {
@@ -173,7 +172,7 @@ def test_a_number_has_15_digits_at_most() -> None:
 def test_the_pin_goes_to_whose_number_it_is(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, DEFAULT_REGION="DE")
+    service = start(sandbox.url, DEFAULT_REGION="DE")
     assert service.send(phone.removeprefix("+")).status_code == 200
     assert refusal(service.send(f"0{phone[3:]}")) == (429, "too_many_requests"), "it is the same phone"
     assert refusal(service.send("447400900000")) == (400, "invalid_phone_number")

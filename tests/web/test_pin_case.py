@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.conftest import OPEN
 from tests.support.command import CommandLine
 from tests.support.running import ACCOUNT, Sandbox, Service, refusal
 
@@ -20,7 +19,7 @@ def started(start: Start, database: redis.Redis, sandbox: Sandbox) -> Start:
 
     def started(fixed_pin: str, **settings: str) -> Service:
         sandbox.reset(fixed_pin=fixed_pin)
-        return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **settings)
+        return start(sandbox.url, **settings)
 
     return started
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from otp.errors import InvalidPlaceholders
 from otp.web.placeholders import read_placeholders
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 
 NAMES = [
@@ -188,7 +187,7 @@ Start = Callable[..., Service]
 def filled(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service, with a template that has two names."""
     sandbox.reset(message_text="{{firstName}} {{lastName}}: {{pin}}")
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, ALLOWED_PLACEHOLDERS="firstName,lastName")
+    return start(sandbox.url, ALLOWED_PLACEHOLDERS="firstName,lastName")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -18,7 +18,6 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support.running import ROOT, Sandbox, Service, refusal
 from tests.support.signing import KEY, OLD, OLDER, SETTINGS, Json, bad, key_id, signed
 from tests.web.test_stories import wrong
@@ -95,7 +94,7 @@ def test_a_wrong_pin_gets_no_proof(service: Service, sandbox: Sandbox, phone: st
 def test_without_a_key_there_are_no_proofs_and_no_such_paths(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url)
     service.send(phone)
     assert service.verify(phone, sandbox.pin(phone)).json() == {"message": "OTP verified successfully."}
     answers = [requests.get(f"{service.url}/{path}", timeout=5) for path in (".well-known/jwks.json", "nothing")]

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service
 from tests.web.test_stories import wrong
 
@@ -31,9 +30,7 @@ def crowd() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 def fast(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service without coverage measurement, which would only make the races slower."""
-    service = start(
-        sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, COVERAGE_PROCESS_CONFIG="", PHONE_SEND_LIMIT=OPEN
-    )
+    service = start(sandbox.url, COVERAGE_PROCESS_CONFIG="")
     while len(service.workers()) < 2:
         time.sleep(0.01)
     return service

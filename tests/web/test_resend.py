@@ -8,7 +8,6 @@ import pytest
 import redis
 import requests
 
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import Upstream, answer
 from tests.web.test_stories import wrong
@@ -54,7 +53,7 @@ def test_the_wait_grows(service: Service, database: redis.Redis, phone: str) -> 
 
 def test_the_waits_can_be_set(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     settings = {"INFOBIP_TIMEOUT": "5s", "RESEND_BACKOFF": "20s, 5500ms"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, **settings)
+    service = start(sandbox.url, **settings)
     assert service.send(phone).json()["resendIn"] == 20
     for _ in range(2):
         wait_over(database)
@@ -105,7 +104,7 @@ def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: 
 
 def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "DAILY_BUDGET": "0.35"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="3 per day", PHONE_SEND_SHARE="1", **prices)
+    service = start(sandbox.url, PHONE_SEND_LIMIT="3 per day", PHONE_SEND_SHARE="1", **prices)
     assert service.send(phone).status_code == 200
     for _ in range(2):
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -117,7 +116,7 @@ def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Red
 
 
 def test_the_guard_counts_it(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, FRAUD_GUARD="block", GUARD_PREFIX_HOUR="2")
+    service = start(sandbox.url, FRAUD_GUARD="block", GUARD_PREFIX_HOUR="2")
     service.send(phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert resend(service, phone).status_code == 200
@@ -172,7 +171,7 @@ def test_what_infobip_refuses_takes_no_wait(
 
 
 def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, SEND_AGAIN="same", REQUIRE_VERIFICATION_ID="true")
+    service = start(sandbox.url, SEND_AGAIN="same", REQUIRE_VERIFICATION_ID="true")
     first = service.send(phone).json()
     assert refusal(service.send(phone)) == (429, "too_many_requests")
     wait_over(database)

@@ -8,7 +8,6 @@ import redis
 import requests
 
 from sandbox.model import Configuration
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 
 
@@ -38,9 +37,7 @@ def test_every_no_looks_the_same(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     """Wrong, used up, superseded, used, expired, never sent, of another request: nobody learns which."""
-    service = start(
-        sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, RESEND_COOLDOWN="1s", INFOBIP_TIMEOUT="999ms"
-    )
+    service = start(sandbox.url, RESEND_COOLDOWN="1s", INFOBIP_TIMEOUT="999ms")
     other = {"phoneNumber": phone, "pin": "000000", "verificationId": "q4nB0tW7xkR2yV9cE1sLuA"}
     answers = [service.verify(phone, "000000"), service.post("/verify-otp", other)]  # never sent
     service.send(phone)
@@ -85,7 +82,7 @@ def test_the_sixth_guess_never_reaches_infobip(service: Service, sandbox: Sandbo
 def test_a_cooldown_says_truly_how_long_it_takes(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url)
     service.send(phone)
     refused = service.send(phone)
     assert refusal(refused) == (429, "too_many_requests")
@@ -116,7 +113,7 @@ def test_other_lengths_and_alphabets_of_pins(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     sandbox.reset(pin_length=4, pin_type="ALPHANUMERIC")
-    service = start(sandbox.url, PIN_LENGTH="4", PIN_TYPE="ALPHANUMERIC", SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, PIN_LENGTH="4", PIN_TYPE="ALPHANUMERIC")
     service.send(phone)
     assert refusal(service.verify(phone, "123456")) == (400, "invalid_pin_format")
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200

@@ -7,7 +7,6 @@ import pytest
 import redis
 
 from otp.typed_text import LONGEST
-from tests.conftest import OPEN
 from tests.support.command import CommandLine
 from tests.support.running import ACCOUNT, Sandbox, Service, refusal
 
@@ -68,7 +67,7 @@ def test_what_is_no_pin_with_all_this_gone_costs_no_guess(service: Service, sand
 def test_a_wrong_pin_is_counted_however_it_is_spelled(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, PIN_ATTEMPTS="3")
+    service = start(sandbox.url, PIN_ATTEMPTS="3")
     service.send(phone)
     pin = sandbox.pin(phone)
     wrong = f"{(int(pin) + 1) % 1_000_000:06}"
@@ -81,7 +80,7 @@ def test_a_wrong_pin_is_counted_however_it_is_spelled(
 def test_a_pin_with_letters_is_cleaned_too(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     sandbox.reset(fixed_pin="A7CDE9")
     letters = {"PIN_TYPE": "ALPHANUMERIC", "PIN_CASE": "upper"}
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, **letters)
+    service = start(sandbox.url, **letters)
     service.send(phone)
     assert refusal(service.verify(phone, "Ａ7CDE9")) == (400, "invalid_pin_format"), "letters of no other script"
     assert service.verify(phone, "a۷c\u2013de9\n").status_code == 200

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 from tests.web.test_stories import wrong
 
@@ -17,7 +16,7 @@ NO = (401, "invalid_otp")
 @pytest.fixture
 def strict(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service, which demands the verification id."""
-    return start(sandbox.url, SEND_OTP_LIMIT=OPEN, VERIFY_OTP_LIMIT=OPEN, REQUIRE_VERIFICATION_ID="true")
+    return start(sandbox.url, REQUIRE_VERIFICATION_ID="true")
 
 
 def sent(service: Service, phone: str) -> str:

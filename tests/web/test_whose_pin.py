@@ -7,7 +7,6 @@ import pytest
 import redis
 
 from sandbox.model import Configuration
-from tests.conftest import OPEN
 from tests.support.command import eventually
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import RIGHT, SENT, Upstream, answer, error
@@ -17,7 +16,6 @@ from tests.web.test_stories import wrong
 
 NO = (401, "invalid_otp")
 TOO_MANY = (429, "too_many_requests")
-NO_LIMITS = {"SEND_OTP_LIMIT": OPEN, "VERIFY_OTP_LIMIT": OPEN, "PHONE_SEND_LIMIT": OPEN}
 Start = Callable[..., Service]
 
 
@@ -51,19 +49,19 @@ class Person:
 @pytest.fixture
 def plain(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """Without API keys, behind one proxy."""
-    return start(sandbox.url, **NO_LIMITS, TRUSTED_PROXIES="1")
+    return start(sandbox.url, TRUSTED_PROXIES="1")
 
 
 @pytest.fixture
 def same(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The same, with a second send that has one's PIN sent again."""
-    return start(sandbox.url, **NO_LIMITS, TRUSTED_PROXIES="1", SEND_AGAIN="same")
+    return start(sandbox.url, TRUSTED_PROXIES="1", SEND_AGAIN="same")
 
 
 @pytest.fixture
 def keyed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """With two client apps."""
-    return start(sandbox.url, **NO_LIMITS, API_KEYS=API_KEYS)
+    return start(sandbox.url, API_KEYS=API_KEYS)
 
 
 def guessed(database: redis.Redis, phone: str) -> int:
@@ -367,7 +365,7 @@ def test_a_guess_that_was_not_judged_is_no_failure(
 
 
 def test_where_an_id_is_demanded_strangers_lock_nobody_out(start: Start, sandbox: Sandbox, phone: str) -> None:
-    service = start(sandbox.url, REQUIRE_VERIFICATION_ID="true", VERIFY_OTP_LIMIT=OPEN)
+    service = start(sandbox.url, REQUIRE_VERIFICATION_ID="true")
     owner, stranger = Person(service, phone), Person(service, phone)
     own = owner.send()
     for _ in range(12):
@@ -400,8 +398,7 @@ def test_who_verified_lately_is_not_locked_out(
 def test_strangers_who_fail_at_pins_of_their_own_lock_nobody_out(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str, demanded: str
 ) -> None:
-    limits = {"VERIFY_OTP_LIMIT": OPEN, "SEND_OTP_LIMIT": OPEN, "TRUSTED_PROXIES": "1"}
-    service = start(sandbox.url, REQUIRE_VERIFICATION_ID=demanded, **limits)
+    service = start(sandbox.url, REQUIRE_VERIFICATION_ID=demanded, TRUSTED_PROXIES="1")
     owner, stranger = Person(service, phone), Person(service, phone, address="203.0.113.9")
     own = owner.send()
     for _ in range(2):
@@ -438,7 +435,7 @@ def test_a_client_that_asks_often_pushes_out_its_own_pins(
 def test_where_its_limit_is_used_up_a_resend_tells_no_more(
     start: Start, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
-    service = start(sandbox.url, SEND_OTP_LIMIT=OPEN, PHONE_SEND_LIMIT="1 per day")
+    service = start(sandbox.url, PHONE_SEND_LIMIT="1 per day")
     person = Person(service, phone)
     person.send()
     wait_over(database)
@@ -451,7 +448,7 @@ def test_where_its_limit_is_used_up_a_resend_tells_no_more(
 def test_a_client_that_names_no_end_user_repeats_by_the_id_alone(
     start: Start, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
-    shop = Person(start(sandbox.url, **NO_LIMITS, API_KEYS=API_KEYS, SEND_AGAIN="same"), phone, SHOP, address="")
+    shop = Person(start(sandbox.url, API_KEYS=API_KEYS, SEND_AGAIN="same"), phone, SHOP, address="")
     own = shop.send()
     wait_over(database)
     shop.send()

@@ -8,7 +8,6 @@ import requests
 
 from otp.proofs import new_signing_key
 from sandbox.ports import free_port
-from tests.conftest import OPEN
 from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
@@ -19,8 +18,6 @@ SETTINGS = {
     "TRACK_DELIVERY": "true",
     "DELIVERY_REPORTS_SECRET": SECRET,
     "TRUSTED_PROXIES": "1",
-    "SEND_OTP_LIMIT": OPEN,
-    "VERIFY_OTP_LIMIT": OPEN,
 }
 UNAUTHORIZED, TOO_MANY = (401, "unauthorized"), (429, "too_many_requests")
 MOST = 20
