@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox import faults, hosts, json_responses, test_numbers
 from sandbox.api_error import ApiError, bad_request, invalid
+from sandbox.applications import Applications
 from sandbox.authorization import authorize
 from sandbox.grammar import flag
 from sandbox.json_responses import Json
@@ -27,6 +28,7 @@ from sandbox.model import (
     Wire,
 )
 from sandbox.pins import SendResult
+from sandbox.quirks import Quirks
 from sandbox.report_poster import ReportPoster
 from sandbox.two_factor import TwoFactor
 
@@ -44,15 +46,20 @@ class Api:
     def __init__(self, two_factor: TwoFactor, report_poster: ReportPoster) -> None:
         self._two_factor = two_factor
         self._report_poster = report_poster
-        self._applications = two_factor.applications
-        self._created = int(two_factor.quirks.created_status)
-        self._quirks = two_factor.quirks
+
+    @property
+    def _applications(self) -> Applications:
+        return self._two_factor.applications
+
+    @property
+    def _quirks(self) -> Quirks:
+        return self._two_factor.quirks
 
     def get_2fa_applications(self) -> Response:
         return jsonify([application.to_json() for application in self._applications.all()])
 
     def create_2fa_application(self) -> tuple[Json, int]:
-        return self._applications.create(_read(ApplicationRequest)).to_json(), self._created
+        return self._applications.create(_read(ApplicationRequest)).to_json(), int(self._quirks.created_status)
 
     def get_2fa_application(self, app_id: str) -> Json:
         return self._applications.get(app_id).to_json()
