@@ -1,13 +1,14 @@
 """Two more published clients of Infobip go through the whole flow: that in JavaScript, and the community's in Python.
 
-Each call is a process of its own, for neither can be loaded beside the service.
+Each is a process of its own, for neither can be loaded beside the service.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +34,41 @@ CONFIGURATION = {
 TEMPLATE = {"messageText": "{{pin}} for {{name}}", "pinType": "NUMERIC", "pinLength": 6, "language": "pt-br"}
 
 
-def caller(command: list[str], sandbox: Sandbox, **environment: str) -> Call:
+@contextmanager
+def caller(command: list[str], sandbox: Sandbox, **environment: str) -> Iterator[Call]:
     """Calls a method of a client; gives its answer, which must have the status 200 unless another is expected."""
     sandbox.empty()
     inherited = {"PATH": os.environ["PATH"], **environment}
 
     def call(method: str, *arguments: Any, status: int = 200) -> Any:
-        asked = [*command, sandbox.url, API_KEY, method, json.dumps(arguments)]
-        ran = subprocess.run(asked, env=inherited, capture_output=True, text=True, check=False, timeout=60)
-        assert ran.returncode == 0, ran.stderr
-        answer = json.loads(ran.stdout)
+        process.stdin.write(json.dumps([method, arguments]) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
         assert answer["status"] == status, answer
         assert status != 200 or answer.get("read", True), answer
         return answer["data"]
 
-    return call
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process: Any = subprocess.Popen([*command, sandbox.url, API_KEY], env=inherited, text=True, **pipes)
+    with process:
+        try:
+            yield call
+        finally:
+            process.kill()
 
 
 @pytest.fixture
-def javascript(sandbox: Sandbox) -> Call:
+def javascript(sandbox: Sandbox) -> Iterator[Call]:
     npm_tools.needed(npm_tools.MODULES / "@infobip-api/sdk")
-    return caller(["node", str(ROOT / "tests/sdk/call.cjs")], sandbox, NODE_PATH=str(npm_tools.MODULES))
+    with caller(["node", str(ROOT / "tests/sdk/call.cjs")], sandbox, NODE_PATH=str(npm_tools.MODULES)) as call:
+        yield call
 
 
 @pytest.fixture
-def python(sandbox: Sandbox) -> Call:
+def python(sandbox: Sandbox) -> Iterator[Call]:
     npm_tools.needed(PYTHON)
-    return caller([str(PYTHON), "-W", "ignore", str(ROOT / "tests/sdk/call.py")], sandbox)
+    with caller([str(PYTHON), "-W", "ignore", str(ROOT / "tests/sdk/call.py")], sandbox) as call:
+        yield call
 
 
 def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:

@@ -1,10 +1,14 @@
-// node call.cjs <base URL> <key> <method> <arguments, a JSON array>
-// Calls a method of the npm package @infobip-api/sdk; prints what it returns as {status, data}.
+// node call.cjs <base URL> <key>
+// For each line [method, arguments] of JSON, calls that method of the npm package @infobip-api/sdk; prints what it
+// returns as {status, data}.
+const { createInterface } = require("node:readline");
 const { Infobip, AuthType } = require("@infobip-api/sdk");
 
-const [baseUrl, apiKey, method, given] = process.argv.slice(2);
+const [baseUrl, apiKey] = process.argv.slice(2);
 const { twoFA } = new Infobip({ baseUrl, apiKey, authType: AuthType.ApiKey }).service;
-twoFA[method](...JSON.parse(given)).then((returned) => {
+createInterface({ input: process.stdin }).on("line", async (line) => {
+  const [method, given] = JSON.parse(line);
+  const returned = await twoFA[method](...given);
   const { status, data } = returned.response ?? returned; // it returns errors, too
   console.log(JSON.stringify({ status, data }));
 });

@@ -1,7 +1,7 @@
-"""python call.py <base URL> <key> <method> <arguments, a JSON array>
+"""python call.py <base URL> <key>
 
-Calls a method of the PyPI package infobip-api-python-sdk; prints what it returns as {status, data, read}, where `read`
-is whether it could read the answer.
+For each line [method, arguments] of JSON, calls that method of the PyPI package infobip-api-python-sdk; prints what it
+returns as {status, data, read}, where `read` is whether it could read the answer.
 """
 
 import json
@@ -9,8 +9,12 @@ import sys
 
 from infobip_channels.sms.channel import SMSChannel
 
-base_url, api_key, method, given = sys.argv[1:]
+base_url, api_key = sys.argv[1:]
 channel = SMSChannel.from_auth_params({"base_url": base_url, "api_key": api_key})
-returned = getattr(channel, method)(*json.loads(given))
-raw = getattr(returned, "raw_response", returned)
-sys.stdout.write(json.dumps({"status": raw.status_code, "data": raw.json(), "read": returned is not raw}))
+for line in sys.stdin:
+    method, arguments = json.loads(line)
+    returned = getattr(channel, method)(*arguments)
+    raw = getattr(returned, "raw_response", returned)
+    said = {"status": raw.status_code, "data": raw.json(), "read": returned is not raw}
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
