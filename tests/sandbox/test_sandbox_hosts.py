@@ -69,7 +69,8 @@ def test_without_a_name_nobody_may(sandbox: Sandbox, head: str) -> None:
     address = sandbox.url.removeprefix("http://").split(":")
     with socket.create_connection((address[0], int(address[1])), 5) as connection:
         connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
-        assert connection.makefile().readline().split()[1] in ("400", "403")
+        with connection.makefile() as answer:
+            assert answer.readline().split()[1] in ("400", "403")
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,8 @@ class Proxied:
         with socket.create_connection(("127.0.0.1", self.port), timeout=15) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
-            return connection.makefile("rb").read()
+            with connection.makefile("rb") as answer:
+                return answer.read()
 
 
 def configuration(port: int, shared: int, names: int) -> str:

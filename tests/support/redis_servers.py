@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL, Popen
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import redis
@@ -53,16 +53,16 @@ class Servers:
         directory.mkdir(exist_ok=True)
         command = [self._binary, *flags, "--port", str(port), "--dir", str(directory)]
         self.processes[port] = Popen(command, stdout=DEVNULL)
-        eventually(redis.Redis(port=port).ping)
+        eventually(node(port).ping)
         return port
 
     def replicated(self) -> tuple[int, int, int]:
         """A primary, its replica, and the Sentinel that calls the primary `main`."""
         primary = self.start(free_port(), "--save", "")
         replica = self.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {primary}")
-        eventually(lambda: redis.Redis(port=replica).info("replication")["master_link_status"] == "up")
+        eventually(lambda: node(replica).info("replication")["master_link_status"] == "up")
         sentinel = self.sentinel(primary)
-        eventually(lambda: redis.Redis(port=sentinel, decode_responses=True).sentinel_slaves("main"))
+        eventually(lambda: node(sentinel).sentinel_slaves("main"))
         return primary, replica, sentinel
 
     def sentinel(self, primary: int, down_after: int = 500) -> int:
@@ -164,9 +164,19 @@ def in_redis(key: str) -> str:
     return add_prefix(PREFIX, key)
 
 
+class _Once(redis.Redis):
+    """Closes its connection after each command: nobody has to."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        finally:
+            self.connection_pool.disconnect()
+
+
 def node(port: int) -> redis.Redis:
-    """A client of this one server."""
-    return redis.Redis(port=port, decode_responses=True)
+    """A client of this one server, for a command now and then."""
+    return _Once(port=port, decode_responses=True)
 
 
 def meet(one: int, other: int) -> None:
