@@ -2,7 +2,7 @@
 
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 SCRIPTS = Path(scripts.__file__).parent
+PROXIES = {"redis": "_proxy", "redis+cluster": "_cluster_proxy", "redis+sentinel": "_sentinel_proxy"}
 
 
 @pytest.fixture
@@ -77,14 +78,22 @@ def every_proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
     yield from _unbroken(request)
 
 
-def _unbroken(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
-    name = {"redis": "_proxy", "redis+cluster": "_cluster_proxy", "redis+sentinel": "_sentinel_proxy"}[request.param]
-    proxy: RedisProxy = request.getfixturevalue(name)
+@pytest.fixture
+def all_proxies(request: pytest.FixtureRequest) -> Iterator[list[RedisProxy]]:
+    """All three of them at once."""
+    with ExitStack() as stack:
+        unbroken = contextmanager(_unbroken)
+        yield [stack.enter_context(unbroken(request, scheme)) for scheme in PROXIES]
+
+
+def _unbroken(request: pytest.FixtureRequest, scheme: str = "") -> Iterator[RedisProxy]:
+    proxy: RedisProxy = request.getfixturevalue(PROXIES[scheme or request.param])
     proxy.heal()
     with redis.Redis(port=proxy.server_port, decode_responses=True) as client:
-        client.flushall()
+        load = client.pipeline(transaction=False).flushall()
         for path in SCRIPTS.glob("*.lua"):  # or the first fault would meet the NOSCRIPT of a new server
-            client.script_load(Script(path.stem).text)
+            load.script_load(Script(path.stem).text)
+        load.execute()
         yield proxy
         proxy.heal()
         assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []

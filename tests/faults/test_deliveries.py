@@ -15,7 +15,6 @@ from tests.delivery.test_verifications import KEYS, OURS, Shop
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import UNAVAILABLE, is_ready
 from tests.faults.redis_proxy import Act, RedisProxy
-from tests.faults.test_redis_replies import FAULTS
 from tests.support.receiver import until
 from tests.support.redis_servers import Servers, node
 from tests.support.running import Sandbox, Service, refusal
@@ -24,7 +23,7 @@ from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics
-SOME = FAULTS[:5]
+either = pytest.mark.parametrize("act", [rp.lose_reply, rp.cut], ids=["executed", "not executed"])
 REMEMBER, DECIDE, FREE, MARK = [
     Script(name).sha for name in ("message_add", "message_first_report", "cooldown_end", "verification_mark")
 ]
@@ -48,7 +47,7 @@ def message_of(data: redis.Redis) -> str:
     return str(key.removeprefix("otp:message:"))
 
 
-@pytest.mark.parametrize("act", [act for _, act in SOME], ids=[name for name, _ in SOME])
+@either
 def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
     broken: Measured, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
@@ -64,7 +63,7 @@ def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
 
 
 @pytest.mark.parametrize("script", [DECIDE, FREE], ids=["first report", "end of the cooldown"])
-@pytest.mark.parametrize("act", [act for _, act in SOME], ids=[name for name, _ in SOME])
+@either
 def test_a_report_that_is_not_taken_for_certain_is_told_again(
     broken: Measured, proxy: RedisProxy, phone: str, act: Act, script: str
 ) -> None:

@@ -141,16 +141,20 @@ def test_a_cluster_that_has_lost_slots(servers: Servers, start: Start, sandbox: 
 
 
 def test_connections_that_died_while_idle_cost_nobody_anything(
-    every_proxy: RedisProxy, service: Service, sandbox: Sandbox
+    all_proxies: list[RedisProxy], start: Start, sandbox: Sandbox
 ) -> None:
-    before = phones(50000000, 40)
-    crowd(service, before)
-    every_proxy.fall_silent()
+    services = [start(sandbox.url, REDIS_URL=proxy.url, **SETTINGS) for proxy in all_proxies]
+    of_each = [phones(50000000 + 1000000 * number, 50) for number in range(len(services))]
+    for service, some in zip(services, of_each, strict=True):
+        crowd(service, some[:40])
+    for proxy in all_proxies:
+        proxy.fall_silent()
     time.sleep(IDLE)  # the fault itself: nobody asks for so long
-    for phone in phones(60000000, 10):
-        soon(service.send, phone)
-    for phone in before[:10]:
-        soon(service.verify, phone, sandbox.pin(phone))
+    for service, some in zip(services, of_each, strict=True):
+        for phone in some[40:]:
+            soon(service.send, phone)
+        for phone in some[:10]:
+            soon(service.verify, phone, sandbox.pin(phone))
 
 
 def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: Service, phone: str) -> None:

@@ -60,13 +60,13 @@ def test_redis_restarts_between_the_sms_and_the_save(
 @pytest.mark.parametrize("times", [1, 10])
 @pytest.mark.parametrize("act", [rp.cut, rp.lose_reply, rp.cut_reply], ids=["cut", "reply lost", "reply cut"])
 def test_the_connection_ends_at_the_save(
-    every_proxy: RedisProxy, start: Start, clients: ApiClients, held: HeldInfobip, act: Act, times: int
+    proxy: RedisProxy, start: Start, clients: ApiClients, held: HeldInfobip, act: Act, times: int
 ) -> None:
     """`times` of them, with all that shares their connections."""
-    with sent(start(held.url, REDIS_URL=every_proxy.url, **SETTINGS), clients, held):
-        every_proxy.fault(act, "otp:phoneNumber:", times=times)
+    with sent(start(held.url, REDIS_URL=proxy.url, **SETTINGS), clients, held):
+        proxy.fault(act, "otp:phoneNumber:", times=times)
         held.answer()
-        eventually(lambda: every_proxy.met >= 1)
+        eventually(lambda: proxy.met >= 1)
 
 
 class LateSave:
@@ -103,10 +103,10 @@ class LateSave:
 
 
 @pytest.fixture
-def late(every_proxy: RedisProxy, start: Start, sandbox: Sandbox, phone: str) -> LateSave:
-    given = {"REDIS_URL": every_proxy.url, "RESEND_COOLDOWN": "11s", **SETTINGS}
+def late(proxy: RedisProxy, start: Start, sandbox: Sandbox, phone: str) -> LateSave:
+    given = {"REDIS_URL": proxy.url, "RESEND_COOLDOWN": "11s", **SETTINGS}
     service, other = start(sandbox.url, **given), start(sandbox.url, LOG_LEVEL="INFO", **given)
-    return LateSave(service, other, every_proxy, sandbox, phone)
+    return LateSave(service, other, proxy, sandbox, phone)
 
 
 def test_a_save_that_was_done_is_asked_again(late: LateSave) -> None:
