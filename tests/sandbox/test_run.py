@@ -14,6 +14,7 @@ import redis
 import requests
 
 from config import SettingsError, load_settings
+from sandbox import hosts
 from sandbox.ports import free_port
 from tests.documents.test_examples import README
 from tests.sandbox.test_sandbox_hosts import own_address
@@ -75,6 +76,7 @@ def test_with_an_account_it_talks_to_that_infobip(tmp_path: Path, upstream: Upst
     assert upstream.requests[0][1]["authorization"] == "App mine"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "whose"), [("PORT", "the service"), ("SANDBOX_PORT", "the sandbox")])
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, name: str, whose: str) -> None:
     ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
@@ -107,6 +109,7 @@ def test_playing_does_not_run_into_the_limits(tmp_path: Path) -> None:
     assert "what the service lets through" not in said, "the sandbox takes as much"
 
 
+@pytest.mark.long
 def test_the_sandbox_is_found_where_it_listens(tmp_path: Path) -> None:
     """Where it does is said in `.env`, as other settings of this start are."""
     address = own_address()
@@ -121,8 +124,13 @@ def test_the_sandbox_is_found_where_it_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "3001.0"])
-def test_what_is_no_port_of_the_sandbox_is_one_sentence(tmp_path: Path, port: str) -> None:
-    with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=port) as process:
+def test_what_is_no_port_of_the_sandbox(port: str) -> None:
+    with pytest.raises(ValueError, match="SANDBOX_PORT: must be from 1 to 65535"):
+        hosts.address({"SANDBOX_PORT": port})
+
+
+def test_what_is_no_port_of_the_sandbox_is_one_sentence(tmp_path: Path) -> None:
+    with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT="abc") as process:
         said, _ = process.communicate(timeout=60)
     assert said == "SANDBOX_PORT: must be from 1 to 65535\n"
     assert process.returncode == 1
@@ -136,6 +144,7 @@ def test_half_an_account_is_refused_by_name(tmp_path: Path) -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.long
 def test_a_part_that_dies_ends_the_whole(tmp_path: Path) -> None:
     with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=str(free_port())) as process:
         until_ready(process)
@@ -148,6 +157,7 @@ def test_a_part_that_dies_ends_the_whole(tmp_path: Path) -> None:
     assert not [each for each in family if each.is_running()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("given", "bind"), [({}, "127.0.0.1"), ({"BIND": "0.0.0.0"}, "0.0.0.0")])
 def test_it_is_for_this_machine_unless_asked(tmp_path: Path, given: dict[str, str], bind: str) -> None:
     ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}

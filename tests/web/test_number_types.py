@@ -83,11 +83,9 @@ SMS_PRICE, VOICE_PRICE = ('{"currency": "EUR", "default": 0.1}', '{"currency": "
 @pytest.mark.parametrize(
     ("settings", "warns"),
     [
-        ({}, True),
-        ({"SMS_PRICES": SMS_PRICE}, True),
+        ({"SMS_PRICES": SMS_PRICE, "ALLOWED_CHANNELS": "sms,voice"}, True),
         ({"SMS_PRICES": SMS_PRICE, "VOICE_PRICES": VOICE_PRICE}, False),
         ({"ALLOWED_CHANNELS": "sms"}, False),
-        ({"SMS_PRICES": SMS_PRICE, "ALLOWED_CHANNELS": "sms,voice"}, True),
     ],
 )
 def test_a_start_warns_where_calls_are_taken_for_as_cheap_as_sms(

@@ -191,18 +191,18 @@ def filled(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-@pytest.mark.parametrize("name", NAMES)
-def test_names_arrive_as_they_were_given(filled: Service, sandbox: Sandbox, phone: str, name: str, form: str) -> None:
-    name = unicodedata.normalize(form, name)  # type: ignore[arg-type]
-    body = {"phoneNumber": phone, "placeholders": {"firstName": name, "lastName": "B"}}
-    assert filled.post("/send-otp", body).status_code == 200
-    assert sandbox.messages[-1].text == f"{name} B: {sandbox.pin(phone)}"
+def test_names_arrive_as_they_were_given(filled: Service, sandbox: Sandbox, form: str) -> None:
+    names = [unicodedata.normalize(form, name) for name in NAMES]  # type: ignore[arg-type]
+    for number, name in enumerate(names, 10000000):
+        body = {"phoneNumber": f"+49151{number}", "placeholders": {"firstName": name, "lastName": "B"}}
+        assert filled.post("/send-otp", body).status_code == 200, name
+        assert sandbox.messages[-1].text == f"{name} B: {sandbox.messages[-1].pin.value}"
 
 
-@pytest.mark.parametrize("text", NOBODYS, ids=ascii)
-def test_what_leads_elsewhere_is_not_sent(filled: Service, sandbox: Sandbox, phone: str, text: str) -> None:
-    body = {"phoneNumber": phone, "placeholders": {"firstName": text, "lastName": "B"}}
-    assert refusal(filled.post("/send-otp", body)) == (400, "invalid_placeholders")
+def test_what_leads_elsewhere_is_not_sent(filled: Service, sandbox: Sandbox, phone: str) -> None:
+    for text in NOBODYS:
+        body = {"phoneNumber": phone, "placeholders": {"firstName": text, "lastName": "B"}}
+        assert refusal(filled.post("/send-otp", body)) == (400, "invalid_placeholders"), ascii(text)
     assert sandbox.asked() == 0
 
 
