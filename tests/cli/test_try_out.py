@@ -112,6 +112,7 @@ def test_without_redis_nothing_is_sent(command: CommandLine, sandbox: Sandbox, p
     assert sandbox.calls == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("act", [up.silence, up.drip])
 @pytest.mark.parametrize("arguments", [("setup", "--yes"), ("check",), ("send", "+14155552671")])
 def test_an_infobip_that_never_ends_is_left_at_the_deadline(
@@ -125,6 +126,7 @@ def test_an_infobip_that_never_ends_is_left_at_the_deadline(
     assert "in time" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [("setup",), ("check",), ("check", "--json"), ("send", "+14155552671")])
 def test_ctrl_c_while_a_call_hangs(command: CommandLine, upstream: Upstream, arguments: tuple[str, ...]) -> None:
     upstream.look = up.silence

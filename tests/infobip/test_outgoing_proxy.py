@@ -114,6 +114,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", REFUSALS)
 def test_a_proxy_that_does_not_connect_is_like_an_infobip_that_is_not_there(
     proxied: Service, proxy: ConnectProxy, upstream: Upstream, database: redis.Redis, phone: str, what: str
@@ -171,6 +172,7 @@ def test_a_guess_that_did_not_get_through_is_none(
     assert proxied.verify(phone, "123456").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "act", [up.hang_up, up.reset, up.silence, up.drip, upstream_acts.drip_body, upstream_acts.endless_trailers]
 )

@@ -158,6 +158,7 @@ def drip(service: Service, beginning: bytes) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long
 def test_a_drip_of_bytes_has_a_deadline(one_worker: Service) -> None:
     """Each byte is in time, the whole is not."""
     beginnings = b"", b"GET / HTTP/1.1\r\nX: ", HEAD + b"Content-Length: 50\r\n\r\n"
@@ -166,6 +167,7 @@ def test_a_drip_of_bytes_has_a_deadline(one_worker: Service) -> None:
             assert PATIENCE - 0.5 < took < PATIENCE + 3, beginning
 
 
+@pytest.mark.long
 def test_a_body_that_never_comes_is_refused(one_worker: Service) -> None:
     answer = said(one_worker, HEAD + b"Content-Length: 50\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 400 BAD REQUEST")
@@ -188,6 +190,7 @@ def test_a_client_that_is_refused_before_is_not_asked_for_it(one_worker: Service
         assert received(connection).startswith(b"HTTP/1.1 404 NOT FOUND")
 
 
+@pytest.mark.long
 def test_who_reads_nothing_is_let_go(one_worker: Service) -> None:
     """200 clients ask for the largest file several times, and take none of it."""
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 5
@@ -282,6 +285,7 @@ def connection_ended(connection: socket.socket) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_an_idle_connection_outlives_that_of_a_load_balancer(one_worker: Service) -> None:
     assert IDLE > 60
     with connected(one_worker) as connection:
@@ -365,6 +369,7 @@ def test_what_comes_behind_the_last_answer_destroys_it_not(one_worker: Service) 
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.long
 def test_a_request_that_takes_long_keeps_its_connection(
     start: Callable[..., Service], database: redis.Redis, upstream: Upstream
 ) -> None:

@@ -172,6 +172,7 @@ def test_a_send_in_flight_is_answered_and_its_connection_closed(
         eventually(lambda: not any(psutil.pid_exists(pid) for pid in workers))
 
 
+@pytest.mark.long
 def test_after_an_upgrade_the_new_master_serves_on_the_same_socket(
     settings: dict[str, str], tmp_path: Path, connected: Connected
 ) -> None:
@@ -282,6 +283,7 @@ def assert_stops_lose_nothing(settings: dict[str, str], tmp_path: Path, times: i
     assert crowd.seen["401"] > 100 * times
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_workers_that_are_replaced_under_load_lose_nothing(
     settings: dict[str, str], tmp_path: Path, number: signal.Signals

@@ -61,10 +61,10 @@ class ConnectProxy:
         except OSError:
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
             return
-        client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 tests\r\n\r\n")
-        back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-        back.start()
         with server:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 tests\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            back.start()
             while received := client.recv(65536):
                 self.passed += received
                 server.sendall(received)
