@@ -1,4 +1,4 @@
-"""Three replicas behind the nginx that docker-compose.scale.yml starts, with its very configuration."""
+"""Three replicas behind the nginx that deploy/docker-compose.scale.yml starts, with its very configuration."""
 
 import json
 import os
