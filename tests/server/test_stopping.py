@@ -259,8 +259,8 @@ def test_a_stop_under_load_loses_nothing(settings: dict[str, str], tmp_path: Pat
 
 
 @pytest.mark.long
-def test_ten_stops_under_load_lose_nothing(settings: dict[str, str], tmp_path: Path) -> None:
-    assert_stops_lose_nothing(settings, tmp_path, 10)
+def test_twenty_stops_under_load_lose_nothing(settings: dict[str, str], tmp_path: Path) -> None:
+    assert_stops_lose_nothing(settings, tmp_path, 20)
 
 
 def stop_under_load(service: Service, crowd: Crowd) -> None:
@@ -303,7 +303,7 @@ def test_workers_that_are_replaced_under_load_lose_nothing(
 
 
 @pytest.mark.long
-def test_ten_stops_behind_the_proxy_lose_nothing(settings: dict[str, str], tmp_path: Path, nginx: str) -> None:
+def test_twenty_stops_behind_the_proxy_lose_nothing(settings: dict[str, str], tmp_path: Path, nginx: str) -> None:
     """Two replicas, one of which is stopped and started again: nobody notices, for the other is there."""
     hosts = ("127.0.0.2", "127.0.0.3")
     settings = {**settings, **UNMEASURED, "PORT": str(free_port()), "TRUSTED_PROXIES": "1", "WEB_CONCURRENCY": "1"}
@@ -315,7 +315,7 @@ def test_ten_stops_behind_the_proxy_lose_nothing(settings: dict[str, str], tmp_p
         proxied.stand_behind(*hosts)
         crowd = Crowd(("127.0.0.1", proxied.port))
         try:
-            for _ in range(10):
+            for _ in range(20):
                 with Service.started(tmp_path, settings, hosts[1]) as service:
                     stop_under_load(service, crowd)
         finally:
