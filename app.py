@@ -64,33 +64,41 @@ class Parts(NamedTuple):
 def build(settings: Settings) -> Parts:
     """Put the parts together. Call it in the process that uses them, not before a fork."""
     redis = connect(settings.redis_url.get_secret_value(), settings.key_prefix)
-    limits = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
-    verifications = Verifications(redis) if settings.named_keys else None
-    store = Store(redis, limits, keeps_status=verifications is not None)
     alerts = _alerts(settings, redis)
-    guard = FraudGuard(
-        redis,
-        settings.fraud_guard,
-        settings.allowances,
-        settings.pin_time_to_live,
-        partial(alerts.count, GUARD_REFUSAL),
+    pin_lifetime = settings.pin_time_to_live
+    on_suspicion = partial(alerts.count, GUARD_REFUSAL)
+    guard = FraudGuard(redis, settings.fraud_guard, settings.allowances, pin_lifetime, on_suspicion)
+    verifications = Verifications(redis) if settings.named_keys else None
+    guesses = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
+    store = Store(redis, guesses, keeps_status=verifications is not None)
+    messages = SentMessages(redis, pin_lifetime)
+    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis))
+    otp = OtpService(
+        _send_limits(settings, redis, alerts, guard),
+        store,
+        _infobip(settings, alerts),
+        _rules(settings),
+        ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0),
+        tracker,
+        on_locked_out=partial(alerts.count, LOCKED_OUT),
     )
-    rules = Rules(settings.pin_time_to_live, settings.cooldowns, settings.send_again)
-    send_limits = SendLimits(
+    return Parts(redis, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(settings.pin_time_to_live, settings.cooldowns, settings.send_again)
+
+
+def _send_limits(settings: Settings, redis: RedisClient, alerts: Alerts, guard: FraudGuard) -> SendLimits:
+    return SendLimits(
         redis,
-        RecipientLimit(rules.cooldown, settings.phone_send_limit, settings.phone_send_share),
+        RecipientLimit(_rules(settings).cooldown, settings.phone_send_limit, settings.phone_send_share),
         Quota(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),
         ClientQuotas(settings.client_quotas, alerts.limit_reached),
         *guard.limits,
         prices=settings.prices,
     )
-    response_padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
-    messages = SentMessages(redis, settings.pin_time_to_live)
-    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis))
-    provider, locked_out = _infobip(settings, alerts), partial(alerts.count, LOCKED_OUT)
-    otp = OtpService(send_limits, store, provider, rules, response_padding, tracker, locked_out)
-    return Parts(redis, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
 
 
 def create_app(settings: Settings | None = None) -> Flask:
