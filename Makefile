@@ -12,10 +12,10 @@ INSTALL := $(PIP) install --require-hashes
 run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: two minutes
+test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races, a browser and coverage, as in CI: ten minutes
+test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races, a browser and coverage, as in CI: a quarter of an hour
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3  # with less beside them, for some promise something within two seconds
 	$(BIN)/coverage combine -q

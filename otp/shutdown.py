@@ -30,11 +30,14 @@ def add(step: Step, action: Callable[[], object]) -> None:
 
 
 def run() -> None:
-    """Take all steps. An action that fails is logged and holds up no other one."""
+    """Take all steps. An action that fails is logged, and the others are taken all the same.
+
+    A SystemExit is no exception: gunicorn raises one when it is told to stop once more.
+    """
     while _actions:  # an action may add another one
         _actions.sort(key=itemgetter(0))
         step, action = _actions.pop(0)
         try:
             action()
-        except Exception as e:
+        except BaseException as e:
             log.error("shutdown_failed", extra={"step": step.name.lower(), "error": type(e).__name__})

@@ -53,10 +53,10 @@ def slowly(act: Act) -> Act:
 
 
 @pytest.fixture
-def service(proxy: RedisProxy, start: Start, held: HeldInfobip, clients: ApiClients) -> Service:
+def service(every_proxy: RedisProxy, start: Start, held: HeldInfobip, clients: ApiClients) -> Service:
     """Half of the phones have a PIN, with nothing held."""
     held.holds = False
-    service = start(held.url, REDIS_URL=proxy.url, **SETTINGS)
+    service = start(held.url, REDIS_URL=every_proxy.url, **SETTINGS)
     every = clients.send(service.port, PHONES[::2]).result(60)
     assert {answer.status for answer in every} == {200}
     return service
@@ -69,7 +69,7 @@ def said(answer: Answer) -> tuple[int, str | None]:
 @each_act
 @pytest.mark.parametrize("at", ["attempt", "consume"])
 def test_no_guess_is_judged_as_that_of_another(
-    proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, at: str, act: Act
+    every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, at: str, act: Act
 ) -> None:
     """Every second one is wrong: it is the PIN of the phone beside it."""
     asking = PHONES[::2]
@@ -77,10 +77,10 @@ def test_no_guess_is_judged_as_that_of_another(
     beside = dict(zip(asking, asking[1:] + asking[:1], strict=True))
     guesses = {phone: pin_of(phone if phone in right else beside[phone]) for phone in asking}
     on = {"attempt": f"otp:phoneNumber:{BROKEN}", "consume": held.pin_ids(BROKEN)[0]}[at]
-    proxy.fault(slowly(act), on, times=1)
+    every_proxy.fault(slowly(act), on, times=1)
     bodies = [{"phoneNumber": phone, "pin": pin} for phone, pin in guesses.items()]
     answers = clients.post(service.port, "/verify-otp", bodies).result(60)
-    assert proxy.met == 1
+    assert every_proxy.met == 1
     assert set(held.judged) <= set(guesses.items()), "whose pinId, and what they typed"
     for phone, answer in zip(asking, answers, strict=True):
         assert said(answer) in (YES if phone in right else NO, UNAVAILABLE)
@@ -89,12 +89,12 @@ def test_no_guess_is_judged_as_that_of_another(
 
 @each_act
 def test_no_send_is_let_through_for_another(
-    proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, act: Act
+    every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, act: Act
 ) -> None:
     """Every second phone has to wait, for it has a PIN already."""
-    proxy.fault(slowly(act), PHONES[1], times=1)
+    every_proxy.fault(slowly(act), PHONES[1], times=1)
     answers = clients.send(service.port, PHONES).result(60)
-    assert proxy.met == 1
+    assert every_proxy.met == 1
     for phone, answer in zip(PHONES, answers, strict=True):
         assert said(answer) in (TOO_MANY if phone in PHONES[::2] else YES, UNAVAILABLE)
     assert [len(held.pin_ids(phone)) for phone in PHONES[::2]] == [1] * 20

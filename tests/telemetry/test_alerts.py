@@ -12,7 +12,7 @@ import redis
 
 from otp.alerts.alert import Alert
 from otp.alerts.alerts import Alerts
-from otp.alerts.rates import GUARD_REFUSAL, RIGHT, WRONG, Rates
+from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, RIGHT, WRONG, Rates
 from otp.alerts.sender import MOST_WAITING, QUIET, Sender
 from otp.alerts.webhook import Webhook, signing_key
 from otp.redis.client import RedisClient, connect
@@ -316,6 +316,19 @@ def test_the_service_counts_verdicts_and_shares_them(
         pin = sandbox.pin(phone)
         assert [service.verify(phone, p).status_code for p in (wrong(pin), wrong(pin), pin)] == [401, 401, 200]
         until(lambda: counted(database) == {RIGHT: 1, WRONG: 2})
+
+
+def test_the_service_counts_what_the_guard_refuses_and_guesses_that_are_locked_out(
+    settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    strict = {"FRAUD_GUARD": "block", "GUARD_ADDRESS_COUNTRIES": "1", "PHONE_FAILURE_LIMIT": "1 per day"}
+    with Service.started(tmp_path, {**settings, **strict, "INFOBIP_BASE_URL": sandbox.url}) as service:
+        service.send(phone)
+        pin = sandbox.pin(phone)
+        assert [service.verify(phone, p).status_code for p in (wrong(pin), wrong(pin))] == [401, 401]
+        until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1})
+        assert service.send("+33612345678").status_code == 429
+        until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1, GUARD_REFUSAL: 1})
 
 
 def test_what_is_not_yet_shared_when_a_worker_stops_is_not_lost(

@@ -8,12 +8,14 @@ from tests.support.running import ROOT
 
 ENDING = """
 import logging
+import sys
 from functools import partial
 from otp import shutdown
 logging.basicConfig(format="%(message)s %(step)s %(error)s")
 for step in reversed(shutdown.Step):
     shutdown.add(step, partial(print, step.name))
     shutdown.add(step, lambda: 1 / 0)
+    shutdown.add(step, sys.exit)
 shutdown.add(shutdown.Step.FINISH_REDIS_WRITES, lambda: shutdown.add(shutdown.Step.SEND_ALERTS, lambda: print("late")))
 """
 
@@ -24,4 +26,5 @@ def test_the_steps_come_in_their_order() -> None:
     assert names.index("FLUSH_REQUEST_LOG") < names.index("WRITE_LOG_LINES"), "what is logged is written afterwards"
     at = names.index("SEND_ALERTS") + 1
     assert ran.stdout.split() == [*names[:at], "late", *names[at:]]
-    assert ran.stderr.splitlines() == [f"shutdown_failed {name.lower()} ZeroDivisionError" for name in names]
+    errors = ("ZeroDivisionError", "SystemExit")
+    assert ran.stderr.splitlines() == [f"shutdown_failed {name.lower()} {error}" for name in names for error in errors]
