@@ -64,10 +64,13 @@ def values(found: Iterable[Line], environment: Mapping[str, str], secrets: Itera
 
     A secret X that is not set may be in a file that `X_FILE` names, as Docker and Kubernetes provide secrets: a Path.
     """
-    sources = (_file_values(found, environment), environment)
-    given = {name: value for source in sources for name, value in source.items() if value}
+    given, named = dict[str, str](), dict[str, str]()
+    for source in (_file_values(found, environment), environment):
+        filled = {name: value for name, value in source.items() if value}
+        given |= filled
+        named |= {name.lower(): value for name, value in filled.items()}
     files = {name: Path(given[key]) for name in secrets if (key := f"{name.upper()}_FILE") in given}
-    return {**files, **{name.lower(): value for name, value in given.items()}}
+    return {**files, **named}
 
 
 def _file_values(found: Iterable[Line], environment: Mapping[str, str]) -> dict[str, str]:

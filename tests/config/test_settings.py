@@ -233,6 +233,13 @@ def test_a_dotenv_file_is_read_and_the_environment_beats_it() -> None:
     assert settings.infobip_api_key.get_secret_value() == "the-secret-key"
 
 
+@pytest.mark.parametrize("lines", ["PORT=1\nport=2\n", "port=2\nPORT=1\n", "Port=2\n"])
+def test_the_environment_beats_it_however_a_name_is_written(lines: str) -> None:
+    Path(".env").write_text(lines)
+    assert load(PORT="3").port == 3
+    assert load(port="3").port == 3
+
+
 def test_a_byte_order_mark_hides_no_setting() -> None:
     Path(".env").write_text("\ufeffPIN_LENGTH=4\n")
     assert load().pin_length == 4
