@@ -8,6 +8,7 @@ import requests
 
 from otp.proofs import new_signing_key
 from sandbox.ports import free_port
+from tests.support.redis_servers import Servers, node
 from tests.support.running import Sandbox, Service, refusal
 
 Start = Callable[..., Service]
@@ -110,9 +111,13 @@ def test_no_key_is_no_guess_and_costs_no_round_trip(
     assert list(database.scan_iter("otp:LIMITS:*")) == []
 
 
-def test_a_right_key_costs_no_round_trip(closed: Service, database: redis.Redis) -> None:
+def test_a_right_key_costs_no_round_trip(start: Start, servers: Servers, sandbox: Sandbox) -> None:
+    """With a Redis of its own: the services of other tests still run scripts in the background."""
+    port = servers.start(free_port())
+    closed = start(sandbox.url, **SETTINGS, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+
     def scripts() -> int:
-        return int(database.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"])
+        return int(node(port).info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"])
 
     ROUTES["verification"](closed, at("192.0.2.1"), wrong(0))  # the script is there
     before = scripts()
