@@ -34,8 +34,11 @@ class TlsProxy:
 
     def _serve(self) -> None:
         for client in accepted(self._listener):
-            with suppress(ssl.SSLError):
-                self._connect(self._context.wrap_socket(client, server_side=True))
+            try:
+                secured = self._context.wrap_socket(client, server_side=True)
+            except OSError:  # the client does not trust this server, or was killed in the middle
+                continue
+            self._connect(secured)
 
     def _connect(self, client: socket.socket) -> None:
         self.accepted.append(client)
