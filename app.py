@@ -116,9 +116,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
 
     app = Application(__name__)
-    budgets = {"day": float(settings.daily_budget), "month": float(settings.monthly_budget)}
-    request_log = RequestLog(settings.log_salt.get_secret_value(), settings.prices.currency, budgets)
-    app.wsgi_app = Border(app.wsgi_app, request_log, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = Border(app.wsgi_app, _request_log(settings), settings.trusted_proxies)  # type: ignore[method-assign]
     _add_health_routes(app, HealthApi(parts.store.ping))
     _add_pin_routes(app, pins, clients, parts, settings)
     if proofs:
@@ -128,6 +126,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     allow_origins(app, settings.cors_origins, (SEND_OTP, RESEND_OTP, VERIFY_OTP))
     error_responses.register(app)
     return app
+
+
+def _request_log(settings: Settings) -> RequestLog:
+    budgets = {"day": float(settings.daily_budget), "month": float(settings.monthly_budget)}
+    return RequestLog(settings.log_salt.get_secret_value(), settings.prices.currency, budgets)
 
 
 def _add_health_routes(app: Flask, health: HealthApi) -> None:

@@ -12,9 +12,8 @@ import redis
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support import upstream as up
 from tests.support.command import CommandLine, eventually
-from tests.support.running import ACCOUNT, ROOT, Sandbox, Service
+from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, wrong
 from tests.support.upstream import PIN_ID, Upstream
-from tests.web.test_stories import wrong
 
 
 @pytest.fixture

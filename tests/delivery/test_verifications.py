@@ -11,8 +11,7 @@ import requests
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.delivery.test_deliveries import NO_SMS, REPORTS, SECRET, TRACKED
 from tests.support.receiver import until
-from tests.support.running import Sandbox, Service, refusal
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, Service, refusal, wrong
 
 Start = Callable[..., Service]
 Json = dict[str, Any]

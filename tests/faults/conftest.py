@@ -101,7 +101,7 @@ def _unbroken(request: pytest.FixtureRequest, scheme: str = "") -> Iterator[Redi
 
 @pytest.fixture
 def proxied(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
-    """The service behind that proxy, with every gate that there is."""
+    """The service behind that proxy, with every limit that there is."""
     scheme = request.node.callspec.params["proxy"]
     return start(sandbox.url, REDIS_URL=f"{scheme}://127.0.0.1:{proxy.port}", WEB_CONCURRENCY="1", **EVERYTHING)
 

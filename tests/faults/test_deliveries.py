@@ -17,9 +17,8 @@ from tests.faults.invariants import UNAVAILABLE, is_ready
 from tests.faults.redis_proxy import Act, RedisProxy
 from tests.support.receiver import until
 from tests.support.redis_servers import Servers, node
-from tests.support.running import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal, wrong
 from tests.telemetry.test_metrics import Measured
-from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics

@@ -11,8 +11,7 @@ import requests
 from sandbox.model import Channel, SendRequest
 from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
-from tests.support.running import Sandbox, Service
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, Service, wrong
 
 TO = "+4915112345678"
 

@@ -7,8 +7,7 @@ from playwright.sync_api import expect
 
 from sandbox.ports import free_port
 from tests.support.browser import Screen
-from tests.support.running import LAX, Sandbox, Service
-from tests.web.test_stories import wrong
+from tests.support.running import LAX, Sandbox, Service, wrong
 
 Visit = Callable[..., Screen]
 

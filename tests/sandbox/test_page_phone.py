@@ -10,8 +10,7 @@ from playwright.sync_api import expect
 from sandbox.model import Channel, SendRequest
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from tests.support.browser import Screen
-from tests.support.running import Sandbox
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, wrong
 
 COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Visit = Callable[..., Screen]

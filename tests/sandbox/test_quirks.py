@@ -13,8 +13,7 @@ from sandbox.rate_limits import STEPS, RateLimits
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.two_factor import KEPT_MESSAGES
 from tests.support.infobip import APPLICATION, TO, UNKNOWN, call, error, resend, send, verify
-from tests.support.running import Clock, Sandbox
-from tests.web.test_stories import wrong
+from tests.support.running import Clock, Sandbox, wrong
 
 PHONE = f"+{TO}"
 STRICT = Configuration(allow_multiple_pin_verifications=False, verify_pin_limit="100/s", pin_attempts=2)

@@ -23,8 +23,7 @@ from tests.support.infobip import (
     verify,
     wrong_fields,
 )
-from tests.support.running import Sandbox
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, wrong
 
 PHONE = f"+{TO}"
 

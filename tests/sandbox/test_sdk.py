@@ -20,8 +20,7 @@ from infobip_api_client.exceptions import (
 
 from sandbox.authorization import API_KEY, SEND_ONLY_KEY
 from sandbox.quirks import Quirks
-from tests.support.running import Sandbox
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, wrong
 
 TO = "4915112345678"
 SAFE = models.TfaApplicationConfiguration(

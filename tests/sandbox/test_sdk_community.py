@@ -17,8 +17,7 @@ import pytest
 from sandbox.authorization import API_KEY
 from sandbox.quirks import Quirks
 from tests.support import npm_tools
-from tests.support.running import ROOT, Sandbox
-from tests.web.test_stories import wrong
+from tests.support.running import ROOT, Sandbox, wrong
 
 Call = Callable[..., Any]
 TO = "4915112345678"

@@ -195,25 +195,25 @@ def send_limits(
 
 def test_the_end_of_the_day_frees(client: RedisClient) -> None:
     clock = Clock("2026-11-23T23:59:58")
-    gate = send_limits(client, "0.1", [])
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits = send_limits(client, "0.1", [])
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     with pytest.raises(BudgetExhausted) as refused:
-        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+        limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 2
     clock.now += 2
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
 
 
 def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
     clock = Clock("2026-12-30T12:00:00")
-    gate = send_limits(client, "0.1", [], month)
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits = send_limits(client, "0.1", [], month)
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     clock.now += 24 * 3600
     with pytest.raises(BudgetExhausted) as refused:
-        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+        limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert refused.value.retry_after == 12 * 3600
     clock.now += 12 * 3600
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
 
 
 @pytest.mark.parametrize(
@@ -232,11 +232,11 @@ def test_periods(period: Callable[[float], Period], at: str, name: str, end: str
 
 def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
     clock = Clock("2026-11-23T23:59:59")
-    gate, late = send_limits(client, "1", []), SendRequest(Recipient.at("+14155552671"), at=clock())
-    gate.reserve(late)
+    limits, late = send_limits(client, "1", []), SendRequest(Recipient.at("+14155552671"), at=clock())
+    limits.reserve(late)
     clock.now += 2
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
-    gate.release(late)
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits.release(late)
     assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
 
 
@@ -248,9 +248,9 @@ def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: r
 def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
     told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = send_limits(client, "2", told)
+    limits = send_limits(client, "2", told)
     with ThreadPoolExecutor(10) as crowd:
-        list(crowd.map(gate.reserve, [SendRequest(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
+        list(crowd.map(limits.reserve, [SendRequest(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
     assert sorted(told) == [("2026-11-23", percent, 2 * MILLION) for percent in (50, 80, 100)]
     alerts = [budget_threshold("EUR", *threshold) for threshold in told]
     assert {alert.type for alert in alerts} == {"budget.threshold"}
@@ -260,10 +260,10 @@ def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> N
 def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
     told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = send_limits(client, "1", told)
+    limits = send_limits(client, "1", told)
     seen = []
     for _ in range(10):
-        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+        limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         seen.append([percent for _, percent, _ in told])
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
@@ -271,27 +271,27 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> N
 def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
     told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = send_limits(client, "0.4", told)
+    limits = send_limits(client, "0.4", told)
     for _ in range(3):
         parser = [
             SendRequest(Recipient.at("+14155552671"), at=clock()),
             SendRequest(Recipient.at("+14155552671"), at=clock()),
         ]
         for send_request in parser:
-            gate.reserve(send_request)
+            limits.reserve(send_request)
         for send_request in parser:
-            gate.release(send_request)
+            limits.release(send_request)
     assert [percent for _, percent, _ in told] == [50]
 
 
 def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
     told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = send_limits(client, "0.15", told)
-    gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+    limits = send_limits(client, "0.15", told)
+    limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
-            gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+            limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     assert [percent for _, percent, _ in told] == [50, 100]
     sentence = budget_threshold("EUR", *told[1]).sentence
     assert sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
@@ -300,9 +300,9 @@ def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(cl
 def test_a_new_period_tells_anew(client: RedisClient) -> None:
     told: list[Told] = []
     clock = Clock("2026-11-23T12:00:00")
-    gate = send_limits(client, "0.2", told)
+    limits = send_limits(client, "0.2", told)
     for _ in range(2):
-        gate.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
+        limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         clock.now += 86400
     assert [budget_threshold("EUR", *each).subject for each in told] == ["2026-11-23:50", "2026-11-24:50"]
 

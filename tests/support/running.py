@@ -321,3 +321,8 @@ def refusal(response: requests.Response) -> tuple[int, str]:
     assert response.headers["X-Request-ID"]
     assert response.headers["Cache-Control"] == "no-store" or "Connection" in response.headers
     return response.status_code, body["code"]
+
+
+def wrong(pin: str) -> str:
+    """A PIN of the same form that is not `pin`."""
+    return "".join(str((int(c) + 1) % 10) for c in pin)

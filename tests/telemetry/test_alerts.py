@@ -19,9 +19,8 @@ from otp.redis.client import RedisClient, connect
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.send_limits.test_budget import numbers
 from tests.support.receiver import SECRET, Receiver, until
-from tests.support.running import Sandbox, Service
+from tests.support.running import Sandbox, Service, wrong
 from tests.support.upstream import Upstream, error
-from tests.web.test_stories import wrong
 
 ALERT = Alert("test.happened", "It has happened.", {"times": 1})
 Run = Callable[..., Service]

@@ -20,10 +20,9 @@ from sandbox.ports import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.make_run import make_run, until_ready
-from tests.support.running import DEFAULT_LIMITS, Sandbox, Service
+from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, wrong
 from tests.support.upstream import Upstream
 from tests.web.test_border import spoken
-from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 SALT = "a-salt-of-the-tests"

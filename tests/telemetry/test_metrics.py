@@ -17,9 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sandbox.ports import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
-from tests.support.running import Sandbox, Service
+from tests.support.running import Sandbox, Service, wrong
 from tests.support.upstream import PIN_ID, Upstream
-from tests.web.test_stories import wrong
 
 PRICES = '{"currency": "EUR", "default": 0.1, "US": 0.02}'
 Started = Callable[..., AbstractContextManager["Measured"]]

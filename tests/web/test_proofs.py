@@ -18,9 +18,8 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.support.running import ROOT, Sandbox, Service, refusal
+from tests.support.running import ROOT, Sandbox, Service, refusal, wrong
 from tests.support.signing import KEY, OLD, OLDER, SETTINGS, Json, bad, key_id, signed
-from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 

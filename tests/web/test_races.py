@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from tests.support.running import Sandbox, Service
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, Service, wrong
 
 CROWD = 32
 _kept = threading.local()

@@ -8,9 +8,8 @@ import pytest
 import redis
 import requests
 
-from tests.support.running import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal, wrong
 from tests.support.upstream import Upstream, answer
-from tests.web.test_stories import wrong
 
 Start = Callable[..., Service]
 NO = (401, "invalid_otp")

@@ -8,7 +8,7 @@ import redis
 import requests
 
 from sandbox.model import Configuration
-from tests.support.running import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal, wrong
 
 
 def test_a_pin_that_was_sent_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
@@ -144,8 +144,3 @@ def test_a_sane_request_id_of_the_caller_is_kept(service: Service, phone: str, g
     answered = service.verify(phone, "000000", headers={"X-Request-ID": given}).headers["X-Request-ID"]
     assert (answered == given) is kept
     assert kept or re.fullmatch("[0-9a-f]{32}", answered)
-
-
-def wrong(pin: str) -> str:
-    """A PIN of the same form that is not `pin`."""
-    return "".join(str((int(c) + 1) % 10) for c in pin)

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.running import Sandbox, Service, refusal
-from tests.web.test_stories import wrong
+from tests.support.running import Sandbox, Service, refusal, wrong
 
 NO = (401, "invalid_otp")
 

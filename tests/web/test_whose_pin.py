@@ -8,11 +8,10 @@ import redis
 
 from sandbox.model import Configuration
 from tests.support.command import eventually
-from tests.support.running import Sandbox, Service, refusal
+from tests.support.running import Sandbox, Service, refusal, wrong
 from tests.support.upstream import RIGHT, SENT, Upstream, answer, error
 from tests.web.test_clients import API_KEYS, BANK, SHOP, SHOP_NEXT
 from tests.web.test_resend import wait_over
-from tests.web.test_stories import wrong
 
 NO = (401, "invalid_otp")
 TOO_MANY = (429, "too_many_requests")
