@@ -32,10 +32,8 @@ if settings.metrics_port:
 from app import account, create_app  # noqa: E402
 from cli.account_check.differences import log_differences  # noqa: E402
 from otp import VERSION  # noqa: E402
-from otp.server import lifecycle  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
-from otp.server.stream import IDLE  # noqa: E402
-from otp.server.worker import Worker  # noqa: E402
+from otp.server.worker import Worker, announce_end  # noqa: E402
 from otp.setting_sources import ENV_FILE  # noqa: E402
 from otp.telemetry import logs, tracing  # noqa: E402
 
@@ -51,7 +49,6 @@ files = max(files, min(most, 2 * wanted + OTHER_FILES))
 resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 worker_connections = min(wanted, max(files - OTHER_FILES, files // 2) // 2)
 
-keepalive = IDLE
 # A head, and the field lines behind a body in chunks: what proxies add fits twice, and what never ends costs 16 KiB.
 limit_request_line = limit_request_field_size = LONGEST_FIELD
 limit_request_fields = MOST_FIELDS
@@ -103,7 +100,7 @@ def on_starting(_: object) -> None:
 
 def when_ready(server: object) -> None:
     """Once a start, in the master, when it listens."""
-    lifecycle.announce_end(server)
+    announce_end(server)
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
         metrics_server.serve(settings.bind, settings.metrics_port)
