@@ -14,15 +14,6 @@ class BadResponseError(OSError):
     """The bytes are not an HTTP response, or the response is truncated or endless."""
 
 
-class _Left:
-    """How much more is accepted."""
-
-    __slots__ = ("body", "bytes", "headers")
-
-    def __init__(self) -> None:
-        self.bytes, self.body, self.headers = MAX_BYTES, MAX_BODY, MAX_HEADERS
-
-
 class HttpResponse:
     """Takes bytes until the response is complete. Each response has its own object: nothing is carried over.
 
@@ -31,7 +22,10 @@ class HttpResponse:
     response to one request could be read as the response to another person's request.
     """
 
-    __slots__ = ("_body", "_is_final", "_left", "_parser", "headers", "is_complete", "is_reusable", "status")
+    __slots__ = (
+        "_body", "_body_left", "_bytes_left", "_headers_left", "_is_final", "_parser",
+        "headers", "is_complete", "is_reusable", "status",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.status = 0
@@ -39,7 +33,7 @@ class HttpResponse:
         self.is_complete = self.is_reusable = False
         self._is_final = False
         self._body: list[bytes] = []
-        self._left = _Left()
+        self._bytes_left, self._body_left, self._headers_left = MAX_BYTES, MAX_BODY, MAX_HEADERS  # still accepted
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     @property
@@ -55,8 +49,8 @@ class HttpResponse:
         """
         if not received:
             return self._end()
-        self._left.bytes -= len(received)
-        if self._left.bytes < 0:
+        self._bytes_left -= len(received)
+        if self._bytes_left < 0:
             raise BadResponseError("the response has no end")
         assert self._parser
         try:
@@ -86,8 +80,8 @@ class HttpResponse:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Trailers are only counted, because they may come from another server than the head."""
-        self._left.headers -= 1
-        if self._left.headers < 0:
+        self._headers_left -= 1
+        if self._headers_left < 0:
             raise BadResponseError("there are too many headers")
         if not self._is_final:
             self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -107,8 +101,8 @@ class HttpResponse:
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body, or drop the whole body if it is too large."""
         self._body.append(part)
-        self._left.body -= len(part)
-        if self._left.body < 0:
+        self._body_left -= len(part)
+        if self._body_left < 0:
             self._body.clear()
             self.is_complete = True
             raise BadResponseError("the body is too large")
