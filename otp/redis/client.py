@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import NoScriptError, TryAgainError
@@ -12,7 +13,7 @@ from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
 from otp.redis.keys import PREFIX
 from otp.redis.nodes import REPLY_TIMEOUT, Nodes, Refusals, blocking_client, nodes
 from otp.redis.scripts import Command, in_full, with_prefix
-from otp.telemetry.calls import TimedRedisCall
+from otp.telemetry.calls import time_redis_call
 
 REPEAT_TIMEOUT = 1.5  # seconds for all tries of `run_idempotent`: a refusal must be out within 2 s
 REPEAT_PAUSE = 0.05  # seconds between two tries
@@ -63,8 +64,7 @@ class RedisClient:
     def _timed(self, commands: Sequence[Command], run: Callable[[Sequence[Command]], list[Any]]) -> list[Any]:
         commands = [with_prefix(self.prefix, command) for command in commands]
         try:
-            with TimedRedisCall(UNREACHABLE):
-                return run(commands)
+            return time_redis_call(partial(run, commands), UNREACHABLE)
         except FAILURES as e:
             raise StoreUnavailable(retry_after=1) from e
 

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from functools import wraps
-from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from otp.errors import OtpError, PinGone
@@ -46,36 +45,31 @@ class RedisStateLog:
 _redis_state = RedisStateLog()
 
 
-class TimedRedisCall:
-    """Times a round trip. A class, for a generator as a context manager is slower, and a request has three of these.
+def time_redis_call(call: Callable[[], _R], unreachable: tuple[type[BaseException], ...]) -> _R:
+    """Make a round trip by `call`; `unreachable` are the errors that mean that no server answers."""
+    span = tracing.start("redis", {"db.system.name": "redis"}) if tracing.is_on() else None
+    started, failed = time.perf_counter(), ""
+    try:
+        result = call()
+    except BaseException as e:
+        failed = type(e).__name__
+        if isinstance(e, Exception):
+            _redis_state.note_failure(started, failed, isinstance(e, unreachable))
+            metrics.REDIS_ERRORS.labels(failed).inc()
+        raise
+    else:
+        _redis_state.note_reply(started)
+        return result
+    finally:
+        _note_redis_seconds(time.perf_counter() - started)
+        tracing.end(span, failed)
 
-    Args:
-        unreachable: the errors that mean that no server answers.
-    """
 
-    __slots__ = ("_span", "_started", "_unreachable")
-
-    def __init__(self, unreachable: tuple[type[BaseException], ...]) -> None:
-        self._unreachable = unreachable
-
-    def __enter__(self) -> None:
-        self._span = tracing.start("redis", {"db.system.name": "redis"}) if tracing.is_on() else None
-        self._started = time.perf_counter()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        taken = time.perf_counter() - self._started
-        if record := current_or_none():
-            record.redis.append(taken)
-        else:
-            metrics.REDIS_SECONDS.observe(taken)
-        if error is None:
-            _redis_state.note_reply(self._started)
-        elif isinstance(error, Exception):
-            name = type(error).__name__
-            _redis_state.note_failure(self._started, name, isinstance(error, self._unreachable))
-            metrics.REDIS_ERRORS.labels(name).inc()
-        if self._span:
-            tracing.end(self._span, kind.__name__ if kind else "")
+def _note_redis_seconds(seconds: float) -> None:
+    if record := current_or_none():
+        record.redis.append(seconds)
+    else:
+        metrics.REDIS_SECONDS.observe(seconds)
 
 
 def timed_infobip_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
