@@ -60,7 +60,8 @@ class FraudLimit:
         return [self._scripts.record_result(self._keys(send_request), send_request.at, send_request.region, result)]
 
     def _reserve(self, send_request: SendRequest, mode: Mode) -> Command:
-        return self._scripts.reserve(self._keys(send_request), *self._scope.reserve_arguments(send_request, mode))
+        at, region = send_request.at, send_request.region
+        return self._scripts.reserve(self._keys(send_request), at, region, self._scope.allowance, mode)
 
     def _passes(self, send_request: SendRequest) -> bool:
         trusted_by = send_request.reserved.trusted_by

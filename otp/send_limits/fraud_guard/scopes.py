@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 
-Mode = Literal["block", "monitor", "force"]
+Mode = Literal["block", "monitor", "force"]  # monitor counts where there is no room, too; force does not look for room
 
 
 class Scripts(NamedTuple):
@@ -40,10 +40,6 @@ class Scope:
     of: Callable[[SendRequest], str]
     allowance: str
     passes_trusted: bool = True
-
-    def reserve_arguments(self, send_request: SendRequest, mode: Mode) -> tuple[str | float, ...]:
-        """For the `reserve` script: `monitor` also counts where there is no room, `force` does not look for room."""
-        return send_request.at, send_request.region, self.allowance, mode
 
 
 class Allowances(NamedTuple):
