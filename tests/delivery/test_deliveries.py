@@ -8,12 +8,11 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
+from tests.support.measured import Measured, metrics_port
 from tests.support.receiver import until
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import SENT, Upstream, answer
-from tests.telemetry.test_metrics import Measured
 
 Start = Callable[..., Service]
 Json = dict[str, Any]
@@ -22,13 +21,12 @@ REPORTS = "/infobip/delivery-reports"
 NO_SMS = "+14155550109"
 UNAUTHORIZED, TOO_MANY = (401, "unauthorized"), (429, "too_many_requests")
 TRACKED = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
-PORT = str(free_port())  # of metrics
 
 
 @pytest.fixture
 def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """The service, and a local Infobip that posts it what became of each message."""
-    service = start(sandbox.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, METRICS_PORT=PORT, **TRACKED)
+    service = start(sandbox.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, METRICS_PORT=str(metrics_port()), **TRACKED)
     sandbox.reports_url = f"{service.url}{REPORTS}/{SECRET}"
     sandbox.reset()
     return service
@@ -43,7 +41,7 @@ def silent(tracked: Service, sandbox: Sandbox) -> Service:
 
 
 def counted(service: Service, **labels: str) -> float:
-    return Measured(service, int(PORT)).value("otp_deliveries_total", **labels)
+    return Measured(service, metrics_port()).value("otp_deliveries_total", **labels)
 
 
 def message_of(database: redis.Redis, known: str = "") -> str:
@@ -214,7 +212,7 @@ def test_the_secret_is_good_in_the_path_and_in_no_log_line(silent: Service, data
     assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
     wrong = [silent.post(path), silent.post(f"{path}/x", {}), requests.get(silent.url + path, timeout=5)]
     assert [each.status_code for each in wrong] == [415, 404, 405]
-    assert "secret-0123456789" not in silent.log_with(taken, *wrong) + Measured(silent, int(PORT)).text()
+    assert "secret-0123456789" not in silent.log_with(taken, *wrong) + Measured(silent, metrics_port()).text()
     (line,) = silent.lines(event="request", request_id=taken.headers["X-Request-ID"])
     assert line["route"] == f"{REPORTS}/<secret>"
 

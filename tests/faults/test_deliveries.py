@@ -9,19 +9,18 @@ import redis
 import requests
 
 from otp.redis.scripts import Script
-from sandbox.ports import free_port
 from tests.delivery.test_deliveries import REPORTS, SECRET, TRACKED, result
 from tests.delivery.test_verifications import KEYS, OURS, Shop
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import UNAVAILABLE, is_ready
 from tests.faults.redis_proxy import Act, RedisProxy
+from tests.support.measured import Measured, metrics_port
 from tests.support.receiver import until
 from tests.support.redis_servers import Servers, node
 from tests.support.running import Sandbox, Service, refusal, wrong
-from tests.telemetry.test_metrics import Measured
 
 Start = Callable[..., Service]
-PORTS = {"redis": free_port(), "redis+cluster": free_port()}  # of metrics
+
 either = pytest.mark.parametrize("act", [rp.lose_reply, rp.cut], ids=["executed", "not executed"])
 REMEMBER, DECIDE, FREE, MARK = [
     Script(name).sha for name in ("message_add", "message_first_report", "cooldown_end", "verification_mark")
@@ -32,8 +31,8 @@ REMEMBER, DECIDE, FREE, MARK = [
 def broken(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Measured:
     """The service behind that proxy, with clients and reports; the sandbox posts none."""
     scheme = request.node.callspec.params["proxy"]
-    settings = {"REDIS_URL": f"{scheme}://127.0.0.1:{proxy.port}", "METRICS_PORT": str(PORTS[scheme])}
-    return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), PORTS[scheme])
+    settings = {"REDIS_URL": f"{scheme}://127.0.0.1:{proxy.port}", "METRICS_PORT": str(metrics_port(scheme))}
+    return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), metrics_port(scheme))
 
 
 def told(broken: Measured, *results: Any) -> requests.Response:

@@ -169,5 +169,6 @@ def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: 
 def soon(ask: Callable[..., requests.Response], *about: str) -> None:
     """A yes that nobody had to wait for."""
     started = time.monotonic()
-    assert ask(*about).status_code == 200
+    response = ask(*about)
+    assert response.status_code == 200, response.text
     assert time.monotonic() - started < 1.2

@@ -15,8 +15,8 @@ import redis
 
 from sandbox.ports import free_port
 from tests.support.command import eventually
+from tests.support.measured import Measured
 from tests.support.running import ROOT, Sandbox, Service
-from tests.telemetry.test_metrics import Measured
 
 COUNTING = """
 import os, sys

@@ -12,36 +12,16 @@ from pathlib import Path
 import pytest
 import redis
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.ports import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
+from tests.support.measured import Measured
 from tests.support.running import Sandbox, Service, wrong
 from tests.support.upstream import PIN_ID, Upstream
 
 PRICES = '{"currency": "EUR", "default": 0.1, "US": 0.02}'
 Started = Callable[..., AbstractContextManager["Measured"]]
-
-
-class Measured:
-    """A service with the port of its metrics."""
-
-    def __init__(self, service: Service, port: int) -> None:
-        self.service = service
-        self.url = f"http://127.0.0.1:{port}/metrics"
-
-    def text(self) -> str:
-        answer = requests.get(self.url, timeout=5)
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"].startswith("text/plain; version=")
-        return answer.text
-
-    def value(self, name: str, **labels: str) -> float:
-        """The sum of all samples that have these labels."""
-        families = text_string_to_metric_families(self.text())
-        samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
 
 @pytest.fixture
