@@ -16,6 +16,10 @@ COPY otp/ otp/
 COPY sandbox/ sandbox/
 # The bytecode is made here: the container has no right to write it, and by hash no file date can make it stale.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
+# `docker run ... check [--strict] [--json]` checks the settings, without a network.
+RUN printf '#!/venv/bin/python\nimport sys\nfrom flask.cli import cli\ncli.main(["config", "check", *sys.argv[1:]])\n' \
+        > /venv/bin/check \
+    && chmod +x /venv/bin/check
 
 # All that runs, in a tree of its own: Python without what installs, teaches and draws, and the libraries that it and the
 # packages load (libgcc_s only when a thread ends, so it is in no list). No shell, no package manager.

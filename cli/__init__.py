@@ -1,4 +1,4 @@
-"""The operator's command line: `flask infobip ...`, `flask guard ...` and `flask proof ...`.
+"""The operator's command line: `flask config ...`, `flask infobip ...`, `flask guard ...` and `flask proof ...`.
 
 Flask finds it by FLASK_APP in .flaskenv. It is not the service's own application, which needs all settings:
 `flask infobip setup` runs before they are complete.
@@ -17,11 +17,12 @@ def create_app() -> Flask:
     hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # gevent must not print a Ctrl-C during a call
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines quote URLs, which contain pinIds
 
+    from cli.config import config  # noqa: PLC0415
     from cli.guard import guard  # noqa: PLC0415
     from cli.infobip import infobip  # noqa: PLC0415
     from cli.proof import proof  # noqa: PLC0415
 
     app = Flask(__name__, static_folder=None)
-    for group in (guard, infobip, proof):
+    for group in (config, guard, infobip, proof):
         app.cli.add_command(group)
     return app

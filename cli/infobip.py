@@ -1,6 +1,5 @@
 """`flask infobip`: sets up the account at Infobip, checks it, and tries it out."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +16,9 @@ from cli.account_setup import env_file
 from cli.account_setup.message_texts import FILE, read_message_texts
 from cli.account_setup.plan import NAME, plan
 from cli.account_setup.template_changes import TEXT, SetupOptions
-from cli.terminal import Sentences, fail
-from config import AccountSettings, Settings, SettingsError, load, load_settings, misread_settings
+from cli.config import settings_findings
+from cli.terminal import AS_JSON, Sentences, fail, show_findings
+from config import AccountSettings, Settings, load, load_settings
 from otp.channels import CHANNELS
 from otp.durations import duration
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
@@ -102,29 +102,18 @@ def _write_env_file(ids: dict[str, str]) -> None:
 
 
 @infobip.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, for programs.")
+@AS_JSON
 def check(as_json: bool) -> None:
     """Compare the account and Redis with the settings. Exits with 0 (all is well), 1 (warnings) or 2 (errors)."""
-    findings = []
-    for finding in _findings():
-        findings.append(finding)
-        if not as_json:
-            _show(finding)
-    if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
-    raise SystemExit(max(EXIT[finding.status] for finding in findings))
+    statuses = show_findings(_findings(), as_json)
+    raise SystemExit(max(EXIT[status] for status in statuses))
 
 
 def _findings() -> Iterator[Finding]:
-    yield from (Finding("warning", "settings", sentence) for sentence in misread_settings())
-    try:
-        settings = load_settings()
-    except SettingsError as e:
-        yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
-        return
-    yield from (Finding("warning", "settings", sentence) for sentence in settings.warnings())
-    yield from _account_findings(settings)
-    yield from examine_redis(build(settings).redis, settings)
+    settings = yield from settings_findings()
+    if settings:
+        yield from _account_findings(settings)
+        yield from examine_redis(build(settings).redis, settings)
 
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:
@@ -135,12 +124,6 @@ def _account_findings(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("ok", "account", "The API key is valid, and shows the application and its templates.")
     yield from compare(settings, application, templates)
-
-
-def _show(finding: Finding) -> None:
-    colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
-    remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
-    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
 
 
 _CHANNEL = click.option("--channel", help=f"{', '.join(CHANNELS)}.  [default: sms, or email to an e-mail address]")

@@ -1,15 +1,19 @@
 """Commands report errors as sentences, without tracebacks."""
 
+import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import click
 
+from cli.account_check.findings import Finding
 from config import SettingsError
 from otp.errors import OtpError
 from otp.infobip.account_errors import AccountError
 from otp.redis.administration import CommandRefused
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON array, for programs.")
 INTERRUPTED = 130  # the exit status of shells after Ctrl-C
 
 
@@ -37,3 +41,21 @@ def fail(sentence: str, status: int = 1) -> NoReturn:
     """Print `sentence` to the standard error and exit with `status`."""
     click.echo(sentence, err=True)
     raise SystemExit(status)
+
+
+def show_findings(findings: Iterable[Finding], as_json: bool) -> list[str]:
+    """Print each finding as soon as it is there, or all as one JSON array; returns their statuses."""
+    shown = []
+    for finding in findings:
+        shown.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in shown], indent=2))
+    return [finding.status for finding in shown]
+
+
+def _show(finding: Finding) -> None:
+    colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
+    remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
+    click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")

@@ -40,6 +40,9 @@ def test_the_image_starts_sends_and_stops(
         process.send_signal(signal.Signals[image.stop_signal()])
         assert process.wait(60) == 0
     assert laid_out.run(image.health_check(), PORT=port) == 1
+    assert laid_out.run(["check"], **settings) == 0
+    assert laid_out.run(["check", "--strict"], **settings) == 1
+    assert laid_out.run(["check"], **{**settings, "PIN_ATTEMPTS": "0"}) == 1
     assert service.lines(event="start")
     assert "Traceback" not in service.log()
     assert "Warning" not in service.log()

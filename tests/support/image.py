@@ -125,6 +125,10 @@ def _make_venv(directory: Path) -> None:
     script = directory / "bin/gunicorn"
     script.write_text(f"#!{directory}/bin/python\n{gunicorn}")
     script.chmod(0o755)
+    (check,) = re.findall(r"printf '#!/venv(.*)' +> /venv/bin/check", DOCKERFILE)
+    script = directory / "bin/check"
+    script.write_text(f"#!{directory}" + check.replace("\\n", "\n"))
+    script.chmod(0o755)
 
 
 def _requirements() -> Iterator[metadata.Distribution]:

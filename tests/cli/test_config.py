@@ -1,0 +1,55 @@
+"""`flask config check`: the settings alone, in CI and before a start, where there is no network."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.config import config
+from tests.cli.test_check import STRONG
+from tests.support.command import IDS, CommandLine
+from tests.support.running import ACCOUNT, ROOT
+
+GOOD = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://redis.example.com", **STRONG}
+GOOD |= {name: ACCOUNT[name] for name in IDS}
+RIGHT = "ok       settings             The service starts with them."
+# Ends the process where it asks a name server, or connects.
+NO_NETWORK = """
+import os, sys
+sys.addaudithook(lambda event, _: os._exit(99) if event in ("socket.connect", "socket.getaddrinfo") else None)
+"""
+
+
+class ConfigCommand(CommandLine):
+    group = config
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> CommandLine:
+    return ConfigCommand(tmp_path, **GOOD)
+
+
+def test_it_needs_no_network(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
+    settings = {**GOOD, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    assert ConfigCommand(tmp_path, **settings).run_process("check") == (0, f"{RIGHT}\n")
+    assert CommandLine(tmp_path, **settings).run_process("check")[0] == 99, "another command does"
+
+
+def test_what_is_weak_or_misspelt_is_wrong_only_if_one_is_strict(command: CommandLine) -> None:
+    status, said = command.run("check", API_KEYS="", PIN_ATEMPTS="3")
+    weak = "warning  settings             API_KEYS is not set: whoever reaches this service may have it send SMS."
+    misspelt = "warning  settings             PIN_ATEMPTS is no setting and is ignored. Did you mean PIN_ATTEMPTS?"
+    assert (status, said.splitlines()) == (0, [misspelt, weak, RIGHT])
+    assert command.run("check", "--strict", API_KEYS="")[0] == 1
+    assert command.run("check", "--strict")[0] == 0
+
+
+def test_every_setting_that_is_wrong_is_named(command: CommandLine) -> None:
+    status, said = command.run("check", "--json", PIN_ATTEMPTS="0", REDIS_URL="")
+    findings = {(each["status"], each["sentence"]) for each in json.loads(said)}
+    assert status == 1
+    assert findings == {
+        ("error", "PIN_ATTEMPTS: Input should be greater than or equal to 1."),
+        ("error", "REDIS_URL: is missing."),
+    }
