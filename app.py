@@ -11,6 +11,7 @@ from otp.alerts.alerts import Alerts
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook, signing_key
+from otp.delivery.charges import Charges
 from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
 from otp.delivery.verifications import Verifications
@@ -72,7 +73,8 @@ def build(settings: Settings) -> Parts:
     guesses = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
     store = Store(redis, guesses, keeps_status=verifications is not None)
     messages = SentMessages(redis, pin_lifetime)
-    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis))
+    charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
+    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)
     otp = OtpService(
         _send_limits(settings, redis, alerts, guard),
         store,

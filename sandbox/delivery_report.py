@@ -22,6 +22,7 @@ UNDELIVERABLE: Json = {
     "name": "UNDELIVERABLE_NOT_DELIVERED",
     "description": "Message sent not delivered",
 }
+PRICES = {Channel.SMS: 0.05, Channel.VOICE: 0.08}  # EUR
 OK: Json = {"groupId": 0, "groupName": "OK"}
 # An answered call has a permanent "error" of the group OK: clients must not look at `permanent` alone.
 NO_ERROR: dict[Channel, Json] = {
@@ -53,7 +54,7 @@ def report_body(message: Message, done_at: float) -> Json:
         "sentAt": _timestamp(message.sent_at),
         "doneAt": _timestamp(done_at),
         "messageCount": 1,
-        "price": {"pricePerMessage": 0.0, "currency": "EUR"},
+        "price": {"pricePerMessage": PRICES[message.channel], "currency": "EUR"},
         "status": DELIVERED if message.arrived else UNDELIVERABLE,
         "error": NO_ERROR[message.channel] if message.arrived else ABSENT,
     }

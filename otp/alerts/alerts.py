@@ -10,6 +10,7 @@ from otp.alerts import messages
 from otp.alerts.rates import RIGHT, WRONG, Rates
 from otp.alerts.sender import Sender
 from otp.errors import Reason, StoreUnavailable
+from otp.infobip.delivery_reports import Charge
 
 FLUSH_PAUSE = 5.0  # seconds between a first count and the look at what all workers counted
 AT_THE_END = 2.0  # seconds that a stopping worker has for the alerts that it has not sent
@@ -45,6 +46,10 @@ class Alerts:
     def budget_threshold(self, currency: str, period: str, percent: int, amount: int) -> None:
         """Send an alert: so many percent of a budget of `amount` (millionths) are spent."""
         self._sender.send(messages.budget_threshold(currency, period, percent, amount))
+
+    def prices_differ(self, currency: str, charge: Charge, channel: str, country: str, counted: int) -> None:
+        """Send an alert: a message costs more than the `counted` price (millionths), or in another currency."""
+        self._sender.send(messages.prices_differ(currency, charge, channel, country, counted))
 
     def finish(self) -> None:
         """Send the alerts that wait, and end."""

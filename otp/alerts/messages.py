@@ -6,6 +6,9 @@ from limits import RateLimitItem
 
 from otp.alerts.alert import Alert
 from otp.errors import Reason
+from otp.infobip.delivery_reports import Charge
+
+DAY = 86400  # seconds
 
 # By the reason of the refusals: the setting, and what is not sent.
 _LIMITS = {
@@ -60,6 +63,18 @@ def wrong_pins(wrong: int, checked: int, minutes: int) -> Alert:
     """So many of the PINs that Infobip checked were wrong."""
     sentence = f"{wrong} of {checked} PINs were wrong in {minutes} minutes: somebody may be guessing."
     return Alert("pins.wrong", sentence, {"wrong": wrong, "verdicts": checked, "minutes": minutes})
+
+
+def prices_differ(currency: str, charge: Charge, channel: str, country: str, counted: int) -> Alert:
+    """Infobip charges clearly more for a message than is `counted` (millionths of `currency`). Sent once in a day."""
+    charged, ours = format_amount(charge.amount), format_amount(counted)
+    sentence = (
+        f"Infobip charged {charged} {charge.currency} for a message ({channel}, {country}), and {ours} {currency} is "
+        "counted: budgets allow more than they should. Correct SMS_PRICES or VOICE_PRICES."
+    )
+    facts: dict[str, str | int] = {"charged": charged, "chargedCurrency": charge.currency}
+    facts |= {"counted": ours, "currency": currency, "channel": channel, "country": country}
+    return Alert("prices.differ", sentence, facts, subject=f"{channel}:{country}", quiet=DAY)
 
 
 def format_amount(millionths: int) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from otp.delivery.charges import Charges
 from otp.delivery.sent_messages import ReportedMessage, SentMessages
 from otp.delivery.verifications import Moment, Verifications
 from otp.infobip.delivery_reports import DELIVERED, DeliveryReport
@@ -23,6 +24,7 @@ class Tracker:
         verifications: None where clients have no keys, and so may not ask for the status of a PIN.
         on_verified: called with each recipient whose PIN was accepted; must not block.
         end_cooldown: ends the recipient's cooldown if it is still that of this reservation.
+        charges: gets what each message cost, once.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class Tracker:
         verifications: Verifications | None,
         on_verified: Callable[[Recipient], None],
         end_cooldown: Callable[[Recipient, str], None],
+        charges: Charges,
     ) -> None:
         self._messages = messages
         self._verifications = verifications
         self._on_verified = on_verified
         self._end_cooldown = end_cooldown
+        self._charges = charges
         self._background = Background()
 
     def message_sent(
@@ -74,6 +78,7 @@ class Tracker:
             return
         if message.is_first:
             _count(message, report)
+            self._charges.add(report.charge, message)
         if message.outcome == DELIVERED:
             if self._verifications:
                 self._verifications.mark(message.id_hashes, "deliveredAt", report.at)

@@ -20,12 +20,22 @@ DELIVERY_ID = re.compile(IDENTIFIER)  # it becomes a part of a key
 
 _NUMBER = re.compile("[+]?([1-9][0-9]{4,14})")
 _WORD = re.compile("([A-Z0-9_]{1,64})")  # it becomes a part of a log line
+_CURRENCY = re.compile("([A-Z]{3})")  # it becomes a label of a metric
+_MOST_EACH, _MOST_PARTS = 100, 20  # more is no price of an SMS or a call, and no number of SMS in one text
+
+
+class Charge(NamedTuple):
+    """What Infobip charges for a whole message, in millionths of the unit of `currency`, an ISO 4217 code."""
+
+    amount: int
+    currency: str
 
 
 class DeliveryReport(NamedTuple):
     """The end of a message's delivery: `outcome` is one of FINAL, `at` is when that was so (Unix seconds).
 
     `to` is the number in digits, `error` Infobip's word for what went wrong; each is "" where the report has none.
+    `charge` is None where it has no price that makes sense.
     """
 
     message_id: str
@@ -33,6 +43,7 @@ class DeliveryReport(NamedTuple):
     at: float
     to: str = ""
     error: str = ""
+    charge: Charge | None = None
 
 
 class _Status(StrictResponse):
@@ -47,6 +58,9 @@ class _Result(StrictResponse):
     to: Any = None
     done_at: Any = None
     error: Any = None
+    price: Any = None
+    sms_count: Any = None
+    message_count: Any = None  # the newer name
 
 
 def parse_report(result: Any) -> DeliveryReport | None:
@@ -60,7 +74,19 @@ def parse_report(result: Any) -> DeliveryReport | None:
         return None
     error = read.error.get("name") if isinstance(read.error, dict) else None
     to, word = _part(_NUMBER, read.to), _part(_WORD, error)
-    return DeliveryReport(read.message_id, read.status.group_name, _moment(read.done_at), to, word)
+    charge = _charge(read.price, read.message_count or read.sms_count)
+    return DeliveryReport(read.message_id, read.status.group_name, _moment(read.done_at), to, word, charge)
+
+
+def _charge(price: Any, parts: Any) -> Charge | None:
+    """The price of one SMS, times the number of SMS that the message took (1 where that makes no sense)."""
+    if not isinstance(price, dict):
+        return None
+    each, currency = price.get("pricePerMessage"), _part(_CURRENCY, price.get("currency"))
+    if isinstance(each, bool) or not isinstance(each, int | float) or not 0 <= each <= _MOST_EACH or not currency:
+        return None
+    times = parts if type(parts) is int and 1 <= parts <= _MOST_PARTS else 1
+    return Charge(round(each * 1_000_000) * times, currency)
 
 
 def _part(pattern: re.Pattern[str], value: Any) -> str:

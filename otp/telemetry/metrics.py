@@ -24,6 +24,7 @@ VERIFIES = Counter("otp_verifies", "Verifies, by what became of them.", ["countr
 DELIVERIES = Counter("otp_deliveries", "Messages, by what Infobip reported.", ["channel", "country", "status"])
 REFUSALS = Counter("otp_refusals", "Requests that were refused, by the reason.", ["reason"])
 SPEND = Counter("otp_spend", "What messages cost that may have gone out, as budgets count.", ["currency", "country"])
+CHARGED = Counter("otp_charged", "What Infobip charged, by its reports.", ["channel", "country", "currency"])
 BUDGET = Gauge("otp_budget", "What may be spent in a period.", ["period", "currency"], multiprocess_mode="max")
 PROVIDER_SECONDS = Histogram("otp_provider_seconds", "How long calls to Infobip took.", ["operation"], buckets=_SLOW)
 PROVIDER_ERRORS = Counter("otp_provider_errors", "Calls to Infobip that failed.", ["operation", "kind"])

@@ -287,3 +287,78 @@ def test_without_the_setting_there_is_nothing_of_it(
     assert "trackDelivery" not in json.dumps(upstream.requests)
     assert refusal(report(service)) == refusal(service.post(f"{REPORTS}/{SECRET}")) == (404, "not_found")
     assert not list(database.scan_iter("otp:message:*"))
+
+
+@pytest.fixture
+def priced(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service with prices and reports, where the sandbox posts none."""
+    sandbox.reports_url = None
+    sandbox.reset()
+    prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "SMS_SEGMENTS": "2"}
+    return start(sandbox.url, METRICS_PORT=str(metrics_port("priced")), **prices, **TRACKED)
+
+
+def charged(service: Service) -> float:
+    return Measured(service, metrics_port("priced")).value("otp_charged_total", channel="sms", country="DE", currency="EUR")
+
+
+def price(each: Any, currency: Any = "EUR", count: Any = 1) -> Json:
+    return {"price": {"pricePerMessage": each, "currency": currency}, "messageCount": count}
+
+
+def test_what_a_message_cost_counts_once(priced: Service, database: redis.Redis, phone: str) -> None:
+    """Neither a report that is repeated nor one of a message that was never sent."""
+    before = charged(priced)
+    message = send(priced, database, phone)
+    dear = price(0.5, count=3)
+    report(priced, result("0b5dd5f3", phone, **dear))
+    report(priced, result(message, phone, "DELIVERED", **price(0.11, count=2)))
+    report(priced, result(message, phone, **dear), result(message, phone, **dear))
+    assert charged(priced) == pytest.approx(before + 0.22)
+    assert not database.exists("otp:alert:prices.differ:sms:DE"), "a tenth more is not clearly more"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (price(0.07, count=4), "Infobip charged 0.28 EUR for a message (sms, DE), and 0.20 EUR is counted"),
+        ({**price(0.07, count=None), "smsCount": 4}, "Infobip charged 0.28 EUR for a message (sms, DE)"),
+        (price(0.01, "USD"), "Infobip charged 0.01 USD for a message (sms, DE), and 0.20 EUR is counted"),
+    ],
+    ids=["more", "with the older name", "another currency"],
+)
+def test_what_costs_clearly_more_than_is_counted_is_told(
+    priced: Service, database: redis.Redis, phone: str, said: Json, sentence: str
+) -> None:
+    database.delete("otp:alert:prices.differ:sms:DE")
+    message = send(priced, database, phone)
+    report(priced, result(message, phone, "DELIVERED", **said))
+    until(lambda: any(sentence in line["event"] for line in priced.lines(logger="otp.alerts")))
+    assert 86300 < database.ttl("otp:alert:prices.differ:sms:DE") <= 86400
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *[price(each) for each in (-1, 100.1, 10**400, "0.5", True, None)],
+        *[price(0.5, currency) for currency in ("eur", "EURO", "EUR\n", "", None, 5)],
+        {"price": None},
+        {"price": 0.5},
+    ],
+)
+def test_a_price_without_sense_counts_nothing(priced: Service, database: redis.Redis, phone: str, said: Json) -> None:
+    at = Measured(priced, metrics_port("priced"))
+    before, delivered = at.value("otp_charged_total"), at.value("otp_deliveries_total", status="delivered")
+    message = send(priced, database, phone)
+    report(priced, result(message, phone, "DELIVERED", **said))
+    assert at.value("otp_deliveries_total", status="delivered") == delivered + 1
+    assert at.value("otp_charged_total") == before
+
+
+def test_a_number_of_sms_without_sense_is_one(priced: Service, database: redis.Redis, phone: str) -> None:
+    before = charged(priced)
+    for n, count in enumerate((0, -2, 21, 1.5, "3", True)):
+        message = send(priced, database, f"+4915190{n:06}")
+        report(priced, result(message, phone, "DELIVERED", **price(0.1, count=count)))
+        database.delete(f"otp:message:{message}")
+    assert charged(priced) == pytest.approx(before + 0.6)

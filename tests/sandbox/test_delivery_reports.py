@@ -50,7 +50,7 @@ def test_an_sms_that_arrives_is_reported_as_delivered(sandbox: Sandbox, receiver
         "to": TO,
         "sender": "InfoSMS",
         "messageCount": 1,
-        "price": {"pricePerMessage": 0.0, "currency": "EUR"},
+        "price": {"pricePerMessage": 0.05, "currency": "EUR"},
         "status": DELIVERED,
         "error": NO_ERROR[message.channel],
     }
