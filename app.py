@@ -179,7 +179,7 @@ def _parser(settings: Settings) -> SendRequestParser:
     by_call = settings.voice_refused_number_types or refused
     phones = PhoneBook(settings.default_region, settings.allowed_countries, refused, by_call)
     of_languages = Templates(settings.infobip_templates)
-    return SendRequestParser(phones, settings.templates, of_languages, settings.allowed_placeholders)
+    return SendRequestParser(phones, settings.templates, of_languages, settings.allowed_placeholders, settings.senders)
 
 
 def _alerts(settings: Settings, redis: RedisClient) -> Alerts:

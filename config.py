@@ -26,6 +26,7 @@ from otp.channels import CHANNELS
 from otp.infobip.authorities import Authorities
 from otp.infobip.base_url import is_in_the_clear, read_base_url
 from otp.infobip.proxy import Proxy
+from otp.infobip.senders import Senders
 from otp.languages import TemplateIds
 from otp.proofs import read_old_keys, read_signing_key
 from otp.redis.keys import PREFIX, check_prefix
@@ -187,6 +188,7 @@ class Settings(AccountSettings):
 
     allowed_channels: Annotated[frozenset[_Channel], ByCommas] = frozenset()  # empty: each that has a template
     allowed_placeholders: Annotated[frozenset[PlaceholderName], ByCommas] = frozenset()
+    senders: Senders = Field(default_factory=dict)  # of SMS, by region; empty: that of the template
     send_again: Literal["new", "same"] = "new"
     require_verification_id: bool = False
     uniform_verify_time: bool = False

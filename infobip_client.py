@@ -97,7 +97,8 @@ class InfobipClient:
         Source: operations send-2fa-pin-code-over-sms, -voice and -email.
         """
         template = {"applicationId": self._application_id, "messageId": send_request.template}
-        return self._send("/2fa/2/pin", send_request, {**template, "to": send_request.recipient.address})
+        sender = {"from": send_request.sender} if send_request.sender else {}
+        return self._send("/2fa/2/pin", send_request, {**template, **sender, "to": send_request.recipient.address})
 
     @timed_infobip_call("resend")
     def resend_pin(self, pin_id: str, send_request: SendRequest) -> SentPin:

@@ -79,7 +79,12 @@ def _listen_address(text: str) -> str:
     raise ValueError("must be an IP address of this machine, like 127.0.0.1; 0.0.0.0 is all of IPv4, :: of IPv6 too")
 
 
-def _region(code: str) -> str:
+def read_region(code: str) -> str:
+    """The ISO 3166 code in capitals.
+
+    Raises:
+        ValueError: libphonenumber does not know the region.
+    """
     if (region := code.strip().upper()) not in SUPPORTED_REGIONS:
         raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
     return region
@@ -145,7 +150,7 @@ ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 Limit = Annotated[RateLimitItem, from_text(_limit)]
 Limits = Annotated[tuple[RateLimitItem, ...], from_text(_limits)]  # all of them hold
 NumberType = Annotated[str, AfterValidator(_number_type)]  # by libphonenumber's name
-Region = Annotated[str, AfterValidator(_region)]
+Region = Annotated[str, AfterValidator(read_region)]
 OptionalSecret = Annotated[SecretStr, BeforeValidator(_secret)]  # "" for none
 Secret = Annotated[OptionalSecret, Field(min_length=1)]
 IDENTIFIER = "^[A-Za-z0-9_-]{1,64}$"  # it becomes a part of a path

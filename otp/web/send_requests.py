@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from otp import errors
-from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel, Member
+from otp.channels import CHANNELS, DEFAULT_CHANNEL, SMS, Channel, Member
 from otp.email_addresses import read_email
+from otp.infobip.senders import sender_for
 from otp.languages import Templates
 from otp.phone_numbers import PhoneBook
 from otp.recipients import Recipient
@@ -60,15 +61,22 @@ class SendRequestParser:
         templates: the id of the default template, by the names of the channels that may be used.
         of_languages: those of other languages.
         placeholders: the names that may be filled in.
+        senders: the senders of SMS, by region.
     """
 
     def __init__(
-        self, phones: PhoneBook, templates: Mapping[str, str], of_languages: Templates, placeholders: frozenset[str]
+        self,
+        phones: PhoneBook,
+        templates: Mapping[str, str],
+        of_languages: Templates,
+        placeholders: frozenset[str],
+        senders: Mapping[str, str],
     ) -> None:
         self._phones = phones
         self._templates = templates
         self._of_languages = of_languages
         self._placeholders = placeholders
+        self._senders = senders
 
     def read(self, body: ResendOtp, requester: Requester = NOBODY, accept_language: str | None = None) -> SendRequest:
         """The message that `body` asks for. Without a `locale`, `accept_language` chooses the language.
@@ -90,6 +98,7 @@ class SendRequestParser:
             channel=channel,
             template=self._template(body, channel, accept_language),
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
+            sender=sender_for(self._senders, to.region) if channel is SMS else "",  # that of a call must be a number
         )
 
     def _template(self, body: ResendOtp, channel: Channel, accept_language: str | None) -> str:
