@@ -1,4 +1,4 @@
-"""The operator's command line: `flask config ...`, `flask infobip ...`, `flask guard ...` and `flask proof ...`.
+"""The operator's command line: `flask config`, `flask infobip`, `flask phone`, `flask guard` and `flask proof`.
 
 Flask finds it by FLASK_APP in .flaskenv. It is not the service's own application, which needs all settings:
 `flask infobip setup` runs before they are complete.
@@ -20,9 +20,10 @@ def create_app() -> Flask:
     from cli.config import config  # noqa: PLC0415
     from cli.guard import guard  # noqa: PLC0415
     from cli.infobip import infobip  # noqa: PLC0415
+    from cli.phone import phone  # noqa: PLC0415
     from cli.proof import proof  # noqa: PLC0415
 
     app = Flask(__name__, static_folder=None)
-    for group in (config, guard, infobip, proof):
+    for group in (config, guard, infobip, phone, proof):
         app.cli.add_command(group)
     return app

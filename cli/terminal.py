@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -11,7 +12,9 @@ from cli.account_check.findings import Finding
 from config import SettingsError
 from otp.errors import OtpError
 from otp.infobip.account_errors import AccountError
+from otp.recipients import Recipient
 from otp.redis.administration import CommandRefused
+from otp.telemetry.masking import Mask
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON array, for programs.")
 INTERRUPTED = 130  # the exit status of shells after Ctrl-C
@@ -59,3 +62,8 @@ def _show(finding: Finding) -> None:
     colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.status]
     remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
     click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
+
+
+def masked(recipient: Recipient) -> str:
+    """The recipient for the standard output: whole on a terminal, masked where it may go to a log."""
+    return recipient.address if sys.stdout.isatty() else str(Mask("").of(recipient).masked)

@@ -8,6 +8,7 @@ from redis import Redis, RedisCluster, RedisError, ResponseError
 from redis.exceptions import RedisClusterException
 
 from otp.errors import StoreUnavailable
+from otp.redis.scripts import add_prefix
 
 SCAN_COUNT = 1000  # keys that one SCAN looks at
 _SECTIONS = ("memory", "persistence")
@@ -25,10 +26,10 @@ class Administration:
         self._prefix = prefix  # has no character that is special in a pattern
 
     def keys(self, pattern: str = "*") -> Iterator[str]:
-        """Find the keys of all primaries that have the prefix and then match; without the prefix, in no order."""
+        """Find the keys of all primaries that have the prefix and match; without the prefix, in no order."""
         with _failures():
-            for key in self._client.scan_iter(match=self._prefix + pattern, count=SCAN_COUNT):
-                yield key.removeprefix(self._prefix)
+            for key in self._client.scan_iter(match=add_prefix(self._prefix, pattern), count=SCAN_COUNT):
+                yield key.replace(self._prefix, "", 1)
 
     def servers(self) -> list[dict[str, Any]]:
         """Ask each primary for the sections of INFO on memory and persistence.

@@ -91,6 +91,11 @@ def trusted(recipient: Recipient) -> str:
     return f"{{{pins(recipient)}}}:trusted"
 
 
+def all_of(recipient: Recipient) -> str:
+    """A pattern of all keys of the recipient but its PINs', for `Administration.keys`."""
+    return re.sub(r"[*?^\[\]\\]", r"\\\g<0>", f"{{{pins(recipient)}}}") + ":*"
+
+
 def verification_hash(verification_id: str) -> str:
     """What is kept of a verification id. It shows no id, and the time to compare two hashes tells nothing about one."""
     return sha256(verification_id.encode()).hexdigest()[:32]

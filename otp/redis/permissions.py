@@ -9,7 +9,20 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Script, names_in_scripts
 
-_OUTSIDE_SCRIPTS = {"del", "eval", "evalsha", "exists", "hmget", "lrem", "ping", "scan", "set"}
+_OUTSIDE_SCRIPTS = {
+    "del",
+    "eval",
+    "evalsha",
+    "exists",
+    "hgetall",
+    "hmget",
+    "lrange",
+    "lrem",
+    "ping",
+    "pttl",
+    "scan",
+    "set",
+}
 _MISSING = Script("permissions_missing")
 _REFUSED = re.compile("'([a-z|]+)' command")
 

@@ -299,7 +299,8 @@ def priced(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
 
 
 def charged(service: Service) -> float:
-    return Measured(service, metrics_port("priced")).value("otp_charged_total", channel="sms", country="DE", currency="EUR")
+    labels = {"channel": "sms", "country": "DE", "currency": "EUR"}
+    return Measured(service, metrics_port("priced")).value("otp_charged_total", **labels)
 
 
 def price(each: Any, currency: Any = "EUR", count: Any = 1) -> Json:

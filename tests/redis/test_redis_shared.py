@@ -10,6 +10,7 @@ import redis
 
 from cli.guard import guard
 from cli.infobip import infobip
+from cli.phone import phone as of_phones
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.faults.invariants import is_ready
@@ -99,12 +100,14 @@ def everything_is_used(service: Service, sandbox: Sandbox, phone: str) -> None:
 
 
 def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) -> str:
-    """`flask infobip check`, `flask guard` and its lift; what the guard says."""
+    """`flask infobip check`, `flask phone`, `flask guard` and its lift; what the guard says."""
     command = CommandLine(directory, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **settings})
     command.group = infobip
     said = command.run("check")[1]
     assert "ok       Redis                It answers." in said
     assert "Redis settings" not in said
+    command.group = of_phones
+    assert command.run("show", "+14155552671")[0] == 0
     command.group = guard
     assert command.run("lift", "country", "FR")[0] == 0  # what is sent to DE is verified
     status, said = command.run()

@@ -1,0 +1,66 @@
+"""`flask phone`: what is kept of a phone number or an e-mail address, and why it gets no code."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from app import Parts, build
+from cli.recipient_state import read_state
+from cli.send_refusals import refusals
+from cli.terminal import Sentences, masked
+from config import load_settings
+from otp.errors import InvalidEmail, InvalidPhoneNumber, OtpError
+from otp.recipients import Recipient
+from otp.web.send_requests import SendOtp, VerifyOtp
+
+_TO = click.argument("to")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object, for programs.")
+
+
+@click.group(cls=Sentences)
+def phone() -> None:
+    """What is kept of one phone number or e-mail address."""
+
+
+def _read(parts: Parts, to: str) -> Recipient:
+    try:
+        return parts.parser.read_recipient(VerifyOtp.model_validate({Recipient.at(to).member: to, "pin": ""}))
+    except (InvalidEmail, InvalidPhoneNumber) as e:
+        raise click.BadParameter(e.sentence, param_hint="TO") from e
+
+
+@phone.command()
+@_TO
+@_JSON
+def show(to: str, as_json: bool) -> None:
+    """Show why TO (+442071838750, or jo@example.com) gets no code. No PIN is shown, and nothing is changed.
+
+    `refused` has the reasons that a send to it would be refused for now, and for how many seconds (null: for good).
+    Limits by client address and by client app are not of one number: their reasons are in the request log.
+    """
+    settings = load_settings()
+    parts = build(settings)
+    recipient = _read(parts, to)
+    state = read_state(parts.redis, settings, recipient)
+    refused: Mapping[str, int | None]
+    try:
+        send_request = parts.parser.read(SendOtp.model_validate({recipient.member: to}))
+    except OtpError as e:  # the settings let no send to it through
+        refused = {e.code: None}
+    else:
+        refused = refusals(parts.redis, settings, send_request, state)
+    known = {"recipient": masked(recipient), "country": recipient.country, "refused": refused, **state}
+    click.echo(json.dumps(known, indent=2) if as_json else "\n".join(map(_line, known.items())))
+
+
+def _line(member: tuple[str, Any]) -> str:
+    name, value = member
+    return f"{name:<10} {_words(value)}"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items()) or "no"
+    return "; ".join(map(_words, value)) or "no" if isinstance(value, list) else str(value)

@@ -1,0 +1,62 @@
+"""What Redis has of a recipient, as an operator may see it: no PIN, and no id of one. Times are in seconds."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from limits import RateLimitItem
+
+from config import Settings
+from otp.recipients import Recipient
+from otp.redis import keys
+from otp.redis.client import RedisClient
+from otp.send_limits.recipient_limit import LONGEST_LOCKOUT
+
+_PLACES = ("", "2:", "3:", "4:", "5:")  # of the PINs in a hash, see pin_save.lua
+
+
+def read_state(redis: RedisClient, settings: Settings, recipient: Recipient) -> dict[str, Any]:
+    """The state of `recipient`: 0 for what is not there; of each limit how much is left, and the wait for room.
+
+    Raises:
+        StoreUnavailable: Redis failed.
+    """
+    cooldown, trusted, sent, failed, pins = redis.run(
+        ("PTTL", keys.cooldown(recipient)),
+        ("PTTL", keys.trusted(recipient)),
+        ("LRANGE", keys.sends(recipient), 0, -1),
+        ("LRANGE", keys.failures(recipient), 0, -1),
+        ("HGETALL", keys.pins(recipient)),
+    )
+    longest = LONGEST_LOCKOUT if trusted > 0 else math.inf
+    fields = dict(zip(pins[::2], pins[1::2], strict=True))
+    return {
+        "cooldown": _seconds(cooldown / 1000),
+        "sends": [_count(limit, sent, longest) for limit in settings.phone_send_limit],
+        "pins": [*_pending(fields, settings.pin_attempts)],
+        "failures": _count(settings.phone_failure_limit, failed),
+        "trusted": _seconds(trusted / 1000),
+    }
+
+
+def _pending(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
+    for place in _PLACES:
+        life = float(fields.get(f"{place}ends", 0)) / 1000 - time.time()
+        if f"{place}pinId" in fields and life > 0:
+            guesses = attempts - int(fields.get(f"{place}attempts", 0))
+            messages = 1 + int(fields.get(f"{place}again", 0))
+            client = fields.get(f"{place}client", "")
+            yield {"client": client, "expiresIn": _seconds(life), "guessesLeft": max(0, guesses), "messages": messages}
+
+
+def _count(limit: RateLimitItem, microseconds: Sequence[Any], longest: float = math.inf) -> dict[str, Any]:
+    """Judge the times when something was counted, the newest first; it is refused for `longest` seconds at most."""
+    ages = [time.time() - float(at) / 1_000_000 for at in microseconds]
+    left = limit.amount - sum(age < limit.get_expiry() for age in ages)
+    wait = min(limit.get_expiry() - ages[limit.amount - 1], longest - ages[0]) if left <= 0 else 0
+    return {"limit": str(limit).replace(" per 1 ", " per "), "left": max(0, left), "wait": _seconds(wait)}
+
+
+def _seconds(left: float) -> int:
+    return max(0, math.ceil(left))

@@ -1,0 +1,61 @@
+"""What would refuse a send to a recipient now, whoever asks for it. It is only looked at: nothing is counted."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from config import Settings
+from otp.errors import Reason
+from otp.redis import keys
+from otp.redis.client import RedisClient
+from otp.send_limits.budget import day, month
+from otp.send_limits.fraud_guard.scopes import scopes
+from otp.send_request import SendRequest
+
+_Until = tuple[str, float]  # a reason, as the request log has it, and until when (Unix seconds)
+
+
+def refusals(
+    redis: RedisClient, settings: Settings, send_request: SendRequest, state: Mapping[str, Any]
+) -> dict[str, int]:
+    """Each reason, as the request log has it, and the seconds until it is over. `state` is that of `read_state`.
+
+    Limits by client address and by client app are not of the recipient.
+
+    Raises:
+        StoreUnavailable: Redis failed.
+    """
+    now = time.time()
+    found = [
+        (Reason.COOLDOWN, now + state["cooldown"]),
+        (Reason.PHONE_LIMIT, now + max(count["wait"] for count in state["sends"])),
+        *([] if state["trusted"] or settings.fraud_guard != "block" else _guard(redis, settings, send_request)),
+        _total(redis, settings, send_request),
+        *_budgets(redis, settings, send_request),
+    ]
+    return {str(reason): math.ceil(until - now) for reason, until in found if until > now}
+
+
+def _guard(redis: RedisClient, settings: Settings, send_request: SendRequest) -> Iterator[_Until]:
+    for scope in scopes(settings.allowances):
+        if which := scope.of(send_request):
+            ((until,),) = redis.run(("HMGET", keys.guard_scope(scope.name, which), "until"))
+            yield f"guard_{scope.name}", float(until or 0)
+
+
+def _total(redis: RedisClient, settings: Settings, send_request: SendRequest) -> _Until:
+    of_phones = (settings.total_send_limit, "total", Reason.TOTAL_LIMIT)
+    of_emails = (settings.total_email_limit, "total:email", Reason.TOTAL_EMAIL_LIMIT)
+    limit, name, reason = of_phones if send_request.phone else of_emails
+    ((room,),) = redis.run(("HMGET", keys.rate_limit(limit, name), "room"))
+    return reason, float(room or 0) / 1_000_000
+
+
+def _budgets(redis: RedisClient, settings: Settings, send_request: SendRequest) -> Iterator[_Until]:
+    price = settings.prices.of(send_request.channel.name, send_request.region)
+    for period_of, amount in zip((day, month), settings.budgets, strict=True):
+        period = period_of(send_request.at)
+        ((spent,),) = redis.run(("HMGET", keys.budget(period.name), "spent"))
+        if amount and int(spent or 0) + price > amount:
+            yield f"{period.kind}_budget", period.end

@@ -1,0 +1,139 @@
+"""`flask phone`: what an operator sees of one number, changes and deletes. It is never a PIN, nor the id of one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from cli.phone import phone as group
+from sandbox.server import EMAIL_MESSAGE_ID
+from tests.support.command import CommandLine
+from tests.support.running import ACCOUNT, Sandbox, Service, refusal, wrong
+
+Start = Callable[..., Service]
+SETTINGS = {
+    "PHONE_SEND_LIMIT": "3 per hour, 5 per day",
+    "PHONE_FAILURE_LIMIT": "2 per day",
+    "TOTAL_SEND_LIMIT": "12 per day",
+    "SMS_PRICES": '{"currency": "EUR", "default": 0.05}',
+    "DAILY_BUDGET": "0.55",
+    "FRAUD_GUARD": "block",
+    "PHONE_SEND_SHARE": "1",
+    "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID,
+}
+
+
+@pytest.fixture
+def limited(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    return start(sandbox.url, **SETTINGS)
+
+
+@pytest.fixture
+def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: Path) -> CommandLine:
+    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=redis_url, **{**ACCOUNT, **SETTINGS})
+    command.group = group
+    return command
+
+
+def shown(command: CommandLine, to: str, **environment: str) -> dict[str, Any]:
+    status, said = command.run("show", to, "--json", **environment)
+    assert (status, to in said) == (0, False)
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def masked(phone: str) -> str:
+    return f"+49***{phone[-2:]}"
+
+
+def ready(database: redis.Redis, to: str) -> None:
+    """End its cooldown."""
+    database.delete(f"{{otp:{to}}}:cooldown")
+
+
+def test_nothing_is_known_of_a_new_number(command: CommandLine, phone: str) -> None:
+    assert command.run("show", phone) == (
+        0,
+        f"recipient  {masked(phone)}\ncountry    DE\nrefused    no\ncooldown   0\n"
+        "sends      limit 3 per hour, left 3, wait 0; limit 5 per day, left 5, wait 0\npins       no\n"
+        "failures   limit 2 per day, left 2, wait 0\ntrusted    0\n",
+    )
+
+
+def test_why_a_number_gets_no_code(
+    limited: Service, command: CommandLine, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    """Its cooldown, its limit, its PINs and guesses, until it has verified: as the service answers at that moment."""
+    limited.send(phone)
+    limited.verify(phone, wrong(sandbox.pin(phone)))
+    found = shown(command, phone)
+    assert found["refused"] == {"cooldown": found["cooldown"]}
+    assert 0 < found["cooldown"] <= 30
+    assert [count["left"] for count in found["sends"]] == [2, 4]
+    assert found["failures"]["left"] == 1
+    (pin,) = found["pins"]
+    assert (pin["client"], pin["guessesLeft"], pin["messages"]) == ("", 4, 1)
+    assert 500 < pin["expiresIn"] <= 600
+    for _ in "12":
+        ready(database, f"phoneNumber:{phone}")
+        assert limited.send(phone).status_code == 200
+    ready(database, f"phoneNumber:{phone}")
+    refused = limited.send(phone)
+    wait = shown(command, phone)["refused"]["phone_limit"]
+    assert 0 <= int(refused.headers["Retry-After"]) - wait < 30
+    limited.verify(phone, wrong(sandbox.pin(phone)))
+    limited.verify(phone, wrong(sandbox.pin(phone)))
+    assert shown(command, phone)["failures"]["wait"] > 80_000
+    assert sandbox.pin(phone) not in command.run("show", phone)[1]
+
+
+def test_a_verified_number_is_trusted(limited: Service, command: CommandLine, sandbox: Sandbox, phone: str) -> None:
+    limited.send(phone)
+    limited.verify(phone, sandbox.pin(phone))
+    found = shown(command, phone)
+    assert (found["pins"], found["failures"]["left"], found["trusted"] > 29 * 86400) == ([], 2, True)
+
+
+def test_the_guard_and_what_many_share_refuse_too(
+    limited: Service, command: CommandLine, database: redis.Redis, phone: str
+) -> None:
+    """Of each the reason that the service logs, and the wait that it answers."""
+    for n in range(11):
+        last = limited.send(f"+4915112340{n:03}")
+    found = shown(command, "+4915112340999")["refused"]
+    assert refusal(last) == (429, "too_many_requests")
+    assert 0 <= int(last.headers["Retry-After"]) - found.pop("guard_prefix") < 30
+    assert found == {}
+    assert limited.send("+33612345678").status_code == 200
+    budget = limited.send("+447400123456")
+    assert refusal(budget) == (503, "budget_exhausted")
+    found = shown(command, phone)["refused"]
+    assert 0 <= int(budget.headers["Retry-After"]) - found.pop("day_budget") < 30
+    assert found == {}
+    database.delete(*database.scan_iter("otp:spent:*"))
+    assert limited.send("+34612345678").status_code == 200
+    total = limited.send("+31612345678")
+    found = shown(command, phone)["refused"]
+    assert abs(int(total.headers["Retry-After"]) - found.pop("total_limit")) < 30
+    assert found == {}
+    assert shown(command, phone, ALLOWED_COUNTRIES="US")["refused"] == {"phone_number_not_allowed": None}
+
+
+def test_mailboxes_are_shown_too(limited: Service, command: CommandLine, email: str) -> None:
+    assert limited.post("/send-otp", {"email": email}).status_code == 200
+    found = shown(command, email.replace("@", "+tag@"))
+    assert found["recipient"] == "***@example.com"
+    assert (len(found["pins"]), list(found["refused"])) == (1, ["cooldown"])
+
+
+@pytest.mark.parametrize("typed", ["+49 151", "jo@", "02071838750"])
+def test_what_is_no_recipient_is_a_usage_error(command: CommandLine, typed: str) -> None:
+    status, said = command.run("show", typed)
+    assert (status, "Invalid value for TO" in said) == (2, True)
+
+
+def test_nothing_is_shown_without_redis(command: CommandLine, phone: str) -> None:
+    assert command.run("show", phone, REDIS_URL="redis://127.0.0.1:1")[0] == 1
