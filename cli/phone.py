@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from app import Parts, build
-from cli.recipient_state import read_state
+from cli.recipient_state import forget_recipient, read_state, unlock_recipient
 from cli.send_refusals import refusals
-from cli.terminal import Sentences, masked
+from cli.terminal import Sentences, fail, masked
 from config import load_settings
 from otp.errors import InvalidEmail, InvalidPhoneNumber, OtpError
 from otp.recipients import Recipient
@@ -53,6 +53,42 @@ def show(to: str, as_json: bool) -> None:
         refused = refusals(parts.redis, settings, send_request, state)
     known = {"recipient": masked(recipient), "country": recipient.country, "refused": refused, **state}
     click.echo(json.dumps(known, indent=2) if as_json else "\n".join(map(_line, known.items())))
+
+
+@phone.command()
+@_TO
+@_JSON
+def unlock(to: str, as_json: bool) -> None:
+    """Let TO have a code again: forget its cooldown, its sends and its failed guesses. Its PINs get no more guesses.
+
+    Exits with 1 if there is nothing to forget. What the guard refuses is lifted by `flask guard lift`.
+    """
+    parts = build(load_settings())
+    recipient = _read(parts, to)
+    deleted = unlock_recipient(parts.redis, recipient)
+    _report(recipient, deleted, as_json, "is unlocked: cooldown, sends and failed guesses count from zero again.")
+    if not deleted:
+        fail(f"There is nothing to unlock for {masked(recipient)}. flask phone show says what refuses it.")
+
+
+@phone.command()
+@_TO
+@_JSON
+def forget(to: str, as_json: bool) -> None:
+    """Delete all that can be found by TO in Redis, its pending PINs and its limits too. docs/data.md lists it."""
+    parts = build(load_settings())
+    recipient = _read(parts, to)
+    deleted = forget_recipient(parts.redis, recipient)
+    _report(recipient, deleted, as_json, f"is forgotten: {deleted} keys were deleted.")
+    if not deleted and not as_json:
+        click.echo(f"Nothing is kept of {masked(recipient)}.")
+
+
+def _report(recipient: Recipient, deleted: int, as_json: bool, sentence: str) -> None:
+    if as_json:
+        click.echo(json.dumps({"recipient": masked(recipient), "deleted": deleted}))
+    elif deleted:
+        click.echo(f"{masked(recipient)} {sentence}")
 
 
 def _line(member: tuple[str, Any]) -> str:

