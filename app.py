@@ -27,6 +27,7 @@ from otp.send_limits.budget import Budget, day, month
 from otp.send_limits.chain import SendLimits
 from otp.send_limits.client_quotas import ClientQuotas
 from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
+from otp.send_limits.operator_rules import OperatorRules
 from otp.send_limits.quota import Quota
 from otp.send_limits.recipient_limit import RecipientLimit, end_cooldown
 from otp.service import OtpService, Rules
@@ -94,6 +95,7 @@ def _rules(settings: Settings) -> Rules:
 def _send_limits(settings: Settings, redis: RedisClient, alerts: Alerts, guard: FraudGuard) -> SendLimits:
     return SendLimits(
         redis,
+        OperatorRules(),
         RecipientLimit(_rules(settings).cooldown, settings.phone_send_limit, settings.phone_send_share),
         Quota(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
         *_budgets(settings, alerts),

@@ -4,7 +4,8 @@ import re
 
 from phonenumbers import SUPPORTED_REGIONS
 
-from otp.phone_numbers import NO_COUNTRY
+from otp.errors import InvalidPhoneNumber
+from otp.phone_numbers import NO_COUNTRY, PhoneBook
 from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
 from otp.typed_text import in_ascii
@@ -17,12 +18,12 @@ _CLIENT = re.compile(CLIENT_NAME)  # cannot be an address, which has dots or col
 
 
 def read_scope(kind: str, typed: str) -> str:
-    """The scope of `kind` (country, prefix, address) that `typed` means.
+    """The scope of `kind` (country, prefix, address, phone) that `typed` means.
 
     Raises:
         ValueError: there is no such scope. The message says what to type.
     """
-    return {"country": _country, "prefix": _prefix, "address": _address}[kind](in_ascii(typed).strip())
+    return {"country": _country, "prefix": _prefix, "address": _address, "phone": _phone}[kind](in_ascii(typed).strip())
 
 
 def _country(typed: str) -> str:
@@ -36,6 +37,13 @@ def _prefix(typed: str) -> str:
     if not read:
         raise ValueError("must be a number with its country code and without its last four digits, like +4915112345")
     return Recipient("phone", f"+{read[1]}").canonical
+
+
+def _phone(typed: str) -> str:
+    try:
+        return PhoneBook().read(typed).canonical
+    except InvalidPhoneNumber as e:
+        raise ValueError("must be a phone number with its plus, like +442071838750") from e
 
 
 def _address(typed: str) -> str:

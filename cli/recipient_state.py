@@ -11,6 +11,7 @@ from config import Settings
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
+from otp.send_limits.operator_rules import lift_rule
 from otp.send_limits.recipient_limit import LONGEST_LOCKOUT
 
 _PLACES = ("", "2:", "3:", "4:", "5:")  # of the PINs in a hash, see pin_save.lua
@@ -60,7 +61,8 @@ def forget_recipient(redis: RedisClient, recipient: Recipient) -> int:
     ids = [value for name, value in zip(pins[::2], pins[1::2], strict=True) if name.endswith("verification")]
     records = [keys.verification(id_hash) for id_hash in " ".join(ids).split()]
     own = [keys.pins(recipient), keys.guard_pending(recipient.canonical)]
-    return _delete(redis, [*own, *records, *redis.administration().keys(keys.all_of(recipient))])
+    found = redis.administration().keys(keys.all_of(recipient))
+    return _delete(redis, [*own, *records, *found]) + lift_rule(redis, "phone", recipient.canonical)
 
 
 def _delete(redis: RedisClient, names: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.send_limits.budget import day, month
 from otp.send_limits.fraud_guard.scopes import scopes
+from otp.send_limits.operator_rules import rule_for
 from otp.send_request import SendRequest
 
 _Until = tuple[str, float]  # a reason, as the request log has it, and until when (Unix seconds)
@@ -27,10 +28,13 @@ def refusals(
         StoreUnavailable: Redis failed.
     """
     now = time.time()
+    verdict, until = rule_for(redis, send_request)
+    passes_guard = state["trusted"] or verdict == "trust" or settings.fraud_guard != "block"
     found = [
+        (Reason.BLOCKED_BY_OPERATOR, until if verdict == "block" else 0),
         (Reason.COOLDOWN, now + state["cooldown"]),
         (Reason.PHONE_LIMIT, now + max(count["wait"] for count in state["sends"])),
-        *([] if state["trusted"] or settings.fraud_guard != "block" else _guard(redis, settings, send_request)),
+        *([] if passes_guard else _guard(redis, settings, send_request)),
         _total(redis, settings, send_request),
         *_budgets(redis, settings, send_request),
     ]

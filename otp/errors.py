@@ -58,6 +58,8 @@ class Reason(StrEnum):
     GUARD_PREFIX = "guard_prefix"
     GUARD_ADDRESS = "guard_address"
     PROVIDER_THROTTLE = "provider_throttle"
+    # PhoneNumberNotAllowed: `flask guard block`. Without a reason, it is the settings.
+    BLOCKED_BY_OPERATOR = "blocked_by_operator"
     # InvalidOtp: what was wrong.
     WRONG_PIN = "wrong_pin"
     NO_PIN = "no_pin"

@@ -101,7 +101,8 @@ class Limits(Protocol):
     """Counts sends in every limit."""
 
     def reserve(self, send_request: SendRequest) -> None:
-        """Count the send. Raises TooManyRequests or BudgetExhausted, and counts nothing, where a limit has no room."""
+        """Count the send. Raises TooManyRequests, BudgetExhausted or PhoneNumberNotAllowed, and counts nothing, where a
+        limit has no room."""
 
     def release(self, send_request: SendRequest) -> None:
         """Uncount the send."""

@@ -16,11 +16,13 @@ class Reserved:
 
     `order` is that time by the clock of Redis (microseconds since 1970): of two sends to one recipient, the later one
     has the higher. The clocks of replicas may differ by more than a cooldown. `trusted_by` is the fingerprint of the
-    requester that verified the recipient; "" if the recipient is not trusted.
+    requester that verified the recipient; "" if the recipient is not trusted. `is_trusted_by_operator`: the fraud guard
+    must not refuse the send.
     """
 
     order: int = 0
     trusted_by: str = ""
+    is_trusted_by_operator: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Figures(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A script, the state that it meets and what it is called with."""
+    """A script or a COMMAND, the state that it meets and what it is called with."""
 
     script: str
     state: str
@@ -226,13 +226,29 @@ def recipient_cases() -> Iterator[Case]:
         yield Case("recipient_reserve", state, all_of(fills), arguments, keys)
 
 
+def operator_cases() -> Iterator[Case]:
+    """What is blocked and trusted by hand."""
+    asked = ("phone +998901234567", *(f"prefix {'+99890123456'[:n]}" for n in range(12, 3, -1)))
+
+    def rules(n: int) -> Fill:
+        filled: dict[Any, Any] = {f"prefix +1{number:07}": f"block {4_000_000_000 + number}" for number in range(n)}
+        return lambda client: client.hset(KEY, mapping=filled | {asked[5]: "block 4000000000"})
+
+    for state, fill in {"no rule": empty, "3 rules": rules(2), "1,000 rules": rules(999)}.items():
+        yield Case("HMGET", f"of the operator, {state}", fill, asked)
+        yield Case("operator_rule_set", state, fill, (asked[0], "block", DAY))
+
+
 def measure(client: redis.Redis, case: Case) -> Figures:
     """Call it, each time in the same state."""
     client.delete(*case.keys)
     case.fill(client)
     kept = {key: client.dump(key) for key in case.keys}
-    script = Script(case.script)(case.keys, *case.arguments)
-    client.execute_command(*in_full(script))
+    is_command = case.script.isupper()
+    script = (
+        (case.script, *case.keys, *case.arguments) if is_command else Script(case.script)(case.keys, *case.arguments)
+    )
+    client.execute_command(*(script if is_command else in_full(script)))
     took = sorted(_took(client, script, kept, 1) for _ in range(CALLS))
     in_a_row = min(_took(client, script, kept, BATCH) / BATCH for _ in range(CALLS // BATCH))
     return Figures(statistics.median(took), took[int(CALLS * 0.95)], took[-1], in_a_row)
@@ -248,14 +264,14 @@ def _took(client: redis.Redis, command: Command, kept: Mapping[str, Any], times:
                 pipe.restore(key, 0, value)
         pipe.execute_command(*command)
     pipe.info("commandstats")
-    return int(pipe.execute()[-1]["cmdstat_evalsha"]["usec"])
+    return int(pipe.execute()[-1][f"cmdstat_{str(command[0]).lower()}"]["usec"])
 
 
 def run(client: redis.Redis, only: str) -> None:
     """Print a line for each case whose name has `only` in it."""
     if client.dbsize():
         sys.exit("The database is not empty: nothing was measured.")
-    cases = [*guard_cases(), *address_cases(), *window_cases(), *recipient_cases()]
+    cases = [*guard_cases(), *address_cases(), *window_cases(), *recipient_cases(), *operator_cases()]
     sys.stdout.write(
         f"{'script':22} {'state':58} {'median':>7} {'p95':>7} {'max':>7} {'in row':>7}  us in Redis, {CALLS} calls\n"
     )

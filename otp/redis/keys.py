@@ -28,6 +28,7 @@ otp:guard:prefix:+4915112345              the same                              
 otp:guard:address:192.0.2.1               hash: see guard_address_reserve.lua         1 day              fraud_guard
 otp:guard:pending:+14155552671            list: sends that nobody has verified yet    the newest PIN's   fraud_guard
 of the operator
+otp:guard:operator                        hash: see operator_rule_set.lua             the longest rule   operator_rules
 otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.rates
 otp:alert:<kind>                          1, once a worker has sent the alert         10 min or more     alerts.sender
 otp:ready                                 1, written by GET /readyz                   1 minute           store
@@ -47,6 +48,7 @@ from otp.requester import Requester
 
 PREFIX = "otp:"
 READY = "ready"
+OPERATOR_RULES = "guard:operator"
 PERMISSIONS = ("permissions", "{permissions}")
 
 

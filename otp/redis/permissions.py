@@ -14,6 +14,7 @@ _OUTSIDE_SCRIPTS = {
     "eval",
     "evalsha",
     "exists",
+    "hdel",
     "hgetall",
     "hmget",
     "lrange",

@@ -41,6 +41,7 @@ class SendLimits:
 
         Raises:
             TooManyRequests, BudgetExhausted: a limit has no room.
+            PhoneNumberNotAllowed: an operator has blocked the phone.
             StoreUnavailable: Redis failed; nothing may be sent.
         """
         commands: list[Command] = []

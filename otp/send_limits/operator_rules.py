@@ -1,0 +1,93 @@
+"""What operators have set by hand, for a while: phones and prefixes that get nothing, or that the fraud guard trusts.
+
+All rules are in one hash, which the same round trip asks as all limits: so each holds from the next send on, on every
+replica. Of the rules for a phone the most specific one decides: its own, then that of the longest prefix.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from otp.errors import PhoneNumberNotAllowed, Reason
+from otp.redis import keys
+from otp.redis.client import RedisClient
+from otp.redis.replies import invalid_reply
+from otp.redis.scripts import Command, Script
+from otp.send_limits.fraud_guard.blocks import Block
+from otp.send_request import SendRequest
+
+KINDS = ("phone", "prefix")
+LONGEST = 90 * 24 * 60 * 60  # seconds that a rule may hold
+# Of prefixes: a plus and 3 to 11 digits, as those of the guard. Of a shorter number some are the number itself.
+_LENGTHS = range(12, 3, -1)
+_SET = Script("operator_rule_set")
+_VALUE = re.compile("(block|trust) ([0-9]{1,12})")
+
+
+class OperatorRules:
+    """Refuses sends to what is blocked, whether the guard is on or not, and notes what is trusted.
+
+    It has to stand before the limits of the guard, which read that note.
+    """
+
+    def reserve(self, send_request: SendRequest) -> list[Command]:
+        """Ask for the rules of the phone."""
+        return [_ask(send_request.phone)] if send_request.phone else []
+
+    def refusal(self, replies: list[Any], send_request: SendRequest) -> PhoneNumberNotAllowed | None:
+        """A refusal has no time: waiting is for the operator to end."""
+        verdict, _ = _decide(replies[0], send_request.at) if replies else ("", 0)
+        send_request.reserved.is_trusted_by_operator = verdict == "trust"
+        return PhoneNumberNotAllowed(reason=Reason.BLOCKED_BY_OPERATOR) if verdict == "block" else None
+
+    def release(self, send_request: SendRequest) -> list[Command]:
+        """Nothing was counted."""
+        return []
+
+
+def rule_for(redis: RedisClient, send_request: SendRequest) -> tuple[str, float]:
+    """`block` or `trust`, and until when (Unix seconds); "" and 0 if there is no rule for its phone."""
+    return _decide(redis.run(_ask(send_request.phone))[0], send_request.at) if send_request.phone else ("", 0)
+
+
+def set_rule(redis: RedisClient, verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:
+    """Have `verdict` hold for the phone or prefix `which` for so many seconds, instead of what held for it before."""
+    redis.run(_SET([keys.OPERATOR_RULES], f"{kind} {which}", verdict, int(lifetime)))
+
+
+def lift_rule(redis: RedisClient, kind: str, which: str) -> bool:
+    """Remove the rule for the phone or prefix `which`. False if there is none."""
+    return redis.run(("HDEL", keys.OPERATOR_RULES, f"{kind} {which}")) == [1]
+
+
+def rules(redis: RedisClient, now: float) -> Iterator[Block]:
+    """The rules that hold at `now` (Unix seconds), sorted; `why` is block or trust."""
+    (fields,) = redis.run(("HGETALL", keys.OPERATOR_RULES))
+    for name, value in sorted(zip(fields[::2], fields[1::2], strict=True)):
+        verdict, until = _parse(value)
+        if until > now:
+            kind, _, which = name.partition(" ")
+            yield Block(kind, which, verdict, until)
+
+
+def _ask(phone: str) -> Command:
+    return ("HMGET", keys.OPERATOR_RULES, *_names(phone))
+
+
+def _names(phone: str) -> list[str]:
+    """What the rules for a phone can be called, the most specific first."""
+    return [f"phone {phone}", *[f"prefix {phone[:length]}" for length in _LENGTHS]]
+
+
+def _decide(reply: Any, now: float) -> tuple[str, float]:
+    if not isinstance(reply, list) or len(reply) != 1 + len(_LENGTHS):
+        raise invalid_reply()
+    found = (_parse(value) for value in reply if value is not None)
+    return next((rule for rule in found if rule[1] > now), ("", 0))
+
+
+def _parse(value: Any) -> tuple[str, float]:
+    match = _VALUE.fullmatch(value) if isinstance(value, str) else None
+    if not match:  # another program has written there: nobody knows what is blocked
+        raise invalid_reply()
+    return match[1], float(match[2])

@@ -1,0 +1,160 @@
+"""What operators block and trust by hand: it holds from the next send on, for a while, until it is lifted."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from cli.guard import guard
+from cli.phone import phone as of_phones
+from tests.support.command import CommandLine
+from tests.support.running import ACCOUNT, Sandbox, Service, refusal
+
+BLOCKED, LIMITED = (400, "phone_number_not_allowed"), (429, "too_many_requests")
+KEY = "otp:guard:operator"
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    return start(sandbox.url, FRAUD_GUARD="block")
+
+
+@pytest.fixture
+def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
+    command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, "REDIS_URL": redis_url})
+    command.group = guard
+    return command
+
+
+def minutes(flask: CommandLine) -> dict[str, tuple[int, str]]:
+    """Of each line of `flask guard`, how long it holds and why."""
+    lines = [line.split(maxsplit=4) for line in flask.run()[1].splitlines() if " min  " in line]
+    return {f"{kind} {which}": (int(left), why) for kind, which, left, _, why in lines}
+
+
+def test_a_prefix_is_blocked_by_hand_and_lifted(
+    service: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
+) -> None:
+    """Though the guard is off: whoever is under attack expects that a block holds."""
+    said = "prefix +99890 is blocked by hand: nothing is sent there, for 2h.\n"
+    assert flask.run("block", "prefix", "+998 90", "--for", "2h") == (0, said)
+    answers = [service.send(phone) for phone in ("+998901234567", "+998901234568", "+998901234568")]
+    assert {refusal(answer) for answer in answers} == {BLOCKED}
+    assert "Retry-After" not in answers[0].headers
+    assert '"reason": "blocked_by_operator"' in service.log_with(*answers)
+    assert service.send("+998911234567").status_code == 200, "of another prefix"
+    assert sandbox.pins("+998901234567") == []
+    assert [key for key in database.scan_iter() if "+99890" in key] == [], "nothing stays reserved for it"
+    assert minutes(flask) == {"prefix +99890": (120, "blocked by hand: nothing is sent there")}
+    said = "What was set by hand for prefix +99890 is lifted.\n"
+    assert flask.run("lift", "prefix", "+99890") == (0, said)
+    assert flask.run("lift", "prefix", "+99890")[0] == 1
+    assert service.send("+998901234567").status_code == 200
+
+
+def test_a_phone_is_blocked_and_can_still_type_its_code(
+    service: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine, phone: str
+) -> None:
+    """By whatever spelling; also to be sent its PIN again."""
+    service.send(phone)
+    masked = f"+49***{phone[-2:]}"
+    said = f"phone {masked} is blocked by hand: nothing is sent there, for 1d.\n"
+    assert flask.run("block", "phone", f"+49 (0){phone[3:]}") == (0, said)
+    database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert refusal(service.post("/resend-otp", {"phoneNumber": phone})) == BLOCKED
+    assert refusal(service.send(phone)) == BLOCKED
+    assert 86_000 < database.ttl(KEY) <= 86_400
+    assert list(minutes(flask)) == [f"phone {masked}"]
+    assert service.verify(phone, sandbox.pin(phone)).status_code == 200
+    flask.group = of_phones
+    reasons = json.loads(flask.run("show", phone, "--json")[1])["refused"]
+    assert list(reasons) == ["blocked_by_operator"]
+    assert 86_000 < reasons["blocked_by_operator"] <= 86_400
+
+
+def test_what_is_trusted_by_hand_passes_the_guard_alone(
+    guarded: Service, database: redis.Redis, flask: CommandLine
+) -> None:
+    *others, one, two = [f"+4915112340{n:03}" for n in range(12)]
+    for phone in others:
+        assert guarded.send(phone).status_code == 200
+    assert refusal(guarded.send(one)) == LIMITED
+    said = "trusted by hand: the guard does not refuse it"
+    assert flask.run("trust", "phone", one)[0] == 0
+    assert guarded.send(one).status_code == 200
+    assert refusal(guarded.send(one)) == LIMITED, "its cooldown"
+    assert refusal(guarded.send(two)) == LIMITED
+    assert flask.run("trust", "prefix", "+491511", "--for", "30m")[0] == 0
+    assert minutes(flask)["prefix +491511"] == (30, said)
+    assert guarded.send(two).status_code == 200
+    flask.run("lift", "prefix", "+491511")
+    assert refusal(guarded.send("+4915112340999")) == LIMITED
+
+
+def test_by_hand_also_the_countries_of_an_address_are_passed(
+    guarded: Service, database: redis.Redis, flask: CommandLine
+) -> None:
+    for phone in ("+4915112345678", "+33612345678", "+447400123456"):
+        assert guarded.send(phone).status_code == 200
+    assert refusal(guarded.send("+34612345678")) == LIMITED
+    flask.run("trust", "phone", "+34612345678")
+    assert guarded.send("+34612345678").status_code == 200
+
+
+def test_the_most_specific_rule_decides(service: Service, database: redis.Redis, flask: CommandLine) -> None:
+    """Those that are over do not count, and are removed with the next rule."""
+    for arguments in ("block prefix +998", "trust prefix +99890", "block prefix +998901", "trust phone +998901234567"):
+        assert flask.run(*arguments.split())[0] == 0
+    expected = {"+998901234567": 200, "+998901234568": 400, "+998909234567": 200, "+998911234567": 400}
+    assert {phone: service.send(phone).status_code for phone in expected} == expected
+    database.hset(KEY, mapping={"prefix +998901": f"block {int(time.time()) - 1}"})
+    assert service.send("+998901234569").status_code == 200
+    assert "prefix +998901" not in minutes(flask)
+    assert flask.run("trust", "prefix", "+998", "--for", "1d")[0] == 0
+    assert set(database.hgetall(KEY)) == {"prefix +998", "prefix +99890", "phone +998901234567"}
+    assert service.send("+998911234568").status_code == 200, "the last word counts"
+
+
+@pytest.mark.parametrize("value", ["junk", "block", "block soon", "allow 1795435200", ""])
+def test_a_rule_that_nobody_can_read_lets_nothing_through(
+    service: Service, database: redis.Redis, phone: str, value: str
+) -> None:
+    database.hset(KEY, f"prefix {phone[:6]}", value)
+    database.expire(KEY, 60)
+    assert refusal(service.send(phone)) == (503, "service_unavailable")
+    assert service.send("+447400123456").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "block phone +44",
+        "block phone 07400123456",
+        "block prefix +9",
+        "block prefix +998901234567",
+        "block country UZ",
+        "trust prefix +99890 --for 91d",
+        "trust prefix +99890 --for 0s",
+        "trust prefix +99890 --for 100ms",
+        "trust prefix +99890 --for soon",
+    ],
+)
+def test_what_cannot_be_is_no_rule(database: redis.Redis, flask: CommandLine, arguments: str) -> None:
+    status, said = flask.run(*arguments.split())
+    assert (status, "Invalid value" in said, database.exists(KEY)) == (2, True, 0)
+
+
+def test_a_rule_without_redis_is_no_rule(flask: CommandLine) -> None:
+    assert flask.run("block", "prefix", "+99890", REDIS_URL="redis://127.0.0.1:1")[0] == 1
+
+
+def test_a_phone_that_is_forgotten_is_not_blocked(service: Service, database: redis.Redis, flask: CommandLine) -> None:
+    flask.run("block", "phone", "+447400123456")
+    flask.run("block", "prefix", "+99890")
+    flask.group = of_phones
+    assert flask.run("forget", "+447400123456")[1] == "+44***56 is forgotten: 1 keys were deleted.\n"
+    assert list(database.hgetall(KEY)) == ["prefix +99890"]
