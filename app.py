@@ -1,5 +1,6 @@
 """Puts the parts of the service together, and hangs them on their routes."""
 
+import time
 from functools import partial
 from typing import NamedTuple
 
@@ -15,11 +16,13 @@ from otp.delivery.charges import Charges
 from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
 from otp.delivery.verifications import Verifications
+from otp.fixed_codes import FixedCodes
 from otp.infobip.account import Account
 from otp.infobip.proxy import Proxy
 from otp.infobip.transport import Transport
 from otp.languages import Templates
 from otp.phone_numbers import PhoneBook
+from otp.ports import PinProvider
 from otp.proofs import Proofs
 from otp.redis.client import RedisClient, connect
 from otp.response_padding import ResponsePadding
@@ -76,12 +79,13 @@ def build(settings: Settings) -> Parts:
     messages = SentMessages(redis, pin_lifetime)
     charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
     tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)
+    padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     otp = OtpService(
         _send_limits(settings, redis, alerts, guard),
         store,
-        _infobip(settings, alerts),
+        _provider(settings, alerts, padding),
         _rules(settings),
-        ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0),
+        padding,
         tracker,
         on_locked_out=partial(alerts.count, LOCKED_OUT),
     )
@@ -200,6 +204,12 @@ def _budgets(settings: Settings, alerts: Alerts) -> list[Budget]:
 def _proofs(settings: Settings) -> Proofs | None:
     key, old_keys = settings.proof_signing_key.get_secret_value(), settings.proof_old_keys.get_secret_value()
     return Proofs(key, old_keys, settings.proof_issuer) if key else None
+
+
+def _provider(settings: Settings, alerts: Alerts, padding: ResponsePadding) -> PinProvider:
+    infobip, codes, end = _infobip(settings, alerts), settings.fixed_codes, settings.fixed_codes_end
+    are_over = not codes or end <= time.time()
+    return infobip if are_over else FixedCodes(infobip, codes, end, settings.pin_spelling, padding.wait)
 
 
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:

@@ -2,7 +2,9 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from pydantic import (
 from otp import setting_sources
 from otp.alerts.webhook import check_url, signing_key
 from otp.channels import CHANNELS
+from otp.fixed_codes import check_until, end_of, read_codes
 from otp.infobip.authorities import Authorities
 from otp.infobip.base_url import is_in_the_clear, read_base_url
 from otp.infobip.proxy import Proxy
@@ -48,6 +51,7 @@ from otp.setting_types import (
     checked_by,
     from_text,
     is_duration,
+    iso_date,
     matching,
     needs,
 )
@@ -74,6 +78,8 @@ _WARNINGS = {
     "calls": "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
     "ALLOWED_CHANNELS=sms forbids calls.",
     "case": "PIN_CASE is not set: a letter that is typed in the other case may cost a guess.",
+    "tests": "TEST_NUMBERS has {tests} with fixed codes, until the end of {until} (UTC): whoever knows one is let in.",
+    "over": "TEST_NUMBERS_UNTIL is over: what TEST_NUMBERS lists are numbers like any other.",
 }
 
 _UNSET = SecretStr("")
@@ -223,6 +229,9 @@ class Settings(AccountSettings):
     alert_webhook_secret: Annotated[OptionalSecret, checked_by(signing_key)] = _UNSET
     alert_webhook_url: Annotated[str | None, checked_by(check_url), needs("alert_webhook_secret")] = None
 
+    test_numbers_until: Annotated[date | None, from_text(iso_date), AfterValidator(check_until)] = None
+    test_numbers: Annotated[OptionalSecret, checked_by(read_codes), needs("test_numbers_until")] = _UNSET
+
     proof_signing_key: Annotated[Secret, checked_by(read_signing_key)] = _UNSET
     proof_old_keys: Annotated[Secret, checked_by(read_old_keys)] = _UNSET
     proof_issuer: str = Field("infobip-otp", min_length=1)
@@ -261,6 +270,26 @@ class Settings(AccountSettings):
             raise ValueError("must be of clients that API_KEYS names")
         return limits
 
+    @field_validator("test_numbers")
+    @classmethod
+    def _have_codes_like_pins(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        kind, length = info.data.get("pin_type"), info.data.get("pin_length")
+        if given and kind and length:
+            codes = read_codes(given.get_secret_value()).values()
+            if not all(map(_pin_pattern(kind, length).fullmatch, codes)):
+                raise ValueError("has a code that is not of PIN_LENGTH and PIN_TYPE")
+        return given
+
+    @property
+    def fixed_codes(self) -> dict[str, str]:
+        """The fixed codes of test numbers, by canonical phone number."""
+        return read_codes(self.test_numbers.get_secret_value() or "{}")
+
+    @property
+    def fixed_codes_end(self) -> float:
+        """When test numbers become numbers like any other, in Unix seconds."""
+        return end_of(self.test_numbers_until) if self.test_numbers_until else 0
+
     @property
     def named_keys(self) -> list[tuple[str, str]]:
         """The name and the key of each pair in API_KEYS."""
@@ -289,7 +318,7 @@ class Settings(AccountSettings):
     @property
     def pin_pattern(self) -> re.Pattern[str]:
         """Matches a typed PIN as a whole."""
-        return re.compile(f"{_ALPHABETS[self.pin_type]}{{{self.pin_length}}}")
+        return _pin_pattern(self.pin_type, self.pin_length)
 
     @property
     def pin_spelling(self) -> Callable[[str], str]:
@@ -318,6 +347,7 @@ class Settings(AccountSettings):
         find one PIN of six digits in 100,000.
         """
         pins = _CHARACTERS[self.pin_type] ** self.pin_length
+        tests, are_over = len(self.fixed_codes), self.fixed_codes_end <= time.time()
         costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
         weak = {
             "keys": not self.named_keys,
@@ -330,8 +360,15 @@ class Settings(AccountSettings):
             "guesses": self.pin_attempts > 10,
             "calls": "voice" in self.templates and not self.voice_prices,
             "case": self.pin_type != "NUMERIC" and self.pin_case is None,
+            "tests": tests and not are_over,
+            "over": tests and are_over,
         }
-        return [sentence.format(pins=pins) for name, sentence in _WARNINGS.items() if weak[name]]
+        words = {"pins": pins, "tests": f"{tests} number{'s' * (tests > 1)}", "until": self.test_numbers_until}
+        return [sentence.format(**words) for name, sentence in _WARNINGS.items() if weak[name]]
+
+
+def _pin_pattern(kind: str, length: int) -> re.Pattern[str]:
+    return re.compile(f"{_ALPHABETS[kind]}{{{length}}}")
 
 
 def _for_log(value: Any) -> Any:

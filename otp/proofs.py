@@ -39,6 +39,7 @@ class ProofContent(NamedTuple):
     identity: str
     verified_at: int
     expires_at: int
+    is_test: bool
 
 
 class Proofs:
@@ -56,8 +57,11 @@ class Proofs:
         self._key_id = _key_id(self._key.public_key())
         self._issuer = issuer
 
-    def sign(self, identity: str, audience: str) -> str:
-        """A proof for `audience` that a PIN for `identity` was verified just now; `amr` has the values of RFC 8176."""
+    def sign(self, identity: str, audience: str, *, is_test: bool = False) -> str:
+        """A proof for `audience` that a PIN for `identity` was verified just now; `amr` has the values of RFC 8176.
+
+        With `is_test` it says that the PIN was that of a test number, which anybody may know.
+        """
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -67,6 +71,7 @@ class Proofs:
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,
+            **({"test": True} if is_test else {}),
         }
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
 
@@ -86,7 +91,7 @@ class Proofs:
             raise ProofForAnother from e
         except (jwt.PyJWTError, KeyError, ValueError, RecursionError) as e:
             raise InvalidProof from e
-        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"])
+        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"], "test" in claims)
 
     def _claims(self, proof: str, key: Ed25519PublicKey, audience: str) -> dict[str, Any]:
         return jwt.decode(

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,6 +95,14 @@ def _number_type(name: str) -> str:
     if (kind := name.strip().upper()) not in _NUMBER_TYPES:
         raise ValueError(f"knows no number type {kind!r}; there are {', '.join(_NUMBER_TYPES)}")
     return kind
+
+
+def iso_date(text: str) -> date:
+    """The date in a text like 2027-02-01. Raises ValueError if it has another form."""
+    with suppress(ValueError):
+        if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    raise ValueError("must be a date like 2027-02-01")
 
 
 def _secret(value: Any) -> Any:

@@ -21,6 +21,7 @@ REQUEST_SECONDS = Histogram("otp_request_seconds", "How long requests took.", ["
 IN_FLIGHT = Gauge("otp_requests_in_flight", "Requests that are being answered.", multiprocess_mode="livesum")
 SENDS = Counter("otp_sends", "Sends, by what became of them.", ["channel", "country", "outcome"])
 VERIFIES = Counter("otp_verifies", "Verifies, by what became of them.", ["country", "outcome"])
+TEST_NUMBERS = Counter("otp_test_numbers", "Sends and verifies of test numbers, which get no message.", ["operation"])
 DELIVERIES = Counter("otp_deliveries", "Messages, by what Infobip reported.", ["channel", "country", "status"])
 REFUSALS = Counter("otp_refusals", "Requests that were refused, by the reason.", ["reason"])
 SPEND = Counter("otp_spend", "What messages cost that may have gone out, as budgets count.", ["currency", "country"])

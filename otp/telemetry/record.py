@@ -12,8 +12,8 @@ class Record:
     """One request. Greenlets that run for no request, and commands, get a record that nobody reads."""
 
     __slots__ = (
-        "channel", "client", "client_ip", "code", "content", "cost", "error", "is_client_app", "operation", "provider",
-        "rate_limit_headers", "recipient", "redis", "replayed", "request_id", "span", "started", "taken",
+        "channel", "client", "client_ip", "code", "content", "cost", "error", "is_client_app", "is_test", "operation",
+        "provider", "rate_limit_headers", "recipient", "redis", "replayed", "request_id", "span", "started", "taken",
     )  # fmt: skip
 
     def __init__(self, request_id: str = "") -> None:
@@ -23,6 +23,7 @@ class Record:
         self.rate_limit_headers: dict[str, int] = {}  # of the response
         self.taken: list[tuple[str | int | float, ...]] = []  # from rate limits: the Redis commands that give it back
         self.is_client_app = False  # whether the address is the client app's, which has not named its end user
+        self.is_test = False  # whether it is about a PIN of a test number
         self.client = ""  # the name of the client app, once its key is known to be right
         self.content: bytes | None = None  # the body, once it was read
         self.recipient: Recipient | None = None  # once it is known; it is only logged masked

@@ -120,6 +120,8 @@ class RequestLog:
             batch.count(metrics.VERIFIES, country, result)
         if record.operation == "send":
             batch.count(metrics.SENDS, record.channel, country, result)
+        if record.is_test:
+            batch.count(metrics.TEST_NUMBERS, record.operation)
         if record.cost:
             batch.count(metrics.SPEND, self._currency, country, by=record.cost)
 
@@ -141,6 +143,7 @@ def _line(level: int, finished: _Finished, recipient: Masked, result: str) -> di
         "redis_ms": _milliseconds(sum(record.redis)),
         "client": record.client or None,
         "channel": record.channel or None,
+        **({"test": True} if record.is_test else {}),
         "country": recipient.country,
         recipient.kind: recipient.masked,
         f"{recipient.kind}_fingerprint": recipient.fingerprint,

@@ -9,6 +9,7 @@ from flask import g, request
 from otp import errors
 from otp.proofs import Proofs
 from otp.recipients import Recipient
+from otp.telemetry import record
 from otp.web.request_body import Body, read_body
 
 # A replica whose clock is behind accepts a proof for longer than the replica that redeemed it.
@@ -36,7 +37,7 @@ class ProofApi:
 
     def new(self, identity: str) -> str:
         """A proof that a PIN for `identity` was verified now."""
-        return self._proofs.sign(identity, self._audience())
+        return self._proofs.sign(identity, self._audience(), is_test=record.current().is_test)
 
     def jwks(self) -> dict[str, Any]:
         """Answer GET /.well-known/jwks.json."""
@@ -47,7 +48,8 @@ class ProofApi:
         content = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
         if not self._redeem(content.id, content.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        return {Recipient.at(content.identity).member: content.identity, "verifiedAt": content.verified_at}
+        test = {"test": True} if content.is_test else {}
+        return {Recipient.at(content.identity).member: content.identity, "verifiedAt": content.verified_at, **test}
 
     def _audience(self) -> str:
         """The audience of this request's proof: the client app, or without keys that of the settings."""

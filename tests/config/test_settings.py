@@ -1,8 +1,10 @@
 """Settings: one message names everything that is wrong, and no secret shows."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import chdir
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -115,6 +117,8 @@ BAD = {
     "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
     "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
     "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
+    "TEST_NUMBERS_UNTIL": ["tomorrow", "2026-02-30", "20260201", "2026-W05-1", "9999-12-31"],
+    "TEST_NUMBERS": ["{", "no/such/file", '{"+14155550199": "493817"}'],  # the last one for want of a date
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX", ",", ", ,"],
     "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
@@ -164,6 +168,38 @@ def test_a_bound_of_a_duration_has_its_unit(name: str, value: str, reason: str) 
     with pytest.raises(SettingsError) as raised:
         load(**{name: value})
     assert raised.value.reasons == [f"{name}: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        *(
+            (number, "493817", "must be of whole phone numbers")
+            for number in ("4155550199", "+1 415 555 0199", "+1415")
+        ),
+        ("a@example.com", "493817", "must be of whole phone numbers"),
+        ("+14155550199", 493817, "must have a code in quotes"),
+        *(("+14155550199", code, "guessed first") for code in ("123456", "000000", "111111", "654321", "121212")),
+        *(("+14155550199", code, "is not of PIN_LENGTH") for code in ("4938171", "49381", "49381a", "٤٩٣٨١٧")),
+    ],
+)
+def test_test_numbers_are_whole_and_their_codes_are_no_easy_ones(number: str, code: object, reason: str) -> None:
+    until = f"{datetime.now(UTC).date()}"
+    with pytest.raises(SettingsError, match=f"(?m)^  TEST_NUMBERS: .*{reason}") as raised:
+        load(TEST_NUMBERS=json.dumps({number: code}), TEST_NUMBERS_UNTIL=until)
+    assert str(code) not in str(raised.value).replace("like 123456, 654321, 111111 or 121212", "")
+
+
+def test_test_numbers_last_90_days_at_most(tmp_path: Path) -> None:
+    (tmp_path / "numbers.json").write_text('{"+541123456789": "abCD12"}')
+    given = {"PIN_TYPE": "ALPHANUMERIC", "TEST_NUMBERS": "numbers.json"}
+    today = datetime.now(UTC).date()
+    settings = load(**given, TEST_NUMBERS_UNTIL=f"{today + timedelta(days=90)}")
+    assert settings.fixed_codes == {"+5491123456789": "abCD12"}
+    assert settings.for_log()["TEST_NUMBERS"] == "set"
+    assert not load(**given, TEST_NUMBERS_UNTIL="2020-01-01").fixed_codes_end > time.time()
+    with pytest.raises(SettingsError, match="TEST_NUMBERS_UNTIL: must be at most 90 days ahead"):
+        load(**given, TEST_NUMBERS_UNTIL=f"{today + timedelta(days=92)}")
 
 
 def test_all_bad_values_are_named_together() -> None:
