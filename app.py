@@ -7,7 +7,7 @@ from typing import NamedTuple
 from flask import Flask
 
 from config import CONCURRENCY, AccountSettings, Settings, load_settings
-from infobip_client import InfobipClient
+from infobip_client import InfobipClient, SendOptions
 from otp.alerts.alerts import Alerts
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
@@ -219,7 +219,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
         throttle_pause=settings.cooldowns[0],
         concurrency=CONCURRENCY,
         events=alerts,
-        track_delivery=settings.track_delivery,
+        options=SendOptions(settings.track_delivery, settings.number_lookup == "on"),
         pin_spelling=settings.pin_spelling,
     )
 

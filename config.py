@@ -223,6 +223,8 @@ class Settings(AccountSettings):
     sms_segments: int = Field(1, ge=1, le=10)
     sms_prices: _Prices = None
     voice_prices: _Prices = None
+    lookup_price: Annotated[Amount | None, needs("sms_prices")] = None
+    number_lookup: Literal["off", "on"] = "off"
     daily_budget: _Budget = Decimal(0)  # in the currency of the prices; 0: no such limit
     monthly_budget: _Budget = Decimal(0)
 
@@ -261,6 +263,13 @@ class Settings(AccountSettings):
         if prices and (sms is None or sms.currency != prices.currency):
             raise ValueError("needs SMS_PRICES in the same currency")
         return prices
+
+    @field_validator("number_lookup")
+    @classmethod
+    def _has_a_price(cls, given: str, info: ValidationInfo) -> str:
+        if given == "on" and info.data.get("sms_prices") and info.data.get("lookup_price", "bad") is None:
+            raise ValueError("needs LOOKUP_PRICE where SMS have prices; 0 is a price")
+        return given
 
     @field_validator("client_limits")
     @classmethod
@@ -308,7 +317,8 @@ class Settings(AccountSettings):
     @property
     def prices(self) -> PriceLists:
         """The prices of the channels that reach phones."""
-        return price_lists(self.sms_prices, self.sms_segments, self.voice_prices)
+        lookup = self.lookup_price if self.number_lookup == "on" else None
+        return price_lists(self.sms_prices, self.sms_segments, self.voice_prices, in_millionths(lookup or Decimal(0)))
 
     @property
     def budgets(self) -> tuple[int, int]:

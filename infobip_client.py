@@ -1,19 +1,27 @@
 """Sends and verifies PINs at Infobip, by its 2FA API (v2).
 
-Its errors say what the caller must know: ProviderRefused (nothing was sent, a repetition will not help),
-ServiceUnavailable and TooManyRequests (nothing was sent, a repetition may help), ProviderTimeout and ProviderUnclear (a
-message may have been sent, or a PIN checked).
+Its errors say what the caller must know: ProviderRefused and PhoneNumberUnreachable (nothing was sent, a repetition
+will not help), ServiceUnavailable and TooManyRequests (nothing was sent, a repetition may help), ProviderTimeout and
+ProviderUnclear (a message may have been sent, or a PIN checked).
 """
 
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
 from otp.channels import Channel
-from otp.errors import OtpError, PinGone, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason
+from otp.errors import (
+    OtpError,
+    PhoneNumberUnreachable,
+    PinGone,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnclear,
+    Reason,
+)
 from otp.infobip.bulkhead import Bulkhead
 from otp.infobip.delivery_reports import DELIVERY_ID
 from otp.infobip.events import InfobipEvents
@@ -28,6 +36,7 @@ log = logging.getLogger("otp.infobip")
 
 PIN_ID = re.compile(IDENTIFIER)
 UNKNOWN_PIN = {*NOT_FOUND, "BAD_REQUEST", "E400"}
+UNREACHABLE = {"NC_DESTINATION_NOT_REACHABLE", "NC_NOT_REACHABLE"}  # of ncStatus; Infobip's documents have both
 GONE = {"NO_MORE_PIN_ATTEMPTS", "TTL_EXPIRED"}  # of VerifyPinResponse.pinError
 
 
@@ -45,6 +54,11 @@ class SendResponse(StrictResponse):
         return word if isinstance(word, str) else ""
 
     @property
+    def is_unreachable(self) -> bool:
+        """Whether the number was looked up and cannot be reached."""
+        return (self.model_extra or {}).get("ncStatus") in UNREACHABLE
+
+    @property
     def message_id(self) -> str | None:
         """The id in the report of the message's delivery; None if the response has none that is safe in a key."""
         given = (self.model_extra or {}).get("externalMessageId")
@@ -59,6 +73,15 @@ class VerifyResponse(StrictResponse):
     pin_error: str | None = None
 
 
+class SendOptions(NamedTuple):
+    """What Infobip is asked to do in addition, on channels that allow it: report the delivery of messages, and look a
+    number up before it sends a new PIN, which it bills.
+    """
+
+    track_delivery: bool = False
+    looks_up: bool = False
+
+
 class InfobipClient:
     """Sends and verifies PINs with one application.
 
@@ -66,7 +89,6 @@ class InfobipClient:
         throttle_pause: seconds to wait where Infobip throttles and does not say for how long.
         concurrency: sends in flight at once, and as many verifies; more are refused.
         events: gets every result of a check, and every refusal of the API key.
-        track_delivery: whether Infobip is asked to report the delivery of messages, on channels that allow it.
         pin_spelling: turns a typed PIN into the spelling that Infobip compares. Whether Infobip distinguishes capitals
             from small letters is not documented.
     """
@@ -79,14 +101,15 @@ class InfobipClient:
         throttle_pause: float,
         concurrency: int,
         events: InfobipEvents,
-        track_delivery: bool,
+        options: SendOptions,
         pin_spelling: Callable[[str], str],
     ) -> None:
         self._transport = transport
         self._events = events
         self._application_id = application_id
         self._throttle_pause = throttle_pause
-        self._track_delivery = track_delivery
+        self._track_delivery = options.track_delivery
+        self._lookup = f"?ncNeeded={str(options.looks_up).lower()}"  # always, for Infobip's default is true
         self._spell = pin_spelling
         self._sends, self._verifies = Bulkhead(concurrency), Bulkhead(concurrency)
 
@@ -98,7 +121,9 @@ class InfobipClient:
         """
         template = {"applicationId": self._application_id, "messageId": send_request.template}
         sender = {"from": send_request.sender} if send_request.sender else {}
-        return self._send("/2fa/2/pin", send_request, {**template, **sender, "to": send_request.recipient.address})
+        lookup = self._lookup if send_request.channel.has_lookup else ""
+        body = {**template, **sender, "to": send_request.recipient.address}
+        return self._send("/2fa/2/pin", send_request, body, lookup)
 
     @timed_infobip_call("resend")
     def resend_pin(self, pin_id: str, send_request: SendRequest) -> SentPin:
@@ -115,12 +140,12 @@ class InfobipClient:
         except ProviderRefused as e:
             raise PinGone(reason=Reason.GONE_PIN) if e.detail in NOT_FOUND else e from e
 
-    def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any]) -> SentPin:
+    def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any], query: str = "") -> SentPin:
         channel = send_request.channel
         filled = {"placeholders": dict(send_request.placeholders)} if send_request.placeholders else {}
         tracked = {"trackDelivery": True} if self._track_delivery and channel.is_tracked else {}
         with self._sends:
-            response = self._transport.post(path + channel.path, {**payload, **filled, **tracked})
+            response = self._transport.post(path + channel.path + query, {**payload, **filled, **tracked})
         if response.status != 200:
             raise self._error(response)
         sent = parse_response(SendResponse, response)
@@ -171,6 +196,8 @@ def _check(pin_id: str) -> None:
 
 def _check_sent(sent: SendResponse, channel: Channel) -> None:
     status = sent.status(channel)
+    if channel.refused.fullmatch(status) and sent.is_unreachable:
+        raise PhoneNumberUnreachable(detail=status)
     if channel.refused.fullmatch(status):
         log.warning("provider_refused", extra={"status": 200, "sms_status": status})
         raise ProviderRefused(detail=status)

@@ -24,6 +24,7 @@ class Channel:
         accepted: the statuses of a message that is on its way.
         refused: the statuses of a message that is certainly not sent. All others are unclear.
         is_call: whether it calls the phone.
+        has_lookup: whether Infobip can look the number up before it sends, with the parameter `ncNeeded`.
         is_tracked: whether Infobip can report the delivery.
     """
 
@@ -35,6 +36,7 @@ class Channel:
     accepted: re.Pattern[str] = _ACCEPTED
     refused: re.Pattern[str] = _REFUSED
     is_call: bool = False
+    has_lookup: bool = False
     is_tracked: bool = True
 
 
@@ -48,6 +50,7 @@ SMS = Channel(
     status="smsStatus",
     accepted=re.compile("MESSAGE_SENT"),
     refused=re.compile("MESSAGE_NOT_SENT"),
+    has_lookup=True,
 )
 VOICE = Channel(
     name="voice",

@@ -14,6 +14,7 @@ OtpError
 ├── InvalidPhoneNumber        not a phone number
 ├── PhoneNumberNotAllowed     the service never sends to this phone number
 ├── PhoneNumberNotCallable    the phone number cannot be called from abroad
+├── PhoneNumberUnreachable    Infobip has looked the phone number up and sent nothing, for it cannot be reached
 ├── InvalidEmail              not an e-mail address that PINs can be sent to
 ├── InvalidPlaceholders       the message does not take these placeholders
 ├── InvalidLocale             the locale is too long to be one
@@ -155,6 +156,12 @@ class PhoneNumberNotAllowed(OtpError):
 class PhoneNumberNotCallable(OtpError):
     code = "phone_number_not_callable"
     sentence = "This phone number cannot be called."
+
+
+class PhoneNumberUnreachable(OtpError):
+    code = "phone_number_unreachable"
+    sentence = "This phone number cannot be reached."
+    keeps_reservation = True  # nothing was sent, but the lookup is on the bill: its price is a part of the reservation
 
 
 class InvalidEmail(OtpError):

@@ -14,7 +14,7 @@ from sandbox.grammar import without_plus
 class Fault(Enum):
     """What happens instead of a successful response."""
 
-    UNREACHABLE = "the number cannot be reached: 200 with MESSAGE_NOT_SENT"
+    UNREACHABLE = "the number cannot be reached: 200 with MESSAGE_NOT_SENT, after a lookup"
     EXPIRED = "the PIN expires at once: TTL_EXPIRED"
     ERROR = "500 GENERAL_ERROR"
     THROTTLED = "429 TOO_MANY_REQUESTS with Retry-After: 30"

@@ -32,6 +32,11 @@ class Prices:
         by_region = {region: price * messages for region, price in self.by_region.items()}
         return Prices(self.currency, self.default * messages, by_region)
 
+    def plus(self, amount: int) -> "Prices":
+        """The prices of a message that costs so many millionths more."""
+        by_region = {region: price + amount for region, price in self.by_region.items()}
+        return Prices(self.currency, self.default + amount, by_region)
+
 
 @dataclass(frozen=True)
 class PriceLists:
@@ -76,11 +81,14 @@ def read_prices(given: str) -> Prices:
     return Prices(listed.currency, in_millionths(listed.default), by_region)
 
 
-def price_lists(sms: Prices | None, segments: int, voice: Prices | None) -> PriceLists:
-    """The prices of the channels that reach phones. Without `voice`, a call costs what a text of so many SMS does."""
+def price_lists(sms: Prices | None, segments: int, voice: Prices | None, lookup: int = 0) -> PriceLists:
+    """The prices of the channels that reach phones. Without `voice`, a call costs what a text of so many SMS does.
+
+    `lookup` is what each text costs in addition, in millionths.
+    """
     text = sms.times(segments) if sms else None
     prices = {name: text for name, channel in CHANNELS.items() if channel.member == "phoneNumber"}
-    prices["voice"] = voice or text
+    prices |= {"sms": text and text.plus(lookup), "voice": voice or text}
     return PriceLists({name: each for name, each in prices.items() if each})
 
 

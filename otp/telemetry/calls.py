@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from otp.errors import OtpError, PinGone
+from otp.errors import OtpError, PhoneNumberUnreachable, PinGone
 from otp.telemetry import metrics, outcomes, tracing
 from otp.telemetry.record import current, current_or_none
 
 log = logging.getLogger("otp.redis")
+
+_NO_FAILURES = (PinGone, PhoneNumberUnreachable)  # Infobip has answered as it should
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -83,7 +85,7 @@ def timed_infobip_call(operation: str) -> Callable[[Callable[_P, _R]], Callable[
             try:
                 return call(*args, **kwargs)
             except OtpError as e:
-                if not isinstance(e, PinGone):  # no such PIN is a proper response
+                if not isinstance(e, _NO_FAILURES):
                     failed = outcomes.failure(e)
                     metrics.PROVIDER_ERRORS.labels(operation, failed).inc()
                 raise

@@ -6,6 +6,7 @@ from otp.telemetry.record import Record
 _OUTCOMES: dict[type[errors.OtpError], str] = {
     errors.TooManyRequests: "limited",
     errors.BudgetExhausted: "limited",
+    errors.PhoneNumberUnreachable: "unreachable",
     errors.ProviderRefused: "provider_refused",
     errors.ProviderUnclear: "provider_unclear",
     errors.ProviderTimeout: "provider_timeout",

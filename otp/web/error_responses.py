@@ -30,6 +30,7 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.InvalidPhoneNumber: 400,
     errors.PhoneNumberNotAllowed: 400,
     errors.PhoneNumberNotCallable: 400,
+    errors.PhoneNumberUnreachable: 400,
     errors.InvalidEmail: 400,
     errors.InvalidPlaceholders: 400,
     errors.InvalidLocale: 400,

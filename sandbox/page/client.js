@@ -7,7 +7,8 @@ import { duration, inSeconds, secondsUntil } from "./time.js";
 import { showExchange } from "./wire.js";
 
 const OF_RECIPIENT = new Set([
-  "invalid_phone_number", "phone_number_not_allowed", "phone_number_not_callable", "invalid_email", "invalid_recipient",
+  "invalid_phone_number", "phone_number_not_allowed", "phone_number_not_callable", "phone_number_unreachable",
+  "invalid_email", "invalid_recipient",
 ]);
 const OF_PIN = new Set(["invalid_pin_format", "invalid_otp"]);
 const LONG = 3600; // seconds

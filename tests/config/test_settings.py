@@ -119,6 +119,8 @@ BAD = {
     "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
     "TEST_NUMBERS_UNTIL": ["tomorrow", "2026-02-30", "20260201", "2026-W05-1", "9999-12-31"],
     "TEST_NUMBERS": ["{", "no/such/file", '{"+14155550199": "493817"}'],  # the last one for want of a date
+    "NUMBER_LOOKUP": ["true", "yes"],
+    "LOOKUP_PRICE": ["-1", "much", "0.0000001", "0.01"],  # the last one for want of prices
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX", ",", ", ,"],
     "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
@@ -200,6 +202,17 @@ def test_test_numbers_last_90_days_at_most(tmp_path: Path) -> None:
     assert not load(**given, TEST_NUMBERS_UNTIL="2020-01-01").fixed_codes_end > time.time()
     with pytest.raises(SettingsError, match="TEST_NUMBERS_UNTIL: must be at most 90 days ahead"):
         load(**given, TEST_NUMBERS_UNTIL=f"{today + timedelta(days=92)}")
+
+
+def test_a_lookup_has_a_price_where_sms_have_one() -> None:
+    priced = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1, "US": 0.02}', "SMS_SEGMENTS": "2"}
+    with pytest.raises(SettingsError, match="NUMBER_LOOKUP: needs LOOKUP_PRICE"):
+        load(**priced, NUMBER_LOOKUP="on")
+    assert load(NUMBER_LOOKUP="on").prices.of("sms", "US") == 0
+    assert load(**priced, NUMBER_LOOKUP="on", LOOKUP_PRICE="0").prices.of("sms", "US") == 40_000
+    prices = load(**priced, NUMBER_LOOKUP="on", LOOKUP_PRICE="0.004").prices
+    assert [prices.of(channel, "US") for channel in ("sms", "voice")] == [44_000, 40_000]
+    assert load(**priced, LOOKUP_PRICE="0.004").prices.of("sms", "US") == 40_000, "off, it costs nothing"
 
 
 def test_all_bad_values_are_named_together() -> None:

@@ -24,6 +24,7 @@ CODES = {
         "invalid_phone_number",
         "phone_number_not_allowed",
         "phone_number_not_callable",
+        "phone_number_unreachable",
         "invalid_email",
         "invalid_locale",
         "invalid_placeholders",

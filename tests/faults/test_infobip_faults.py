@@ -42,7 +42,7 @@ def test_a_send(
     refused = faulty.send(phone)
     assert refusal(refused) == fault.row
     assert seconds(refused) < IN_TIME
-    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin"], "never repeated"
+    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin?ncNeeded=false"], "never repeated"
     kept = not fault.given_back
     assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown") == kept
     assert not database.exists(f"otp:phoneNumber:{phone}")

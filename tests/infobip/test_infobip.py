@@ -19,7 +19,9 @@ def test_a_verify_is_asked_again_after_a_5xx(faulty: Service, upstream: Upstream
     faulty.send(phone)
     upstream.script.append(error(503, "SERVICE_UNAVAILABLE"))
     assert faulty.verify(phone, "123456").status_code == 200
-    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin"] + [f"/2fa/2/pin/{PIN_ID}/verify"] * 2
+    assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin?ncNeeded=false"] + [
+        f"/2fa/2/pin/{PIN_ID}/verify"
+    ] * 2
 
 
 @pytest.mark.parametrize("pin_error", [None, "NO_ERROR"])
@@ -33,7 +35,7 @@ def test_what_infobip_is_asked(faulty: Service, upstream: Upstream, phone: str) 
     faulty.send(phone)
     faulty.verify(phone, "123456")
     (send, headers, body), (verify, _, guess) = upstream.requests
-    assert send == "/2fa/2/pin"
+    assert send == "/2fa/2/pin?ncNeeded=false"
     assert verify == f"/2fa/2/pin/{PIN_ID}/verify"
     assert body == {"applicationId": "sandbox-application", "messageId": "sandbox-message", "to": phone}
     assert guess == {"pin": "123456"}

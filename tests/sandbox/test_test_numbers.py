@@ -62,7 +62,7 @@ IDS = {"applicationId": APPLICATION_ID, "messageId": MESSAGE_ID}
 
 # What the client of the app sees when the service meets it, and whether the message arrives all the same.
 AT_SEND = {
-    Fault.UNREACHABLE: ((502, "provider_error"), 0),
+    Fault.UNREACHABLE: ((400, "phone_number_unreachable"), 0),
     Fault.ERROR: ((504, "provider_timeout"), 0),
     Fault.THROTTLED: ((429, "too_many_requests"), 0),
     Fault.SILENCE: ((504, "provider_timeout"), 1),
@@ -76,7 +76,7 @@ AT_VERIFY = {fault: expected for fault, (expected, _) in AT_SEND.items()} | {Fau
 
 @pytest.fixture
 def impatient(start: Callable[..., Service], database: redis.Redis, url: str) -> Service:
-    return start(url, INFOBIP_TIMEOUT="1s", RESEND_COOLDOWN="2s", WEB_CONCURRENCY="1")
+    return start(url, INFOBIP_TIMEOUT="1s", RESEND_COOLDOWN="2s", WEB_CONCURRENCY="1", NUMBER_LOOKUP="on")
 
 
 @pytest.mark.parametrize("outcome", TABLE, ids=lambda outcome: f"{outcome.step}-{outcome.fault.name}")
