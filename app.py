@@ -20,7 +20,7 @@ from otp.fixed_codes import FixedCodes
 from otp.infobip.account import Account
 from otp.infobip.proxy import Proxy
 from otp.infobip.transport import Transport
-from otp.languages import Templates
+from otp.languages import by_purpose
 from otp.phone_numbers import PhoneBook
 from otp.ports import PinProvider
 from otp.proofs import Proofs
@@ -184,8 +184,9 @@ def _parser(settings: Settings) -> SendRequestParser:
     refused = settings.refused_number_types
     by_call = settings.voice_refused_number_types or refused
     phones = PhoneBook(settings.default_region, settings.allowed_countries, refused, by_call)
-    of_languages = Templates(settings.infobip_templates)
-    return SendRequestParser(phones, settings.templates, of_languages, settings.allowed_placeholders, settings.senders)
+    templates = by_purpose(settings.infobip_templates, settings.templates)
+    channels = settings.templates.keys()
+    return SendRequestParser(phones, channels, templates, settings.allowed_placeholders, settings.senders)
 
 
 def _alerts(settings: Settings, redis: RedisClient) -> Alerts:

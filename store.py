@@ -32,7 +32,7 @@ COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
 REMOVE = Script("pin_remove")
 CREATE_STATUS = Script("verification_create")
-_FOUND = {"found": (str, str, int, int, str, str), "locked": (str,), "none": (str,)}
+_FOUND = {"found": (str, str, int, int, str, str, str), "locked": (str,), "none": (str,)}
 USED = 10.0  # seconds that a used PIN is remembered, for a save that arrives late or is repeated
 
 
@@ -73,6 +73,10 @@ class Store:
             fields += ["requester", requester.end_user]
         if recipient.identity != recipient.canonical:
             fields += ["to", recipient.identity]
+        if send_request.purpose:
+            fields += ["purpose", send_request.purpose]
+        if send_request.nonce:
+            fields += ["nonce", send_request.nonce]
         save = SAVE(
             [keys.pins(recipient)], milliseconds(lifetime), send_request.reserved.order, requester.client, *fields
         )
@@ -87,8 +91,8 @@ class Store:
         kind, *found = self._find("resend", recipient, claim)
         if kind != "found":
             return NoPin()
-        pin_id, resends, left, id_hashes, _ = found
-        return PendingPin(pin_id, resends, max(0, left) / 1000, id_hashes.split())
+        pin_id, resends, left, id_hashes, _, nonce = found
+        return PendingPin(pin_id, resends, max(0, left) / 1000, id_hashes.split(), nonce)
 
     def attempt(self, recipient: Recipient, claim: Claim) -> Guess | LockedOut | NoPin:
         """Count a guess at the PIN that is meant, if it lives, and the PIN and the recipient have a guess left.
@@ -99,16 +103,16 @@ class Store:
         kind, *found = self._find("guess", recipient, claim)
         if kind != "found":
             return LockedOut() if kind == "locked" else NoPin()
-        pin_id, number, _, id_hashes, sent_to = found
-        return Guess(pin_id, number >= self._limits.attempts, id_hashes.split(), sent_to or recipient.canonical)
+        pin_id, number, _, id_hashes, sent_to, nonce = found
+        return Guess(pin_id, number >= self._limits.attempts, id_hashes.split(), sent_to or recipient.canonical, nonce)
 
-    def _find(self, purpose: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
+    def _find(self, step: Literal["guess", "resend"], recipient: Recipient, claim: Claim) -> list[Any]:
         of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
         verification = "" if claim.verification_id is None else keys.verification_hash(claim.verification_id)
         whose = claim.client, verification, claim.requester
         failures = self._limits.failures.amount, self._limits.failures.get_expiry()
-        about = recipient.identity.lower(), recipient.canonical
-        (reply,) = self._redis.run(FIND(of, purpose, *whose, self._limits.attempts, *failures, *about))
+        about = recipient.identity.lower(), recipient.canonical, "*" if claim.purpose is None else claim.purpose
+        (reply,) = self._redis.run(FIND(of, step, *whose, self._limits.attempts, *failures, *about))
         kind = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], str) else ""
         if kind not in _FOUND:
             raise invalid_reply()

@@ -18,6 +18,8 @@ OtpError
 ├── InvalidEmail              not an e-mail address that PINs can be sent to
 ├── InvalidPlaceholders       the message does not take these placeholders
 ├── InvalidLocale             the locale is too long to be one
+├── InvalidPurpose            the settings have no template for this purpose
+├── InvalidNonce              not a nonce that a proof can carry
 ├── InvalidPinFormat          not of the template's length and characters
 ├── InvalidOtp                the only refusal of a verify, whatever the reason
 │   └── PinGone                 Infobip does not know the PIN any more, or it was used meanwhile
@@ -177,6 +179,16 @@ class InvalidPlaceholders(OtpError):
 class InvalidLocale(OtpError):
     code = "invalid_locale"
     sentence = "Invalid locale."
+
+
+class InvalidPurpose(OtpError):
+    code = "invalid_purpose"
+    sentence = "There is no such purpose."
+
+
+class InvalidNonce(OtpError):
+    code = "invalid_nonce"
+    sentence = "Invalid nonce."
 
 
 class InvalidPinFormat(OtpError):

@@ -28,6 +28,8 @@ _SUBTAG = re.compile("[A-Za-z0-9]{1,8}")
 _EXTENDED, _SCRIPT, _REGION = map(re.compile, ("[A-Za-z]{3}", "[A-Za-z]{4}", "[A-Za-z]{2}|[0-9]{3}"))
 _SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva"}  # the modifiers of glibc's locales: sr_RS@latin
 _WEIGHT = re.compile(r"[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+_PURPOSE = re.compile("[a-z][a-z0-9_-]{0,31}")
+_OTHER_LANGUAGES = "*"
 _LIKE = '{"sms": {"de": "<template id>", "pt": "<template id>"}}'
 
 
@@ -51,6 +53,21 @@ def _locale(tag: str) -> str:
     return tag
 
 
+def _purpose_and_locale(text: str) -> str:
+    purpose, slash, tag = text.rpartition("/")
+    if slash and not _PURPOSE.fullmatch(purpose):
+        raise ValueError(f"{purpose!r} is no purpose: write up to 32 small letters, digits, dashes and underscores")
+    if not slash or tag != _OTHER_LANGUAGES:
+        _locale(tag)
+    return text
+
+
+def _for_all_languages(ids: dict[str, str]) -> dict[str, str]:
+    if any(f"{purpose}/{_OTHER_LANGUAGES}" not in ids for key in ids if (purpose := key.rpartition("/")[0])):
+        raise ValueError("must have a template for each purpose in other languages, like payment/*")
+    return ids
+
+
 def _ids(of: Any) -> Any:
     if isinstance(of, dict) and all(isinstance(each, str) and re.fullmatch(IDENTIFIER, each) for each in of.values()):
         return of
@@ -58,8 +75,10 @@ def _ids(of: Any) -> Any:
 
 
 Locale = Annotated[str, AfterValidator(_locale)]
-TemplateIds = Annotated[  # by the channel's name and the locale, as INFOBIP_TEMPLATES has them
-    dict[Annotated[str, AfterValidator(_channel)], Annotated[dict[Locale, str], BeforeValidator(_ids)]],
+_Key = Annotated[str, AfterValidator(_purpose_and_locale)]  # de, payment/de or payment/*
+_Ids = Annotated[dict[_Key, str], BeforeValidator(_ids), AfterValidator(_for_all_languages)]
+TemplateIds = Annotated[  # by the channel's name, and the purpose and the locale, as INFOBIP_TEMPLATES has them
+    dict[Annotated[str, AfterValidator(_channel)], _Ids],
     from_text(lambda text: json_or_file(text, _LIKE)),
 ]
 
@@ -101,21 +120,42 @@ def voice_language(locale: str) -> str | None:
     return found and found.replace("-", "_").lower()
 
 
+def by_purpose(ids: Mapping[str, Mapping[str, str]], defaults: Mapping[str, str]) -> dict[str, "Templates"]:
+    """The templates of each purpose in INFOBIP_TEMPLATES, and as those of "" the ones of messages without a purpose.
+
+    `defaults` are those without a purpose, by channel name. No purpose uses them: their text may say something else.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {"": {}}
+    for channel, of in ids.items():
+        for key, its_id in of.items():
+            purpose, _, locale = key.rpartition("/")
+            found.setdefault(purpose, {}).setdefault(channel, {})[locale] = its_id
+    others = {purpose: _take_defaults(of) if purpose else defaults for purpose, of in found.items()}
+    return {purpose: Templates(of, others[purpose]) for purpose, of in found.items()}
+
+
+def _take_defaults(ids: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    defaults = {channel: of.pop(_OTHER_LANGUAGES) for channel, of in ids.items()}
+    return {"voice": defaults["sms"], **defaults} if "sms" in defaults else defaults
+
+
 class Templates:
-    """The message templates in addition to the default ones, by language.
+    """The message templates of one purpose, by language.
 
     Args:
-        ids: by channel name and locale, as in INFOBIP_TEMPLATES. Without a voice template of a language, calls use its
-            SMS template if Infobip has a voice for the language.
+        ids: by channel name and locale. Without a voice template of a language, calls use its SMS template if Infobip
+            has a voice for the language.
+        defaults: the ids for all other languages, by channel name.
     """
 
-    def __init__(self, ids: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, ids: Mapping[str, Mapping[str, str]], defaults: Mapping[str, str] | None = None) -> None:
+        self._defaults = defaults or {}
         read_aloud = {locale: its_id for locale, its_id in ids.get("sms", {}).items() if voice_language(locale)}
         self._ids = {**ids, "voice": {**read_aloud, **ids.get("voice", {})}}
         self._choose = lru_cache(CACHED_CHOICES)(self._find)
 
     def of(self, channel: str, locale: str | None = None, accept_language: str | None = None) -> str | None:
-        """The id of the template for a message over `channel`; None for the default template.
+        """The id of the template for a message over `channel`; None if there is none.
 
         Args:
             channel: the name of the channel.
@@ -128,7 +168,8 @@ class Templates:
         if locale is not None and len(locale) > LONGEST_LOCALE:
             raise InvalidLocale
         wanted = accept_language if locale is None else locale
-        return self._choose(channel, wanted) if wanted and self._ids.get(channel) else None
+        of_language = self._choose(channel, wanted) if wanted and self._ids.get(channel) else None
+        return of_language or self._defaults.get(channel)
 
     def _find(self, channel: str, languages: str) -> str | None:
         ids = self._ids[channel]

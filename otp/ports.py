@@ -15,12 +15,14 @@ from otp.send_request import SendRequest
 class Claim(NamedTuple):
     """Which PIN a request means: the one of its client app with this verification id, or the client's newest.
 
-    With a `requester` (a fingerprint), only a PIN that this requester asked for is meant.
+    With a `requester` (a fingerprint), only a PIN that this requester asked for is meant; with a `purpose`, only one
+    that was sent for it ("": for none). None means that any purpose will do.
     """
 
     client: str = ""
     verification_id: str | None = None
     requester: str = ""
+    purpose: str | None = None
 
 
 class SentPin(NamedTuple):
@@ -33,22 +35,27 @@ class SentPin(NamedTuple):
 class PendingPin(NamedTuple):
     """A PIN that can be verified for `lifetime` more seconds, and was sent once more `resends` times.
 
-    `id_hashes` are its verification ids, as they are kept.
+    `id_hashes` are its verification ids, as they are kept; `nonce` is that of its send, or "".
     """
 
     pin_id: str
     resends: int
     lifetime: float
     id_hashes: list[str]
+    nonce: str = ""
 
 
 class Guess(NamedTuple):
-    """A counted guess at a PIN. `sent_to` is the identity that the PIN proves, `is_last` whether no guess is left."""
+    """A counted guess at a PIN. `sent_to` is the identity that the PIN proves, `is_last` whether no guess is left.
+
+    `nonce` is that of the send, or "".
+    """
 
     pin_id: str
     is_last: bool
     id_hashes: list[str]
     sent_to: str
+    nonce: str = ""
 
 
 class NoPin(NamedTuple):

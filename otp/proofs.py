@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jwt
@@ -26,6 +27,8 @@ from jwt.utils import base64url_encode
 from otp.errors import InvalidProof, ProofExpired, ProofForAnother
 from otp.recipients import Recipient
 
+# Of the PIN, where they apply: that it was a test number's, which anybody may know; and what its send was given.
+ABOUT = ("test", "purpose", "nonce")
 LIFETIME = 5 * 60  # seconds
 ALGORITHM = "EdDSA"
 
@@ -33,13 +36,16 @@ _PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----
 
 
 class ProofContent(NamedTuple):
-    """The content of a proof; `identity` is a phone (E.164) or an e-mail address. Times are in Unix seconds."""
+    """The content of a proof; `identity` is a phone (E.164) or an e-mail address. Times are in Unix seconds.
+
+    `about` has the claims of ABOUT that the proof has.
+    """
 
     id: str
     identity: str
     verified_at: int
     expires_at: int
-    is_test: bool
+    about: dict[str, Any]
 
 
 class Proofs:
@@ -57,10 +63,10 @@ class Proofs:
         self._key_id = _key_id(self._key.public_key())
         self._issuer = issuer
 
-    def sign(self, identity: str, audience: str, *, is_test: bool = False) -> str:
+    def sign(self, identity: str, audience: str, about: Mapping[str, Any]) -> str:
         """A proof for `audience` that a PIN for `identity` was verified just now; `amr` has the values of RFC 8176.
 
-        With `is_test` it says that the PIN was that of a test number, which anybody may know.
+        `about` are claims of ABOUT.
         """
         now = int(time.time())
         claims = {
@@ -71,7 +77,7 @@ class Proofs:
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + LIFETIME,
-            **({"test": True} if is_test else {}),
+            **about,
         }
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
 
@@ -91,7 +97,8 @@ class Proofs:
             raise ProofForAnother from e
         except (jwt.PyJWTError, KeyError, ValueError, RecursionError) as e:
             raise InvalidProof from e
-        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"], "test" in claims)
+        about = {name: claims[name] for name in ABOUT if name in claims}
+        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"], about)
 
     def _claims(self, proof: str, key: Ed25519PublicKey, audience: str) -> dict[str, Any]:
         return jwt.decode(

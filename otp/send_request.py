@@ -31,8 +31,9 @@ class SendRequest:
 
     `resends` says how often its PIN is sent once more, this message included. `template` is Infobip's, `placeholders`
     fill it in addition to the PIN, and `sender` replaces its own sender, unless it is "" or the PIN is sent once more.
-    `at` is in Unix seconds: a send that is released is taken from the day, and the minute, in which it was counted.
-    `counted_in` is the same for limits that take the time of Redis: the part of their period, by key.
+    A new PIN is kept with its `purpose` and its `nonce`, or "". `at` is in Unix seconds: a send that is released is
+    taken from the day, and the minute, in which it was counted. `counted_in` is the same for limits that take the time
+    of Redis: the part of their period, by key.
     """
 
     recipient: Recipient
@@ -41,6 +42,8 @@ class SendRequest:
     template: str = field(default="", kw_only=True)
     placeholders: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     sender: str = field(default="", kw_only=True)
+    purpose: str = field(default="", kw_only=True)
+    nonce: str = field(default="", kw_only=True)
     resends: int = field(default=0, kw_only=True)
     at: float = field(default_factory=time.time, kw_only=True)
     reservation: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -50,6 +50,13 @@ class Sent(NamedTuple):
     verification_id: str | None = None
 
 
+class Verified(NamedTuple):
+    """A right PIN: `identity` is that of the address it was sent to, `nonce` that of its send, or ""."""
+
+    identity: str
+    nonce: str
+
+
 class OtpService:
     """Sends a PIN to a phone or an e-mail address, and checks what the person typed.
 
@@ -103,9 +110,10 @@ class OtpService:
         if not verification_id and not own:
             return None
         pin = self._store.pending(
-            send_request.recipient, Claim(send_request.requester.client, verification_id or None, own)
+            send_request.recipient,
+            Claim(send_request.requester.client, verification_id or None, own, send_request.purpose),
         )
-        if isinstance(pin, NoPin):
+        if isinstance(pin, NoPin) or pin.nonce != send_request.nonce:
             return None
         new_id = None if verification_id else secrets.token_urlsafe(16)
         try:
@@ -157,19 +165,27 @@ class OtpService:
         self._tracker.message_sent(send_request, sent.message_id, verification_id)
         return verification_id
 
-    def verify(self, recipient: Recipient, pin: str, requester: Requester, verification_id: str | None = None) -> str:
-        """Accept `pin` for `recipient`, once, and return whom it proves: the identity of the address it was sent to.
+    def verify(
+        self,
+        recipient: Recipient,
+        pin: str,
+        requester: Requester,
+        verification_id: str | None = None,
+        purpose: str = "",
+    ) -> Verified:
+        """Accept `pin` for `recipient`, once, and return what it proves.
 
         It is compared with the PIN of the `verification_id`; without one, with the newest of the client. The guess is
         counted before the provider checks it, and refunded only if the provider certainly did not. Where nobody knows,
-        it is not a failure of the recipient. Where no PIN is meant, nothing is counted and the provider is not asked.
+        it is not a failure of the recipient. Where no PIN is meant, nothing is counted and the provider is not asked;
+        so it is where the PIN was sent for another purpose: a code for a newsletter cannot confirm a payment.
 
         Raises:
             InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request or client.
             TooManyRequests: the provider's throttle.
             ProviderRefused, ProviderUnclear, ProviderTimeout, ServiceUnavailable: see `errors`.
         """
-        guess = self._store.attempt(recipient, Claim(requester.client, verification_id))
+        guess = self._store.attempt(recipient, Claim(requester.client, verification_id, purpose=purpose))
         if not isinstance(guess, Guess):
             self._refuse(guess)
         if not self._is_right(recipient, guess, pin):
@@ -179,7 +195,7 @@ class OtpService:
         if not self._store.consume(recipient, guess.pin_id, requester):
             raise InvalidOtp(reason=Reason.USED_PIN)
         self._tracker.pin_verified(recipient, guess.id_hashes)
-        return guess.sent_to
+        return Verified(guess.sent_to, guess.nonce)
 
     def _refuse(self, why: LockedOut | NoPin) -> NoReturn:
         self._response_padding.wait()

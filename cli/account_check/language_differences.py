@@ -40,7 +40,7 @@ def _others(settings: Settings) -> Iterator[_Named]:
             yield _Named(channel, channel, its_id, f"correct INFOBIP_2FA_{channel.upper()}_MSG_ID")
     for channel, ids in settings.infobip_templates.items():
         for locale, its_id in ids.items():
-            create = f"{SETUP} --languages {locale}, or " if channel == "sms" else ""
+            create = f"{SETUP} --languages {locale}, or " if channel == "sms" and "/" not in locale else ""
             yield _Named(f"{channel} {locale}", channel, its_id, f"{create}correct INFOBIP_TEMPLATES")
 
 

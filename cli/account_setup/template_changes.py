@@ -36,7 +36,8 @@ class Templates:
         self._with_last_line = partial(with_last_line, settings=settings)
         self._options = options
         self._by_id = {each.message_id: each for each in templates if each.message_id and each.message_text is not None}
-        self._ids = settings.infobip_templates.get("sms", {})
+        by_key = settings.infobip_templates.get("sms", {})
+        self._ids = {key: its_id for key, its_id in by_key.items() if "/" not in key}  # setup makes none of purposes
         self._used_ids = {its_id for ids in settings.infobip_templates.values() for its_id in ids.values()}
         defaults = settings.infobip_2fa_msg_id, settings.infobip_2fa_voice_msg_id, settings.infobip_2fa_email_msg_id
         self._used_ids |= {its_id for its_id in defaults if its_id}

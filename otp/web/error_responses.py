@@ -34,6 +34,8 @@ STATUS: dict[type[errors.OtpError], int] = {
     errors.InvalidEmail: 400,
     errors.InvalidPlaceholders: 400,
     errors.InvalidLocale: 400,
+    errors.InvalidPurpose: 400,
+    errors.InvalidNonce: 400,
     errors.InvalidPinFormat: 400,
     errors.InvalidOtp: 401,
     errors.PinGone: 401,

@@ -57,8 +57,9 @@ class PinApi:
         recipient = self._parser.read_recipient(body)
         pin = read_pin(body.pin, self._pin)
         self._require(body.verification_id)
-        proven = self._service.verify(recipient, pin, _requester(), body.verification_id)
-        proof = {"proof": self._proofs.new(proven)} if self._proofs else {}
+        purpose = self._parser.read_purpose(body.purpose)
+        proven = self._service.verify(recipient, pin, _requester(), body.verification_id, purpose)
+        proof = {"proof": self._proofs.new(proven.identity, purpose, proven.nonce)} if self._proofs else {}
         return {"message": "OTP verified successfully.", **proof}
 
     def _read(self, kind: type[ResendOtp]) -> tuple[SendRequest, str | None]:

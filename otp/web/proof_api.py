@@ -35,9 +35,10 @@ class ProofApi:
         self._redeem = redeem
         self._default_audience = audience
 
-    def new(self, identity: str) -> str:
-        """A proof that a PIN for `identity` was verified now."""
-        return self._proofs.sign(identity, self._audience(), is_test=record.current().is_test)
+    def new(self, identity: str, purpose: str, nonce: str) -> str:
+        """A proof that a PIN for `identity`, with this purpose and this nonce or "", was verified now."""
+        about = {"test": record.current().is_test, "purpose": purpose, "nonce": nonce}
+        return self._proofs.sign(identity, self._audience(), {name: value for name, value in about.items() if value})
 
     def jwks(self) -> dict[str, Any]:
         """Answer GET /.well-known/jwks.json."""
@@ -48,8 +49,8 @@ class ProofApi:
         content = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
         if not self._redeem(content.id, content.expires_at - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        test = {"test": True} if content.is_test else {}
-        return {Recipient.at(content.identity).member: content.identity, "verifiedAt": content.verified_at, **test}
+        member = Recipient.at(content.identity).member
+        return {member: content.identity, "verifiedAt": content.verified_at, **content.about}
 
     def _audience(self) -> str:
         """The audience of this request's proof: the client app, or without keys that of the settings."""

@@ -1,6 +1,7 @@
 """From the body of a request to a `SendRequest` or a `Recipient`."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from otp import errors
@@ -15,6 +16,8 @@ from otp.send_request import SendRequest
 from otp.telemetry import record
 from otp.web.placeholders import read_placeholders
 from otp.web.request_body import Body
+
+_NONCE = re.compile("[A-Za-z0-9._~+/=-]{8,128}")
 
 
 class _RecipientBody(Body):
@@ -45,6 +48,8 @@ class SendOtp(ResendOtp):
     """Body of POST /send-otp."""
 
     locale: str | None = None
+    purpose: str | None = None
+    nonce: str | None = None
 
 
 class VerifyOtp(_RecipientBody):
@@ -52,14 +57,15 @@ class VerifyOtp(_RecipientBody):
 
     pin: Any
     verification_id: str | None = None
+    purpose: str | None = None
 
 
 class SendRequestParser:
-    """Reads phone numbers, e-mail addresses, channels, languages and placeholders.
+    """Reads phone numbers, e-mail addresses, channels, languages, purposes, nonces and placeholders.
 
     Args:
-        templates: the id of the default template, by the names of the channels that may be used.
-        of_languages: those of other languages.
+        channels: the names of the channels that may be used.
+        templates: by purpose, "" for messages without one.
         placeholders: the names that may be filled in.
         senders: the senders of SMS, by region.
     """
@@ -67,14 +73,14 @@ class SendRequestParser:
     def __init__(
         self,
         phones: PhoneBook,
-        templates: Mapping[str, str],
-        of_languages: Templates,
+        channels: Collection[str],
+        templates: Mapping[str, Templates],
         placeholders: frozenset[str],
         senders: Mapping[str, str],
     ) -> None:
         self._phones = phones
+        self._channels = channels
         self._templates = templates
-        self._of_languages = of_languages
         self._placeholders = placeholders
         self._senders = senders
 
@@ -82,9 +88,9 @@ class SendRequestParser:
         """The message that `body` asks for. Without a `locale`, `accept_language` chooses the language.
 
         Raises:
-            InvalidLocale, InvalidChannel, ChannelNotAvailable, InvalidRecipient, InvalidPhoneNumber,
-            PhoneNumberNotAllowed, PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders, InvalidRequest: see
-            `errors`.
+            InvalidLocale, InvalidPurpose, InvalidNonce, InvalidChannel, ChannelNotAvailable, InvalidRecipient,
+            InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable, InvalidEmail, InvalidPlaceholders,
+            InvalidRequest: see `errors`.
         """
         channel = self._channel(body)
         if body.email is not None:
@@ -92,20 +98,34 @@ class SendRequestParser:
         else:
             to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
+        of_new_pin = self._of_new_pin(body, channel, accept_language) if isinstance(body, SendOtp) else ("", "", "")
+        template, purpose, nonce = of_new_pin
         return SendRequest(
             to,
             requester,
             channel=channel,
-            template=self._template(body, channel, accept_language),
+            template=template,
+            purpose=purpose,
+            nonce=nonce,
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
             sender=sender_for(self._senders, to.region) if channel is SMS else "",  # that of a call must be a number
         )
 
-    def _template(self, body: ResendOtp, channel: Channel, accept_language: str | None) -> str:
-        """The template of a new PIN. A PIN that is sent again keeps its own."""
-        locale = body.locale if isinstance(body, SendOtp) else None
-        of_language = self._of_languages.of(channel.name, locale, accept_language)
-        return of_language or self._templates[channel.name]
+    def _of_new_pin(self, body: SendOtp, channel: Channel, accept_language: str | None) -> tuple[str, str, str]:
+        """The template, the purpose and the nonce of a new PIN. A PIN that is sent again keeps its own."""
+        purpose = self.read_purpose(body.purpose)
+        template = self._templates[purpose].of(channel.name, body.locale, accept_language)
+        if template is None:
+            raise errors.ChannelNotAvailable
+        return template, purpose, _read_nonce(body.nonce)
+
+    def read_purpose(self, given: str | None) -> str:
+        """The purpose, "" where none is given. Raises InvalidPurpose for one that the settings do not have."""
+        if given is None:
+            return ""
+        if not given or given not in self._templates:
+            raise errors.InvalidPurpose
+        return given
 
     def read_recipient(self, body: VerifyOtp) -> Recipient:
         """The recipient that `body` names."""
@@ -120,6 +140,12 @@ class SendRequestParser:
             raise errors.InvalidChannel
         if channel.member != member:
             raise errors.InvalidRecipient
-        if channel.name not in self._templates:
+        if channel.name not in self._channels:
             raise errors.ChannelNotAvailable
         return channel
+
+
+def _read_nonce(given: str | None) -> str:
+    if given is not None and not _NONCE.fullmatch(given):
+        raise errors.InvalidNonce
+    return given or ""

@@ -230,6 +230,16 @@ def test_a_template_of_another_language(channel: str, template: dict[str, Any] |
     assert [f"{each.status}: {each.sentence}".startswith(said or "ok: It fits") for each in named] == [True]
 
 
+def test_the_templates_of_a_purpose() -> None:
+    ours = settings(infobip_templates={"sms": {"payment/*": "PAY", "payment/de": "GONE"}})
+    by_id = {its_id: Template.model_validate(TEMPLATE) for its_id in (ours.infobip_2fa_msg_id, "PAY")}
+    application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
+    findings = {each.name: each for each in compare(ours, application, by_id)}
+    assert findings["sms payment/*"].status == "ok"
+    gone = findings["sms payment/de"]
+    assert (gone.status, gone.remedy) == ("error", "correct INFOBIP_TEMPLATES"), "setup does not make these"
+
+
 def test_the_templates_of_other_channels() -> None:
     ours = settings(infobip_2fa_voice_msg_id="CALL", infobip_2fa_email_msg_id="MAIL")
     there = {ours.infobip_2fa_msg_id: TEMPLATE, "CALL": {**TEMPLATE, "messageText": "{{pin}}. {{pin}}"}}

@@ -28,6 +28,8 @@ CODES = {
         "invalid_email",
         "invalid_locale",
         "invalid_placeholders",
+        "invalid_purpose",
+        "invalid_nonce",
         "invalid_pin_format",
         "bad_request",
     },

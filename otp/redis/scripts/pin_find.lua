@@ -1,13 +1,14 @@
--- Finds the PIN that a request is about. The purpose `guess` also counts a guess, before Infobip checks it.
+-- Finds the PIN that a request is about. The step `guess` also counts a guess, before Infobip checks it.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of the times of its failures (microseconds since
 --          1970), the newest first; [3] the requester that verified it lately
--- ARGV     purpose (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
---          failures in a period, the period (s), the recipient's identity (lower case) and canonical form
+-- ARGV     step (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
+--          failures in a period, the period (s), the recipient's identity (lower case) and canonical form, the
+--          purpose of the PIN ('' for one without, * for any)
 -- Replies  {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
---          identity it was sent to or ''}; {'locked'}; {'none'}
+--          identity it was sent to or '', the nonce of its send or ''}; {'locked'}; {'none'}
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local amount, period = tonumber(ARGV[6]), ARGV[7] * 1000000
-local identity, canonical = ARGV[8], ARGV[9]
+local identity, canonical, purpose = ARGV[8], ARGV[9], ARGV[10]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known, fields = {}, redis.call('HGETALL', KEYS[1])
@@ -21,6 +22,7 @@ local function is_meant(pin)
   local ends, ids = tonumber(known[pin .. 'ends']), known[pin .. 'verification']
   if not known[pin .. 'pinId'] or not ends or ends * 1000 <= now or (known[pin .. 'client'] or '') ~= client then return end
   if string.lower(known[pin .. 'to'] or canonical) ~= identity then return end -- it was sent to another mailbox
+  if purpose ~= '*' and (known[pin .. 'purpose'] or '') ~= purpose then return end -- it may not be used for this
   if id == '' and known[pin .. 'older'] or id ~= '' and not (ids and string.find(ids, id, 1, true)) then return end
   return requester == '' or known[pin .. 'requester'] == requester
 end
@@ -48,7 +50,7 @@ for _, pin in ipairs({'', '2:', '3:', '4:', '5:'}) do
     if guess and is_locked(attempts) then return {'locked'} end
     local number = guess and count(pin) or tonumber(known[pin .. 'again'] or 0)
     local life, ids = math.floor(known[pin .. 'ends'] - now / 1000), known[pin .. 'verification'] or ''
-    return {'found', known[pin .. 'pinId'], number, life, ids, known[pin .. 'to'] or ''}
+    return {'found', known[pin .. 'pinId'], number, life, ids, known[pin .. 'to'] or '', known[pin .. 'nonce'] or ''}
   end
 end
 return {'none'}

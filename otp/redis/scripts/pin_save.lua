@@ -1,13 +1,13 @@
 -- Stores the PIN that was just sent, with two others at most. Harmless when it runs twice or late: it neither replaces a
 -- newer PIN nor revives a used one.
 -- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client,
---          requester, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
+--          requester, purpose, nonce, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
 --          (messages after the first), order, and `older` if its client has a newer one; of others the same, as
 --          2:pinId to 5:pinId. A PIN that was used just now has only order, client and ends.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
 -- Replies  {1 if it was saved, now or before, the verification ids of the PIN that it replaced, or ''}
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
-local FIELDS = {'pinId', 'verification', 'client', 'requester', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
+local FIELDS = {'pinId', 'verification', 'client', 'requester', 'purpose', 'nonce', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = math.floor(time[1] * 1000 + time[2] / 1000)
