@@ -1,6 +1,9 @@
 """`flask phone`: what an operator sees of one number, changes and deletes. It is never a PIN, nor the id of one."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import redis
 from cli.phone import phone as group
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support.command import CommandLine
+from tests.support.redis_servers import Servers, node
 from tests.support.running import ACCOUNT, Sandbox, Service, refusal, wrong
 
 Start = Callable[..., Service]
@@ -127,6 +131,24 @@ def test_mailboxes_are_shown_too(limited: Service, command: CommandLine, email: 
     found = shown(command, email.replace("@", "+tag@"))
     assert found["recipient"] == "***@example.com"
     assert (len(found["pins"]), list(found["refused"])) == (1, ["cooldown"])
+
+
+def test_a_number_is_whole_on_a_terminal_alone(command: CommandLine, phone: str) -> None:
+    terminal, end = os.openpty()
+    arguments = [sys.executable, "-m", "flask", "phone", "forget", phone]
+    subprocess.run(arguments, cwd=command.directory, env=command.environment, stdout=end, check=True)
+    assert os.read(terminal, 1000).decode() == f"Nothing is kept of {phone}.\r\n"
+    os.close(terminal)
+    os.close(end)
+    assert command.run("forget", phone)[1] == f"Nothing is kept of {masked(phone)}.\n"
+
+
+def test_it_finds_the_primary_of_sentinels_too(command: CommandLine, servers: Servers, phone: str) -> None:
+    primary, _, sentinel = servers.replicated()
+    node(primary).rpush(f"{{otp:phoneNumber:{phone}}}:sent:0123456789ab", 1)
+    url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
+    assert command.run("unlock", phone, REDIS_URL=url)[0] == 0
+    assert node(primary).dbsize() == 0
 
 
 @pytest.mark.parametrize("typed", ["+49 151", "jo@", "02071838750"])
