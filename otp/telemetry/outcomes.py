@@ -31,6 +31,8 @@ def failure(error: errors.OtpError) -> str:
     """The outcome of a request, or of a call to Infobip, that ended with `error`."""
     if error.reason and isinstance(error, errors.InvalidOtp):
         return error.reason.value
+    if error.reason == errors.Reason.BLOCKED_BY_OPERATOR:  # a rule like the limits, not a mistake of the app
+        return "limited"
     if error.reason == errors.Reason.PROVIDER_THROTTLE:
         return "provider_throttled"
     return _OUTCOMES.get(type(error), "invalid")

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -91,11 +92,14 @@ def test_what_is_in_flight_dies_with_its_worker(measured: Started, upstream: Ups
         eventually(lambda: at.value("otp_requests_in_flight") == 0)
 
 
-def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sandbox) -> None:
+def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sandbox, database: redis.Redis) -> None:
     german, american = "+4915112345678", "+14155552671"
     with measured(sandbox.url, SMS_PRICES=PRICES, DAILY_BUDGET="0.12") as at:
         refused = ["+4915112345679", "+14155550101"]  # there is no money left
         answers = [at.service.send(phone) for phone in (german, german, american, *refused)]
+        database.hset("otp:guard:operator", "prefix +3161", f"block {int(time.time()) + 60}")
+        database.expire("otp:guard:operator", 60)
+        answers.append(at.service.send("+31612345678"))
         answers.append(at.service.verify(german, wrong(sandbox.pin(german))))
         answers.append(at.service.verify(german, sandbox.pin(german)))
         answers.append(at.service.verify("+442071838750", "000000"))
@@ -105,6 +109,8 @@ def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sand
         assert at.value("otp_sends_total", country="DE", outcome="limited") == 2
         assert at.value("otp_refusals_total", reason="cooldown") == 1
         assert at.value("otp_refusals_total", reason="day_budget") == 2
+        assert at.value("otp_refusals_total", reason="blocked_by_operator") == 1
+        assert at.value("otp_sends_total", country="NL", outcome="limited") == 1
         assert at.value("otp_verifies_total", country="DE", outcome="wrong_pin") == 1
         assert at.value("otp_verifies_total", country="DE", outcome="verified") == 1
         assert at.value("otp_verifies_total", country="GB", outcome="no_pin") == 1
