@@ -9,6 +9,7 @@ from flask import Flask
 from config import CONCURRENCY, AccountSettings, Settings, load_settings
 from infobip_client import InfobipClient, SendOptions
 from otp.alerts.alerts import Alerts
+from otp.alerts.failed_verifies import FailedVerifies
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook, signing_key
@@ -58,6 +59,7 @@ class Parts(NamedTuple):
     """The parts of the service. None of them has opened a connection yet."""
 
     redis: RedisClient
+    alerts: Alerts
     store: Store
     otp: OtpService
     parser: SendRequestParser
@@ -89,7 +91,7 @@ def build(settings: Settings) -> Parts:
         tracker,
         on_locked_out=partial(alerts.count, LOCKED_OUT),
     )
-    return Parts(redis, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
+    return Parts(redis, alerts, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
 
 
 def _rules(settings: Settings) -> Rules:
@@ -124,7 +126,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
 
     app = Application(__name__)
-    app.wsgi_app = Border(app.wsgi_app, _request_log(settings), settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = Border(app.wsgi_app, _request_log(settings, parts.alerts), settings.trusted_proxies)  # type: ignore[method-assign]
     _add_health_routes(app, HealthApi(parts.store.ping))
     _add_pin_routes(app, pins, clients, parts, settings)
     if proofs:
@@ -136,9 +138,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _request_log(settings: Settings) -> RequestLog:
+def _request_log(settings: Settings, alerts: Alerts) -> RequestLog:
     budgets = {"day": float(settings.daily_budget), "month": float(settings.monthly_budget)}
-    return RequestLog(settings.log_salt.get_secret_value(), settings.prices.currency, budgets)
+    salt = settings.log_salt.get_secret_value()
+    return RequestLog(salt, alerts.verify_failed, settings.prices.currency, budgets)
 
 
 def _add_health_routes(app: Flask, health: HealthApi) -> None:
@@ -192,7 +195,7 @@ def _parser(settings: Settings) -> SendRequestParser:
 def _alerts(settings: Settings, redis: RedisClient) -> Alerts:
     url, secret = settings.alert_webhook_url, settings.alert_webhook_secret.get_secret_value()
     webhook = Webhook(url, signing_key(secret)) if url else None
-    return Alerts(Sender(redis, webhook), Rates(redis))
+    return Alerts(Sender(redis, webhook), Rates(redis), FailedVerifies(redis))
 
 
 def _budgets(settings: Settings, alerts: Alerts) -> list[Budget]:

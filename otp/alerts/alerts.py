@@ -7,10 +7,12 @@ from limits import RateLimitItem
 
 from otp import shutdown
 from otp.alerts import messages
+from otp.alerts.failed_verifies import MOST, FailedVerifies, Kind
 from otp.alerts.rates import RIGHT, WRONG, Rates
 from otp.alerts.sender import Sender
 from otp.errors import Reason, StoreUnavailable
 from otp.infobip.delivery_reports import Charge
+from otp.telemetry import metrics
 
 FLUSH_PAUSE = 5.0  # seconds between a first count and the look at what all workers counted
 AT_THE_END = 2.0  # seconds that a stopping worker has for the alerts that it has not sent
@@ -19,17 +21,24 @@ AT_THE_END = 2.0  # seconds that a stopping worker has for the alerts that it ha
 class Alerts:
     """Starts its background work with the first alert or count, never before a fork, and ends it with the process."""
 
-    def __init__(self, sender: Sender, rates: Rates) -> None:
+    def __init__(self, sender: Sender, rates: Rates, failed_verifies: FailedVerifies) -> None:
         self._sender = sender
         self._rates = rates
+        self._failed_verifies = failed_verifies
         self._flushing: gevent.Greenlet | None = None
+        for kind in MOST:  # from 0 on: Prometheus sees no increase where a counter appears with 1
+            metrics.ALERTS.labels(f"verifies.{kind}")
         shutdown.add(shutdown.Step.SEND_ALERTS, self.finish)
 
     def count(self, name: str) -> None:
         """Count something in `rates.NAMES`, which is alarming only if it happens often."""
         self._rates.count(name)
-        if not self._flushing:
-            self._flushing = gevent.spawn_later(FLUSH_PAUSE, self._flush)
+        self._schedule_flush()
+
+    def verify_failed(self, kind: Kind, fingerprint: str, masked: str) -> None:
+        """Count a failed verify at a recipient, or from an address."""
+        self._failed_verifies.count(kind, fingerprint, masked)
+        self._schedule_flush()
 
     def pin_checked(self, right: bool) -> None:
         """Count a PIN that Infobip has checked."""
@@ -58,8 +67,13 @@ class Alerts:
             self._flush()
         self._sender.finish(AT_THE_END)
 
+    def _schedule_flush(self) -> None:
+        if not self._flushing:
+            self._flushing = gevent.spawn_later(FLUSH_PAUSE, self._flush)
+
     def _flush(self) -> None:
         self._flushing = None
-        with suppress(StoreUnavailable):
-            for alert in self._rates.flush():
-                self._sender.send(alert)
+        for flush in (self._rates.flush, self._failed_verifies.flush):
+            with suppress(StoreUnavailable):
+                for alert in flush():
+                    self._sender.send(alert)

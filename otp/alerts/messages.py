@@ -65,6 +65,13 @@ def wrong_pins(wrong: int, checked: int, minutes: int) -> Alert:
     return Alert("pins.wrong", sentence, {"wrong": wrong, "verdicts": checked, "minutes": minutes})
 
 
+def failed_verifies(kind: str, failed: int, fingerprint: str, masked: str) -> Alert:
+    """So many verifies failed in this hour at one recipient, or from one address: the worst of its `kind`."""
+    where = f"at {masked}" if kind == "recipient" else f"from {masked}"
+    sentence = f"{failed} verifies {where} failed within an hour: somebody may be guessing."
+    return Alert(f"verifies.{kind}", sentence, {"failed": failed, kind: masked, "fingerprint": fingerprint})
+
+
 def prices_differ(currency: str, charge: Charge, channel: str, country: str, counted: int) -> Alert:
     """Infobip charges clearly more for a message than is `counted` (millionths of `currency`). Sent once in a day."""
     charged, ours = format_amount(charge.amount), format_amount(counted)

@@ -9,6 +9,7 @@ from otp.alerts.webhook import Webhook
 from otp.errors import StoreUnavailable
 from otp.redis import keys
 from otp.redis.client import RedisClient
+from otp.telemetry import metrics
 
 log = logging.getLogger("otp.alerts")
 
@@ -54,7 +55,10 @@ class Sender:
         except StoreUnavailable:
             log.error("an alert was dropped, for Redis failed: %s", alert.kind)
             return
-        if taken == ["OK"] and not (self._webhook and self._webhook.post(alert)):
+        if taken != ["OK"]:
+            return
+        metrics.ALERTS.labels(alert.type).inc()
+        if not (self._webhook and self._webhook.post(alert)):
             _log(alert)
 
 

@@ -30,6 +30,7 @@ otp:guard:pending:+14155552671            list: sends that nobody has verified y
 of the operator
 otp:guard:operator                        hash: see operator_rule_set.lua             the longest rule   operator_rules
 otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.rates
+otp:failed-verifies:<hour since 1970>     hash: how many, by recipient and address    2 hours            failed_verifies
 otp:alert:<kind>                          1, once a worker has sent the alert         10 min or more     alerts.sender
 otp:ready                                 1, written by GET /readyz                   1 minute           store
 otp:permissions, {otp:permissions}        never written                                                  permissions
@@ -151,6 +152,11 @@ def guard_pending(phone: str) -> str:
 def counts(minute: int) -> str:
     """How often alarming things happened in this minute since 1970."""
     return f"counts:{minute}"
+
+
+def failed_verifies(hour: int) -> str:
+    """How many verifies failed in this hour since 1970, by the fingerprints of recipients and addresses."""
+    return f"failed-verifies:{hour}"
 
 
 def alert(kind: str) -> str:

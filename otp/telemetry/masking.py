@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from ipaddress import ip_network
 from typing import Literal, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
@@ -26,6 +27,12 @@ class Masked(NamedTuple):
 
 
 _NOBODY = Masked()
+
+
+def mask_address(address: str) -> str:
+    """The network of an IP address, or of a network: of IPv4 the /24, of IPv6 the /48."""
+    network = ip_network(address)
+    return str(network.supernet(new_prefix=24 if network.version == 4 else 48))
 
 
 class Mask:

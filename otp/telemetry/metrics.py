@@ -31,6 +31,7 @@ PROVIDER_SECONDS = Histogram("otp_provider_seconds", "How long calls to Infobip 
 PROVIDER_ERRORS = Counter("otp_provider_errors", "Calls to Infobip that failed.", ["operation", "kind"])
 REDIS_SECONDS = Histogram("otp_redis_seconds", "How long round trips to Redis took.", buckets=_QUICK)
 REDIS_ERRORS = Counter("otp_redis_errors", "Round trips to Redis that failed.", ["kind"])
+ALERTS = Counter("otp_alerts", "Alerts that were sent or logged.", ["type"])
 LOG_LINES_DROPPED = Counter("otp_log_lines_dropped", "Log lines that nobody took in time.")
 BUILD = Gauge("otp_build_info", "The version that runs.", ["version", "python"], multiprocess_mode="max")
 

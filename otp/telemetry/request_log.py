@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import gevent
 from werkzeug.datastructures import EnvironHeaders
 
 from otp import shutdown
 from otp.errors import OtpError
+from otp.requester import UNKNOWN
 from otp.telemetry import logs, metrics, tracing
-from otp.telemetry.masking import Mask, Masked
+from otp.telemetry.masking import Mask, Masked, mask_address
 from otp.telemetry.metrics import MetricBatch
 from otp.telemetry.outcomes import outcome
 from otp.telemetry.record import Record
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("otp.request")
 
 FLUSH_INTERVAL = 0.1  # seconds; a worker that is killed loses what it has not flushed
+FAILED_VERIFIES = {"wrong_pin", "no_pin", "gone_pin", "failure_limit"}  # outcomes
 OTHER = "other"  # the route of every path that the service does not have
 
 
@@ -47,11 +49,20 @@ class RequestLog:
     Args:
         log_salt: see `Mask`.
         currency: of the prices and the budgets.
+        on_failed_verify: called for the recipient and for the address of a failed verify, with the kind, the
+            fingerprint and the masked form; must not block. The address of a client app is no person's.
         budgets: what may be spent in a `day` and in a `month`, in the currency's unit; 0 where there is no budget.
     """
 
-    def __init__(self, log_salt: str, currency: str = "", budgets: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        log_salt: str,
+        on_failed_verify: Callable[[Literal["recipient", "address"], str, str], None],
+        currency: str = "",
+        budgets: Mapping[str, float] | None = None,
+    ) -> None:
         self._mask = Mask(log_salt)
+        self._on_failed_verify = on_failed_verify
         self._currency = currency
         self._in_flight = 0
         self._finished: list[_Finished] = []
@@ -93,6 +104,8 @@ class RequestLog:
         for each in finished:
             recipient, result = self._mask.of(each.record.recipient), outcome(each.record)
             self._count(batch, each, recipient, result)
+            if each.record.operation == "verify" and result in FAILED_VERIFIES:
+                self._report_failed_verify(each.record, recipient)
             level = logging.WARNING if each.status >= 500 else logging.INFO
             if log.isEnabledFor(level):
                 logs.write(each.at, _line(level, each, recipient, result))
@@ -101,6 +114,12 @@ class RequestLog:
     def _schedule_flush(self) -> None:
         if not self._flushing:
             self._flushing = gevent.spawn_later(FLUSH_INTERVAL, self.flush)
+
+    def _report_failed_verify(self, record: Record, recipient: Masked) -> None:
+        self._on_failed_verify("recipient", recipient.fingerprint or "", recipient.masked or "")
+        if record.client_ip not in {"", UNKNOWN} and not record.is_client_app:
+            address = self._mask.fingerprint(record.client_ip)
+            self._on_failed_verify("address", address, mask_address(record.client_ip))
 
     def _count(self, batch: MetricBatch, finished: _Finished, recipient: Masked, result: str) -> None:
         record, route = finished.record, finished.route

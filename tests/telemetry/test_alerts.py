@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from otp.alerts.alert import Alert
 from otp.alerts.alerts import Alerts
+from otp.alerts.failed_verifies import MOST, MOST_NAMES_IN_REDIS, FailedVerifies
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, RIGHT, WRONG, Rates
 from otp.alerts.sender import MOST_WAITING, QUIET, Sender
 from otp.alerts.webhook import Webhook, signing_key
@@ -299,7 +301,7 @@ def test_rates_are_those_of_all_workers_and_of_five_minutes(client: RedisClient)
 
 
 def test_counting_asks_redis_nothing_until_it_is_time(client: RedisClient, database: redis.Redis) -> None:
-    alerts = Alerts(Sender(client, None), Rates(client))
+    alerts = Alerts(Sender(client, None), Rates(client), FailedVerifies(client))
     for _ in range(21):
         alerts.count(GUARD_REFUSAL)
     assert not list(database.scan_iter())
@@ -328,6 +330,66 @@ def test_the_service_counts_what_the_guard_refuses_and_guesses_that_are_locked_o
         until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1})
         assert service.send("+33612345678").status_code == 429
         until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1, GUARD_REFUSAL: 1})
+
+
+def failed(of: FailedVerifies, *names: tuple[str, int], kind: Any = "recipient") -> list[str]:
+    """The sentences of the alerts after so many failures of each name."""
+    for name, times in names:
+        for _ in range(times):
+            of.count(kind, name, f"+49***{name}")
+    return [alert.sentence for alert in of.flush()]
+
+
+def test_over_20_failed_verifies_at_one_recipient_in_an_hour(client: RedisClient) -> None:
+    clock = Clock()
+    workers = [FailedVerifies(client, clock), FailedVerifies(client, clock)]
+    assert failed(workers[0], ("10", 20), ("11", 20), ("12", 5)) == []
+    assert failed(workers[1], ("12", 15), ("11", 1)) == [
+        "21 verifies at +49***11 failed within an hour: somebody may be guessing."
+    ]
+    assert failed(workers[0], ("10", 9), ("11", 1)) == [
+        "29 verifies at +49***10 failed within an hour: somebody may be guessing."
+    ], "the worst one"
+    clock.now += 3600
+    assert failed(workers[1], ("10", 20)) == []
+
+
+def test_over_60_failed_verifies_from_one_address_in_an_hour(client: RedisClient) -> None:
+    of = FailedVerifies(client, Clock())
+    assert failed(of, ("1", 60), ("2", 60), kind="address") == []
+    assert failed(of, ("2", 1), kind="address") == [
+        "61 verifies from +49***2 failed within an hour: somebody may be guessing."
+    ]
+
+
+def test_what_is_kept_of_failed_verifies_is_bounded(client: RedisClient, database: redis.Redis) -> None:
+    of = FailedVerifies(client, Clock())
+    for block in range(12):
+        assert failed(of, *[(f"{block}-{n}", 1) for n in range(1001)]) == []
+    (key,) = database.scan_iter("otp:failed-verifies:*")
+    assert database.hlen(key) == MOST_NAMES_IN_REDIS
+    assert 7190 < database.ttl(key) <= 7200
+    assert failed(of, ("0-1", MOST["recipient"])) != [], "what is known is still counted"
+
+
+def test_the_service_counts_failed_verifies_by_recipient_and_by_address(
+    settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
+    settings |= {"TRUSTED_PROXIES": "1", "LOG_SALT": "a-salt-for-this-test", "VERIFY_OTP_LIMIT": "100 per minute"}
+    with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
+        for n in range(24):
+            headers = {"X-Forwarded-For": "192.0.2.77" if n < 3 else "2001:db8:1:2:3::4"}
+            assert service.verify(phone, "000000", headers=headers).status_code == 401
+
+        def counts() -> list[int]:
+            keys = database.scan_iter("otp:failed-verifies:*")
+            return sorted(int(count) for key in keys for count in database.hvals(key))
+
+        until(lambda: counts() == [3, 21, 24])
+        until(lambda: database.exists("otp:alert:verifies.recipient"))
+    assert not [
+        name for key in database.scan_iter("otp:failed-verifies:*") for name in database.hkeys(key) if "192" in name
+    ]
 
 
 def test_what_is_not_yet_shared_when_a_worker_stops_is_not_lost(

@@ -162,6 +162,7 @@ def test_no_label_names_anybody(measured: Started, upstream: Upstream, phone: st
             "currency",
         ]
     ) | {
+        "type",
         "version",
         "python",
         "le",
