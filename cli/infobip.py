@@ -22,6 +22,7 @@ from config import AccountSettings, Settings, load, load_settings
 from otp.channels import CHANNELS
 from otp.durations import duration
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
+from otp.languages import is_locale, voice_language
 from otp.recipients import Recipient
 from otp.requester import NOBODY
 from otp.send_request import SendRequest
@@ -44,6 +45,12 @@ def _require_pin(_: click.Context, __: click.Parameter, text: str | None) -> str
     return text
 
 
+def _require_voice(_: click.Context, __: click.Parameter, language: str | None) -> str | None:
+    if language is not None and not (is_locale(language) and voice_language(language)):
+        raise click.BadParameter("must be a tag of BCP 47, like de, of a language for which Infobip has a voice")
+    return language
+
+
 def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupOptions:
     """The languages of the option, and the texts of all languages."""
     try:
@@ -61,6 +68,11 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
 @click.option("--text", callback=_require_pin, help=f"The text of the SMS.  [default: as it is, or {TEXT!r}]")
 @click.option("--sender", help="The sender of the SMS.  [default: as it is, or what Infobip chooses]")
 @click.option(
+    "--language",
+    callback=_require_voice,
+    help="The default template's language, like de: calls read it so, and a new one has its text.  [default: as it is]",
+)
+@click.option(
     "--languages",
     "options",
     default="",
@@ -70,13 +82,19 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
 def setup(
-    name: str | None, text: str | None, sender: str | None, options: SetupOptions, yes: bool, dry_run: bool
+    name: str | None,
+    text: str | None,
+    sender: str | None,
+    language: str | None,
+    options: SetupOptions,
+    yes: bool,
+    dry_run: bool,
 ) -> None:
     """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
     infobip_account = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
-    changes = plan(settings, infobip_account, options._replace(name=name, text=text, sender=sender))
+    changes = plan(settings, infobip_account, options._replace(name=name, text=text, sender=sender, language=language))
     click.echo("\n".join(changes.lines()))
     if changes.is_empty:
         click.echo("\nThere is nothing to do.")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from limits import RateLimitItem
 
 from cli.account_check.findings import SETUP, Finding, unknown
-from cli.account_check.language_differences import compare_languages
+from cli.account_check.language_differences import compare_languages, compare_voice
 from cli.account_check.template_differences import compare_template
 from config import AccountSettings, Settings
 from otp.durations import Rate, duration, seconds
@@ -61,6 +61,7 @@ def compare(settings: Settings, application: Application, templates: Mapping[str
         *_limits(settings, configuration),
         *compare_template(settings, templates[settings.infobip_2fa_msg_id]),
         *compare_languages(settings, templates),
+        *compare_voice(settings, templates),
     ]
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cli.account_check.autofill import PIN
-from cli.account_check.findings import SETUP, Finding
+from cli.account_check.findings import SETUP, Finding, quote
 from cli.account_check.template_differences import compare_template, text_of
+from cli.account_setup.message_texts import read_message_texts
 from config import Settings
 from otp.infobip.account import Template
+from otp.languages import voice_language
 
 
 class _Named(NamedTuple):
@@ -32,6 +34,26 @@ def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iter
     if twice := [name for name, its_id in named.items() if its_id in by_id and text_of(by_id[its_id]).count(PIN) > 1]:
         said = f"The text of {', '.join(twice)} has {PIN} twice; Infobip does not document whether it fills both."
         yield Finding("warning", "PIN twice", said, "send one to yourself, and look at it")
+
+
+def compare_voice(settings: Settings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
+    """A warning if calls read the default template in another language, where templates.toml has its text."""
+    template = by_id.get(settings.templates.get("voice", ""))
+    if template is None:
+        return
+    theirs, text = template.language or "en", text_of(template)
+    locale = next((locale for locale, known in _known_texts().items() if text.startswith(known)), "")
+    ours = locale and voice_language(locale)
+    if ours and ours[:2] != theirs[:2]:
+        said = f"Calls read the default template in {quote(theirs)}, and its text is in {locale}."
+        yield Finding("warning", "voice", said, f"{SETUP} --language {locale}")
+
+
+def _known_texts() -> Mapping[str, str]:
+    try:
+        return read_message_texts()
+    except ValueError:  # the command that uses the file says what is wrong with it
+        return {}
 
 
 def _others(settings: Settings) -> Iterator[_Named]:

@@ -17,6 +17,7 @@ class SetupOptions(NamedTuple):
     """The options of the command; None keeps the current value, or takes the default.
 
     Args:
+        language: BCP 47 tag of the default template; a call reads it in this language.
         languages: BCP 47 tags of the templates that get their text from `message_texts`.
         message_texts: the texts of templates.toml, by BCP 47 tag.
     """
@@ -24,6 +25,7 @@ class SetupOptions(NamedTuple):
     name: str | None = None
     text: str | None = None
     sender: str | None = None
+    language: str | None = None
     languages: Collection[str] = ()
     message_texts: Mapping[str, str] = {}
 
@@ -45,8 +47,12 @@ class Templates:
     def default(self) -> Change[Template]:
         """The template for people whose language is not known."""
         options = self._options
-        now = self._find(self._settings.infobip_2fa_msg_id, options.text or TEXT)
-        return Change("message template", now, self._template(now or Template(), options.text or _text_of(now) or TEXT))
+        fresh = options.message_texts.get(options.language or "", TEXT)
+        now = self._find(self._settings.infobip_2fa_msg_id, options.text or fresh)
+        wanted = self._template(now or Template(), options.text or _text_of(now) or fresh)
+        if options.language:
+            wanted = wanted.model_copy(update={"language": voice_language(options.language)})
+        return Change("message template", now, wanted)
 
     def languages(self, default: Change[Template]) -> Iterator[tuple[str, Change[Template]]]:
         """The templates of INFOBIP_TEMPLATES and of the requested languages, by BCP 47 tag."""

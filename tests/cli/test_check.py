@@ -63,6 +63,24 @@ def test_from_an_empty_account_to_all_well(sandbox: Sandbox, command: CommandLin
     assert "ok       client addresses     No address was counted yet." in said
 
 
+def test_a_call_that_reads_german_in_english(sandbox: Sandbox, command: CommandLine) -> None:
+    sandbox.empty()
+    command.environment = {k: v for k, v in command.environment.items() if k not in IDS}
+    command.run("setup", "--yes", "--text", "{{pin}} ist Ihr Bestätigungscode.")
+    calls = {"ALLOWED_CHANNELS": "sms,voice", "VOICE_PRICES": STRONG["SMS_PRICES"]}
+    status, said = command.run("check", **calls)
+    assert (status, unwell(said)) == (
+        1,
+        [
+            "warning  voice                Calls read the default template in en, and its text is in de. "
+            "Remedy: run flask infobip setup --language de."
+        ],
+    )
+    assert command.run("check")[0] == 0, "without calls it does not matter"
+    command.run("setup", "--yes", "--language", "de")
+    assert command.run("check", **calls)[0] == 0
+
+
 def test_templates_of_other_languages(sandbox: Sandbox, command: CommandLine) -> None:
     """All in one look."""
     sandbox.empty()

@@ -52,6 +52,24 @@ def change(sandbox: Sandbox, message_id: str, **new: str) -> None:
     applications.add(application, *changed)
 
 
+def test_the_default_template_may_be_of_another_language(empty: Sandbox, command: CommandLine) -> None:
+    """So that a call does not read German in English; a text of one's own stays."""
+    assert command.run("setup", "--yes", "--language", "de")[0] == 0
+    assert [(each.message_text, each.language) for each in templates(empty)] == [(DE, "de")]
+    change(empty, command.ids()[1], message_text="Code {{pin}}")
+    status, said = command.run("setup", "--yes", "--language", "pt-BR")
+    assert (status, '"de" -> "pt_br"' in said) == (0, True)
+    assert [(each.message_text, each.language) for each in templates(empty)] == [("Code {{pin}}", "pt_br")]
+    assert last(command.run("setup", "--yes")[1]) == NOTHING
+
+
+@pytest.mark.parametrize("language", ["tr", "de_DE", "german", ""])
+def test_a_language_without_a_voice_is_refused(empty: Sandbox, command: CommandLine, language: str) -> None:
+    status, said = command.run("setup", "--yes", "--language", language)
+    assert (status, "like de, of a language for which Infobip has a voice" in said) == (2, True)
+    assert empty.two_factor.applications.all() == []
+
+
 def test_who_does_not_ask_for_languages_gets_none(empty: Sandbox, command: CommandLine) -> None:
     assert command.run("setup", "--yes")[0] == 0
     assert texts(empty) == ["{{pin}} is your verification code."]
