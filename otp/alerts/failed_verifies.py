@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Literal
 
 from otp.alerts import messages
@@ -10,7 +11,7 @@ from otp.alerts.alert import Alert
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
-from otp.redis.scripts import Script
+from otp.redis.scripts import Command, Script
 
 Kind = Literal["recipient", "address"]
 HOUR = 3600  # seconds
@@ -18,6 +19,7 @@ HOUR = 3600  # seconds
 MOST: dict[Kind, int] = {"recipient": 20, "address": 60}
 MOST_NAMES = 1000  # in a worker between two flushes
 MOST_NAMES_IN_REDIS = 10_000
+BATCH = 50  # names in one script: Redis serves nobody else meanwhile
 
 _ADD = Script("failures_add")
 
@@ -45,9 +47,15 @@ class FailedVerifies:
         counts, self._counts = self._counts, Counter()
         if not counts:
             return []
-        added = [part for (kind, name, _), count in counts.items() for part in (f"{kind}:{name}", count)]
-        key = keys.failed_verifies(int(self._clock() // HOUR))
-        (reply,) = self._redis.run(_ADD([key], MOST_NAMES_IN_REDIS, *added))
-        sums = sorted(zip(members(reply, *[int] * len(counts)), counts, strict=True))
+        key, names = keys.failed_verifies(int(self._clock() // HOUR)), [*counts.items()]
+        batches = [names[at : at + BATCH] for at in range(0, len(names), BATCH)]
+        replies = self._redis.run(*[_add(key, batch) for batch in batches])
+        totals = [members(reply, *[int] * len(batch)) for reply, batch in zip(replies, batches, strict=True)]
+        sums = sorted(zip(chain.from_iterable(totals), counts, strict=True))
         worst = {kind: (total, name, masked) for total, (kind, name, masked) in sums if total > MOST[kind]}
         return [messages.failed_verifies(kind, *of) for kind, of in worst.items()]
+
+
+def _add(key: str, named: Sequence[tuple[tuple[Kind, str, str], int]]) -> Command:
+    added = [part for (kind, name, _), count in named for part in (f"{kind}:{name}", count)]
+    return _ADD([key], MOST_NAMES_IN_REDIS, *added)
