@@ -26,9 +26,12 @@ _GIVE_BACK = Script("window_give_back")
 
 
 class Window(NamedTuple):
-    """What a window says: its amount, whether one was taken, how many are left, and the seconds until one leaves it."""
+    """What a window says: its amount, its period in seconds, whether one was taken, how many are left, and the seconds
+    until one leaves it.
+    """
 
     amount: int
+    period: int
     taken: bool
     remaining: int
     wait: float
@@ -103,7 +106,7 @@ def _back(at: int, period: int, amounts: dict[str, int]) -> Command:
 def _window(amount: int, period: int, taken: int, remaining: int, wait: int) -> Window:
     # Other programs may have written into the list.
     seconds = wait / 1_000_000 if 0 <= wait <= period * 1_000_000 else period
-    return Window(amount, bool(taken), remaining, seconds)
+    return Window(amount, period, bool(taken), remaining, seconds)
 
 
 class ExactWindows(MovingWindowRateLimiter):

@@ -20,7 +20,7 @@ class Record:
         self.request_id = request_id
         self.started = time.perf_counter()
         self.client_ip = ""  # the client IP address, or its network, by which limits count
-        self.rate_limit_headers: dict[str, int] = {}  # of the response
+        self.rate_limit_headers: dict[str, int | str] = {}  # of the response
         self.taken: list[tuple[str | int | float, ...]] = []  # from rate limits: the Redis commands that give it back
         self.is_client_app = False  # whether the address is the client app's, which has not named its end user
         self.is_test = False  # whether it is about a PIN of a test number

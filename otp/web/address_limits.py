@@ -1,9 +1,11 @@
-"""Limits requests by client address, with Flask-Limiter's storage and strategy, and writes the X-RateLimit headers.
+"""Limits requests by client address, with Flask-Limiter's storage and strategy, and writes the X-RateLimit headers and
+those of draft-ietf-httpapi-ratelimit-headers (RateLimit-Policy and RateLimit, structured fields of RFC 9651).
 
 Flask-Limiter's decorators are not used: they cost 170 us of CPU more per request (measured), and they overwrite the
 Retry-After of a cooldown.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -67,33 +69,33 @@ class AddressLimits:
         """
 
         limits = limit, type(limit)(limit.amount * SITE, limit.multiples)
+        policies = _policies(name, limits)
 
         @wraps(view)
         def limited_view() -> ResponseReturnValue:
             known = record.current()
             window = self._take(limits, (known.client,) if known.client else (), known.client_ip, name)
-            known.rate_limit_headers = headers(window)
+            known.rate_limit_headers = headers(window, policy := policies[window.amount])
             if not window.taken:
                 raise TooManyRequests(window.wait, Reason.ADDRESS_LIMIT)
             known.taken.append(window.to_give_back)
-            return self._answer(view, known)
+            try:
+                return view()
+            except OtpError as e:
+                if self._gives_back(e, known):
+                    known.rate_limit_headers = headers(window._replace(remaining=window.remaining + 1), policy)
+                raise
 
         return limited_view
 
-    def _answer(self, view: View, known: Record) -> ResponseReturnValue:
-        try:
-            return view()
-        except OtpError as e:
-            if STATUS[type(e)] in _MISTAKES or e.reason in _TOO_SOON:
-                self._give_back(known)
-            raise
-
-    def _give_back(self, known: Record) -> None:
-        if sum(known.redis) > PATIENCE:  # Redis is slow: the client does not wait for it once more
-            return
+    def _gives_back(self, error: OtpError, known: Record) -> bool:
+        """Whether the address got back what a request with this error had taken."""
+        is_mistake = STATUS[type(error)] in _MISTAKES or error.reason in _TOO_SOON
+        if not is_mistake or sum(known.redis) > PATIENCE:  # Redis is slow: the client does not wait for it once more
+            return False
         with suppress(StoreUnavailable):  # the request stays counted
-            if self._windows.storage.give_back(known.taken)[0]:
-                known.rate_limit_headers["X-RateLimit-Remaining"] += 1
+            return self._windows.storage.give_back(known.taken)[0]
+        return False
 
     def _take(
         self, limits: tuple[RateLimitItem, RateLimitItem], client: tuple[str, ...], address: str, name: str
@@ -115,12 +117,23 @@ def _in_one_slot(subnet: str) -> tuple[str, str]:
     return f"{site}:{groups[3]}::{SUBNET}", f"{site}::/48"
 
 
-def headers(window: Window) -> dict[str, int]:
-    """The X-RateLimit headers for `window`; X-RateLimit-Reset is in Unix seconds."""
+def _policies(name: str, limits: tuple[RateLimitItem, RateLimitItem]) -> dict[int, str]:
+    """The names of two limits in the RateLimit headers, by their amounts."""
+    verb = name.removesuffix("_otp")  # the keys in Redis keep it
+    return {limits[0].amount: verb, limits[1].amount: f"{verb}-network"}
+
+
+def headers(window: Window, policy: str) -> dict[str, int | str]:
+    """The headers for `window`: X-RateLimit-Reset is in Unix seconds, the `w` and `t` of the others in seconds.
+
+    Source: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers, sections 3 and 4.
+    """
     return {
         "X-RateLimit-Limit": window.amount,
         "X-RateLimit-Remaining": window.remaining,
         "X-RateLimit-Reset": int(time.time() + window.wait + 1),
+        "RateLimit-Policy": f'"{policy}";q={window.amount};w={window.period}',
+        "RateLimit": f'"{policy}";r={window.remaining};t={math.ceil(window.wait)}',
     }
 
 

@@ -10,7 +10,10 @@ from pydantic import AfterValidator
 from otp.setting_types import matching
 
 ASKED = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"]
-ANSWERED = ["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-ID"]
+ANSWERED = [
+    "RateLimit", "RateLimit-Policy", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+    "X-Request-ID",
+]  # fmt: skip
 # As a browser writes it: without a path, and without the port that its scheme has anyway. Pages that come with an app
 # have a scheme of its own (capacitor://localhost); pages of the others here have no origin, or none that may ask.
 _ORIGIN = (

@@ -31,6 +31,6 @@ class WrongKeys:
         """
         with suppress(StoreUnavailable):
             if key and not (window := self._windows.take(WRONG_KEYS, str(g.client_ip), "wrong_key")).taken:
-                g.rate_limit_headers = headers(window)
+                g.rate_limit_headers = headers(window, "wrong-keys")
                 return TooManyRequests(window.wait, Reason.WRONG_KEYS)
         return Unauthorized()

@@ -72,7 +72,8 @@ def test_answers_and_refusals_can_be_read(browsed: Service, phone: str) -> None:
         assert said["Access-Control-Allow-Origin"] == APP
         exposed = set(said["Access-Control-Expose-Headers"].split(", "))
         assert exposed == {
-            "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-ID",
+            "RateLimit", "RateLimit-Policy", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining",
+            "X-RateLimit-Reset", "X-Request-ID",
         }  # fmt: skip
         assert "Access-Control-Allow-Credentials" not in said
         assert "Origin" in response.headers["Vary"]

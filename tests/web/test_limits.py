@@ -1,6 +1,7 @@
 """How often: by address, by phone, by day; exact, and with a Retry-After that is true."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,21 @@ def test_five_sends_in_15_minutes_from_one_address(limited: Service) -> None:
     assert 890 < int(responses[5].headers["Retry-After"]) <= 900
     assert 890 < int(responses[5].headers["X-RateLimit-Reset"]) - time.time() <= 901
     assert limited.send(next(tried), headers={"X-Forwarded-For": "192.0.2.2"}).status_code == 200
+
+
+def test_the_fields_of_the_ietf_say_the_same(limited: Service, phone: str) -> None:
+    """draft-ietf-httpapi-ratelimit-headers-10, 3 and 4; a typo is given back to both."""
+    said = [limited.send(phone), limited.post("/send-otp", {"phoneNumber": "x"}), limited.verify(phone, "123456")]
+    assert [r.headers["RateLimit-Policy"] for r in said] == ['"send";q=5;w=900'] * 2 + ['"verify";q=10;w=300']
+    for response, policy in zip(said, ("send", "send", "verify"), strict=True):
+        (t,) = re.findall(f'^"{policy}";r={left(response)};t=([0-9]+)$', response.headers["RateLimit"])
+        assert abs(int(t) - (int(response.headers["X-RateLimit-Reset"]) - time.time())) < 60
+
+
+def test_a_refusal_says_when_as_retry_after_does(limited: Service) -> None:
+    tried = numbers(12000000)
+    *_, refused = [limited.send(next(tried)) for _ in range(6)]
+    assert refused.headers["RateLimit"] == f'"send";r=0;t={refused.headers["Retry-After"]}'
 
 
 def test_ten_verifies_in_5_minutes_from_one_address(limited: Service, phone: str) -> None:
@@ -267,6 +283,8 @@ def test_the_headers_tell_of_the_limit_that_is_tighter(narrow: Service) -> None:
 
     responses = from_subnets(narrow, range(20))
     assert [told(response) for response in responses] == [("2", "1")] * 19 + [("20", "0")]
+    policies = [responses[n].headers["RateLimit-Policy"].partition(";w")[0] for n in (0, -1)]
+    assert policies == ['"verify";q=2', '"verify-network";q=20']
     assert 250 < int(responses[-1].headers["X-RateLimit-Reset"]) - time.time() <= 301
     assert told(from_subnets(narrow, [0])[0]) == ("20", "0")
 
