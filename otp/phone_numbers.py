@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, PhoneNumberType
 
-from otp.errors import InvalidPhoneNumber, PhoneNumberNotAllowed, PhoneNumberNotCallable
+from otp.errors import InvalidPhoneNumber, OtpError, PhoneNumberNotAllowed, PhoneNumberNotCallable
 from otp.recipients import Recipient
 from otp.typed_text import in_ascii
 
@@ -64,16 +64,22 @@ class PhoneBook:
             PhoneNumberNotAllowed: numbers of its type or its country get no messages.
             PhoneNumberNotCallable: it cannot be called from abroad, as Infobip may do.
         """
-        number, kind = self._parse(raw)
+        return self.read_reachable(raw, by_call=by_call)[0]
+
+    def read_reachable(self, raw: str, *, by_call: bool = False) -> tuple[Recipient, bool]:
+        """Like `read_sendable`; the second value is whether the number may get the other one of SMS and call, too."""
+        reading = self._parse(raw)
+        recipient = _recipient(reading[0])
+        if refusal := self._refusal(reading, recipient.region, by_call):
+            raise refusal
+        return recipient, self._refusal(reading, recipient.region, not by_call) is None
+
+    def _refusal(self, reading: _Reading, region: str, by_call: bool) -> type[OtpError] | None:
+        number, kind = reading
         refused_types = self.voice_refused_types if by_call else self.refused_types
-        if kind in _REFUSED_TYPES or PhoneNumberType.to_string(kind) in refused_types:
-            raise PhoneNumberNotAllowed
-        recipient = _recipient(number)
-        if not self._is_allowed(recipient.region):
-            raise PhoneNumberNotAllowed
-        if by_call and not phonenumbers.can_be_internationally_dialled(number):
-            raise PhoneNumberNotCallable
-        return recipient
+        if kind in _REFUSED_TYPES or PhoneNumberType.to_string(kind) in refused_types or not self._is_allowed(region):
+            return PhoneNumberNotAllowed
+        return PhoneNumberNotCallable if by_call and not _is_callable(number, region) else None
 
     def _is_allowed(self, region: str) -> bool:
         return region != NO_COUNTRY and (not self.allowed_countries or region in self.allowed_countries)
@@ -178,6 +184,13 @@ def _has_typed_digits(typed: str, number: phonenumbers.PhoneNumber) -> bool:
     """
     digits, national = _NON_DIGITS.sub("", typed), phonenumbers.national_significant_number(number)
     return digits == f"1{national}" if number.country_code == 1 else digits.endswith(national)
+
+
+def _is_callable(number: phonenumbers.PhoneNumber, region: str) -> bool:
+    """Whether it can be called from abroad. libphonenumber needs 40 us for that; most regions list no such numbers."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    may_list = metadata is None or metadata.no_international_dialling is not None
+    return not may_list or phonenumbers.can_be_internationally_dialled(number)
 
 
 def _recipient(number: phonenumbers.PhoneNumber) -> Recipient:

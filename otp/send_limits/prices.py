@@ -54,6 +54,10 @@ class PriceLists:
         prices = self.by_channel.get(channel)
         return prices.of(region) if prices else 0
 
+    def over(self, amount: int, region: str) -> frozenset[str]:
+        """The names of the channels over which a message to `region` costs more than `amount`, in millionths."""
+        return frozenset(name for name, prices in self.by_channel.items() if prices.of(region) > amount)
+
 
 class _PriceList(BaseModel):
     """The JSON of SMS_PRICES and VOICE_PRICES: the members with other names are regions."""

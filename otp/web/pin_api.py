@@ -42,13 +42,14 @@ class PinApi:
 
     def send_otp(self) -> dict[str, Any]:
         """Answer POST /send-otp."""
-        return _sent_body(self._service.send(*self._read(SendOtp)))
+        send_request, verification_id = self._read(SendOtp)
+        return _sent_body(self._service.send(send_request, verification_id), send_request)
 
     def resend_otp(self) -> dict[str, Any]:
         """Answer POST /resend-otp."""
         send_request, verification_id = self._read(ResendOtp)
         self._require(verification_id)
-        return _sent_body(self._service.resend(send_request, verification_id))
+        return _sent_body(self._service.resend(send_request, verification_id), send_request)
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
@@ -77,7 +78,7 @@ def _requester() -> Requester:
     return Requester(known.client_ip, known.client, known.is_client_app)
 
 
-def _sent_body(sent: Sent) -> dict[str, Any]:
+def _sent_body(sent: Sent, send_request: SendRequest) -> dict[str, Any]:
     verification = {"verificationId": sent.verification_id} if sent.verification_id else {}
     times = {"expiresIn": int(sent.expires_in), "resendIn": math.ceil(sent.resend_in)}
-    return {"message": "OTP sent successfully.", **times, **verification}
+    return {"message": "OTP sent successfully.", **times, "channels": send_request.next_channels, **verification}

@@ -81,6 +81,7 @@ class SendRequestParser:
         self._phones = phones
         self._channels = channels
         self._templates = templates
+        self._names = {member: _names(member, channels) for member in DEFAULT_CHANNEL}
         self._placeholders = placeholders
         self._senders = senders
 
@@ -94,9 +95,9 @@ class SendRequestParser:
         """
         channel = self._channel(body)
         if body.email is not None:
-            to = read_email(body.email)
+            to, is_reachable = read_email(body.email), True
         else:
-            to = self._phones.read_sendable(body.phone_number or "", by_call=channel.is_call)
+            to, is_reachable = self._phones.read_reachable(body.phone_number or "", by_call=channel.is_call)
         record.current().about(to, channel.name)
         of_new_pin = self._of_new_pin(body, channel, accept_language) if isinstance(body, SendOtp) else ("", "", "")
         template, purpose, nonce = of_new_pin
@@ -109,6 +110,7 @@ class SendRequestParser:
             nonce=nonce,
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
             sender=sender_for(self._senders, to.region) if channel is SMS else "",  # that of a call must be a number
+            reachable_over=self._names[channel.member] if is_reachable else (channel.name,),
         )
 
     def _of_new_pin(self, body: SendOtp, channel: Channel, accept_language: str | None) -> tuple[str, str, str]:
@@ -149,3 +151,7 @@ def _read_nonce(given: str | None) -> str:
     if given is not None and not _NONCE.fullmatch(given):
         raise errors.InvalidNonce
     return given or ""
+
+
+def _names(member: Member, channels: Collection[str]) -> tuple[str, ...]:
+    return tuple(each.name for each in CHANNELS.values() if each.member == member and each.name in channels)

@@ -18,14 +18,15 @@ export class Again {
     this.after = null;
   }
 
-  /** Offer what can be done after a message over `channel`; null takes the offer back. */
-  offer(channel) {
+  /** Offer those of `channels` after a message over `channel`; null takes the offer back. */
+  offer(channel, channels = []) {
     if (channel === this.after) return;
     this.after = channel;
+    const ways = Object.entries(WAYS[channel] ?? {}).filter(([way]) => channels.includes(way));
     if (this.node.contains(document.activeElement)) byId("send-button").focus(); // what goes must not take the focus along
-    this.ways.replaceChildren(...Object.entries(WAYS[channel] ?? {}).map(([way, label]) => this.button(way, label)));
-    this.node.hidden = !channel;
-    if (channel) announce(byId("again-title").textContent);
+    this.ways.replaceChildren(...ways.map(([way, label]) => this.button(way, label)));
+    this.node.hidden = !ways.length;
+    if (ways.length) announce(byId("again-title").textContent);
   }
 
   button(channel, label) {

@@ -18,7 +18,7 @@ export class Client {
     this.send = new Step("send", "recipient", { idle: "Send PIN", wait: "Send again", over: "Send a new PIN", busy: "Sending…" });
     this.verify = new Step("verify", "pin", { idle: "Verify", wait: "Verify again", over: "Verify again", busy: "Verifying…" });
     this.again = new Again((channel) => this.resendPin(channel));
-    this.pins = new Map(); // by recipient: until when its PIN is good, the PIN's id, the channel it last went out on
+    this.pins = new Map(); // by recipient: until when its PIN is good, the PIN's id, the channel it last went out on, those that may be next
     this.send.onSubmit(() => this.sendPin());
     this.verify.onSubmit(() => this.verifyPin());
     this.send.input.addEventListener("input", () => this.tick());
@@ -57,7 +57,7 @@ export class Client {
     const left = pin && secondsUntil(pin.until);
     const hint = left ? `The PIN can be verified for another ${duration(left)}.` : "The PIN has expired. Send a new one.";
     byId("pin-hint").textContent = pin ? hint : "";
-    this.again.offer(left && !this.send.wait(this.key) ? pin.channel : null);
+    this.again.offer(left && !this.send.wait(this.key) ? pin.channel : null, pin?.channels);
   }
 
   async sendPin() {
@@ -79,8 +79,8 @@ export class Client {
   }
 
   /** A message is out: wait for the next, and for the PIN. */
-  sent(key, { expiresIn, resendIn }, pin) {
-    this.pins.set(key, { ...pin, until: inSeconds(expiresIn) });
+  sent(key, { expiresIn, resendIn, channels }, pin) {
+    this.pins.set(key, { ...pin, channels, until: inSeconds(expiresIn) });
     this.send.waitFor(key, resendIn);
     this.verify.clear();
     this.verify.input.value = "";

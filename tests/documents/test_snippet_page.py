@@ -156,6 +156,23 @@ def test_the_next_send_counts_down(visit: Callable[..., Page], phone: str) -> No
     expect(button).to_be_enabled()
 
 
+def test_a_call_is_offered_after_the_wait(visit: Callable[..., Page], stack: Stack, phone: str) -> None:
+    page = visit()
+    send(page, phone)
+    call = page.get_by_role("button", name="Call me")
+    expect(page.locator("#send-button")).to_have_text(re.compile("^Send again in (30|2[0-9]) s$"))
+    expect(call).to_be_hidden()
+    page.clock.fast_forward(31_000)
+    page.route("**/resend-otp", lambda route: route.fulfill(json={"resendIn": 60, "channels": ["sms"]}))
+    with page.expect_request("**/resend-otp") as asked:
+        call.click()
+    assert '"channel":"voice"' in (asked.value.post_data or "")
+    expect(page.get_by_role("status")).to_have_text("A call is on its way.")
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#send-button")).to_be_enabled()
+    expect(call).to_be_hidden()
+
+
 def test_another_number_need_not_wait(visit: Callable[..., Page], phone: str) -> None:
     page = visit()
     send(page, phone)

@@ -39,7 +39,9 @@ def test_the_wire_shows_request_and_answer(visit: Visit, phone: str) -> None:
     assert request.startswith("POST /send-otp HTTP/1.1\n")
     assert request.endswith(f'\n\n{{"phoneNumber":"{phone}"}}')
     assert answer.startswith("HTTP/1.1 200 OK\n")
-    assert '\n\n{"message":"OTP sent successfully.","expiresIn":600,"resendIn":30,"verificationId":"' in answer
+    assert (
+        '\n\n{"message":"OTP sent successfully.","expiresIn":600,"resendIn":30,"channels":["sms","voice"],"' in answer
+    )
 
 
 def test_a_wrong_pin_is_told_at_its_field(visit: Visit, sandbox: Sandbox, phone: str) -> None:

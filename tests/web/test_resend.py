@@ -30,7 +30,7 @@ def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, datab
     wait_over(database)
     second = resend(service, phone, channel="voice")
     assert second.status_code == 200
-    assert second.json().keys() == {"message", "expiresIn", "resendIn"}
+    assert second.json().keys() == {"message", "expiresIn", "resendIn", "channels"}
     assert [message.channel.value for message in sandbox.messages] == ["SMS", "VOICE"]
     assert len(set(sandbox.pins(phone))) == 1
     body = {"phoneNumber": phone, "pin": sandbox.pin(phone), "verificationId": first["verificationId"]}

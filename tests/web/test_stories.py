@@ -15,7 +15,11 @@ def test_a_pin_that_was_sent_verifies_once(service: Service, sandbox: Sandbox, p
     sent = service.send(phone)
     said = sent.json()
     assert re.fullmatch("[A-Za-z0-9_-]{22}", said.pop("verificationId"))
-    assert (sent.status_code, said) == (200, {"message": "OTP sent successfully.", "expiresIn": 600, "resendIn": 30})
+    times = {"expiresIn": 600, "resendIn": 30}
+    assert (sent.status_code, said) == (
+        200,
+        {"message": "OTP sent successfully.", **times, "channels": ["sms", "voice"]},
+    )
     verified = service.verify(phone, sandbox.pin(phone))
     assert (verified.status_code, verified.json()) == (200, {"message": "OTP verified successfully."})
     assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
