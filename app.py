@@ -13,6 +13,7 @@ from otp.alerts.failed_verifies import FailedVerifies
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook, signing_key
+from otp.challenges import VENDORS, Challenges
 from otp.delivery.charges import Charges
 from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
@@ -122,7 +123,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     parts = build(settings)
     proofs = ProofApi(parts.proofs, parts.store.redeem, settings.proof_audience) if parts.proofs else None
-    pins = PinApi(parts.otp, parts.parser, settings.pin_pattern, settings.require_verification_id, proofs)
+    needs_id, challenges = settings.require_verification_id, _challenges(settings)
+    pins = PinApi(parts.otp, parts.parser, settings.pin_pattern, needs_id, proofs, challenges)
     clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
 
     app = Application(__name__)
@@ -214,6 +216,13 @@ def _provider(settings: Settings, alerts: Alerts, padding: ResponsePadding) -> P
     infobip, codes, end = _infobip(settings, alerts), settings.fixed_codes, settings.fixed_codes_end
     are_over = not codes or end <= time.time()
     return infobip if are_over else FixedCodes(infobip, codes, end, settings.pin_spelling, padding.wait)
+
+
+def _challenges(settings: Settings) -> Challenges | None:
+    if not settings.challenge:
+        return None
+    secret = settings.challenge_secret.get_secret_value()
+    return Challenges(VENDORS[settings.challenge], secret, settings.challenge_hostnames, settings.challenge_url)
 
 
 def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:

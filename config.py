@@ -24,6 +24,7 @@ from pydantic import (
 
 from otp import setting_sources
 from otp.alerts.webhook import check_url, signing_key
+from otp.challenges import TEST_SECRETS, VENDORS, check_test_url
 from otp.channels import CHANNELS
 from otp.fixed_codes import check_until, end_of, read_codes
 from otp.infobip.authorities import Authorities
@@ -68,6 +69,9 @@ _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "AL
 _CHARACTERS = {"NUMERIC": 10, "HEX": 16, "ALPHA": 26, "ALPHANUMERIC": 36}
 _WARNINGS = {
     "keys": "API_KEYS is not set: whoever reaches this service may have it send SMS.",
+    "cors": "CORS_ORIGINS is set without API_KEYS and CHALLENGE: whoever reaches this service may have it send "
+    "SMS, not only the pages there.",
+    "dummy": "CHALLENGE_SECRET is one that its vendor publishes for tests, or CHALLENGE_URL is set: programs may pass.",
     "countries": "ALLOWED_COUNTRIES is not set: SMS go to every country, also to those where they cost most.",
     "budgets": "DAILY_BUDGET and MONTHLY_BUDGET are not set: only TOTAL_SEND_LIMIT bounds what messages cost.",
     "off": "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
@@ -85,6 +89,9 @@ _WARNINGS = {
 _UNSET = SecretStr("")
 _DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
 _Host = Annotated[str, AfterValidator(str.lower), matching(_DOMAIN, "must be the host of a page, like example.com")]
+_PAGE_HOST = "must be hosts of pages like example.com, without scheme and port, separated by commas"
+_PageHost = Annotated[str, AfterValidator(str.lower), matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", _PAGE_HOST)]
+_Vendor = Annotated[str, matching("|".join(VENDORS), f"must be one of {', '.join(VENDORS)}")]
 _HASH = "must be the 11 characters that stand for an app, see examples/autofill.md"
 _AppHash = Annotated[str, matching("[A-Za-z0-9+/]{11}", _HASH)]
 _VISIBLE = "must be visible ASCII characters, without blanks or line breaks"
@@ -242,6 +249,10 @@ class Settings(AccountSettings):
     api_keys: Annotated[Secret, checked_by(named_keys)] = _UNSET
     client_limits: Annotated[dict[str, ClientLimits], from_text(read_limits)] = Field(default_factory=dict)
     cors_origins: Annotated[frozenset[Origin], ByCommas] = frozenset()
+    challenge_secret: OptionalSecret = _UNSET
+    challenge_hostnames: Annotated[frozenset[_PageHost], ByCommas] = frozenset()
+    challenge_url: Annotated[str | None, checked_by(check_test_url)] = None
+    challenge: Annotated[_Vendor | None, needs("challenge_secret"), needs("challenge_hostnames")] = None
     send_otp_limit: Limit = limits.parse("5 per 15 minutes")
     verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
     trusted_proxies: int = Field(0, ge=0, le=10)
@@ -359,8 +370,13 @@ class Settings(AccountSettings):
         pins = _CHARACTERS[self.pin_type] ** self.pin_length
         tests, are_over = len(self.fixed_codes), self.fixed_codes_end <= time.time()
         costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
+        is_open = not self.named_keys and not self.challenge
+        is_test = self.challenge_secret.get_secret_value() in TEST_SECRETS or bool(self.challenge_url)
+        is_dummy = bool(self.challenge) and is_test
         weak = {
-            "keys": not self.named_keys,
+            "keys": is_open and not self.cors_origins,
+            "cors": is_open and bool(self.cors_origins),
+            "dummy": is_dummy,
             "countries": costs_money and not self.allowed_countries,
             "budgets": costs_money and not any(self.budgets),
             "off": costs_money and self.fraud_guard == "off",

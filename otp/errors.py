@@ -20,6 +20,7 @@ OtpError
 ├── InvalidLocale             the locale is too long to be one
 ├── InvalidPurpose            the settings have no template for this purpose
 ├── InvalidNonce              not a nonce that a proof can carry
+├── ChallengeFailed           the request has no token of a challenge that a person has passed
 ├── InvalidPinFormat          not of the template's length and characters
 ├── InvalidOtp                the only refusal of a verify, whatever the reason
 │   └── PinGone                 Infobip does not know the PIN any more, or it was used meanwhile
@@ -30,6 +31,7 @@ OtpError
 ├── TooManyRequests           a cooldown, a limit, or Infobip's throttle
 ├── BudgetExhausted           the message would cost more than what is left of a budget
 ├── ServiceUnavailable        Infobip or Redis cannot be reached, or too many calls wait for Infobip
+│   ├── ChallengeUnavailable    the challenge's vendor cannot be asked
 │   ├── StoreUnavailable        Redis failed
 │   └── PinNotSaved             Redis failed after the message was sent
 ├── ProviderRefused           Infobip refused the request
@@ -191,6 +193,11 @@ class InvalidNonce(OtpError):
     sentence = "Invalid nonce."
 
 
+class ChallengeFailed(OtpError):
+    code = "challenge_failed"
+    sentence = "The challenge was not passed. Please try again."
+
+
 class InvalidPinFormat(OtpError):
     code = "invalid_pin_format"
     sentence = "Invalid PIN format."
@@ -238,6 +245,10 @@ class BudgetExhausted(OtpError):
 class ServiceUnavailable(OtpError):
     code = "service_unavailable"
     sentence = "The service is unavailable right now. Please try again."
+
+
+class ChallengeUnavailable(ServiceUnavailable):
+    """The challenge's vendor cannot be asked: nobody knows whether it is a person."""
 
 
 class StoreUnavailable(ServiceUnavailable):

@@ -29,6 +29,7 @@ from sandbox.pins import Message
 from sandbox.quirks import Quirks
 from sandbox.relay import Relay
 from sandbox.report_poster import ReportPoster
+from sandbox.siteverify import add_siteverify
 from sandbox.two_factor import TwoFactor
 
 APPLICATION_ID = "sandbox-application"
@@ -50,6 +51,7 @@ def create_app(
     """Infobip's API and the phones; they answer to the host names localhost and `names`."""
     app = create_api(two_factor, report_poster, names)
     Inbox(two_factor, relay).register(app)
+    add_siteverify(app)
     return app
 
 

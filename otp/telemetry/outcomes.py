@@ -11,6 +11,7 @@ _OUTCOMES: dict[type[errors.OtpError], str] = {
     errors.ProviderUnclear: "provider_unclear",
     errors.ProviderTimeout: "provider_timeout",
     errors.ServiceUnavailable: "provider_unreachable",
+    errors.ChallengeUnavailable: "challenge_unavailable",
     errors.StoreUnavailable: "redis_unavailable",
     errors.PinNotSaved: "pin_not_saved",
     errors.OtpError: "bug",

@@ -41,6 +41,7 @@ class ResendOtp(_RecipientBody):
 
     channel: str | None = None
     placeholders: dict[str, str] | None = None
+    challenge: str | None = None
     verification_id: str | None = None
 
 

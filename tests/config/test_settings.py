@@ -121,6 +121,9 @@ BAD = {
         "d2hpdGhvdXQgaXRzIHByZWZpeCBpdCBpcyBub25l",
     ],
     "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
+    "CHALLENGE": ["captcha", "Turnstile", "hcaptcha"],  # the last one for want of a secret
+    "CHALLENGE_HOSTNAMES": ["https://example.com", "example.com:443", "-x", "*.example.com", ","],
+    "CHALLENGE_URL": ["https://example.com", "http://example.com", "http://u:p@127.0.0.1", "127.0.0.1", "http://"],
     "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
     "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
     "TEST_NUMBERS_UNTIL": ["tomorrow", "2026-02-30", "20260201", "2026-W05-1", "9999-12-31"],

@@ -26,6 +26,18 @@ navigator.credentials.get = (options) => new Promise((resolve, reject) => {
 """
 
 
+# Cloudflare's own script needs the network: this one gives tokens as it does, a new one after each reset.
+TURNSTILE = """
+window.turnstile = {
+  round: 1,
+  render: (at, { sitekey }) => { document.querySelector(at).textContent = `Passed ${sitekey}`; return "cf-1"; },
+  getResponse: (id) => `token ${turnstile.round} of ${id}`,
+  reset: () => { turnstile.round += 1; },
+};
+showChallenge();
+"""
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
@@ -50,7 +62,9 @@ def origin(folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path) -> Iterator[Stack]:
     with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN, CORS_ORIGINS=origin) as stack:
-        (folder / "verify.html").write_text(stack.moved((ROOT / "examples/verify.html").read_text()))
+        page = stack.moved((ROOT / "examples/verify.html").read_text())
+        (folder / "verify.html").write_text(page)
+        (folder / "challenge.html").write_text(page.replace('SITE_KEY = ""', 'SITE_KEY = "1x00000000000000000000AA"'))
         yield stack
 
 
@@ -59,14 +73,15 @@ def visit(browser: Browser, stack: Stack, origin: str) -> Iterator[Callable[...,
     """Open the page as a new visitor, with a script that runs before it. It has no errors of its own."""
     pages, errors = [], list[str]()
 
-    def visit(script: str = "") -> Page:
+    def visit(script: str = "", file: str = "verify.html", widget: str = "") -> Page:
         context = browser.new_context()
         context.set_default_timeout(PATIENCE)
         context.add_init_script(script)
         pages.append(context.new_page())
         pages[-1].on("pageerror", lambda error: errors.append(str(error)))
         pages[-1].clock.install()
-        pages[-1].goto(f"{origin}/verify.html")
+        pages[-1].route("https://challenges.cloudflare.com/**", lambda route: route.fulfill(body=widget))
+        pages[-1].goto(f"{origin}/{file}")
         return pages[-1]
 
     yield visit
@@ -233,3 +248,17 @@ def test_another_number_gets_another_key(visit: Callable[..., Page], phone: str)
     lose_an_answer(page, phone)
     send(page, "+442071838750")
     expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+
+
+def test_each_send_has_a_token_of_its_own_and_a_repeated_one_the_same(visit: Callable[..., Page], phone: str) -> None:
+    page = visit(file="challenge.html", widget=TURNSTILE)
+    expect(page.locator("#challenge")).to_have_text("Passed 1x00000000000000000000AA")
+    sent = lose_an_answer(page, phone)
+    assert '"challenge":"token 1 of cf-1"' in (sent.post_data or "")
+    with page.expect_request("**/send-otp") as again:
+        page.locator("#send-button").click()
+    assert again.value.post_data == sent.post_data
+    expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
+    with page.expect_request("**/send-otp") as other:
+        send(page, "+4915112345678")
+    assert '"challenge":"token 2 of cf-1"' in (other.value.post_data or "")

@@ -13,6 +13,7 @@ SETTINGS = (
     "PROOF_SIGNING_KEY",
     "PROOF_OLD_KEYS",
     "ALERT_WEBHOOK_SECRET",
+    "CHALLENGE_SECRET",
     "DELIVERY_REPORTS_SECRET",
     "REDIS_URL",
     "INFOBIP_PROXY",
@@ -45,7 +46,8 @@ def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
     told = {word: kind for word, kind in told.items() if re.fullmatch("[0-9]{6,15}", word)}
     local = str(body.get("email")).rpartition("@")[0]
     told |= {local: MAIL} if re.fullmatch("[a-z0-9]{8,}", local) else {}
-    for kind, text in (("proof", body.get("proof")), *((name, headers.get(name)) for name in HEADERS)):
+    members = ((name, body.get(name)) for name in ("proof", "challenge"))
+    for kind, text in (*members, *((name, headers.get(name)) for name in HEADERS)):
         told.update(dict.fromkeys(_long(str(text)), kind))
     _told.update(told)
     return told
