@@ -64,7 +64,7 @@ def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
     command.group = guard
     for arguments in (f"block phone {number} --for 90d", "trust prefix +99890"):
         assert command.run(*arguments.split())[0] == 0
-    for kind in ("alert", "counts"):  # made in the background
+    for kind in ("alert", "counts", "failed-verifies"):  # made in the background
         eventually(lambda: next(database.scan_iter(f"otp:{kind}:*"), None))  # noqa: B023
     kept = {key: row_of(key) for key in database.scan_iter()}
     assert {row for row, _ in kept.values()} == {row for row, _, _ in ROWS}
