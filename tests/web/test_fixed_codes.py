@@ -13,9 +13,13 @@ from otp.fixed_codes import FixedCodes, end_of
 from otp.ports import SentPin
 from otp.recipients import Recipient
 from otp.send_request import SendRequest
+from sandbox.ports import free_port
+from tests.support.command import eventually
+from tests.support.measured import Measured
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.signing import SETTINGS
 
+PORT = str(free_port())
 REVIEWER, CODE = "+14155550199", "493817"
 TODAY = datetime.now(UTC).date()
 TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTIL": f"{TODAY + timedelta(days=2)}"}
@@ -24,7 +28,7 @@ TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTI
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """With one test number. Its PINs end after three guesses."""
-    return start(sandbox.url, **SETTINGS, **TEST_NUMBERS, PIN_ATTEMPTS="3")
+    return start(sandbox.url, **SETTINGS, **TEST_NUMBERS, PIN_ATTEMPTS="3", METRICS_PORT=PORT)
 
 
 def claims(proof: str) -> dict[str, object]:
@@ -46,6 +50,16 @@ def test_a_test_number_is_verified_without_a_message(service: Service, sandbox: 
     assert CODE not in log
     assert REVIEWER not in service.log()
     assert "TEST_NUMBERS has 1 number with fixed codes" in service.log()
+
+
+def test_its_requests_are_counted(service: Service, sandbox: Sandbox, phone: str) -> None:
+    def counted(operation: str) -> float:
+        return Measured(service, int(PORT)).value("otp_test_numbers_total", operation=operation)
+
+    before = counted("send"), counted("verify")
+    service.send(phone)
+    service.log_with(service.send(REVIEWER), *(service.verify(REVIEWER, "000000") for _ in range(2)))
+    eventually(lambda: (counted("send") - before[0], counted("verify") - before[1]) == (1, 2))
 
 
 def test_the_rules_hold(service: Service, sandbox: Sandbox, database: redis.Redis) -> None:
