@@ -297,6 +297,7 @@ def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandb
             "~*:trusted",
             "~*idempotency*",
             "~otp:LIMITS*",
+            "~otp:guard:operator",
         )
         first = send(service, phone)
         again = send(service, phone)
