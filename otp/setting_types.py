@@ -117,6 +117,12 @@ def _content(file: Path) -> str:
         raise ValueError("is a file that cannot be read") from e
 
 
+def inline(given: Any) -> Any:
+    """The content of a file of JSON, where its path is given: a file that changes later is of no consequence."""
+    is_path = isinstance(given, str) and given.strip() and not given.strip().startswith("{")
+    return _content(Path(given)) if is_path else given
+
+
 def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
     """Read a JSON object, or the file of that path with one in it; `options` are those of `json.loads`.
 

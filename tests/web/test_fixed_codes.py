@@ -20,7 +20,7 @@ from tests.support.running import Sandbox, Service, refusal
 from tests.support.signing import SETTINGS
 
 PORT = str(free_port())
-REVIEWER, CODE = "+14155550199", "493817"
+REVIEWER, CODE = "+14155550199", "493826"
 TODAY = datetime.now(UTC).date()
 TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTIL": f"{TODAY + timedelta(days=2)}"}
 
