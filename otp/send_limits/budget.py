@@ -70,12 +70,12 @@ class Budget:
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> BudgetExhausted | None:
         """A refusal has the seconds until the period is over. Notes what would be too dear after this send."""
-        fits, before, now = members(replies[0], int, int, int)
+        fits, before, now, spent = members(replies[0], int, int, int, int)
         period = self._period(send_request.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:
             if before * 100 < self._amount * percent <= now * 100:
                 self._on_threshold(period.name, percent, self._amount)
-        send_request.reserved.unaffordable |= self._prices.over(self._amount - now, send_request.region)
+        send_request.reserved.unaffordable |= self._prices.over(self._amount - spent, send_request.region)
         return None if fits else BudgetExhausted(period.end - send_request.at, Reason(f"{period.kind}_budget"))
 
     def release(self, send_request: SendRequest) -> list[Command]:

@@ -65,6 +65,7 @@ def test_a_call_that_the_budget_cannot_pay_is_not_offered(
     assert resend(service, phone).json()["channels"] == ["sms"]
     wait_over(database)
     assert refusal(resend(service, phone, channel="voice")) == (503, "budget_exhausted")
+    assert resend(service, phone).json()["channels"] == ["sms"], "what was refused took nothing"
 
 
 def test_a_number_that_cannot_be_called_from_abroad_is_not_offered_a_call(service: Service) -> None:
