@@ -56,7 +56,8 @@ class SendResponse(StrictResponse):
     @property
     def is_unreachable(self) -> bool:
         """Whether the number was looked up and cannot be reached."""
-        return (self.model_extra or {}).get("ncStatus") in UNREACHABLE
+        status = (self.model_extra or {}).get("ncStatus")
+        return isinstance(status, str) and status in UNREACHABLE
 
     @property
     def message_id(self) -> str | None:

@@ -20,6 +20,9 @@ def test_an_unreachable_number_is_told_and_its_lookup_is_counted(
     service = start(sandbox.url, **LOOKUP)
     unreachable = service.send(UNREACHABLE)
     assert refusal(unreachable) == (400, "phone_number_unreachable")
+    assert unreachable.headers["X-RateLimit-Remaining"] == str(int(unreachable.headers["X-RateLimit-Limit"]) - 1), (
+        "paid"
+    )
     service.log_with(unreachable)
     (line,) = service.lines(event="request", outcome="unreachable")
     assert line["reason"] == "MESSAGE_NOT_SENT"
@@ -42,10 +45,12 @@ def test_without_the_lookup_nobody_knows(start: Start, database: redis.Redis, sa
         ("NC_NOT_REACHABLE", "MESSAGE_NOT_SENT", (400, "phone_number_unreachable")),
         ("NC_DESTINATION_REACHABLE", "MESSAGE_NOT_SENT", (502, "provider_error")),
         ("NC_DESTINATION_NOT_REACHABLE", "SOMETHING", (502, "provider_error")),
+        ({}, "MESSAGE_NOT_SENT", (502, "provider_error")),
+        ([], "MESSAGE_NOT_SENT", (502, "provider_error")),
     ],
 )
 def test_which_answers_mean_unreachable(
-    start: Start, database: redis.Redis, upstream: Upstream, phone: str, status: str, said: str, expected: object
+    start: Start, database: redis.Redis, upstream: Upstream, phone: str, status: object, said: str, expected: object
 ) -> None:
     service = start(upstream.url, NUMBER_LOOKUP="on", WEB_CONCURRENCY="1")
     upstream.script.append(answer({**SENT, "ncStatus": status, "smsStatus": said}))
