@@ -11,11 +11,11 @@ from cli.guard_scopes import read_scope
 from cli.terminal import Sentences, fail, masked
 from config import load_settings
 from otp.durations import duration, seconds
-from otp.recipients import Recipient
+from otp.recipients import Recipient, other_prefixes
 from otp.redis.client import RedisClient, connect
 from otp.send_limits.fraud_guard.blocks import blocks, unblock
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
-from otp.send_limits.operator_rules import KINDS, LONGEST, lift_rule, rules, set_rule
+from otp.send_limits.operator_rules import KINDS, LONGEST, MOST_RULES, TooManyRules, lift_rule, rules, set_rule
 
 REASONS = {
     "pending": "too many sends at once, before anybody could verify them",
@@ -97,8 +97,15 @@ def trust(kind: str, which: str, lifetime: float) -> None:
 
 def _set(verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:
     scope = _read(kind, which)
-    set_rule(_redis(), verdict, kind, scope, lifetime)
+    try:
+        set_rule(_redis(), verdict, kind, scope, lifetime)
+    except TooManyRules:
+        fail(f"{MOST_RULES} rules are set by hand, and no more fit. Lift some, or set prefixes instead of phones.")
     click.echo(f"{kind} {_shown(kind, scope)} is {REASONS[verdict]}, for {duration(lifetime)}.")
+    if kind == "prefix" and (others := other_prefixes(scope)):
+        click.echo(
+            f"Some of its numbers are counted as those of {' and '.join(others)}, which have rules of their own."
+        )
 
 
 def _read(kind: str, which: str) -> str:
@@ -124,6 +131,7 @@ def _show(redis: RedisClient) -> None:
     for each in found:
         minutes = math.ceil((each.until - time.time()) / 60)
         click.echo(f"{each.kind:<8} {each.which:<20} {minutes:>6} min  {REASONS[each.why]}")
-    click.echo(
-        f"\nflask guard lift {found[0].kind} {found[0].which}   lifts the first." if found else "Nothing is refused."
+    hint = next(
+        (f"\nflask guard lift {each.kind} {each.which}   lifts it." for each in found if "*" not in each.which), ""
     )
+    click.echo(hint if found else "Nothing is refused.")

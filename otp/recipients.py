@@ -14,6 +14,11 @@ _COUNTRIES = ("+54", "+972")
 _GMAIL = ("gmail.com", "googlemail.com")
 
 
+def other_prefixes(prefix: str) -> list[str]:
+    """The prefixes under which some of the numbers that begin with `prefix` are counted instead: +97056 for +972."""
+    return [own for other, own in _CANONICAL.items() if other.startswith(prefix) and not own.startswith(prefix)]
+
+
 class Recipient(NamedTuple):
     """A phone, whose `address` is in E.164, or an e-mail address, whose domain is in lower case.
 

@@ -236,7 +236,7 @@ def operator_cases() -> Iterator[Case]:
 
     for state, fill in {"no rule": empty, "3 rules": rules(2), "1,000 rules": rules(999)}.items():
         yield Case("HMGET", f"of the operator, {state}", fill, asked)
-        yield Case("operator_rule_set", state, fill, (asked[0], "block", DAY))
+        yield Case("operator_rule_set", state, fill, (asked[0], "block", DAY, 10_000))
 
 
 def measure(client: redis.Redis, case: Case) -> Figures:

@@ -5,6 +5,7 @@ replica. Of the rules for a phone the most specific one decides: its own, then t
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -18,10 +19,15 @@ from otp.send_request import SendRequest
 
 KINDS = ("phone", "prefix")
 LONGEST = 90 * 24 * 60 * 60  # seconds that a rule may hold
+MOST_RULES = 10_000  # setting one takes Redis the same time, however many there are
 # Of prefixes: a plus and 3 to 11 digits, as those of the guard. Of a shorter number some are the number itself.
 _LENGTHS = range(12, 3, -1)
 _SET = Script("operator_rule_set")
 _VALUE = re.compile("(block|trust) ([0-9]{1,12})")
+
+
+class TooManyRules(Exception):  # noqa: N818  named like all errors of the service
+    """There is no room for another rule."""
 
 
 class OperatorRules:
@@ -51,8 +57,20 @@ def rule_for(redis: RedisClient, send_request: SendRequest) -> tuple[str, float]
 
 
 def set_rule(redis: RedisClient, verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:
-    """Have `verdict` hold for the phone or prefix `which` for so many seconds, instead of what held for it before."""
-    redis.run(_SET([keys.OPERATOR_RULES], f"{kind} {which}", verdict, int(lifetime)))
+    """Have `verdict` hold for the phone or prefix `which` for so many seconds, instead of what held for it before.
+
+    Raises:
+        TooManyRules: MOST_RULES hold already.
+    """
+    rule = _SET([keys.OPERATOR_RULES], f"{kind} {which}", verdict, int(lifetime), MOST_RULES)
+    if redis.run(rule) != [1] and not (_remove_ended(redis) and redis.run(rule) == [1]):
+        raise TooManyRules
+
+
+def _remove_ended(redis: RedisClient) -> bool:
+    (fields,) = redis.run(("HGETALL", keys.OPERATOR_RULES))
+    ended = [name for name, value in zip(fields[::2], fields[1::2], strict=True) if _parse(value)[1] <= time.time()]
+    return bool(ended) and redis.run(("HDEL", keys.OPERATOR_RULES, *ended)) != [0]
 
 
 def lift_rule(redis: RedisClient, kind: str, which: str) -> bool:

@@ -10,6 +10,7 @@ import redis
 
 from cli.guard import guard
 from cli.phone import phone as of_phones
+from otp.send_limits.operator_rules import MOST_RULES
 from tests.support.command import CommandLine
 from tests.support.running import ACCOUNT, Sandbox, Service, refusal
 
@@ -106,7 +107,6 @@ def test_by_hand_also_the_countries_of_an_address_are_passed(
 
 
 def test_the_most_specific_rule_decides(service: Service, database: redis.Redis, flask: CommandLine) -> None:
-    """Those that are over do not count, and are removed with the next rule."""
     for arguments in ("block prefix +998", "trust prefix +99890", "block prefix +998901", "trust phone +998901234567"):
         assert flask.run(*arguments.split())[0] == 0
     expected = {"+998901234567": 200, "+998901234568": 400, "+998909234567": 200, "+998911234567": 400}
@@ -115,8 +115,26 @@ def test_the_most_specific_rule_decides(service: Service, database: redis.Redis,
     assert service.send("+998901234569").status_code == 200
     assert "prefix +998901" not in minutes(flask)
     assert flask.run("trust", "prefix", "+998", "--for", "1d")[0] == 0
-    assert set(database.hgetall(KEY)) == {"prefix +998", "prefix +99890", "phone +998901234567"}
     assert service.send("+998911234568").status_code == 200, "the last word counts"
+
+
+def test_rules_are_bounded_and_those_that_are_over_make_room(database: redis.Redis, flask: CommandLine) -> None:
+    ends, now = time.time() + 3600, int(time.time())
+    database.hset(KEY, mapping={f"phone +4479{number:08}": f"block {ends:.0f}" for number in range(MOST_RULES - 1)})
+    database.hset(KEY, f"phone +447{MOST_RULES:09}", f"block {now - 1}")
+    database.expire(KEY, 3600)
+    assert flask.run("block", "prefix", "+99890", "--for", "2h")[0] == 0
+    assert 7100 < database.ttl(KEY) <= 7200
+    assert flask.run("block", "prefix", "+99890", "--for", "30m")[0] == 0, "it is there already"
+    assert database.ttl(KEY) > 7000
+    status, said = flask.run("block", "prefix", "+99891")
+    assert (status, said.startswith("10000 rules are set by hand")) == (1, True)
+    assert database.hlen(KEY) == MOST_RULES
+
+
+def test_a_prefix_of_numbers_that_are_counted_elsewhere_says_so(database: redis.Redis, flask: CommandLine) -> None:
+    assert "counted as those of +97056 and +97059" in flask.run("block", "prefix", "+972")[1]
+    assert "counted" not in flask.run("block", "prefix", "+99890")[1]
 
 
 @pytest.mark.parametrize("value", ["junk", "block", "block soon", "allow 1795435200", ""])
