@@ -14,6 +14,7 @@ from limits import RateLimitItem
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -24,7 +25,7 @@ from pydantic import (
 
 from otp import setting_sources
 from otp.alerts.webhook import check_url, signing_key
-from otp.challenges import TEST_SECRETS, VENDORS, check_test_url
+from otp.challenges import DEADLINE, TEST_SECRETS, VENDORS, check_test_url
 from otp.channels import CHANNELS
 from otp.fixed_codes import check_until, end_of, read_codes
 from otp.infobip.authorities import Authorities
@@ -51,6 +52,7 @@ from otp.setting_types import (
     Secret,
     checked_by,
     from_text,
+    inline,
     is_duration,
     iso_date,
     matching,
@@ -239,7 +241,9 @@ class Settings(AccountSettings):
     alert_webhook_url: Annotated[str | None, checked_by(check_url), needs("alert_webhook_secret")] = None
 
     test_numbers_until: Annotated[date | None, from_text(iso_date), AfterValidator(check_until)] = None
-    test_numbers: Annotated[OptionalSecret, checked_by(read_codes), needs("test_numbers_until")] = _UNSET
+    test_numbers: Annotated[
+        OptionalSecret, BeforeValidator(inline), checked_by(read_codes), needs("test_numbers_until")
+    ] = _UNSET
 
     proof_signing_key: Annotated[Secret, checked_by(read_signing_key)] = _UNSET
     proof_old_keys: Annotated[Secret, checked_by(read_old_keys)] = _UNSET
@@ -299,6 +303,11 @@ class Settings(AccountSettings):
             if not all(map(_pin_pattern(kind, length).fullmatch, codes)):
                 raise ValueError("has a code that is not of PIN_LENGTH and PIN_TYPE")
         return given
+
+    @property
+    def challenge_deadline(self) -> float:
+        """How long the challenge of a send may take, in seconds."""
+        return DEADLINE if self.challenge else 0
 
     @property
     def fixed_codes(self) -> dict[str, str]:

@@ -60,7 +60,7 @@ forwarder_headers = ""
 header_map = "drop"  # X_Forwarded_For would be read as X-Forwarded-For
 
 # No handler may be killed after its SMS went out: a stopping worker waits longer than any call takes.
-graceful_timeout = int(settings.infobip_timeout) + 5
+graceful_timeout = int(settings.infobip_timeout + settings.challenge_deadline) + 5
 timeout = graceful_timeout + 15
 
 control_socket_disable = True

@@ -167,7 +167,7 @@ class Templates:
         """
         if locale is not None and len(locale) > LONGEST_LOCALE:
             raise InvalidLocale
-        wanted = accept_language if locale is None else locale
+        wanted = _shorten(accept_language or "") if locale is None else locale
         of_language = self._choose(channel, wanted) if wanted and self._ids.get(channel) else None
         return of_language or self._defaults.get(channel)
 
@@ -176,10 +176,14 @@ class Templates:
         return next((ids[found] for locale in _preferred_locales(languages) if (found := closest(locale, ids))), None)
 
 
+def _shorten(languages: str) -> str:
+    if len(languages) <= LONGEST_HEADER:
+        return languages
+    return languages[:LONGEST_HEADER].rpartition(",")[0]  # a truncated tag may be another language
+
+
 def _preferred_locales(languages: str) -> list[str]:
     """The locales of an Accept-Language header, the most preferred first, without malformed ones."""
-    if len(languages) > LONGEST_HEADER:  # a truncated tag may be another language
-        languages = languages[:LONGEST_HEADER].rpartition(",")[0]
     weighted = [locale for part in languages.split(",") if (locale := _parse_weight(part)) and locale[0]]
     weighted.sort(key=lambda each: -each[0])
     return [tag for _, text in weighted[:MOST_LOCALES] if (tag := read_locale(text))]

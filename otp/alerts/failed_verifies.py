@@ -19,7 +19,7 @@ HOUR = 3600  # seconds
 MOST: dict[Kind, int] = {"recipient": 20, "address": 60}
 MOST_NAMES = 1000  # in a worker between two flushes
 MOST_NAMES_IN_REDIS = 10_000
-BATCH = 50  # names in one script: Redis serves nobody else meanwhile
+BATCH = 20  # names in one script: Redis serves nobody else meanwhile
 
 _ADD = Script("failures_add")
 
