@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 from dotenv import dotenv_values
@@ -79,22 +80,22 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
     callback=_read_languages,
     help=f"Languages of {FILE.name}, like de,fr, or all.  [default: those in INFOBIP_TEMPLATES, as they are]",
 )
+@click.option("--voice", is_flag=True, help="Calls get templates of their own, in the same languages.")
+@click.option(
+    "--voice-text",
+    callback=_require_pin,
+    help="The text of calls.  [default: as it is, or that of the SMS, without the line for phones]",
+)
+@click.option("--speech-rate", type=click.FloatRange(0.5, 2), help="How fast calls are read, 1 is normal.")
+@click.option("--repeat-dtmf", help="The keys by which people hear a call again, like 1#.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
-def setup(
-    name: str | None,
-    text: str | None,
-    sender: str | None,
-    language: str | None,
-    options: SetupOptions,
-    yes: bool,
-    dry_run: bool,
-) -> None:
+def setup(options: SetupOptions, *, yes: bool, dry_run: bool, **given: Any) -> None:
     """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
     infobip_account = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
-    changes = plan(settings, infobip_account, options._replace(name=name, text=text, sender=sender, language=language))
+    changes = plan(settings, infobip_account, options._replace(**given))
     click.echo("\n".join(changes.lines()))
     if changes.is_empty:
         click.echo("\nThere is nothing to do.")

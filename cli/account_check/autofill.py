@@ -21,7 +21,12 @@ def with_last_line(text: str, settings: AccountSettings) -> str:
     line = last_line(settings)
     if not line or text.endswith(f"\n{line}"):
         return text
-    return f"{_LAST_LINE.sub('', text)}\n\n{line}"
+    return f"{without_last_line(text)}\n\n{line}"
+
+
+def without_last_line(text: str) -> str:
+    """`text` for calls, which would read such a line aloud."""
+    return _LAST_LINE.sub("", text)
 
 
 def is_malformed(text: str) -> bool:

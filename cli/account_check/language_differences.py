@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from cli.account_check.autofill import PIN
+from cli.account_check.autofill import PIN, without_last_line
 from cli.account_check.findings import SETUP, Finding, quote
 from cli.account_check.template_differences import compare_template, text_of
 from cli.account_setup.message_texts import read_message_texts
@@ -19,6 +19,7 @@ class _Named(NamedTuple):
     channel: str
     its_id: str
     remedy: str
+    locale: str = ""
 
 
 def compare_languages(settings: Settings, by_id: Mapping[str, Template]) -> Iterator[Finding]:
@@ -59,14 +60,29 @@ def _known_texts() -> Mapping[str, str]:
 def _others(settings: Settings) -> Iterator[_Named]:
     for channel, its_id in settings.templates.items():
         if its_id != settings.infobip_2fa_msg_id:
-            yield _Named(channel, channel, its_id, f"correct INFOBIP_2FA_{channel.upper()}_MSG_ID")
+            create = f"{SETUP} --voice, or " if channel == "voice" else ""
+            yield _Named(channel, channel, its_id, f"{create}correct INFOBIP_2FA_{channel.upper()}_MSG_ID")
     for channel, ids in settings.infobip_templates.items():
         for locale, its_id in ids.items():
-            create = f"{SETUP} --languages {locale}, or " if channel == "sms" and "/" not in locale else ""
-            yield _Named(f"{channel} {locale}", channel, its_id, f"{create}correct INFOBIP_TEMPLATES")
+            option = {"sms": "", "voice": " --voice"}.get(channel)
+            create = f"{SETUP} --languages {locale}{option}, or " if option is not None and "/" not in locale else ""
+            remedy = f"{create}correct INFOBIP_TEMPLATES"
+            yield _Named(f"{channel} {locale}", channel, its_id, remedy, locale.rpartition("/")[2])
 
 
 def _compare(settings: Settings, of: _Named, template: Template) -> list[Finding]:
-    findings = compare_template(settings, template, of.channel)
+    findings = [*compare_template(settings, template, of.channel)]
+    if of.channel == "voice":
+        findings += _compare_call(of, template)
     unfit = [finding._replace(name=of.name) for finding in findings if finding.status != "ok"]
     return unfit or [Finding("ok", of.name, "It fits the settings.")]
+
+
+def _compare_call(of: _Named, template: Template) -> Iterator[Finding]:
+    """Warnings about what only a call reads: the language, and a last line that is for phones."""
+    theirs, ours = template.language or "en", voice_language(of.locale) if of.locale not in ("", "*") else None
+    if ours and ours[:2] != theirs[:2]:
+        said = f"Calls read it in {quote(theirs)}."
+        yield Finding("warning", of.name, said, f"set its language to {ours} at portal.infobip.com")
+    if without_last_line(text := text_of(template)) != text:
+        yield Finding("warning", of.name, "Calls read its last line aloud, which is for phones.", SETUP)

@@ -1,53 +1,51 @@
 """Plans what `flask infobip setup` changes at Infobip."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from cli.account_check.differences import our_limits
 from cli.account_setup.changes import Change, id_of
-from cli.account_setup.template_changes import SetupOptions, Templates
+from cli.account_setup.template_changes import Place, SetupOptions, Templates
 from config import AccountSettings
+from otp.channels import CHANNELS
 from otp.durations import Rate, duration
 from otp.infobip.account import Account, Application, Configuration, Template
 from otp.setting_sources import ENV_FILE
 
-IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 NAME = "OTP service"
 YEAR = 365 * 86400.0  # the longest period of a limit at Infobip
 BURST = 3.0  # seconds; people cannot type the PIN of a second SMS faster
 
 
 class Plan(NamedTuple):
-    """The changes that are needed; `languages` has the templates of other languages, by BCP 47 tag."""
+    """The changes that are needed; `templates` are by the place of their ids in the settings."""
 
     settings: AccountSettings
     application: Change[Application]
-    template: Change[Template]
-    languages: dict[str, Change[Template]]
-
-    @property
-    def templates(self) -> list[Change[Template]]:
-        """The changes of all templates."""
-        return [self.template, *self.languages.values()]
+    templates: dict[Place, Change[Template]]
 
     @property
     def ids_are_set(self) -> bool:
         """Whether the settings already have all ids."""
-        if not self.application.now or not all(change.now for change in self.templates):
+        if not self.application.now or not all(change.now for change in self.templates.values()):
             return False
-        ids = self._with_ids([id_of(self.application.now), *(id_of(change.now) for change in self.templates)])
-        return ids == dict(zip(IDS, (self.settings.infobip_2fa_app_id, self.settings.infobip_2fa_msg_id), strict=True))
+        ids = {place: id_of(change.now) for place, change in self.templates.items()}
+        written = self._with_ids(id_of(self.application.now), ids)
+        return all(getattr(self.settings, name.lower()) == value for name, value in written.items())
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to change at Infobip and in the settings."""
-        return self.ids_are_set and not (self.application.fields or any(change.fields for change in self.templates))
+        return self.ids_are_set and not (
+            self.application.fields or any(change.fields for change in self.templates.values())
+        )
 
     def lines(self) -> Iterator[str]:
         """What the operator sees."""
         yield from self.application.lines()
-        for change in self.templates:
+        for change in self.templates.values():
             yield from change.lines()
         yield f"Their ids are {'in the settings.' if self.ids_are_set else f'to be written into {ENV_FILE}.'}"
 
@@ -59,19 +57,23 @@ class Plan(NamedTuple):
         """
         application = self.application
         made = account.save_application(application.wanted) if application.fields else None
-        ids = [id_of(application.now or made)]
-        for change in self.templates:
-            saved = account.save_template(ids[0], change.wanted) if change.fields else None
-            ids.append(id_of(change.now or saved))
-        return self._with_ids(ids)
+        application_id, ids = id_of(application.now or made), {}
+        for place, change in self.templates.items():
+            saved = account.save_template(application_id, change.wanted) if change.fields else None
+            ids[place] = id_of(change.now or saved)
+        return self._with_ids(application_id, ids)
 
-    def _with_ids(self, ids: list[str]) -> dict[str, str]:
+    def _with_ids(self, application_id: str, ids: Mapping[Place, str]) -> dict[str, str]:
         """The settings with the ids of the application and the templates; INFOBIP_TEMPLATES only where it changes."""
+        defaults = {
+            CHANNELS[channel].templates[0].upper(): ids[channel, locale] for channel, locale in ids if not locale
+        }
         before = self.settings.infobip_templates
-        after = {**before, "sms": {**before.get("sms", {}), **dict(zip(self.languages, ids[2:], strict=True))}}
-        written = json.dumps(after, separators=(",", ":"))
-        changed = {"INFOBIP_TEMPLATES": written} if self.languages and after != before else {}
-        return {**dict(zip(IDS, ids, strict=False)), **changed}
+        after = {channel: {**of} for channel, of in before.items()}
+        for channel, locale in filter(itemgetter(1), ids):
+            after.setdefault(channel, {})[locale] = ids[channel, locale]
+        changed = {"INFOBIP_TEMPLATES": json.dumps(after, separators=(",", ":"))} if after != before else {}
+        return {"INFOBIP_2FA_APP_ID": application_id, **defaults, **changed}
 
 
 def plan(settings: AccountSettings, account: Account, options: SetupOptions) -> Plan:
@@ -83,8 +85,7 @@ def plan(settings: AccountSettings, account: Account, options: SetupOptions) -> 
     application = _find_application(settings, account, options)
     templates = Templates(settings, options, account.templates(id_of(application)) if application else ())
     wanted = _wanted_application(settings, options, application or Application())
-    default = templates.default()
-    return Plan(settings, Change("application", application, wanted), default, dict(templates.languages(default)))
+    return Plan(settings, Change("application", application, wanted), templates.changes())
 
 
 def _find_application(settings: AccountSettings, account: Account, options: SetupOptions) -> Application | None:

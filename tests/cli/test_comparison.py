@@ -216,6 +216,8 @@ def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
         ("voice", {**TEMPLATE, "messageText": "{{pin}}" + "ç" * 65}, ""),
         ("voice", {**TEMPLATE, "messageText": "{{pin}} of {{x}}"}, "warning: The service does not fill x."),
         ("voice", {**TEMPLATE, "messageText": "Code"}, "error: There is no {{pin}} in it"),
+        ("voice", {**TEMPLATE, "messageText": "{{pin}}\n\n@x.com #{{pin}}"}, "warning: Calls read its last line aloud"),
+        ("voice", {**TEMPLATE, "language": "de"}, "warning: Calls read it in de."),
         ("email", {**TEMPLATE, "messageText": None}, ""),
         ("email", {"pinLength": 4, "pinType": "NUMERIC"}, "error: The template has 4"),
         ("email", None, "error: This application at Infobip has no such template"),
@@ -223,7 +225,7 @@ def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
 )
 def test_a_template_of_another_language(channel: str, template: dict[str, Any] | None, said: str) -> None:
     ours = settings(infobip_templates={channel: {"pt-BR": "OTHER"}})
-    there = {ours.infobip_2fa_msg_id: TEMPLATE, **({"OTHER": template} if template else {})}
+    there = {ours.infobip_2fa_msg_id: TEMPLATE, **({"OTHER": {"language": "pt_br", **template}} if template else {})}
     by_id = {its_id: Template.model_validate(each) for its_id, each in there.items()}
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
     named = [each for each in compare(ours, application, by_id) if each.name == f"{channel} pt-BR"]
