@@ -141,6 +141,8 @@ class AccountSettings(BaseModel):
     webotp_domain: _Host | None = None
     android_app_hash: _AppHash | None = None
 
+    delivery_reports_secret: _ReportsSecret = _UNSET
+
     pin_time_to_live: Duration = Field(10 * 60.0, ge=1)
     pin_length: int = Field(6, ge=1, le=16)
     pin_type: Literal["NUMERIC", "ALPHA", "HEX", "ALPHANUMERIC"] = "NUMERIC"
@@ -208,7 +210,6 @@ class Settings(AccountSettings):
     require_verification_id: bool = False
     uniform_verify_time: bool = False
 
-    delivery_reports_secret: _ReportsSecret = _UNSET
     track_delivery: Annotated[bool, needs("delivery_reports_secret", ", by which Infobip's reports are known")] = False
 
     default_region: Region | None = None

@@ -1,6 +1,7 @@
 """`flask infobip`: sets up the account at Infobip, checks it, and tries it out."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,23 @@ from dotenv import dotenv_values
 
 from app import account, build
 from cli.account_check.autofill import PIN
+from cli.account_check.delivery_differences import compare_delivery
 from cli.account_check.differences import compare, read_account
 from cli.account_check.findings import Finding
 from cli.account_check.redis_checks import examine_redis
 from cli.account_setup import env_file
 from cli.account_setup.message_texts import FILE, read_message_texts
-from cli.account_setup.plan import NAME, plan
+from cli.account_setup.plan import NAME, Plan, plan
+from cli.account_setup.subscription_changes import SubscriptionPlan, plan_subscriptions
 from cli.account_setup.template_changes import TEXT, SetupOptions
 from cli.config import settings_findings
 from cli.terminal import AS_JSON, Sentences, fail, show_findings
 from config import AccountSettings, Settings, load, load_settings
 from otp.channels import CHANNELS
 from otp.durations import duration
+from otp.infobip.account import Account
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed
+from otp.infobip.subscriptions import Subscriptions
 from otp.languages import is_locale, voice_language
 from otp.recipients import Recipient
 from otp.requester import NOBODY
@@ -50,6 +55,12 @@ def _require_voice(_: click.Context, __: click.Parameter, language: str | None) 
     if language is not None and not (is_locale(language) and voice_language(language)):
         raise click.BadParameter("must be a tag of BCP 47, like de, of a language for which Infobip has a voice")
     return language
+
+
+def _require_https(_: click.Context, __: click.Parameter, address: str | None) -> str | None:
+    if address is not None and not re.fullmatch("https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", address):
+        raise click.BadParameter("must be the address of the service, like https://otp.example.com")
+    return address and address.rstrip("/")
 
 
 def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupOptions:
@@ -88,29 +99,54 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
 )
 @click.option("--speech-rate", type=click.FloatRange(0.5, 2), help="How fast calls are read, 1 is normal.")
 @click.option("--repeat-dtmf", help="The keys by which people hear a call again, like 1#.")
+@click.option(
+    "--delivery-reports",
+    callback=_require_https,
+    help="The service's public address, like https://otp.example.com: Infobip posts the delivery reports there.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be sent.")
-def setup(options: SetupOptions, *, yes: bool, dry_run: bool, **given: Any) -> None:
+def setup(options: SetupOptions, *, delivery_reports: str | None, yes: bool, dry_run: bool, **given: Any) -> None:
     """Create or update the application and its message templates, and write their ids into .env."""
     settings = load(AccountSettings)
     infobip_account = account(settings)
     click.echo(f"Infobip: {settings.infobip_base_url}\n")
     changes = plan(settings, infobip_account, options._replace(**given))
-    click.echo("\n".join(changes.lines()))
-    if changes.is_empty:
+    reports = _plan_reports(settings, Subscriptions(infobip_account), delivery_reports)
+    click.echo("\n".join([*changes.lines(), *(reports.lines() if reports else ())]))
+    if changes.is_empty and (reports is None or reports.is_empty):
         click.echo("\nThere is nothing to do.")
     elif dry_run:
         click.echo("\nNothing was changed (--dry-run).")
     elif yes or click.confirm("\nDo this?"):
-        _write_env_file(changes.apply(infobip_account))
+        _apply(infobip_account, changes, reports)
     else:
         fail("Nothing was changed.")
+
+
+def _apply(infobip_account: Account, changes: Plan, reports: SubscriptionPlan | None) -> None:
+    ids = changes.apply(infobip_account)
+    try:
+        if reports:
+            reports.apply(Subscriptions(infobip_account))
+    finally:
+        _write_env_file(ids)
+
+
+def _plan_reports(settings: AccountSettings, of: Subscriptions, address: str | None) -> SubscriptionPlan | None:
+    if address is None:
+        return None
+    if not (secret := settings.delivery_reports_secret.get_secret_value()):
+        fail(
+            "Set DELIVERY_REPORTS_SECRET first, by which the service knows the reports: openssl rand -hex 24 makes one."
+        )
+    return plan_subscriptions(of, address, secret)
 
 
 def _write_env_file(ids: dict[str, str]) -> None:
     lines = "\n".join(f"  {name}={value}" for name, value in ids.items())
     in_file = dotenv_values(ENV_FILE)
-    overridden = [name for name in ids if os.environ.get(name) and os.environ[name] != in_file.get(name)]
+    overridden = [name for name in ids if os.environ.get(name) not in (None, "", in_file.get(name), ids[name])]
     try:
         env_file.write(Path(ENV_FILE), ids)
     except (OSError, UnicodeError) as e:
@@ -136,13 +172,15 @@ def _findings() -> Iterator[Finding]:
 
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:
+    infobip_account = account(settings)
     try:
-        application, templates = read_account(account(settings), settings)
+        application, templates = read_account(infobip_account, settings)
     except AccountError as e:
         yield Finding("warning" if isinstance(e, ApiKeyNotAllowed) else "error", "account", e.sentence, e.remedy)
         return
     yield Finding("ok", "account", "The API key is valid, and shows the application and its templates.")
     yield from compare(settings, application, templates)
+    yield from compare_delivery(settings, Subscriptions(infobip_account))
 
 
 _CHANNEL = click.option("--channel", help=f"{', '.join(CHANNELS)}.  [default: sms, or email to an e-mail address]")

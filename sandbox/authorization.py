@@ -11,19 +11,26 @@ from sandbox.api_error import ApiError
 
 API_KEY = "sandbox-api-key"
 SEND_ONLY_KEY = "sandbox-send-only-key"  # like a key with the scope 2fa:pin:send only
+MANAGE_KEY = "sandbox-manage-key"  # like a key with the scope 2fa:manage, without subscriptions:manage
+_LACKS = {
+    API_KEY: frozenset[str](),
+    SEND_ONLY_KEY: frozenset({"2fa:manage", "subscriptions:manage"}),
+    MANAGE_KEY: frozenset({"subscriptions:manage"}),
+}
 
 
-def authorize(header: str, *, manages: bool) -> None:
-    """Check an Authorization header. `manages`: the operation needs the scope 2fa:manage.
+def authorize(header: str, scope: str) -> None:
+    """Check an Authorization header. `scope`: what the operation needs; "" is what each key has.
 
     Raises:
-        ApiError: 401 without a valid key; 403 for a key that may only send and verify.
+        ApiError: 401 without a valid key; 403 for a key without the scope.
     """
     key = _key(header).encode()
-    if manages and secrets.compare_digest(key, SEND_ONLY_KEY.encode()):
-        raise ApiError(403, "FORBIDDEN", "Forbidden")
-    if not any(secrets.compare_digest(key, known.encode()) for known in (API_KEY, SEND_ONLY_KEY)):
+    lacks = next((lacks for known, lacks in _LACKS.items() if secrets.compare_digest(key, known.encode())), None)
+    if lacks is None:
         raise ApiError(401, "UNAUTHORIZED", "Invalid login details")
+    if scope in lacks:
+        raise ApiError(403, "FORBIDDEN", "Forbidden")
 
 
 def _key(header: str) -> str:

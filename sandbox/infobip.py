@@ -1,4 +1,7 @@
-"""The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract."""
+"""The 18 operations of Infobip's 2FA API over HTTP, each named after its operationId in the published contract.
+
+Of the Subscriptions API, those that `flask infobip` needs.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -30,6 +33,7 @@ from sandbox.model import (
 from sandbox.pins import SendResult
 from sandbox.quirks import Quirks
 from sandbox.report_poster import ReportPoster
+from sandbox.subscriptions import PROFILES, Profile, ProfileUpdate, Subscription, SubscriptionUpdate
 from sandbox.two_factor import TwoFactor
 
 if TYPE_CHECKING:
@@ -128,6 +132,30 @@ class Api:
         fault = test_numbers.fault(self._two_factor.pin(pin_id).to, "verify")
         return faults.respond(fault, lambda: json_responses.verify_response(self._two_factor.verify(pin_id, body.pin)))
 
+    def get_profiles(self, shelf: str = PROFILES) -> Json:
+        """Operations get-profiles and get-subscriptions: one page with all, at most 100."""
+        listed = [each.to_json() for each in self._two_factor.subscriptions.all(shelf)]
+        paging = {"page": 0, "size": 100, "totalPages": 1, "totalResults": len(listed)}
+        return {"results": listed, "paging": paging}
+
+    def create_profile(self) -> tuple[Json, int]:
+        profile = _read(Profile)
+        self._two_factor.subscriptions.create(PROFILES, profile.profile_id, profile)
+        return {"profileId": profile.profile_id}, 201
+
+    def update_profile(self, its_id: str) -> Json:
+        self._two_factor.subscriptions.update(PROFILES, its_id, _read(ProfileUpdate))
+        return {"profileId": its_id}
+
+    def create_subscription(self, shelf: str) -> tuple[Json, int]:
+        subscription = _read(Subscription)
+        self._two_factor.subscriptions.create(shelf, subscription.subscription_id, subscription)
+        return {"subscriptionId": subscription.subscription_id, "profile": subscription.profile.to_json()}, 201
+
+    def update_subscription(self, shelf: str, its_id: str) -> Json:
+        self._two_factor.subscriptions.update(shelf, its_id, _read(SubscriptionUpdate))
+        return {"subscriptionId": its_id}
+
 
 def create_api(two_factor: TwoFactor, report_poster: ReportPoster, names: frozenset[str] = frozenset()) -> Flask:
     """The API over `two_factor`. `names`: host names that it answers to in addition to localhost."""
@@ -157,6 +185,16 @@ def _add_routes(app: Flask, api: Api) -> None:
     app.put(f"{application}/email/messages/<msg_id>")(api.update_2fa_email_message_template)
     app.get(f"{application}/verifications")(api.get_2fa_verification_status)
     app.post("/2fa/2/pin/<pin_id>/verify")(api.verify_2fa_phone_number)
+    profiles, subscriptions = (
+        f"/subscriptions/1/{PROFILES}",
+        "/subscriptions/1/subscription/<any(SMS,VOICE_VIDEO):shelf>",
+    )
+    app.get(profiles)(api.get_profiles)
+    app.post(profiles)(api.create_profile)
+    app.put(f"{profiles}/<its_id>")(api.update_profile)
+    app.get(subscriptions, endpoint="get_subscriptions")(api.get_profiles)
+    app.post(subscriptions)(api.create_subscription)
+    app.put(f"{subscriptions}/<its_id>")(api.update_subscription)
     for channel, path in ((Channel.SMS, ""), (Channel.VOICE, "/voice"), (Channel.EMAIL, "/email")):
         app.post(f"/2fa/2/pin{path}", endpoint=f"send{path}")(partial(api.send, channel=channel))
         app.post(f"/2fa/2/pin/<pin_id>/resend{path}", endpoint=f"resend{path}")(partial(api.resend, channel=channel))
@@ -174,9 +212,15 @@ def _normalize_paths(app: "WSGIApplication") -> "WSGIApplication":
 
 def _authorize() -> None:
     """Check the API key of API requests. The inbox is open: it stands for the phones."""
-    if request.path.startswith("/2fa/"):
-        manages = request.path.startswith("/2fa/2/applications") and not request.path.endswith("/verifications")
-        authorize(request.headers.get("Authorization", ""), manages=manages)
+    if request.path.startswith(("/2fa/", "/subscriptions/")):
+        authorize(request.headers.get("Authorization", ""), _scope(request.path))
+
+
+def _scope(path: str) -> str:
+    """The scope that an operation needs; "" for those that each key may use."""
+    if path.startswith("/subscriptions/"):
+        return "subscriptions:manage"
+    return "2fa:manage" if path.startswith("/2fa/2/applications") and not path.endswith("/verifications") else ""
 
 
 def _read(model: type[_W], *, optional: bool = False) -> _W:

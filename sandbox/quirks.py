@@ -44,6 +44,7 @@ Fixed behaviour:
     delivery reports       for accepted SMS and calls with trackDelivery, half a second after the send, to
                            DELIVERY_REPORTS_URL instead of a subscription; one per request, in any order, only final
                            ones, at most 1000 pending
+    subscriptions          kept, with their profiles, and nothing is posted by them; omitted fields keep their values
     retries of a report    without a 2xx in 5 seconds, at Infobip's intervals of 1 min + 1 min * n * n for n from 0
                            to 4, with a second for a minute: after 1, 2, 5, 10 and 17 s, then no more
     JSON only              whatever Content-Type says; no XML; at most 1 MiB; texts have no maximum length

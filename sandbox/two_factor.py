@@ -20,6 +20,7 @@ from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, Se
 from sandbox.pins import Message, Pin, SendResult, VerifyResult
 from sandbox.quirks import Quirks
 from sandbox.rate_limits import RateLimits
+from sandbox.subscriptions import Subscriptions
 
 KEPT_MESSAGES = 1000
 KEPT_PINS = 100_000
@@ -47,6 +48,7 @@ class TwoFactor:
         self.quirks = quirks or Quirks()
         self._fixed_pin = fixed_pin
         self.applications = Applications(self.quirks)
+        self.subscriptions = Subscriptions()
         self._lock = threading.RLock()
         self._rate_limits = RateLimits(clock)
         self._pins: OrderedDict[str, Pin] = OrderedDict()

@@ -1,18 +1,20 @@
 """One change that `flask infobip setup` makes at Infobip, and how it is shown."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from otp.durations import Rate, seconds
-from otp.infobip.account import Application, Template
+from otp.infobip.account import Application, Part, Template
 from otp.infobip.account_errors import AccountError
 
-_P = TypeVar("_P", bound=Application | Template)
+_P = TypeVar("_P", bound=Part)
+_SECRET = re.compile("(?<=/delivery-reports/).+")
 
 
 class Change(NamedTuple, Generic[_P]):
-    """An application or a template: what Infobip has `now` (None if it does not exist), and what is `wanted`."""
+    """A part of the account, like a template: what Infobip has `now` (None if it has none), and what is `wanted`."""
 
     noun: str
     now: _P | None
@@ -37,8 +39,8 @@ class Change(NamedTuple, Generic[_P]):
             return
         yield f"{'Change' if self.now else 'Create'} the {self.noun}:"
         for field, value in _flat(self.wanted).items():
-            before = f"{_printable(fields[field][0])} -> " if self.now and field in fields else ""
-            yield f"  {field:<30} {before}{_printable(value)}"
+            before = f"{_printable(_masked(field, fields[field][0]))} -> " if self.now and field in fields else ""
+            yield f"  {field:<30} {before}{_printable(_masked(field, value))}"
 
 
 def id_of(part: Application | Template | None) -> str:
@@ -53,7 +55,7 @@ def id_of(part: Application | Template | None) -> str:
     return its_id
 
 
-def _flat(part: Application | Template) -> dict[str, Any]:
+def _flat(part: Part) -> dict[str, Any]:
     payload = part.payload()
     configuration = payload.pop("configuration", {})
     return {**payload, **configuration}
@@ -64,9 +66,16 @@ def _normalize(field: str, value: Any) -> Any:
     try:
         if field == "pinTimeToLive":
             return seconds(value or "")
-        return Rate.parse(value) if field.endswith("Limit") and value else value
+        return Rate.parse(value) if field.endswith("Limit") and isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def _masked(field: str, value: Any) -> Any:
+    """`value` without the secrets of delivery reports: the headers, and what a URL has after the service's path."""
+    if isinstance(value, dict):
+        return {name: "***" if field == "headers" else _masked(name, each) for name, each in value.items()}
+    return _SECRET.sub("***", value) if isinstance(value, str) else value
 
 
 def _printable(value: Any) -> str:

@@ -27,7 +27,9 @@ PAUSE = 60.0  # seconds, if Infobip throttles without a Retry-After
 _ASSIGNED = {"application_id", "message_id", "pin_placeholder"}
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A resource of the account. A field that cannot be read has its default."""
+
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
 
     @field_validator("*", mode="wrap")
@@ -43,7 +45,7 @@ class _Part(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True, exclude=_ASSIGNED)
 
 
-class Configuration(_Part):
+class Configuration(Part):
     """ApplicationConfiguration; `otp.durations` reads its durations and limits."""
 
     pin_attempts: int | None = None
@@ -54,7 +56,7 @@ class Configuration(_Part):
     send_pin_per_phone_number_limit: str | None = None
 
 
-class Application(_Part):
+class Application(Part):
     """ApplicationRequest and ApplicationResponse."""
 
     application_id: Identifier | None = None
@@ -63,7 +65,7 @@ class Application(_Part):
     configuration: Configuration = Configuration()
 
 
-class Template(_Part):
+class Template(Part):
     """Message, and the requests that create and update one. An email template has no `message_text`."""
 
     message_id: Identifier | None = None
@@ -89,7 +91,7 @@ class _Templates(RootModel[list[Template]]):
 
 
 _M = TypeVar("_M", bound=BaseModel)
-_P = TypeVar("_P", bound=_Part)
+_P = TypeVar("_P", bound=Part)
 
 
 class Account:
@@ -100,11 +102,11 @@ class Account:
 
     def applications(self) -> list[Application]:
         """All applications (get-2fa-applications)."""
-        return self._request(_Applications, "GET", APPLICATIONS).root
+        return self.request(_Applications, "GET", APPLICATIONS).root
 
     def application(self, application_id: str) -> Application:
         """One application (get-2fa-application)."""
-        return self._request(Application, "GET", f"{APPLICATIONS}/{application_id}")
+        return self.request(Application, "GET", f"{APPLICATIONS}/{application_id}")
 
     def save_application(self, application: Application) -> Application:
         """Create it, or update the one with its id (create-, update-2fa-application); returns what Infobip then has."""
@@ -112,7 +114,7 @@ class Account:
 
     def templates(self, application_id: str) -> list[Template]:
         """All templates of an application (get-2fa-message-templates)."""
-        return self._request(_Templates, "GET", _templates(application_id)).root
+        return self.request(_Templates, "GET", _templates(application_id)).root
 
     def save_template(self, application_id: str, template: Template) -> Template:
         """Create it, or update the one with its id (create-, update-2fa-message-template)."""
@@ -120,10 +122,11 @@ class Account:
 
     def _save(self, part: _P, path: str, its_id: str | None) -> _P:
         if its_id is None:
-            return self._request(type(part), "POST", path, part.payload())
-        return self._request(type(part), "PUT", f"{path}/{its_id}", part.payload())
+            return self.request(type(part), "POST", path, part.payload())
+        return self.request(type(part), "PUT", f"{path}/{its_id}", part.payload())
 
-    def _request(self, model: type[_M], method: str, path: str, payload: dict[str, Any] | None = None) -> _M:
+    def request(self, model: type[_M], method: str, path: str, payload: dict[str, Any] | None = None) -> _M:
+        """Read or change something, and return the response as `model`."""
         with _account_errors():
             response = self._transport.request(method, path, payload, attempts=1 if payload else 2)
             # The contract has 201 for a created application; some servers answer 200.

