@@ -100,6 +100,12 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
 @click.option("--speech-rate", type=click.FloatRange(0.5, 2), help="How fast calls are read, 1 is normal.")
 @click.option("--repeat-dtmf", help="The keys by which people hear a call again, like 1#.")
 @click.option(
+    "--email-template",
+    type=click.IntRange(min=1),
+    help="The id of a template for e-mails in Infobip's portal: e-mails get a template with it.  [default: as it is]",
+)
+@click.option("--email-sender", help="The sender of e-mails, like Shop <codes@example.com>.  [default: as it is]")
+@click.option(
     "--delivery-reports",
     callback=_require_https,
     help="The service's public address, like https://otp.example.com: Infobip posts the delivery reports there.",

@@ -18,10 +18,10 @@ from otp.send_limits.recipient_limit import most_of
 log = logging.getLogger("otp.infobip")
 
 
-def our_limits(settings: AccountSettings) -> dict[str, list[Rate]]:
+def our_limits(settings: AccountSettings, *, sends_mails: bool) -> dict[str, list[Rate]]:
     """The service's own limits, by the name of the limit at Infobip that would refuse the same requests."""
     total = _rate(settings.total_send_limit)
-    if settings.infobip_2fa_email_msg_id:
+    if sends_mails:
         total = total.plus(_rate(settings.total_email_limit))
     return {
         "send_pin_per_phone_number_limit": [
@@ -133,7 +133,8 @@ def _limits(settings: AccountSettings, configuration: Configuration) -> Iterator
         "send_pin_per_application_limit": ("sends in all", "TOTAL_SEND_LIMIT or TOTAL_EMAIL_LIMIT"),
         "verify_pin_limit": ("verifies of a phone", "PIN_ATTEMPTS per RESEND_COOLDOWN"),
     }
-    for field, ours in our_limits(settings).items():
+    sends_mails = settings.infobip_2fa_email_msg_id is not None
+    for field, ours in our_limits(settings, sends_mails=sends_mails).items():
         yield _limit(*names[field], ours, getattr(configuration, field))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cli.account_check.differences import our_limits
 from cli.account_setup.changes import Change, id_of
+from cli.account_setup.email_changes import email_changes
 from cli.account_setup.template_changes import Place, SetupOptions, Templates
 from config import AccountSettings
 from otp.channels import CHANNELS
@@ -83,9 +84,10 @@ def plan(settings: AccountSettings, account: Account, options: SetupOptions) -> 
         AccountError: the account cannot be read.
     """
     application = _find_application(settings, account, options)
-    templates = Templates(settings, options, account.templates(id_of(application)) if application else ())
+    there = account.templates(id_of(application)) if application else ()
+    changes = {**Templates(settings, options, there).changes(), **email_changes(settings, options, there)}
     wanted = _wanted_application(settings, options, application or Application())
-    return Plan(settings, Change("application", application, wanted), templates.changes())
+    return Plan(settings, Change("application", application, wanted), changes)
 
 
 def _find_application(settings: AccountSettings, account: Account, options: SetupOptions) -> Application | None:
@@ -100,7 +102,9 @@ def _find_application(settings: AccountSettings, account: Account, options: Setu
 
 
 def _wanted_application(settings: AccountSettings, options: SetupOptions, now: Application) -> Application:
-    limits = {name: _infobip_limit(rates) for name, rates in our_limits(settings).items()}
+    sends_mails = options.email_template is not None
+    ours = our_limits(settings, sends_mails=sends_mails or settings.infobip_2fa_email_msg_id is not None)
+    limits = {name: _infobip_limit(rates) for name, rates in ours.items()}
     verify = Rate(settings.pin_attempts, min(settings.cooldowns[0], BURST))
     configuration = Configuration(
         pin_attempts=settings.pin_attempts,

@@ -25,6 +25,8 @@ class SetupOptions(NamedTuple):
         message_texts: the texts of templates.toml, by BCP 47 tag.
         voice: whether calls get templates of their own; each of the three others implies it.
         speech_rate: 0.5 to 2. Source: Infobip's contract, as for `repeat_dtmf`, the keys that repeat the message.
+        email_template: the id of a template for e-mails in Infobip's portal; None makes no template of e-mails.
+        email_sender: an address, perhaps with a name.
     """
 
     name: str | None = None
@@ -37,6 +39,8 @@ class SetupOptions(NamedTuple):
     voice_text: str | None = None
     speech_rate: float | None = None
     repeat_dtmf: str | None = None
+    email_template: int | None = None
+    email_sender: str | None = None
 
     @property
     def has_voice(self) -> bool:

@@ -80,6 +80,10 @@ class Template(Part):
     repeat_dtmf: str | None = Field(None, alias="repeatDTMF")
     speech_rate: float | None = None
     regional: dict[str, Any] | None = None
+    # Only templates of e-mails have these.
+    email_template_id: int | None = None
+    from_: str | None = Field(None, alias="from")
+    landing_page_id: str | None = None
 
 
 class _Applications(RootModel[list[Application]]):
@@ -117,8 +121,9 @@ class Account:
         return self.request(_Templates, "GET", _templates(application_id)).root
 
     def save_template(self, application_id: str, template: Template) -> Template:
-        """Create it, or update the one with its id (create-, update-2fa-message-template)."""
-        return self._save(template, _templates(application_id), template.message_id)
+        """Create it, or update the one with its id (create-, update-2fa-message-template, or those for e-mails)."""
+        path = _templates(application_id, "email/messages" if template.email_template_id else "messages")
+        return self._save(template, path, template.message_id)
 
     def _save(self, part: _P, path: str, its_id: str | None) -> _P:
         if its_id is None:
@@ -135,8 +140,8 @@ class Account:
             return parse_response(model, response)
 
 
-def _templates(application_id: str) -> str:
-    return f"{APPLICATIONS}/{application_id}/messages"
+def _templates(application_id: str, kind: str = "messages") -> str:
+    return f"{APPLICATIONS}/{application_id}/{kind}"
 
 
 def _error_for(response: Response) -> Exception:
