@@ -14,13 +14,13 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: two minutes
+test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: seven minutes
+test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: ten minutes
 	$(BIN)/python -m pytest
 
-coverage: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## all of them, and which lines they run, as in CI: a quarter of an hour
+coverage: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## all of them, and which lines they run, as in CI: twenty minutes
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 3  # the tracer slows every process, and some promise something within two seconds
 	$(BIN)/coverage combine -q
