@@ -100,9 +100,7 @@ def read_codes(given: str) -> dict[str, str]:
     if not all(isinstance(code, str) for code in codes.values()):
         raise ValueError("must have a code in quotes for each number")
     if any(map(_is_easy, codes.values())):
-        raise ValueError(
-            "has a code that is guessed first, as it repeats itself or counts, or the documents' own"
-        )
+        raise ValueError("has a code that is guessed first, as it repeats itself or counts, or the documents' own")
     by_number = {Recipient.at(phone).canonical: code for phone, code in codes.items()}
     if len(by_number) < len(codes):
         raise ValueError("has one number twice, in two spellings")
