@@ -377,30 +377,43 @@ class Settings(AccountSettings):
         OWASP ASVS 5.0 asks for 20 bits, which six digits nearly have (6.5.4), and for ten minutes (6.5.5). Ten guesses
         find one PIN of six digits in 100,000.
         """
-        pins = _CHARACTERS[self.pin_type] ** self.pin_length
-        tests, are_over = len(self.fixed_codes), self.fixed_codes_end <= time.time()
+        tests = len(self.fixed_codes)
+        words: dict[str, Any] = {"pins": self._possible_pins, "until": self.test_numbers_until}
+        words["tests"] = f"{tests} number{'s' * (tests > 1)}"
+        weak = self._open_ways() | self._weak_pins()
+        return [sentence.format(**words) for name, sentence in _WARNINGS.items() if weak[name]]
+
+    @property
+    def _possible_pins(self) -> int:
+        return int(_CHARACTERS[self.pin_type] ** self.pin_length)
+
+    def _open_ways(self) -> dict[str, bool]:
+        """Which of _WARNINGS hold of who may send, to where, at what price."""
         costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
         is_open = not self.named_keys and not self.challenge
         is_test = self.challenge_secret.get_secret_value() in TEST_SECRETS or bool(self.challenge_url)
-        is_dummy = bool(self.challenge) and is_test
-        weak = {
+        return {
             "keys": is_open and not self.cors_origins,
             "cors": is_open and bool(self.cors_origins),
-            "dummy": is_dummy,
+            "dummy": bool(self.challenge) and is_test,
             "countries": costs_money and not self.allowed_countries,
             "budgets": costs_money and not any(self.budgets),
             "off": costs_money and self.fraud_guard == "off",
             "monitor": costs_money and self.fraud_guard == "monitor",
-            "pins": pins < 10**6,
+            "calls": "voice" in self.templates and not self.voice_prices,
+        }
+
+    def _weak_pins(self) -> dict[str, bool]:
+        """Which of them hold of the PINs."""
+        are_over = self.fixed_codes_end <= time.time()
+        return {
+            "pins": self._possible_pins < 10**6,
             "life": self.pin_time_to_live > 10 * 60,
             "guesses": self.pin_attempts > 10,
-            "calls": "voice" in self.templates and not self.voice_prices,
             "case": self.pin_type != "NUMERIC" and self.pin_case is None,
-            "tests": tests and not are_over,
-            "over": tests and are_over,
+            "tests": bool(self.fixed_codes) and not are_over,
+            "over": bool(self.fixed_codes) and are_over,
         }
-        words = {"pins": pins, "tests": f"{tests} number{'s' * (tests > 1)}", "until": self.test_numbers_until}
-        return [sentence.format(**words) for name, sentence in _WARNINGS.items() if weak[name]]
 
 
 def _pin_pattern(kind: str, length: int) -> re.Pattern[str]:
