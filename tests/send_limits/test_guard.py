@@ -21,12 +21,6 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with its guard as it is by default, and no limit by address."""
-    return start(sandbox.url, FRAUD_GUARD="block")
-
-
-@pytest.fixture
 def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
     account = {"INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_APP_ID": "A", "INFOBIP_2FA_MSG_ID": "M"}
     command = CommandLine(tmp_path, REDIS_URL=redis_url, **account)

@@ -20,11 +20,6 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    return start(sandbox.url, FRAUD_GUARD="block")
-
-
-@pytest.fixture
 def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, "REDIS_URL": redis_url})
     command.group = guard
