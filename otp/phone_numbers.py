@@ -57,17 +57,15 @@ class PhoneBook:
         """
         return _recipient(self._parse(raw)[0])
 
-    def read_sendable(self, raw: str, *, by_call: bool = False) -> Recipient:
+    def read_reachable(self, raw: str, *, by_call: bool = False) -> tuple[Recipient, bool]:
         """Like `read`, for a number that is to get an SMS or a call.
+
+        The second value is whether it may get the other one of the two, too.
 
         Raises:
             PhoneNumberNotAllowed: numbers of its type or its country get no messages.
             PhoneNumberNotCallable: it cannot be called from abroad, as Infobip may do.
         """
-        return self.read_reachable(raw, by_call=by_call)[0]
-
-    def read_reachable(self, raw: str, *, by_call: bool = False) -> tuple[Recipient, bool]:
-        """Like `read_sendable`; the second value is whether the number may get the other one of SMS and call, too."""
         reading = self._parse(raw)
         recipient = _recipient(reading[0])
         if refusal := self._refusal(reading, recipient.region, by_call):
