@@ -43,6 +43,7 @@ from otp.web.api_clients import ApiClients
 from otp.web.application import Application
 from otp.web.border import Border
 from otp.web.cors import allow_origins
+from otp.web.delivery_report_api import PATH as DELIVERY_REPORTS
 from otp.web.delivery_report_api import DeliveryApi
 from otp.web.health_api import HealthApi
 from otp.web.idempotency import Idempotency
@@ -176,7 +177,7 @@ def _add_tracking_routes(app: Flask, clients: ApiClients, parts: Parts, settings
         app.add_url_rule("/verifications/<verificationId>", view_func=verification)
     if settings.track_delivery:
         take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value(), parts.redis).take
-        for rule in ("/infobip/delivery-reports", "/infobip/delivery-reports/<secret>"):
+        for rule in (DELIVERY_REPORTS, f"{DELIVERY_REPORTS}/<secret>"):
             app.add_url_rule(rule, view_func=take, methods=["POST"])
 
 

@@ -9,14 +9,13 @@ import click
 from app import Parts, build
 from cli.recipient_state import forget_recipient, read_state, unlock_recipient
 from cli.send_refusals import refusals
-from cli.terminal import Sentences, fail, masked
+from cli.terminal import AS_JSON, Sentences, fail, masked
 from config import load_settings
 from otp.errors import InvalidEmail, InvalidPhoneNumber, OtpError
 from otp.recipients import Recipient
 from otp.web.send_requests import SendOtp, VerifyOtp
 
 _TO = click.argument("to")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object, for programs.")
 
 
 @click.group(cls=Sentences)
@@ -33,7 +32,7 @@ def _read(parts: Parts, to: str) -> Recipient:
 
 @phone.command()
 @_TO
-@_JSON
+@AS_JSON
 def show(to: str, as_json: bool) -> None:
     """Show why TO (+442071838750, or jo@example.com) gets no code. No PIN is shown, and nothing is changed.
 
@@ -57,7 +56,7 @@ def show(to: str, as_json: bool) -> None:
 
 @phone.command()
 @_TO
-@_JSON
+@AS_JSON
 def unlock(to: str, as_json: bool) -> None:
     """Let TO have a code again: forget its cooldown, its sends and its failed guesses. Its PINs get no more guesses.
 
@@ -73,7 +72,7 @@ def unlock(to: str, as_json: bool) -> None:
 
 @phone.command()
 @_TO
-@_JSON
+@AS_JSON
 def forget(to: str, as_json: bool) -> None:
     """Delete all that can be found by TO in Redis, its pending PINs and its limits too. docs/data.md lists it."""
     parts = build(load_settings())

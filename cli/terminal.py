@@ -16,7 +16,7 @@ from otp.recipients import Recipient
 from otp.redis.administration import CommandRefused
 from otp.telemetry.masking import Mask
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON array, for programs.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 INTERRUPTED = 130  # the exit status of shells after Ctrl-C
 
 

@@ -7,8 +7,8 @@ from cli.account_check.findings import SETUP, Finding
 from config import Settings
 from otp.infobip.account_errors import AccountError
 from otp.infobip.subscriptions import CHANNELS, DELIVERY, Profile, Subscription, Subscriptions
+from otp.web.delivery_report_api import PATH
 
-PATH = "/infobip/delivery-reports"
 _REMEDY = f"{SETUP} --delivery-reports with the service's address"
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cli.account_check.delivery_differences import PATH, is_delivery
+from cli.account_check.delivery_differences import is_delivery
 from cli.account_setup.changes import Change
 from otp.infobip.subscriptions import CHANNELS, DELIVERY, Profile, ProfileId, Subscription, Subscriptions
+from otp.web.delivery_report_api import PATH
 
 ID = "otp-service"  # of the profile, and of the subscription of each channel
 MOST_REPORTS = 100  # in one request; the service reads 256 KiB, which is about 400

@@ -91,9 +91,9 @@ class AddressLimits:
     def _gives_back(self, error: OtpError, known: Record) -> bool:
         """Whether the address got back what a request with this error had taken."""
         is_mistake = STATUS[type(error)] in _MISTAKES or error.reason in _TOO_SOON
-        if (
-            not is_mistake or error.keeps_reservation or sum(known.redis) > PATIENCE
-        ):  # Redis is slow: the client does not wait for it once more
+        if not is_mistake or error.keeps_reservation:
+            return False
+        if sum(known.redis) > PATIENCE:  # Redis is slow: the client does not wait for it once more
             return False
         with suppress(StoreUnavailable):  # the request stays counted
             return self._windows.storage.give_back(known.taken)[0]

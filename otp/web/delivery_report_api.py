@@ -12,6 +12,7 @@ from otp.web.api_clients import bearer, digest
 from otp.web.request_body import Body, read_body
 from otp.web.wrong_keys import WrongKeys
 
+PATH = "/infobip/delivery-reports"
 MAX_REPORTS = 256 * 1024  # bytes: about 400 reports, where Infobip puts several into one request
 
 
