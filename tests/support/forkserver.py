@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = """cryptography.hazmat.primitives.serialization dotenv email_validator flask flask_cors flask_limiter
-flask_swagger_ui gevent.pool gevent.pywsgi hiredis http.server jwt langcodes limits phonenumbers pydantic
-redis.cluster requests structlog wsgiref.simple_server yaml"""
+flask_swagger_ui gevent.pool gevent.pywsgi hiredis http.server httptools jwt langcodes limits phonenumbers
+pydantic.root_model redis.cluster requests structlog wsgiref.simple_server yaml"""
 READ_AT_THE_START = ("LD_", "OTEL_", "PYTHON")  # by Python itself, and by what is loaded here
 
 
