@@ -1,4 +1,4 @@
-"""`make simulate`: shows what the guard does on a launch day and under an attack. Prints the table of the README."""
+"""`make simulate`: shows what the guard does on a launch day and under an attack. Prints the table of docs/money.md."""
 
 import atexit
 import sys

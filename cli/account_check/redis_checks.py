@@ -22,7 +22,8 @@ def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
     try:
         if missing := missing_rules(redis):
             said = "The user of REDIS_URL lacks permissions."
-            yield Finding("error", "Redis permissions", said, f"allow it {' '.join(missing)}; the README has the ACL")
+            remedy = f"allow it {' '.join(missing)}; the ACL is in docs/deploy.md"
+            yield Finding("error", "Redis permissions", said, remedy)
             return
         yield Finding("ok", "Redis", "It answers.")
         yield from _durability(redis.administration())

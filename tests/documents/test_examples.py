@@ -18,11 +18,11 @@ from otp.proofs import new_signing_key
 from otp.web import error_responses
 from tests.support import npm_tools
 from tests.support.make_run import Stack
+from tests.support.pages import ALL_PAGES, PAGES
 from tests.support.receiver import until
 from tests.support.running import ACCOUNT, ROOT
 
 Json = dict[str, Any]
-README = (ROOT / "README.md").read_text()
 HTTP_FILE = (ROOT / "examples/otp.http").read_text()
 POSTMAN = ROOT / "examples/postman"
 COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
@@ -156,12 +156,14 @@ def test_every_endpoint_is_shown_everywhere() -> None:
     }
     endpoints -= {
         ("GET", path) for path in ("/openapi.json", "/docs", "/docs/<file>")
-    }  # to read: the README links them
-    assert {"<http://localhost:3000/docs>", "<http://localhost:3000/openapi.json>"} <= set(re.findall("<.*?>", README))
+    }  # to read: docs/api.md links them
+    linked = set(re.findall("<.*?>", PAGES["docs/api.md"]))
+    assert {"<http://localhost:3000/docs>", "<http://localhost:3000/openapi.json>"} <= linked
     collection = {(r["request"]["method"], r["request"]["url"].removeprefix("{{service}}")) for r in REQUESTS}
     http_file = set(re.findall(r"^([A-Z]+) {{service}}(\S+)$", HTTP_FILE, re.MULTILINE))
-    readme = {("POST" if "-d" in line else "GET", path) for line, path in re.findall(r"(curl .*:3000(/\S*).*)", README)}
-    missing = [[each for each in endpoints if not is_shown(each, shown)] for shown in (collection, http_file, readme)]
+    curls = re.findall(r"(curl .*:3000(/\S*).*)", ALL_PAGES)
+    pages = {("POST" if "-d" in line else "GET", path) for line, path in curls}
+    missing = [[each for each in endpoints if not is_shown(each, shown)] for shown in (collection, http_file, pages)]
     assert missing == [[], [], []]
 
 
@@ -208,23 +210,24 @@ def perform(text: str) -> requests.Response:
     return requests.request(method, url, data=body, headers={"Connection": "close", **headers}, timeout=5)
 
 
-def test_the_curl_lines_of_the_readme_answer_as_it_says(stack: Stack) -> None:
+def test_the_curl_lines_of_the_pages_answer_as_they_say(stack: Stack) -> None:
     assert shutil.which("curl")
     reached, real = 0, dict[str, str]()
-    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", README, re.MULTILINE | re.DOTALL):
+    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", ALL_PAGES, re.MULTILINE | re.DOTALL):
         for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
             comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
-            assert answer or comment, f"the README does not say what comes back from: {line}"
+            assert answer or comment, f"no page says what comes back from: {line}"
             said = paste(stack, line, real).strip()
             assert (unchanging(said) == unchanging(answer)) if answer else (said == comment)
             real |= stand_ins(answer, said) if answer else {}
             reached += 1
-    local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1)\b", README)
+    # `make run` serves no metrics.
+    local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1):(?!9090/metrics)", ALL_PAGES)
     assert len(local) == reached >= 5
 
 
 def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
-    """As the README says: Infobip's reports are switched on."""
+    """As docs/infobip.md says: Infobip's reports are switched on."""
     service, phone = f"http://localhost:{stack.port}", {"phoneNumber": "+14155550109"}
 
     def post(path: str, **more: str) -> int:
@@ -237,13 +240,13 @@ def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
 
 
 def stand_ins(shown: str, said: str) -> dict[str, str]:
-    """What differs each time, by what stands for it in the README: in the lines that follow, too."""
+    """What differs each time, by what stands for it on the pages: in the lines that follow, too."""
     example, answer = json.loads(shown), json.loads(said)
     return {example[name]: answer[name] for name in {"verificationId", "proof"} & answer.keys()}
 
 
 def paste(stack: Stack, line: str, real: dict[str, str]) -> str:
-    """Run it in a shell, with the PIN in the inbox for the one that stands in the README, and with what is `real`."""
+    """Run it in a shell, with the PIN in the inbox for the one that stands on the page, and with what is `real`."""
     for shown, given in real.items():
         line = line.replace(shown, given)
     if "123456" in line:
@@ -252,20 +255,21 @@ def paste(stack: Stack, line: str, real: dict[str, str]) -> str:
     return subprocess.run(["sh", "-c", stack.moved(line)], capture_output=True, text=True, check=True).stdout
 
 
-def test_the_refusals_in_the_readme_are_real() -> None:
-    shown = [json.loads(body) for body in re.findall(r'^```json\n({"error".*?)```', README, re.MULTILINE | re.DOTALL)]
+def test_the_refusals_on_the_pages_are_real() -> None:
+    bodies = re.findall(r'^```json\n({"error".*?)```', ALL_PAGES, re.MULTILINE | re.DOTALL)
+    shown = [json.loads(body) for body in bodies]
     assert shown
     assert {(body["code"], body["error"]) for body in shown} <= {(code, sentence) for _, code, sentence in REFUSALS}
 
 
-def test_the_files_that_the_readme_names_are_there() -> None:
-    named = re.findall(r"examples/[\w./-]*\w", README)
+def test_the_files_that_the_pages_name_are_there() -> None:
+    named = re.findall(r"examples/[\w./-]*\w", ALL_PAGES)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_tests_that_hold_the_promises_are_there() -> None:
-    table = (ROOT / "docs/reliability.md").read_text()
+    table = PAGES["docs/reliability.md"]
     held = re.findall(r"\(\.\./(tests/[\w/]+\.py)\)((?:,? ?`test_\w+`)*)", table)
     assert len(held) >= 12
     for path, names in held:

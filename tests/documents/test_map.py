@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+from tests.support.pages import PAGES
 from tests.support.running import ROOT
 
 NOT_IN_GIT = {"sbom.json", "secrets"}
-MAP = (ROOT / "docs/CONTRIBUTING.md").read_text().split("## The map")[1].split("\n## ")[0]
+MAP = PAGES["docs/CONTRIBUTING.md"].split("## The map")[1].split("\n## ")[0]
 NAMED = {name.rstrip("/") for row in re.findall(r"(?m)^\| (`.*?) \|", MAP) for name in re.findall("`(.*?)`", row)}
 
 

@@ -14,11 +14,10 @@ from otp.durations import seconds
 from sandbox.ports import free_port
 from tests.redis.test_redis_shared import EVERYTHING, SHOP, everything_is_used
 from tests.support.command import CommandLine, eventually
-from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, wrong
+from tests.support.pages import PAGES
+from tests.support.running import ACCOUNT, Sandbox, Service, wrong
 
-ROWS = re.findall(
-    r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while|the)[^|]*\|$", (ROOT / "docs/data.md").read_text()
-)
+ROWS = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while|the)[^|]*\|$", PAGES["docs/data.md"])
 # The budget warns at half of it: there is an alert, too.
 SETTINGS = {**EVERYTHING, "DAILY_BUDGET": "0.2", "CLIENT_LIMITS": "shop: quota=1000 per day; send=1000 per minute"}
 Start = Callable[..., Service]

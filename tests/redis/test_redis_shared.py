@@ -1,4 +1,4 @@
-"""A Redis that others use too: one user with no more rights than the README gives it, and one prefix for all keys."""
+"""A Redis that others use too: a user with the rights of docs/deploy.md, and one prefix for all keys."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,9 +15,10 @@ from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.faults.invariants import is_ready
 from tests.support.command import CommandLine
+from tests.support.pages import PAGES
 from tests.support.receiver import until
 from tests.support.redis_servers import Servers, node
-from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, refusal
+from tests.support.running import ACCOUNT, Sandbox, Service, refusal
 from tests.support.signing import SETTINGS as SIGNING
 
 KEY, SECRET = "shop-key-0123456789", "reports-secret-0123456789"
@@ -44,14 +45,14 @@ Start = Callable[..., Service]
 
 
 def rules(prefix: str) -> list[str]:
-    """The README's ACL, for keys that begin with `prefix`."""
-    (line,) = re.findall(r"(?m)^ACL SETUSER otp .*$", (ROOT / "README.md").read_text())
+    """The ACL of docs/deploy.md, for keys that begin with `prefix`."""
+    (line,) = re.findall(r"(?m)^ACL SETUSER otp .*$", PAGES["docs/deploy.md"])
     return str(line).replace("otp:", prefix).replace(">password", ">hunter2").split()
 
 
 @contextmanager
 def restricted(servers: Servers, ports: list[int], prefix: str = "otp:") -> Iterator[None]:
-    """Nobody but the user of the README has a right to anything; and was denied nothing, says Redis in the end."""
+    """Nobody but the user of docs/deploy.md has a right to anything; and was denied nothing, says Redis in the end."""
     for port in ports:
         node(port).execute_command(*rules(prefix))
         node(port).execute_command("ACL", "SETUSER", "admin", "reset", "on", "nopass", "~*", "&*", "+@all")

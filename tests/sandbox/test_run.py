@@ -16,9 +16,9 @@ import requests
 from config import SettingsError, load_settings
 from sandbox import hosts
 from sandbox.ports import free_port
-from tests.documents.test_examples import README
 from tests.sandbox.test_sandbox_hosts import own_address
 from tests.support.make_run import descendants, make_run, until_ready
+from tests.support.pages import ALL_PAGES, PAGES
 from tests.support.running import ROOT
 from tests.support.upstream import Upstream
 
@@ -174,15 +174,15 @@ def test_it_is_for_this_machine_unless_asked(tmp_path: Path, given: dict[str, st
     assert {address.ip for address in listening if address.port != int(ports["PORT"])} == {"127.0.0.1"}
 
 
-def test_the_readme_says_where_its_commands_are() -> None:
+def test_the_pages_say_where_their_commands_are() -> None:
     """`make` installs into `.venv`, which is not on the path."""
-    commands = re.findall(r"(\S*)(?:python -m|flask proof new-key)", README)
+    commands = re.findall(r"(\S*)(?:python -m|flask proof new-key)", ALL_PAGES)
     assert len(commands) >= 3
     assert {each.strip("(`") for each in commands} == {".venv/bin/"}
 
 
-def test_the_readme_asks_for_every_setting_that_the_service_cannot_do_without() -> None:
-    section = re.findall(r"## Get Infobip credentials\n.*?(?=\n## )", README, re.DOTALL)[0]
+def test_the_page_on_infobip_asks_for_every_setting_that_the_service_cannot_do_without() -> None:
+    section = re.findall(r"## Get Infobip credentials\n.*?(?=\n## )", PAGES["docs/infobip.md"], re.DOTALL)[0]
     with pytest.raises(SettingsError) as missing:
         load_settings({})
     names = set(re.findall("^  ([A-Z0-9_]+): is missing", str(missing.value), re.MULTILINE))

@@ -21,6 +21,7 @@ from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.test_numbers import TABLE, Fault
 from tests.support.infobip import THROTTLED, TO, error, resend, send, verify
+from tests.support.pages import PAGES
 from tests.support.running import ROOT, Service, answers, refusal
 
 
@@ -105,12 +106,11 @@ def test_the_numbers_are_fictional_valid_and_each_has_one_outcome() -> None:
         assert phonenumbers.is_valid_number(phonenumbers.parse(f"+{outcome.number}"))
 
 
-def test_the_readme_has_the_same_table() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_page_on_the_sandbox_has_the_same_table() -> None:
     meanings = {outcome.fault.value for outcome in TABLE}
     for meaning in meanings:
         numbers = {o.step: f"`+{o.number}`" for o in TABLE if o.fault.value == meaning}
-        assert f"| {meaning} | {numbers.get('send', '')} | {numbers.get('verify', '')} |" in readme
+        assert f"| {meaning} | {numbers.get('send', '')} | {numbers.get('verify', '')} |" in PAGES["docs/sandbox.md"]
 
 
 def test_infobips_own_refusals(url: str) -> None:

