@@ -213,10 +213,11 @@ def perform(text: str) -> requests.Response:
 def test_the_curl_lines_of_the_pages_answer_as_they_say(stack: Stack) -> None:
     assert shutil.which("curl")
     reached, real = 0, dict[str, str]()
-    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", ALL_PAGES, re.MULTILINE | re.DOTALL):
-        for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
+    for name in sorted(PAGES):
+        stack.forget()  # each page begins with its own send
+        for line, answer in curl_lines(PAGES[name]):
             comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
-            assert answer or comment, f"no page says what comes back from: {line}"
+            assert answer or comment, f"{name} does not say what comes back from: {line}"
             said = paste(stack, line, real).strip()
             assert (unchanging(said) == unchanging(answer)) if answer else (said == comment)
             real |= stand_ins(answer, said) if answer else {}
@@ -224,6 +225,13 @@ def test_the_curl_lines_of_the_pages_answer_as_they_say(stack: Stack) -> None:
     # `make run` serves no metrics.
     local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1):(?!9090/metrics)", ALL_PAGES)
     assert len(local) == reached >= 5
+
+
+def curl_lines(page: str) -> Iterator[tuple[str, str]]:
+    """Each line that asks something on this machine, with the answer that the page shows below its block."""
+    for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)```)?", page, re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
+            yield line, answer
 
 
 def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:

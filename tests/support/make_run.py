@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import redis
 import requests
 
 from sandbox.ports import free_port
@@ -58,6 +59,7 @@ class Stack:
 
     port: int
     inbox_port: int
+    said: str = ""  # what it printed at the start
 
     @classmethod
     @contextmanager
@@ -65,7 +67,7 @@ class Stack:
         stack = cls(free_port(), free_port())
         ports = {"PORT": str(stack.port), "SANDBOX_PORT": str(stack.inbox_port)}
         with make_run(tmp_path, **ports, **environment) as process:
-            until_ready(process)
+            stack.said = until_ready(process)
             yield stack
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
@@ -74,6 +76,12 @@ class Stack:
         """`text`, which speaks of the ports of `make run`, for the ports of this one."""
         text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
         return re.sub(r"//(localhost|127\.0\.0\.1):3001\b", rf"//\1:{self.inbox_port}", text)
+
+    def forget(self) -> None:
+        """Begin anew with an empty Redis: no cooldown, no PIN, no count."""
+        (url,) = re.findall(r"redis://\S+", self.said)
+        with redis.Redis.from_url(url) as database:
+            database.flushall()
 
     def pins(self, phone: str) -> list[str]:
         """Those that arrived there, newest first."""
