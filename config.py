@@ -50,6 +50,7 @@ from otp.setting_types import (
     OptionalSecret,
     Region,
     Secret,
+    Sum,
     checked_by,
     from_text,
     inline,
@@ -260,7 +261,7 @@ class Settings(AccountSettings):
     challenge: Annotated[_Vendor | None, needs("challenge_secret"), needs("challenge_hostnames")] = None
     send_otp_limit: Limit = limits.parse("5 per 15 minutes")
     verify_otp_limit: Limit = limits.parse("10 per 5 minutes")
-    trusted_proxies: int = Field(0, ge=0, le=10)
+    trusted_proxies: Annotated[Sum, Field(ge=0, le=10)] = 0
 
     docs: Literal["on", "off"] = "on"  # the page; /openapi.json is always there
     bind: ListenAddress = "0.0.0.0"

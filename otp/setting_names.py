@@ -8,7 +8,7 @@ NEAR, RELATED = 0.8, 0.6  # least ratio (difflib) of a misspelling: in the envir
 # Settings of other programs: of Docker Compose in `.env`, and of those that run the service and its sandbox.
 _FOREIGN = re.compile(
     "(COMPOSE|DOCKER|BUILDKIT|OTEL|SANDBOX|GUNICORN|FLASK|PYTHON|PROMETHEUS|GEVENT|KUBERNETES|AWS|AZURE|DD|GOOGLE)_.*"
-    "|SERVICE_URL|DELIVERY_REPORTS_URL|PATH|TZ|LANG|HOME|TMPDIR|NO_COLOR|(HTTPS?|ALL|NO)_PROXY"
+    "|REPLICAS|SERVICE_URL|DELIVERY_REPORTS_URL|PATH|TZ|LANG|HOME|TMPDIR|NO_COLOR|(HTTPS?|ALL|NO)_PROXY"
     # Kubernetes and Docker's links set these for each service.
     "|.*_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT_[0-9]+_(TCP|UDP).*)"
 )

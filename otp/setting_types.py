@@ -73,6 +73,12 @@ def _limit(text: str) -> RateLimitItem:
     raise ValueError("must be one limit like '5 per 15 minutes'")
 
 
+def _sum(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,3}(\+[0-9]{1,3})*", text):
+        return sum(map(int, text.split("+")))
+    raise ValueError("must be a number, or a sum like 1+1")
+
+
 def _listen_address(text: str) -> str:
     with suppress(ValueError):
         if "%" not in text:
@@ -163,6 +169,7 @@ ByCommas = from_text(_words)  # for a collection
 Duration = Annotated[float, _READ_DURATION]  # in seconds
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 Limit = Annotated[RateLimitItem, from_text(_limit)]
+Sum = Annotated[int, from_text(_sum)]  # written as 2 or as 1+1
 Limits = Annotated[tuple[RateLimitItem, ...], from_text(_limits)]  # all of them hold
 NumberType = Annotated[str, AfterValidator(_number_type)]  # by libphonenumber's name
 Region = Annotated[str, AfterValidator(read_region)]

@@ -95,7 +95,8 @@ OTHERS = {"PATH": "/bin", "HOSTNAME": "a", "LANG": "C", "COMPOSE_PROJECT_NAME": 
 
 def test_what_others_read_is_nobodys_mistake(command: CommandLine) -> None:
     assert "is ignored" not in check(command, **OTHERS)
-    known = "COMPOSE_PROFILES=live\nDOCKER_DEFAULT_PLATFORM=linux/arm64\nSANDBOX_PIN=123456\nINFOBIP_API_KEY_FILE=\n"
+    known = "COMPOSE_PROFILES=live\nREPLICAS=3\nDOCKER_DEFAULT_PLATFORM=linux/arm64\nSANDBOX_PIN=123456\n"
+    known += "INFOBIP_API_KEY_FILE=\n"
     assert "is ignored" not in check(command, known)
 
 

@@ -145,7 +145,7 @@ BAD = {
         '{"US": "A sender too long"}',
         '{"US": "Ümit"}',
     ],
-    "TRUSTED_PROXIES": ["-1", "all"],
+    "TRUSTED_PROXIES": ["-1", "all", "1+", "9+2"],
     "BIND": ["localhost", "*", "[::]", "0.0.0.0:3000", "fe80::1%eth0", "256.0.0.1", "example.com"],
     "PORT": ["0", "65536", "http"],
     "DOCS": ["true", "ON", "public"],

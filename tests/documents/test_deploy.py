@@ -13,44 +13,31 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from config import Settings
-from tests.support.running import ROOT
+from config import Settings, load_settings
+from otp.challenges import DEADLINE
+from otp.durations import seconds
+from tests.support.running import ACCOUNT, ROOT
 from tools.audit import UNREACHABLE, verdict
 
-COMPOSE = ("docker-compose.yml", "deploy/docker-compose.scale.yml")
 COMPOSE_SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas/vendor/compose-spec.json"
 KUBERNETES = [ROOT / "deploy/kubernetes" / name for name in ("service.yaml", "settings.yaml")]
 REQUIREMENTS = ("requirements.txt", "requirements/sandbox.txt", "requirements/dev.txt", "requirements/docs.txt")
 
 
-class ComposeLoader(yaml.SafeLoader):
-    """YAML with the tag by which one Compose file takes away what another has."""
-
-
-ComposeLoader.add_constructor("!reset", lambda *_: [])
-
-
-def compose(name: str) -> dict[str, Any]:
-    return dict(yaml.load((ROOT / name).read_text(), ComposeLoader))
-
-
-def services() -> list[tuple[str, dict[str, Any]]]:
-    """All, with what the second file adds to those of the first left out."""
-    first, second = (compose(name)["services"] for name in COMPOSE)
-    return list({**second, **first}.items())
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
 
 
 def manifests() -> dict[str, dict[str, Any]]:
     return {each["kind"]: each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text())}
 
 
-@pytest.mark.parametrize("name", COMPOSE)
-def test_compose_files_fit_their_schema(name: str) -> None:
-    jsonschema.validate(compose(name), json.loads(COMPOSE_SCHEMA.read_text()))
+def test_the_compose_file_fits_its_schema() -> None:
+    jsonschema.validate(compose(), json.loads(COMPOSE_SCHEMA.read_text()))
 
 
-@pytest.mark.parametrize(("name", "service"), services())
-def test_every_container_is_confined(name: str, service: dict[str, Any]) -> None:
+@pytest.mark.parametrize("service", [pytest.param(each, id=name) for name, each in compose()["services"].items()])
+def test_every_container_is_confined(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"] == {"driver": "local", "options": {"max-size": "10m", "max-file": "5"}}
@@ -60,12 +47,41 @@ def test_every_container_is_confined(name: str, service: dict[str, Any]) -> None
     assert conditions <= {"service_healthy"}
 
 
-def test_behind_the_proxy_the_replicas_have_no_port_and_believe_it_alone() -> None:
-    added = compose("deploy/docker-compose.scale.yml")["services"]
-    assert added["api"] == {"ports": [], "environment": {"TRUSTED_PROXIES": "1"}}
-    assert added["proxy"]["volumes"] == ["./deploy/nginx.conf:/etc/nginx/otp.conf:ro"]
+def test_only_the_proxy_is_reached_from_outside_and_by_ipv4_alone() -> None:
+    """By IPv6, Docker would put one address in place of all."""
+    services = compose()["services"]
+    published = {name: each["ports"] for name, each in services.items() if "ports" in each and "api" not in name}
+    assert published == {"proxy": ["${BIND:-0.0.0.0}:${PORT:-3000}:8080"], "infobip": ["127.0.0.1:3001:3001"]}
+    assert "ports" not in services["api"]
+    assert services["api-sandbox"]["ports"] == ["${BIND:-0.0.0.0}:${PORT:-3000}:3000"]
     assert "listen 8080;" in (ROOT / "deploy/nginx.conf").read_text()
-    assert added["proxy"]["ports"] == ["${PORT:-3000}:8080"]
+
+
+def test_the_replicas_count_the_proxy_to_those_in_front_of_it() -> None:
+    written = compose()["services"]["api"]["environment"]["TRUSTED_PROXIES"]
+    account = {**ACCOUNT, "INFOBIP_BASE_URL": "https://x.api.infobip.com", "REDIS_URL": "redis://redis"}
+    read = [
+        load_settings({**account, "TRUSTED_PROXIES": written.replace("${TRUSTED_PROXIES:-0}", yours)}).trusted_proxies
+        for yours in ("0", "2")
+    ]
+    assert read == [1, 3]
+
+
+def test_another_number_of_replicas_changes_none_of_those_there_are() -> None:
+    """Compose replaces a container whose environment changes, and all of `.env` is in it."""
+    api = compose()["services"]["api"]
+    own = {name for name in re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())}
+    assert own - {"INFOBIP_API_KEY_FILE", "TRUSTED_PROXIES"} == {"BIND", "PORT", "REPLICAS"}
+    assert [name for name in own if "$" in api["environment"][name]] == ["TRUSTED_PROXIES"]
+
+
+def test_nothing_is_killed_before_infobip_and_the_challenge_have_answered() -> None:
+    """However long INFOBIP_TIMEOUT is, gunicorn gives its last requests 5 s more, and waits 15 s for a worker."""
+    (most,) = [each.le for each in Settings.model_fields["infobip_timeout"].metadata if hasattr(each, "le")]
+    services, longest = compose()["services"], most + DEADLINE
+    assert [seconds(services[name]["stop_grace_period"]) >= longest + 20 for name in ("api", "proxy")] == [True, True]
+    (waits,) = re.findall("proxy_read_timeout (.*?);", (ROOT / "deploy/nginx.conf").read_text())
+    assert seconds(waits) > longest + 5
 
 
 @pytest.mark.parametrize("manifest", manifests().values(), ids=manifests())

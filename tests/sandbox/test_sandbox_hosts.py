@@ -76,7 +76,7 @@ def test_without_a_name_nobody_may(sandbox: Sandbox, head: str) -> None:
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[str]:
     """A sandbox with the environment that compose gives it."""
-    environment: dict[str, Any] = compose("docker-compose.yml")["services"]["infobip"]["environment"]
+    environment: dict[str, Any] = compose()["services"]["infobip"]["environment"]
     with sandbox_process(**{**environment, "PORT": "3000"}) as url:
         yield url
 

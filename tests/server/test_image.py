@@ -81,7 +81,7 @@ def test_it_listens_where_it_is_told_to(
 
 
 def test_the_image_is_the_sandbox_too(laid_out: Image, tmp_path: Path) -> None:
-    service = compose("docker-compose.yml")["services"]["infobip"]
+    service = compose()["services"]["infobip"]
     port = str(free_port())
     check = [each.replace("3001", port) for each in service["healthcheck"]["test"][1:]]
     settings = {**service["environment"], "PORT": "3000", "SANDBOX_PORT": port}

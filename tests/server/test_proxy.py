@@ -1,4 +1,4 @@
-"""Three replicas behind the nginx that deploy/docker-compose.scale.yml starts, with its very configuration."""
+"""Three replicas behind the nginx that docker-compose.yml starts, with its very configuration."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import redis
@@ -16,12 +16,13 @@ import requests
 
 from otp import errors
 from sandbox.ports import free_port
-from tests.support.proxied import Proxied
+from tests.support.proxied import PRIVATE, Proxied
 from tests.support.receiver import until
 from tests.support.running import ROOT, Sandbox, Service, refusal
 
 REPLICAS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 GONE, DYING = "127.0.0.5", ("127.0.0.6", "127.0.0.7")
+ALL_GONE = (GONE, "127.0.0.8", "127.0.0.9", "127.0.0.10")
 SECRET = "reports-secret-of-the-proxy"
 REPORTS = "/infobip/delivery-reports"
 MOST_CONNECTIONS = 200  # for one address
@@ -102,6 +103,13 @@ def test_what_a_replica_that_is_gone_would_have_got_goes_to_another(proxied: Pro
     assert len(sandbox.messages) == 12
 
 
+def test_most_replicas_may_be_gone_at_once(proxied: Proxied) -> None:
+    """As when there were five and one is left, or one and five are wanted."""
+    proxied.stand_behind(*ALL_GONE, REPLICAS[0])
+    given = [proxied.send("127.0.0.21", phone) for phone in phones(65000000, 12)]
+    assert [r.status_code for r in given] == [200] * 12
+
+
 def test_without_a_replica_nothing_was_sent(proxied: Proxied) -> None:
     for addresses in ([GONE], []):
         proxied.stand_behind(*addresses)
@@ -156,18 +164,31 @@ def test_what_nginx_itself_refuses_reads_like_the_service(
     assert json.loads(body) == {"error": error.sentence, "code": error.code}
 
 
-def test_one_address_cannot_take_all_connections(proxied: Proxied) -> None:
-    """Each of them is a request whose body does not come."""
+@contextmanager
+def all_taken(proxied: Proxied, address: str) -> Iterator[None]:
+    """One address has as many requests under way as it may; their bodies do not come."""
     head = b"POST /verify-otp HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(MOST_CONNECTIONS):
-            address = ("127.0.0.1", proxied.port)
-            taken = stack.enter_context(socket.create_connection(address, timeout=5, source_address=("127.0.0.24", 0)))
+            to, source = ("127.0.0.1", proxied.port), (address, 0)
+            taken = stack.enter_context(socket.create_connection(to, timeout=5, source_address=source))
             taken.sendall(head)
+        yield
+
+
+def test_one_address_cannot_take_all_connections(proxied: Proxied) -> None:
+    with all_taken(proxied, "127.0.0.24"):
         until(lambda: proxied.send("127.0.0.24", "+4915890000000").status_code == 503)
         refused = proxied.send("127.0.0.24", "+4915890000000")
         assert refusal(refused) == (503, errors.ServiceUnavailable.code), "nothing was sent"
         assert proxied.send("127.0.0.25", "+4915890000001").status_code == 200
+
+
+def test_all_clients_behind_a_private_address_are_not_one(proxied: Proxied) -> None:
+    """It is that of a proxy, as for TLS, or of Docker's gateway."""
+    with all_taken(proxied, PRIVATE), all_taken(proxied, "127.0.0.24"):
+        until(lambda: proxied.send("127.0.0.24", "+4915890000002").status_code == 503)  # nginx has read all of them
+        assert proxied.send(PRIVATE, "+4915890000003").status_code == 200
 
 
 def test_nginx_may_open_the_files_that_its_connections_take() -> None:

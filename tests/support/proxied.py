@@ -15,6 +15,8 @@ from sandbox.ports import free_port
 from tests.support.name_server import NameServer
 from tests.support.running import ROOT, Service, answers
 
+PRIVATE = "127.0.0.26"  # as that of a proxy in front
+
 
 class From(HTTPAdapter):
     """Has requests come from one address of this machine."""
@@ -79,10 +81,14 @@ class Proxied:
 
 
 def configuration(port: int, shared: int, names: int) -> str:
-    """The one that ships, with the ports of this test in place of those of the containers."""
+    """The one that ships, with the ports of this test in place of those of the containers, and a private address."""
     text = (ROOT / "deploy/nginx.conf").read_text()
     ports = {"listen 8080;": f"listen 127.0.0.1:{port};", "$replicas:3000;": f"$replicas:{shared};"}
-    for shipped, here in {**ports, "resolver 127.0.0.11 ": f"resolver 127.0.0.1:{names} "}.items():
+    for shipped, here in {
+        **ports,
+        "172.16.0.0/12 ": f"{PRIVATE} ",
+        "resolver 127.0.0.11 ": f"resolver 127.0.0.1:{names} ",
+    }.items():
         assert text.count(shipped) == 1
         text = text.replace(shipped, here)
     return text.replace("/tmp/", "./")
