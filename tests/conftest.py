@@ -28,8 +28,9 @@ from tests.support.upstream import Upstream
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Each of the workers that run tests has ports of its own: between the choice of a port and its use, another
-# worker would choose the same now and then.
-SHARE = 1000
+# worker would choose the same now and then. A share begins again only when all of it was taken. None reaches the ports
+# on which the nodes of a Redis Cluster talk to each other, which are 10,000 higher.
+SHARE = 10_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 ports.FIRST += SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 ports.LAST = ports.FIRST + SHARE - 1
 

@@ -13,13 +13,11 @@ from otp.fixed_codes import FixedCodes, end_of
 from otp.ports import SentPin
 from otp.recipients import Recipient
 from otp.send_request import SendRequest
-from sandbox.ports import free_port
 from tests.support.command import eventually
-from tests.support.measured import Measured
+from tests.support.measured import Measured, metrics_port
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.signing import SETTINGS
 
-PORT = str(free_port())
 REVIEWER, CODE = "+14155550199", "493826"
 TODAY = datetime.now(UTC).date()
 TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTIL": f"{TODAY + timedelta(days=2)}"}
@@ -28,7 +26,9 @@ TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTI
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
     """With one test number. Its PINs end after three guesses."""
-    return start(sandbox.url, **SETTINGS, **TEST_NUMBERS, PIN_ATTEMPTS="3", METRICS_PORT=PORT)
+    return start(
+        sandbox.url, **SETTINGS, **TEST_NUMBERS, PIN_ATTEMPTS="3", METRICS_PORT=str(metrics_port("fixed codes"))
+    )
 
 
 def claims(proof: str) -> dict[str, object]:
@@ -54,7 +54,7 @@ def test_a_test_number_is_verified_without_a_message(service: Service, sandbox: 
 
 def test_its_requests_are_counted(service: Service, sandbox: Sandbox, phone: str) -> None:
     def counted(operation: str) -> float:
-        return Measured(service, int(PORT)).value("otp_test_numbers_total", operation=operation)
+        return Measured(service, metrics_port("fixed codes")).value("otp_test_numbers_total", operation=operation)
 
     before = counted("send"), counted("verify")
     service.send(phone)
