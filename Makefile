@@ -4,8 +4,7 @@ PYTHON ?= python3
 # A folder for each Python: make test PYTHON=python3.13 VENV=.venv-3.13
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-INSTALL := $(PIP) install --require-hashes
+INSTALL := requirements/install.sh $(BIN)
 # The tests start hundreds of processes: without bytecode each of them would compile the service again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -60,7 +59,7 @@ audit: $(VENV)/test.stamp $(VENV)/tools.stamp ## known vulnerabilities in what t
 
 sbom: $(VENV)/tools.stamp ## sbom.json: what the service runs with, as CycloneDX
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/shipped
-	@$(PIP) --python $(VENV)/shipped/bin/python install --require-hashes -r requirements.txt
+	@$(INSTALL) $(VENV)/shipped/bin/python requirements.txt
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--output-file sbom.json $(VENV)/shipped/bin/python
 
@@ -81,25 +80,26 @@ $(VENV)/pictures.stamp: requirements/docs.txt
 $(VENV)/tools.stamp: requirements/tools.txt
 
 $(VENV)/run.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp: | $(VENV)/bin/python
-	$(INSTALL) -r $<
+	$(INSTALL) $(BIN)/python $<
 	@touch $@
 
-# What the tests run by Node. Where there is no npm, those that need it are skipped and say so.
+# The tests need these two here and there. Those that do are skipped, and say so, where there is no npm, and where npm or pip
+# cannot install: offline, or behind a proxy that they do not know.
 $(VENV)/npm.stamp: tests/npm/package-lock.json | $(VENV)/bin/python
 	@if command -v npm >/dev/null; then \
 		mkdir -p $(VENV)/npm && cp tests/npm/*.json $(VENV)/npm && \
-		npm ci --prefix $(VENV)/npm --no-audit --no-fund --ignore-scripts --loglevel=error && touch $@; fi
+		npm ci --prefix $(VENV)/npm --no-audit --no-fund --ignore-scripts --loglevel=error --fetch-retries=1 && touch $@ || \
+		{ rm -rf $(VENV)/npm; echo "npm cannot install $<: the tests that need it are skipped" >&2; }; fi
 
-# A client of the sandbox that cannot be installed beside the service.
 $(VENV)/sdk.stamp: tests/sdk/requirements.txt | $(VENV)/bin/python
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/sdk
-	$(PIP) --python $(VENV)/sdk/bin/python install --require-hashes --no-deps -r $<
-	@touch $@
+	@$(INSTALL) $(VENV)/sdk/bin/python $< --no-deps && touch $@ || \
+		{ rm -rf $(VENV)/sdk; echo "$< cannot be installed: the tests that need it are skipped" >&2; }
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; point to one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@echo "Making $(VENV) and installing what is needed (about half a minute, once)"
-	@$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV) and installing what is needed (ten seconds, once)"
+	@$(PYTHON) -m venv --without-pip $(VENV)

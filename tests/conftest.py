@@ -44,6 +44,7 @@ LONG = {
     "test_guard_model",
     "test_guard_simulation",
     "test_image",
+    "test_install",
     "test_metric_files",
     "test_heads",
     "test_ops",

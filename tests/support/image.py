@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import IO
@@ -118,9 +119,8 @@ def _make_venv(directory: Path) -> None:
     left_out = tuple(f"phonenumbers/{name}/" for name in unused.split())
     for distribution in _requirements():
         for file in distribution.files or ():
-            if ".." not in file.parts and not str(file).startswith(left_out):
-                (packages / file).parent.mkdir(parents=True, exist_ok=True)
-                (packages / file).symlink_to(distribution.locate_file(file).resolve())  # type: ignore[attr-defined]
+            if not {"..", "__pycache__"} & {*file.parts} and not str(file).startswith(left_out):
+                _link_module(Path(str(distribution.locate_file(file))).resolve(), packages / file)
     gunicorn = Path(sysconfig.get_path("scripts"), "gunicorn").read_text().partition("\n")[2]
     script = directory / "bin/gunicorn"
     script.write_text(f"#!{directory}/bin/python\n{gunicorn}")
@@ -129,6 +129,17 @@ def _make_venv(directory: Path) -> None:
     script = directory / "bin/check"
     script.write_text(f"#!{directory}" + check.replace("\\n", "\n"))
     script.chmod(0o755)
+
+
+def _link_module(source: Path, link: Path) -> None:
+    """With its bytecode, which the image has too."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(source)
+    if source.suffix == ".py":
+        compileall.compile_file(source, quiet=2)
+        bytecode = Path(cache_from_source(str(source)))
+        if bytecode.exists():  # some packages bring templates of modules, which do not compile
+            _link_module(bytecode, link.parent / "__pycache__" / bytecode.name)
 
 
 def _requirements() -> Iterator[metadata.Distribution]:
