@@ -95,7 +95,7 @@ _Host = Annotated[str, AfterValidator(str.lower), matching(_DOMAIN, "must be the
 _PAGE_HOST = "must be hosts of pages like example.com, without scheme and port, separated by commas"
 _PageHost = Annotated[str, AfterValidator(str.lower), matching("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", _PAGE_HOST)]
 _Vendor = Annotated[str, matching("|".join(VENDORS), f"must be one of {', '.join(VENDORS)}")]
-_HASH = "must be the 11 characters that stand for an app, see examples/autofill.md"
+_HASH = 'must be the 11 characters that stand for an app, see "The PIN fills itself in" in the documentation'
 _AppHash = Annotated[str, matching("[A-Za-z0-9+/]{11}", _HASH)]
 _VISIBLE = "must be visible ASCII characters, without blanks or line breaks"
 _ApiKey = Annotated[Secret, matching("[!-~]+", _VISIBLE)]  # in a header
@@ -118,7 +118,8 @@ class SettingsError(ValueError):
 
     def __init__(self, reasons: list[str], remarks: list[str]) -> None:
         lines = [f"  {line}" for line in (*reasons, *remarks)]
-        super().__init__("\n".join(["The settings are not right:", *lines, "See .env.example for their meaning."]))
+        explained = '"Settings" in the documentation explains them.'
+        super().__init__("\n".join(["The settings are not right:", *lines, explained]))
         self.reasons = reasons
 
 

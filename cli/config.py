@@ -35,7 +35,8 @@ def settings_findings() -> Generator[Finding, None, Settings | None]:
     try:
         settings = load_settings()
     except SettingsError as e:
-        yield from (Finding("error", "settings", f"{reason}.", "see .env.example") for reason in e.reasons)
+        remedy = 'see "Settings" in the documentation'
+        yield from (Finding("error", "settings", f"{reason}.", remedy) for reason in e.reasons)
         return None
     yield from (Finding("warning", "settings", sentence) for sentence in settings.warnings())
     return settings

@@ -74,7 +74,10 @@ def unlock(to: str, as_json: bool) -> None:
 @_TO
 @AS_JSON
 def forget(to: str, as_json: bool) -> None:
-    """Delete all that can be found by TO in Redis, its pending PINs and its limits too. docs/data.md lists it."""
+    """Delete all that can be found by TO in Redis, its pending PINs and its limits too.
+
+    "What is kept" in the documentation lists it.
+    """
     parts = build(load_settings())
     recipient = _read(parts, to)
     deleted = forget_recipient(parts.redis, recipient)

@@ -59,7 +59,7 @@ class Relay:
         try:
             response, content = http_post.post(self.url, head.encode("latin-1") + body, TIMEOUT)
         except (OSError, HTTPException) as e:
-            raise NoAnswerError(f"Nothing answers at {self.public_url}: is `make run` running?") from e
+            raise NoAnswerError(f"Nothing answers at {self.public_url}: is the service running?") from e
         text = content.decode(errors="replace")
         lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{k}: {v}" for k, v in response.getheaders())]
         return Exchange(

@@ -22,7 +22,7 @@ def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
     try:
         if missing := missing_rules(redis):
             said = "The user of REDIS_URL lacks permissions."
-            remedy = f"allow it {' '.join(missing)}; the ACL is in docs/deploy.md"
+            remedy = f'allow it {" ".join(missing)}; "Deploy" in the documentation has the ACL'
             yield Finding("error", "Redis permissions", said, remedy)
             return
         yield Finding("ok", "Redis", "It answers.")

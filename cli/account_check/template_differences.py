@@ -76,4 +76,4 @@ def _autofill(settings: Settings, text: str) -> Iterator[Finding]:
         yield Finding("ok", name, f"The last line is {line}.")
     elif is_malformed(text):
         said = f"The last line begins like that of WebOTP, and is not @host #{PIN}."
-        yield Finding("warning", name, said, "see examples/autofill.md")
+        yield Finding("warning", name, said, 'see "The PIN fills itself in" in the documentation')

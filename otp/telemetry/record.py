@@ -28,7 +28,7 @@ class Record:
         self.content: bytes | None = None  # the body, once it was read
         self.recipient: Recipient | None = None  # once it is known; it is only logged masked
         self.channel = ""
-        self.operation: Literal["", "send", "verify"] = ""  # a resend is a send
+        self.operation: Literal["", "probe", "send", "verify"] = ""  # a resend is a send
         self.cost = 0.0  # of the message, in the currency of the prices, as long as the limits count it
         self.provider: list[tuple[str, float]] = []  # each operation at Infobip, and the seconds it took
         self.redis: list[float] = []  # seconds, of each round trip

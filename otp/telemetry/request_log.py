@@ -106,7 +106,7 @@ class RequestLog:
             self._count(batch, each, recipient, result)
             if each.record.operation == "verify" and result in FAILED_VERIFIES:
                 self._report_failed_verify(each.record, recipient)
-            level = logging.WARNING if each.status >= 500 else logging.INFO
+            level = _level(each)
             if log.isEnabledFor(level):
                 logs.write(each.at, _line(level, each, recipient, result))
         batch.flush()
@@ -143,6 +143,13 @@ class RequestLog:
             batch.count(metrics.TEST_NUMBERS, record.operation)
         if record.cost:
             batch.count(metrics.SPEND, self._currency, country, by=record.cost)
+
+
+def _level(finished: _Finished) -> int:
+    """A probe comes every few seconds, and is of interest only where it fails."""
+    if finished.status >= 500:
+        return logging.WARNING
+    return logging.DEBUG if finished.record.operation == "probe" else logging.INFO
 
 
 def _line(level: int, finished: _Finished, recipient: Masked, result: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def set_up() -> None:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
-        log.warning("no traces: pip install -r requirements/otel.txt")
+        log.warning('no traces without the packages of OpenTelemetry: see "Traces" in the documentation')
         return
     named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if named else {"service.name": "infobip-otp"}

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 
 from otp import VERSION
+from otp.telemetry import record
 
 
 class HealthApi:
@@ -24,9 +25,11 @@ class HealthApi:
 
     def healthz(self) -> dict[str, Any]:
         """Answer GET /healthz: the process lives."""
+        record.current().operation = "probe"
         return {"status": "alive"}
 
     def readyz(self) -> dict[str, Any]:
         """Answer GET /readyz: Redis takes writes."""
+        record.current().operation = "probe"
         self._ping()
         return {"status": "ready", "version": VERSION}

@@ -129,6 +129,6 @@ async function post(operation, body) {
     const reply = await fetch(`/try/${operation}`, { method: "POST", headers, body: JSON.stringify(body) });
     return await reply.json();
   } catch {
-    return { error: "The sandbox does not answer. Is `make run` still running?" };
+    return { error: "The sandbox does not answer. Is it still running?" };
   }
 }

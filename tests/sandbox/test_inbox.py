@@ -156,7 +156,7 @@ def test_only_two_operations_and_no_large_bodies_are_passed_on(connected: Sandbo
 def test_no_service_is_a_sentence(sandbox: Sandbox) -> None:
     sandbox.service_url = f"http://127.0.0.1:{free_port()}"
     sandbox.reset()
-    away = f"Nothing answers at {sandbox.service_url}: is `make run` running?"
+    away = f"Nothing answers at {sandbox.service_url}: is the service running?"
     assert ask(sandbox, "send-otp", b"{}") == (502, {"error": away})
 
 

@@ -125,7 +125,7 @@ def test_the_service_is_away(visit: Visit, sandbox: Sandbox, phone: str) -> None
     sandbox.reset()
     screen = visit()
     screen.send(phone)
-    away = f"Nothing answers at {sandbox.service_url}: is `make run` running?"
+    away = f"Nothing answers at {sandbox.service_url}: is the service running?"
     expect(screen.page.locator("#send-result")).to_have_text(away)
     expect(screen.send_button).to_have_text("Send PIN")
 

@@ -1,5 +1,7 @@
 """The image starts: its own commands, in a tree of its own, on the Python that runs the tests."""
 
+import ast
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.documents.test_deploy import compose
 from tests.support import image, leaks
 from tests.support.command import eventually
 from tests.support.image import Image
-from tests.support.running import ACCOUNT, Sandbox, Service
+from tests.support.running import ACCOUNT, ROOT, Sandbox, Service
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,20 @@ def test_the_image_is_the_sandbox_too(laid_out: Image, tmp_path: Path) -> None:
         process.send_signal(signal.Signals[service["stop_signal"]])
         assert process.wait(60) == 0
     assert "Traceback" not in log.read_text()
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The strings of a module that its user may read: of the docstrings, those of commands, which have a decorator."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    documented = [each for each in nodes if isinstance(each, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    notes = [each.body[0] for each in documented if each.body and not getattr(each, "decorator_list", [])]
+    unseen = {id(note.value) for note in notes if isinstance(note, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in unseen:
+            yield node.value
+
+
+def test_no_message_names_a_file_that_the_image_does_not_have(laid_out: Image) -> None:
+    for module in laid_out.app.rglob("*.py"):
+        names = {name for text in texts(module) for name in re.findall(r"[\w./-]+\.(?:md|txt|example|ya?ml)\b", text)}
+        assert {name for name in names if (ROOT / name).exists() and not (laid_out.app / name).exists()} == set()

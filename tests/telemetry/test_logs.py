@@ -82,7 +82,15 @@ def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbo
     assert became(service.send("0", headers=BEARER)) == ("invalid_phone_number", "invalid", None)
     assert became(service.send(phone)) == ("unauthorized", "invalid", None)
     assert became(service.post("/nope")) == ("not_found", "invalid", None)
-    assert became(requests.get(f"{service.url}/readyz", timeout=5)) == ("ok", "ok", None)
+    assert became(requests.get(service.url, timeout=5)) == ("ok", "ok", None)
+
+
+def test_a_probe_is_of_interest_where_it_fails(start: Start, sandbox: Sandbox, service: Service) -> None:
+    lines = [line_of(service, service.get(path)) for path in ("/healthz", "/readyz", "/")]
+    assert [line["level"] for line in lines] == ["debug", "debug", "info"]
+    without_redis = start(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", WEB_CONCURRENCY="1")
+    line = line_of(without_redis, without_redis.get("/readyz"))
+    assert (line["level"], line["route"], line["status"]) == ("warning", "/readyz", 503)
 
 
 @pytest.mark.parametrize(
