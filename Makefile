@@ -8,7 +8,7 @@ INSTALL := requirements/install.sh $(BIN)
 # The tests start hundreds of processes: without bytecode each of them would compile the service again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all coverage lint soak simulate dashboard lock upgrade audit sbom clean help
+.PHONY: run test test-all coverage lint soak simulate dashboard docs lock upgrade audit sbom clean help
 
 run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
@@ -41,6 +41,9 @@ simulate: $(VENV)/test.stamp $(VENV)/pictures.stamp ## a launch day and an attac
 
 dashboard: $(VENV)/test.stamp $(VENV)/pictures.stamp ## three minutes of a real service, seen by a real Prometheus: the picture of the dashboard
 	$(BIN)/python -m tools.dashboard
+
+docs: $(VENV)/test.stamp ## .env.example and the tables of docs/settings.md, from config.py and docs/settings.toml
+	$(BIN)/python -m tools.settings_pages
 
 lock: $(VENV)/tools.stamp ## write the requirements files from pyproject.toml, with hashes; versions stay where they may
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
