@@ -1,12 +1,19 @@
+# docker build .                              the service
+# docker build --build-arg VARIANT=otel .     the same, with the packages that traces take
+# docker build --build-arg VARIANT=sandbox .  the same, with a local Infobip and a Redis: it can be tried out alone
 ARG PYTHON_IMAGE=python:3.13-slim
+ARG VARIANT=service
 
 FROM ${PYTHON_IMAGE} AS builder
+ARG VARIANT
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 UV_NO_CACHE=1
 COPY requirements.txt .
+COPY requirements/ requirements/
 # --only-binary: an image without compilers cannot build from source, so it shall not try. The 41 MB of phonenumbers that
 # name cities, carriers and time zones are not used.
 RUN python -m venv --without-pip /venv \
-    && pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary=:all: --require-hashes \
-        -r requirements.txt \
+    && file=$(if [ "$VARIANT" = service ]; then echo requirements.txt; else echo "requirements/$VARIANT.txt"; fi) \
+    && requirements/install.sh /usr/local/bin /venv/bin/python "$file" --only-binary=:all: \
     && cd /venv/lib/python3.*/site-packages/phonenumbers && rm -r geodata carrierdata tzdata \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
@@ -27,7 +34,7 @@ RUN cd /usr/local/lib/python3.*/ \
     && rm -rf site-packages ensurepip idlelib lib2to3 pydoc_data test tkinter turtledemo config-3.* lib-dynload/_tkinter* \
     && python -m compileall -q --invalidation-mode unchecked-hash . \
     && mkdir -p -m 1777 /image/tmp \
-    && { find /usr/local /venv -name '*.so*'; readlink -f /usr/local/bin/python3; } \
+    && { find /usr/local /venv -name '*.so*' -o -name valkey-server; readlink -f /usr/local/bin/python3; } \
         | xargs ldd | grep -o '/[^ :]*' | grep -v -e ^/usr/local -e ^/venv | sort -u \
         | xargs cp -L --parents --target-directory /image \
     && cp -L --parents --target-directory /image \
@@ -35,7 +42,7 @@ RUN cd /usr/local/lib/python3.*/ \
     && cd / && cp -a --parents --target-directory /image \
         usr/local/bin/python* usr/local/lib/libpython3.* usr/local/lib/python3.* venv app
 
-FROM scratch
+FROM scratch AS service
 COPY --from=builder /image /
 WORKDIR /app
 ENV PATH=/venv/bin PYTHONUNBUFFERED=1
@@ -45,3 +52,13 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os, sys, http.client; b = os.getenv('BIND') or '0.0.0.0'; c = http.client.HTTPConnection('localhost' if b in ('0.0.0.0', '::') else b, int(os.getenv('PORT') or 3000), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 STOPSIGNAL SIGTERM
 CMD ["gunicorn", "-c", "gunicorn.conf.py"]
+
+FROM service AS otel
+
+# docker run -p 3000:3000 -p 3001:3001 ...: http://localhost:3001 shows the messages. Everything is in memory.
+FROM service AS sandbox
+ENV BIND=0.0.0.0 SANDBOX_HOST=0.0.0.0
+EXPOSE 3001
+CMD ["python", "-m", "sandbox"]
+
+FROM ${VARIANT}

@@ -1,28 +1,45 @@
 """The image starts: its own commands, in a tree of its own, on the Python that runs the tests."""
 
 import ast
+import json
 import re
 import signal
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import MagicMock, patch
 
+import check_jsonschema
+import jsonschema
 import pytest
 import redis
 import requests
+import yaml
 
 from sandbox.ports import free_port
+from sandbox.quirks import Quirks
 from tests.documents.test_deploy import compose
-from tests.support import image, leaks
+from tests.support import leaks
 from tests.support.command import eventually
 from tests.support.image import Image
 from tests.support.running import ACCOUNT, ROOT, Sandbox, Service
+from tests.telemetry.test_tracing import Collector
+
+SANDBOX_PAGE = (ROOT / "docs/sandbox.md").read_text()
+WORKFLOW_SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas/vendor/github-workflows.json"
 
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    made = Image(tmp_path_factory.mktemp("image"))
-    yield made
-    assert made.written() == set(), "a container may not write its code"
+    with unwritten(Image(tmp_path_factory.mktemp("image"))) as made:
+        yield made
+
+
+@contextmanager
+def unwritten(image: Image) -> Iterator[Image]:
+    yield image
+    assert image.written() == set(), "a container may not write its code"
 
 
 def test_the_image_starts_sends_and_stops(
@@ -33,15 +50,15 @@ def test_the_image_starts_sends_and_stops(
     settings |= {"METRICS_PORT": str(free_port())}
     leaks.tell_settings(settings)
     log = tmp_path / "log"
-    with log.open("wb") as output, laid_out.started(image.start_command(), output, **settings) as process:
+    with log.open("wb") as output, laid_out.started(laid_out.start_command(), output, **settings) as process:
         service = Service(process, int(port), log)
         service.wait_until_up(2)
-        assert laid_out.run(image.health_check(), PORT=port) == 0
+        assert laid_out.run(laid_out.health_check(), PORT=port) == 0
         assert service.send(phone).status_code == 200
         assert service.verify(phone, sandbox.pin(phone)).status_code == 200
-        process.send_signal(signal.Signals[image.stop_signal()])
+        process.send_signal(signal.Signals[laid_out.stop_signal()])
         assert process.wait(60) == 0
-    assert laid_out.run(image.health_check(), PORT=port) == 1
+    assert laid_out.run(laid_out.health_check(), PORT=port) == 1
     assert laid_out.run(["check"], **settings) == 0
     assert laid_out.run(["check", "--strict"], **settings) == 1
     assert laid_out.run(["check"], **{**settings, "PIN_ATTEMPTS": "0"}) == 1
@@ -69,9 +86,9 @@ def test_it_listens_where_it_is_told_to(
     settings |= {"PORT": str(port), "METRICS_PORT": str(metrics)}
     leaks.tell_settings(settings)
     log = tmp_path / "log"
-    with log.open("wb") as output, laid_out.started(image.start_command(), output, **settings) as process:
+    with log.open("wb") as output, laid_out.started(laid_out.start_command(), output, **settings) as process:
         Service(process, port, log, reached[0]).wait_until_up(2)
-        assert laid_out.run(image.health_check(), PORT=str(port), BIND=bind) == 0
+        assert laid_out.run(laid_out.health_check(), PORT=str(port), BIND=bind) == 0
         for host in reached:
             assert Service(process, port, log, host).verify("+14155552671", "1").headers["X-RateLimit-Remaining"]
             assert requests.get(f"http://{host}:{metrics}/metrics", timeout=5).status_code == 200
@@ -82,11 +99,77 @@ def test_it_listens_where_it_is_told_to(
         assert process.wait(60) == 0
 
 
-def test_the_image_is_the_sandbox_too(laid_out: Image, tmp_path: Path) -> None:
+def test_the_image_with_traces_sends_them(tmp_path: Path, redis_url: str, sandbox: Sandbox, phone: str) -> None:
+    port, log = str(free_port()), tmp_path / "log"
+    settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PORT": port, "METRICS_PORT": "0"}
+    with Collector() as collector, unwritten(Image(tmp_path, "otel")) as traced, log.open("wb") as output:
+        settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+        leaks.tell_settings(settings)
+        with traced.started(traced.start_command(), output, **settings) as process:
+            service = Service(process, int(port), log)
+            service.wait_until_up(2)
+            assert service.send(phone).status_code == 200
+            process.terminate()
+            assert process.wait(60) == 0
+    assert ("infobip-otp", "POST /send-otp") in collector.spans
+
+
+def test_the_image_with_the_sandbox_needs_nothing_else(tmp_path: Path, phone: str) -> None:
+    port, inbox, log = free_port(), free_port(), tmp_path / "log"
+    settings = {"PORT": str(port), "SANDBOX_PORT": str(inbox), "SANDBOX_PIN": "123456", "SANDBOX_NAMES": "otp"}
+    with (
+        unwritten(Image(tmp_path, "sandbox")) as alone,
+        log.open("wb") as output,
+        alone.started(alone.start_command(), output, **settings) as process,
+    ):
+        service = Service(process, port, log, "127.0.0.2")  # as from outside of the container
+        eventually(lambda: process.poll() is not None or alone.run(alone.health_check(), PORT=str(port)) == 0)
+        assert process.poll() is None, log.read_text()
+        assert service.send(phone).status_code == 200
+        assert service.verify(phone, "123456").status_code == 200
+        _run_testcontainers_snippet({3000: port, 3001: inbox})
+        answer = requests.get(f"http://127.0.0.2:{inbox}/inbox", headers={"Host": f"otp:{inbox}"}, timeout=5)
+        assert [each["pin"] for each in answer.json()["messages"]] == 2 * ["123456"]
+        process.send_signal(signal.Signals[alone.stop_signal()])
+        assert process.wait(60) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def _run_testcontainers_snippet(ports: dict[int, int]) -> None:
+    """The one of the docs, on what runs at `ports`: the library itself needs a daemon."""
+    container = MagicMock()
+    for built in (container.with_env, container.with_exposed_ports, container.waiting_for, container.__enter__):
+        built.return_value = container
+    container.get_container_host_ip.return_value = "127.0.0.2"
+    container.get_exposed_port.side_effect = ports.__getitem__
+    containers, strategies = MagicMock(), MagicMock()
+    containers.DockerContainer.return_value = container
+    library = {"testcontainers": MagicMock(), "testcontainers.core": MagicMock()}
+    library |= {"testcontainers.core.container": containers, "testcontainers.core.wait_strategies": strategies}
+    (snippet,) = re.findall(r"```python\n(.*?)```", SANDBOX_PAGE, re.DOTALL)
+    with patch.dict(sys.modules, library):
+        exec(snippet, {})
+    ((said,), _) = strategies.LogMessageWaitStrategy.call_args
+    assert said in (ROOT / "sandbox/__main__.py").read_text()
+    container.with_exposed_ports.assert_called_once_with(*ports)
+
+
+def test_the_job_of_github_actions_fits_its_schema() -> None:
+    (services,) = re.findall(r"```yaml\n(services:.*?)```", SANDBOX_PAGE, re.DOTALL)
+    job = {"runs-on": "ubuntu-latest", "steps": [{"run": "make test"}], **yaml.safe_load(services)}
+    jsonschema.validate({"on": "push", "jobs": {"test": job}}, json.loads(WORKFLOW_SCHEMA.read_text()))
+    assert set(job["services"]["otp"]["env"]) == {"SANDBOX_PIN", "SANDBOX_NAMES"}
+    assert len(services.splitlines()) == 8
+
+
+def test_the_image_is_the_sandbox_of_compose_too(laid_out: Image, tmp_path: Path) -> None:
     service = compose()["services"]["infobip"]
     port = str(free_port())
     check = [each.replace("3001", port) for each in service["healthcheck"]["test"][1:]]
-    settings = {**service["environment"], "PORT": "3000", "SANDBOX_PORT": port}
+    passed = {name for name, value in service["environment"].items() if value is None}
+    assert passed == {"SANDBOX_PIN", "SANDBOX_NAMES", *(f"SANDBOX_{name.upper()}" for name in Quirks.model_fields)}
+    settings = {name: value for name, value in service["environment"].items() if value}
+    settings |= {"PORT": "3000", "SANDBOX_PORT": port}
     log = tmp_path / "log"
     with log.open("wb") as output, laid_out.started(service["command"], output, **settings) as process:
         eventually(lambda: process.poll() is not None or laid_out.run(check) == 0)

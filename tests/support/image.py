@@ -19,20 +19,37 @@ from typing import IO
 from tests.support.running import ROOT
 
 DOCKERFILE = re.sub(r"\\\n", "", (ROOT / "Dockerfile").read_text())
+STAGES = dict(re.findall(r"^FROM \S+ AS (\w+)\n(.*?)(?=^FROM )", DOCKERFILE, re.MULTILINE | re.DOTALL))
+VARIANTS = [name for name in STAGES if name != "builder"]
 LET_IN = re.findall("^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
 
 
 class Image:
-    """`app` and `venv` below `root`, which nobody may write once they are there, and a `tmp` beside them."""
+    """`app` and `venv` below `root`, which nobody may write once they are there, and a `tmp` beside them.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: an empty directory.
+        variant: the build argument VARIANT.
+    """
+
+    def __init__(self, root: Path, variant: str = "service") -> None:
+        self.variant = variant
         self.app, self._venv, self._tmp = root / "app", root / "venv", root / "tmp"
         self._tmp.mkdir()
         _copy_code(self.app)
-        _make_venv(self._venv)
+        _make_venv(self._venv, ROOT / ("requirements.txt" if variant == "service" else f"requirements/{variant}.txt"))
         _protect(self.app)
         _protect(self._venv)
         self._made = self._files()
+
+    def start_command(self) -> list[str]:
+        return list(json.loads(self._instructions("CMD")[-1]))
+
+    def health_check(self) -> list[str]:
+        return list(json.loads(self._instructions("HEALTHCHECK")[-1].partition(" CMD ")[2]))
+
+    def stop_signal(self) -> str:
+        return self._instructions("STOPSIGNAL")[-1]
 
     @contextmanager
     def started(self, command: list[str], output: IO[bytes], **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
@@ -59,37 +76,24 @@ class Image:
         return self._files() - self._made
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
-        said = dict(re.findall(r"(\w+)=(\S+)", _instruction("ENV")))
+        said = dict(re.findall(r"(\w+)=(\S+)", " ".join(self._instructions("ENV"))))
         return {**said, "PATH": str(self._venv / "bin"), "TMPDIR": str(self._tmp), **settings}
 
     def _found(self, command: list[str]) -> list[str]:
         return [str(self._venv / "bin" / command[0]), *command[1:]]
 
+    def _instructions(self, name: str) -> list[str]:
+        """What stands behind it in the stage of the service, and in the one that the variant adds."""
+        stages = dict.fromkeys(("service", self.variant))
+        return [each for stage in stages for each in re.findall(f"^{name} (.*)$", STAGES[stage], re.MULTILINE)]
+
     def _files(self) -> set[Path]:
         return {path for root in (self.app, self._venv) for path in root.rglob("*")}
 
 
-def start_command() -> list[str]:
-    return list(json.loads(_instruction("CMD")))
-
-
-def health_check() -> list[str]:
-    return list(json.loads(_instruction("HEALTHCHECK").partition(" CMD ")[2]))
-
-
-def stop_signal() -> str:
-    return _instruction("STOPSIGNAL")
-
-
-def _instruction(name: str) -> str:
-    """What stands behind it in the last stage."""
-    (said,) = re.findall(f"^{name} (.*)$", DOCKERFILE.rpartition("\nFROM ")[2], re.MULTILINE)
-    return str(said)
-
-
 def _copy_code(app: Path) -> None:
     """By the lines after `WORKDIR /app`."""
-    for line in re.findall("^COPY (?!--)(.*)$", DOCKERFILE.partition("\nWORKDIR /app\n")[2], re.MULTILINE):
+    for line in re.findall("^COPY (?!--)(.*)$", STAGES["builder"].partition("\nWORKDIR /app\n")[2], re.MULTILINE):
         *patterns, there = line.split()
         for source in (source for pattern in patterns for source in _sources(pattern)):
             if source.is_dir():
@@ -108,8 +112,8 @@ def _sources(pattern: str) -> list[Path]:
     return sources
 
 
-def _make_venv(directory: Path) -> None:
-    """With what requirements.txt names and no more, by links to what is installed for the tests: in the same versions.
+def _make_venv(directory: Path, requirements: Path) -> None:
+    """With what `requirements` names and no more, by links to what is installed for the tests: in the same versions.
 
     Installing it once more would take 20 seconds, and an index of packages.
     """
@@ -117,7 +121,7 @@ def _make_venv(directory: Path) -> None:
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory), "platbase": str(directory)}))
     (unused,) = re.findall(r"/phonenumbers && rm -r ([\w ]+) ", DOCKERFILE)
     left_out = tuple(f"phonenumbers/{name}/" for name in unused.split())
-    for distribution in _requirements():
+    for distribution in _distributions(requirements):
         for file in distribution.files or ():
             if not {"..", "__pycache__"} & {*file.parts} and not str(file).startswith(left_out):
                 _link_module(Path(str(distribution.locate_file(file))).resolve(), packages / file)
@@ -142,9 +146,9 @@ def _link_module(source: Path, link: Path) -> None:
             _link_module(bytecode, link.parent / "__pycache__" / bytecode.name)
 
 
-def _requirements() -> Iterator[metadata.Distribution]:
+def _distributions(requirements: Path) -> Iterator[metadata.Distribution]:
     """Those of this Python: what is only for others stands there with a condition, and is not installed."""
-    for name, condition in re.findall(r"^([\w.-]+)==\S+( ;)?", (ROOT / "requirements.txt").read_text(), re.MULTILINE):
+    for name, condition in re.findall(r"^([\w.-]+)==\S+( ;)?", requirements.read_text(), re.MULTILINE):
         try:
             yield metadata.distribution(name)
         except metadata.PackageNotFoundError:
