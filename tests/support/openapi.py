@@ -19,21 +19,21 @@ from otp.web import reference_page
 Json = dict[str, Any]
 
 
-def _resolved(node: Any, document: Json) -> Any:
+def resolved(node: Any, document: Json) -> Any:
     """`node` with what its references name in their place; what stands beside a reference goes over it."""
     if isinstance(node, list):
-        return [_resolved(each, document) for each in node]
+        return [resolved(each, document) for each in node]
     if not isinstance(node, dict):
         return node
-    members = {name: _resolved(value, document) for name, value in node.items() if name != "$ref"}
+    members = {name: resolved(value, document) for name, value in node.items() if name != "$ref"}
     named: Any = document
     for part in node.get("$ref", "").split("/")[1:]:
         named = named[part]
-    return {**_resolved(named, document), **members} if "$ref" in node else members
+    return {**resolved(named, document), **members} if "$ref" in node else members
 
 
 WRITTEN: Json = yaml.safe_load(reference_page.CONTRACT.read_text())
-CONTRACT: Json = _resolved(WRITTEN, WRITTEN)
+CONTRACT: Json = resolved(WRITTEN, WRITTEN)
 
 
 def operations() -> dict[tuple[str, str], Json]:

@@ -200,9 +200,9 @@ def served(sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def _gunicorn(
-    address: str, directory: Path, env: dict[str, str], output: IO[bytes], stderr: int, cold: bool
+    address: str, directory: Path, env: dict[str, str], output: IO[bytes], stderr: int, cold: bool, source: Path
 ) -> Process:
-    command = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "-b", address]
+    command = ["gunicorn", "-c", str(source / "gunicorn.conf.py"), "-b", address]
     if cold or any(name.startswith(READ_AT_THE_START) for name in env):
         return subprocess.Popen([sys.executable, "-m", *command], cwd=directory, env=env, stdout=output, stderr=stderr)
     outputs = [output.fileno(), output.fileno() if stderr == subprocess.STDOUT else stderr]
@@ -229,10 +229,12 @@ class Service:
         host: str = "127.0.0.1",
         stderr: int = subprocess.STDOUT,
         cold: bool = False,
+        source: Path = ROOT,
     ) -> Iterator["Service"]:
         """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`.
 
-        A `cold` one is a new Python, as people start it; others begin where it has loaded what is not ours.
+        Its code is in `source`. A `cold` one is a new Python, as people start it; others begin where it has loaded what
+        is not ours.
         """
         port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
@@ -249,7 +251,7 @@ class Service:
         }
         leaks.tell_settings(given)
         with log.open("wb") as output:
-            process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold)
+            process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold, source)
         service = cls(process, port, log, host)
         try:
             service.wait_until_up(int(given.get("WEB_CONCURRENCY", 2) or 1))
