@@ -92,6 +92,24 @@ def test_what_is_in_flight_dies_with_its_worker(measured: Started, upstream: Ups
         eventually(lambda: at.value("otp_requests_in_flight") == 0)
 
 
+def test_a_file_in_which_a_worker_writes_is_read_again(measured: Started, sandbox: Sandbox) -> None:
+    """An entry's length is there before the entry. The file is a pipe here: its reader waits for what is written."""
+    with measured(sandbox.url) as at:
+        (directory,) = Path(at.service.directory).glob("otp-metrics-*")
+        half = directory / "counter_999999.db"
+        os.mkfifo(half)
+
+        def write() -> None:
+            with half.open("wb") as file:
+                half.unlink()
+                file.write(b"\x40\0\0\0\0\0\0\0")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert "otp_requests_in_flight" in at.text()
+        writer.join()
+
+
 def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sandbox, database: redis.Redis) -> None:
     german, american = "+4915112345678", "+14155552671"
     with measured(sandbox.url, SMS_PRICES=PRICES, DAILY_BUDGET="0.12") as at:
