@@ -11,9 +11,9 @@ COPY requirements.txt .
 COPY requirements/ requirements/
 # --only-binary: an image without compilers cannot build from source, so it shall not try. The 41 MB of phonenumbers that
 # name cities, carriers and time zones are not used.
-RUN python -m venv --without-pip /venv \
+RUN python -m venv --without-pip --system-site-packages /installer && python -m venv --without-pip /venv \
     && file=$(if [ "$VARIANT" = service ]; then echo requirements.txt; else echo "requirements/$VARIANT.txt"; fi) \
-    && requirements/install.sh /usr/local/bin /venv/bin/python "$file" --only-binary=:all: \
+    && requirements/install.sh /installer/bin /venv/bin/python "$file" --only-binary=:all: \
     && cd /venv/lib/python3.*/site-packages/phonenumbers && rm -r geodata carrierdata tzdata \
     && python -m compileall -q --invalidation-mode unchecked-hash /venv
 WORKDIR /app
