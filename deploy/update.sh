@@ -33,7 +33,7 @@ for replica in $(replicas); do
     docker stop "$replica" >/dev/null # it answers what it has accepted
     docker rm "$replica" >/dev/null
 done
-compose up -d # the rest: the first start, the number of replicas, the proxy and Redis
+compose up -d --wait # the rest: the first start, the number of replicas, the proxy and Redis
 compose exec -T proxy sh -c 'cat >/tmp/new.conf
 cmp -s /tmp/new.conf /tmp/nginx.conf || {
     nginx -t -q -c /tmp/new.conf && mv /tmp/new.conf /tmp/nginx.conf && nginx -s reload -c /tmp/nginx.conf

@@ -47,6 +47,11 @@ def test_every_container_is_confined(service: dict[str, Any]) -> None:
     assert conditions <= {"service_healthy"}
 
 
+def test_nothing_in_production_is_replaced_because_another_container_is() -> None:
+    """Compose 2.26 replaces what depends on a container with it: the proxy with each replica, all with Redis."""
+    assert {name for name, each in compose()["services"].items() if "depends_on" in each} == {"api-sandbox"}
+
+
 def test_only_the_proxy_is_reached_from_outside_and_by_ipv4_alone() -> None:
     """By IPv6, Docker would put one address in place of all."""
     services = compose()["services"]
