@@ -111,9 +111,14 @@ def iso_date(text: str) -> date:
     raise ValueError("must be a date like 2027-02-01")
 
 
-def _secret(value: Any) -> Any:
+def _secret(value: Any, info: ValidationInfo) -> Any:
     """The secret in a file, where a path is given."""
-    return _content(value).strip() if isinstance(value, Path) else value
+    if not isinstance(value, Path):
+        return value
+    if secret := _content(value).strip():
+        return secret
+    name = str(info.field_name).upper()
+    raise ValueError(f"is not set, and the file that {name}_FILE names is empty")
 
 
 def _content(file: Path) -> str:

@@ -334,8 +334,10 @@ def test_a_secret_may_come_as_a_file() -> None:
     assert load_settings(given).infobip_api_key.get_secret_value() == "from-a-file"
     assert load_settings(given).redis_url.get_secret_value() == "unix:///run/redis.sock"
     Path("key").write_text("\n")
-    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: "):
+    with pytest.raises(SettingsError, match="INFOBIP_API_KEY: is not set, and the file that INFOBIP_API_KEY_FILE"):
         load_settings(given)
+    with pytest.raises(SettingsError, match="LOG_SALT: is not set, and the file that LOG_SALT_FILE names is empty"):
+        load_settings({**GOOD, "LOG_SALT_FILE": "key"})
     Path("key").unlink()
     with pytest.raises(SettingsError, match="INFOBIP_API_KEY: is a file that cannot be read"):
         load_settings(given)
