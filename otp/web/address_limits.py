@@ -25,6 +25,7 @@ from otp.redis.windows import STRATEGY, ExactWindows, Window
 from otp.requester import SUBNET
 from otp.telemetry import record
 from otp.telemetry.record import Record
+from otp.web.client_ip import warn_of_private
 from otp.web.error_responses import STATUS
 
 View = Callable[..., ResponseReturnValue]
@@ -77,6 +78,7 @@ class AddressLimits:
             window = self._take(limits, (known.client,) if known.client else (), known.client_ip, name)
             known.rate_limit_headers = headers(window, policy := policies[window.amount])
             if not window.taken:
+                warn_of_private(known.client_ip)
                 raise TooManyRequests(window.wait, Reason.ADDRESS_LIMIT)
             known.taken.append(window.to_give_back)
             try:

@@ -27,7 +27,11 @@ TOO_FEW = (
     "A request came with fewer addresses in X-Forwarded-For than TRUSTED_PROXIES says: the address of whoever "
     "connected is counted, which may be a proxy's."
 )
-_warned = mmap.mmap(-1, 1)  # shared with the workers that are forked later, so that one line is logged in all
+SHARED = (
+    "A limit refused a private address. If it is that of a proxy or of Docker's gateway (which replaces the addresses "
+    "of IPv6 clients, and of all clients where Docker runs without root), all clients behind it share one limit."
+)
+_warned = mmap.mmap(-1, 2)  # shared with the workers that are forked later, so that a line is logged once in all
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
@@ -62,6 +66,14 @@ def _warn(environ: "WSGIEnvironment", trusted_proxies: int) -> None:
     if written:
         _warned[0] = 1
         log.warning(TOO_FEW if trusted_proxies else UNTRUSTED.format(written[0]))
+
+
+def warn_of_private(address: str) -> None:
+    """Log, once for all workers, that a limit refused an address behind which there may be many clients."""
+    known = None if _warned[1] else _ip(address.removesuffix(SUBNET))
+    if known and known.is_private and not known.is_loopback:
+        _warned[1] = 1
+        log.warning(SHARED)
 
 
 def network_of(address: IPv4Address | IPv6Address) -> str:

