@@ -31,6 +31,7 @@ if settings.metrics_port:
 # Loaded here in the master: the workers share its memory.
 from app import account, create_app  # noqa: E402
 from cli.account_check.differences import log_differences  # noqa: E402
+from cli.account_check.redis_checks import log_diagnosis  # noqa: E402
 from otp import VERSION  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.worker import Worker, announce_end  # noqa: E402
@@ -144,4 +145,5 @@ def post_worker_init(worker: Worker) -> None:
     freeze()
     gc.set_threshold(20_000, 20, 20)
     if worker.age == 1:  # one look at a start, beside the requests
+        gevent.spawn(log_diagnosis, settings)
         gevent.spawn(lambda: log_differences(account(settings), settings))

@@ -174,7 +174,8 @@ def _findings() -> Iterator[Finding]:
     settings = yield from settings_findings()
     if settings:
         yield from _account_findings(settings)
-        yield from examine_redis(build(settings).redis, settings)
+        parts = build(settings)
+        yield from examine_redis(parts.redis, parts.store, settings)
 
 
 def _account_findings(settings: Settings) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 import click
 
 from cli.account_check.findings import Finding
-from config import SettingsError
-from otp.errors import OtpError
+from config import SettingsError, load_settings
+from otp.errors import OtpError, StoreUnavailable
 from otp.infobip.account_errors import AccountError
 from otp.recipients import Recipient
 from otp.redis.administration import CommandRefused
+from otp.redis.diagnosis import diagnose
 from otp.telemetry.masking import Mask
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -31,8 +32,9 @@ class Sentences(click.Group):
             fail("\nStopped.", INTERRUPTED)
         except SettingsError as e:
             fail(str(e))
-        except CommandRefused:
-            fail("Redis does not let the user of REDIS_URL do this. flask infobip check says what it lacks.")
+        except (StoreUnavailable, CommandRefused) as e:
+            found = diagnose(load_settings().redis_url.get_secret_value(), e)
+            fail(f"Redis failed. {found.sentence} Remedy: {found.remedy}.")
         except AccountError as e:
             fail(f"{e.sentence} {e.remedy[:1].upper()}{e.remedy[1:]}." if e.remedy else e.sentence)
         except OtpError as e:

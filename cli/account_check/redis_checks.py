@@ -2,6 +2,7 @@
 
 import ipaddress
 import itertools
+import logging
 import re
 from collections.abc import Iterator
 
@@ -10,14 +11,18 @@ from config import Settings
 from otp.errors import StoreUnavailable
 from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
+from otp.redis.diagnosis import diagnose, diagnose_connection
 from otp.redis.permissions import missing_rules
+from store import Store
+
+log = logging.getLogger("otp")
 
 SAMPLE = 10_000  # keys that are examined at most
 # Keys of limits by address (see otp/redis/windows.py). An IPv6 client is counted by its /64.
 _COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
-def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
+def examine_redis(redis: RedisClient, store: Store, settings: Settings) -> Iterator[Finding]:
     """Findings about the Redis behind `redis`, including what is ok."""
     try:
         if missing := missing_rules(redis):
@@ -25,11 +30,18 @@ def examine_redis(redis: RedisClient, settings: Settings) -> Iterator[Finding]:
             remedy = f'allow it {" ".join(missing)}; "Deploy" in the documentation has the ACL'
             yield Finding("error", "Redis permissions", said, remedy)
             return
+        store.ping()
         yield Finding("ok", "Redis", "It answers.")
         yield from _durability(redis.administration())
         yield _client_addresses(redis.administration(), settings)
-    except StoreUnavailable:
-        yield Finding("error", "Redis", "It cannot be reached, or answers with errors.", "see REDIS_URL")
+    except StoreUnavailable as e:
+        yield Finding("error", "Redis", *diagnose(settings.redis_url.get_secret_value(), e))
+
+
+def log_diagnosis(settings: Settings) -> None:
+    """Log what is wrong with Redis, if anything is: a start that says nothing of it looks well."""
+    if found := diagnose_connection(settings.redis_url.get_secret_value()):
+        log.error("Redis: %s (%s)", *found)
 
 
 def _durability(redis: Administration) -> Iterator[Finding]:

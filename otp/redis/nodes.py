@@ -31,13 +31,14 @@ LOOKUP_TIMEOUT = 0.5  # seconds for a Sentinel to name the primary, or a node th
 _OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
 # Load balancers drop silent connections. The kernel keeps them alive, and notices where they are dead.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+_BLOCKING = {"socket_connect_timeout": OPEN_TIMEOUT, "socket_timeout": SILENCE_TIMEOUT}
 _TCP = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
 
 Refusals = Sequence[Exception | None]
 NodeConnection = SharedConnection | BlockingConnection
 
 _ASKING = pack(("ASKING",))
-_LOAD_FAILURES = (RedisClusterException, TypeError, ValueError, LookupError)  # redis-py does not check the reply's form
+LOAD_FAILURES = (RedisClusterException, TypeError, ValueError, LookupError)  # redis-py does not check the reply's form
 
 
 class Nodes(Protocol):
@@ -158,7 +159,7 @@ class ClusterNodes:
                 else:
                     self._cluster.nodes_manager.initialize()
             self._is_stale = False
-        except _LOAD_FAILURES as e:
+        except LOAD_FAILURES as e:
             self._cluster = None  # start again from the addresses of the URL
             raise RedisConnectionError("no node of the Cluster answers") from e
         except gevent.Timeout as e:
@@ -236,8 +237,25 @@ def blocking_client(url: str) -> Redis | RedisCluster:
     parsed = parse(url)
     if parsed.kind == "cluster":
         return _cluster(parsed)
-    timeouts = {"socket_connect_timeout": OPEN_TIMEOUT, "socket_timeout": SILENCE_TIMEOUT}
-    return Redis(connection_pool=_pool(parsed, redis_connect_func=_open_pooled, **timeouts))
+    return Redis(connection_pool=_pool(parsed, redis_connect_func=_open_pooled, **_BLOCKING))
+
+
+def ping(url: str) -> None:
+    """Send a PING over a new connection. Raises one of FAILURES or LOAD_FAILURES, the reply if that is an error.
+
+    redis-py's pools hide an error that comes before there was a command, as in protected mode.
+    """
+    parsed = parse(url)
+    if parsed.kind == "cluster":
+        _cluster(parsed).close()  # it has asked for the slots
+        return
+    connection = _factory(_pool(parsed, **_BLOCKING))()
+    try:
+        connection.connect()
+        connection.send_command("PING", check_health=False)
+        connection.read_response()
+    finally:
+        connection.disconnect()
 
 
 def _open_pooled(connection: Connection) -> None:

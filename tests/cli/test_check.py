@@ -131,7 +131,11 @@ def test_a_life_that_differs(sandbox: Sandbox, command: CommandLine, lifetime: s
         ({"INFOBIP_2FA_APP_ID": "unknown"}, 2, "error    account              Infobip knows no such application"),
         ({"INFOBIP_2FA_MSG_ID": "unknown"}, 2, "error    account              Infobip knows no such application"),
         ({"INFOBIP_BASE_URL": "http://127.0.0.1:1"}, 2, "error    account              Infobip cannot be reached"),
-        ({"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"}, 2, "error    Redis                It cannot be reached"),
+        (
+            {"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"},
+            2,
+            "error    Redis                Nothing listens there. Remedy: see the host",
+        ),
         ({"PORT": "x", "REDIS_URL": ""}, 2, "error    settings             REDIS_URL: is missing."),
     ],
 )
@@ -186,6 +190,8 @@ def test_a_cluster_is_asked_server_by_server(servers: Servers, command: CommandL
     assert status == 2
     assert "maxmemory-policy is allkeys-lru, noeviction" in said
     assert "warning  Redis persistence" in said
+    said = command.run("check", REDIS_URL=f"redis://127.0.0.1:{ports[0]}")[1]
+    assert "It answers MOVED: it is a node of a Cluster. Remedy: let REDIS_URL begin with redis+cluster" in said
 
 
 @pytest.mark.parametrize(

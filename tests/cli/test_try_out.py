@@ -106,7 +106,7 @@ def test_a_key_that_infobip_does_not_know(command: CommandLine, phone: str) -> N
 def test_without_redis_nothing_is_sent(command: CommandLine, sandbox: Sandbox, phone: str) -> None:
     status, said = command.run("send", phone, REDIS_URL="redis://:canary-password@127.0.0.1:1/0")
     assert status == 1
-    assert said.endswith("The service is unavailable right now. Please try again. (in 1 s)\n")
+    assert said.endswith("Redis failed. Nothing listens there. Remedy: see the host and the port in REDIS_URL.\n")
     assert "canary" not in said
     assert sandbox.calls == []
 

@@ -179,7 +179,8 @@ def test_flask_guard_says_that_it_may_not_look(servers: Servers, sandbox: Sandbo
     status, said = command.run()
     assert (status, said) == (
         1,
-        "Redis does not let the user of REDIS_URL do this. flask infobip check says what it lacks.\n",
+        "Redis failed. It answers NOPERM: the user of REDIS_URL lacks permissions. "
+        "Remedy: flask infobip check names them.\n",
     )
 
 

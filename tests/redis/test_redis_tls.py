@@ -8,6 +8,7 @@ from redis.crc import key_slot
 
 from otp.errors import StoreUnavailable
 from otp.redis.client import connect
+from otp.redis.diagnosis import diagnose_connection
 from sandbox.ports import free_port
 from tests.faults.invariants import quickly_refused, whole_flow
 from tests.support.redis_servers import TlsServers, node
@@ -22,6 +23,25 @@ def tls_servers(tmp_path: Path) -> Iterator[TlsServers]:
     """They end with the test."""
     with TlsServers(tmp_path) as servers:
         yield servers
+
+
+def test_what_operators_are_told(tls_servers: TlsServers) -> None:
+    plain = tls_servers.start(free_port())
+    tls = tls_servers.tls_ports[plain]
+
+    def sentence(url: str) -> str:
+        found = diagnose_connection(url)
+        return found.sentence if found else ""
+
+    assert sentence(f"redis://localhost:{tls}") == "It cannot be reached, or closes the connection."
+    assert sentence(f"rediss://localhost:{plain}") == "It does not answer in time."
+    assert sentence(f"rediss://localhost:{tls}") == "Its certificate is not accepted."
+    trusting = f"rediss://localhost:{tls}?ssl_ca_certs={tls_servers.authority}"
+    assert sentence(trusting.replace("localhost", "127.0.0.1")) == "Its certificate is not accepted."
+    assert sentence(trusting) == ""
+    node(plain).config_set("tls-auth-clients", "yes")
+    assert sentence(trusting) == "It does not speak TLS, or does not accept this client's certificate."
+    assert sentence(f"{trusting}&ssl_certfile={tls_servers.client}") == ""
 
 
 def run(start: Start, sandbox: Sandbox, url: str) -> Service:
