@@ -9,7 +9,6 @@ from typing import Any
 
 import check_jsonschema
 import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -20,16 +19,11 @@ from tests.support.running import ACCOUNT, ROOT
 from tools.audit import UNREACHABLE, verdict
 
 COMPOSE_SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas/vendor/compose-spec.json"
-KUBERNETES = [ROOT / "deploy/kubernetes" / name for name in ("service.yaml", "settings.yaml")]
 REQUIREMENTS = ("requirements.txt", "requirements/sandbox.txt", "requirements/dev.txt", "requirements/docs.txt")
 
 
 def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
-
-
-def manifests() -> dict[str, dict[str, Any]]:
-    return {each["kind"]: each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text())}
 
 
 def test_the_compose_file_fits_its_schema() -> None:
@@ -87,39 +81,6 @@ def test_nothing_is_killed_before_infobip_and_the_challenge_have_answered() -> N
     assert [seconds(services[name]["stop_grace_period"]) >= longest + 20 for name in ("api", "proxy")] == [True, True]
     (waits,) = re.findall("proxy_read_timeout (.*?);", (ROOT / "deploy/nginx.conf").read_text())
     assert seconds(waits) > longest + 5
-
-
-@pytest.mark.parametrize("manifest", manifests().values(), ids=manifests())
-def test_kubernetes_takes_it(manifest: dict[str, Any]) -> None:
-    kubernetes_validate.validate(manifest, "1.34", strict=True)
-
-
-def test_a_typing_error_in_a_manifest_is_seen() -> None:
-    deployment = manifests()["Deployment"]
-    deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(deployment, "1.34", strict=True)
-
-
-def test_kubernetes_gives_the_service_its_settings() -> None:
-    found = manifests()
-    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
-    files = {each["name"]: each["value"] for each in container["env"]}
-    names = {name.removesuffix("_FILE").lower() for name in [*files, *found["ConfigMap"]["data"]]}
-    required = {name for name, field in Settings.model_fields.items() if field.is_required()}
-    assert required <= names <= set(Settings.model_fields)
-    (mount,) = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "secrets"]
-    assert set(files.values()) == {f"{mount}/{key}" for key in found["Secret"]["stringData"]}
-
-
-def test_kubernetes_objects_belong_together() -> None:
-    found = manifests()
-    deployment, labels = found["Deployment"], {"app.kubernetes.io/name": "infobip-otp"}
-    assert {each["metadata"]["name"] for each in found.values()} == {"infobip-otp"}
-    assert deployment["spec"]["template"]["metadata"]["labels"] == labels
-    selectors = [deployment["spec"]["selector"], found["PodDisruptionBudget"]["spec"]["selector"]]
-    assert [each["matchLabels"] for each in selectors] == [labels, labels]
-    assert found["Service"]["spec"]["selector"] == labels
 
 
 def test_the_image_has_every_package_of_the_service() -> None:
