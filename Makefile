@@ -8,10 +8,13 @@ INSTALL := requirements/install.sh $(BIN)
 # The tests start hundreds of processes: without bytecode each of them would compile the service again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all coverage lint soak simulate dashboard docs lock upgrade audit sbom clean help
+.PHONY: run login test test-all coverage lint soak simulate dashboard docs lock upgrade audit sbom clean help
 
 run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this machine
 	@exec $(BIN)/python -m sandbox
+
+login: $(VENV)/login.stamp ## the website in examples/login, which needs `make run` in another terminal
+	@exec $(BIN)/flask --app examples/login/login run --host localhost --port 8080
 
 test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: three minutes
 	$(BIN)/python -m pytest -m "not long"
@@ -49,6 +52,7 @@ lock: $(VENV)/tools.stamp ## write the requirements files from pyproject.toml, w
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group otel -o requirements/otel.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group sandbox -o requirements/sandbox.txt
+	$(COMPILE) $(LOCK_OPTIONS) -c requirements.txt --group login -o requirements/login.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.txt --group dev -o requirements/dev.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements/dev.txt --group docs -o requirements/docs.txt
 	$(LOCK) $(LOCK_OPTIONS) -c requirements/dev.txt --group tools -o requirements/tools.txt
@@ -78,11 +82,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LOCK := $(COMPILE) pyproject.toml
 
 $(VENV)/run.stamp: requirements/sandbox.txt
+$(VENV)/login.stamp: requirements/login.txt
 $(VENV)/test.stamp: requirements/dev.txt
 $(VENV)/pictures.stamp: requirements/docs.txt
 $(VENV)/tools.stamp: requirements/tools.txt
 
-$(VENV)/run.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp: | $(VENV)/bin/python
+$(VENV)/run.stamp $(VENV)/login.stamp $(VENV)/test.stamp $(VENV)/pictures.stamp $(VENV)/tools.stamp: | $(VENV)/bin/python
 	$(INSTALL) $(BIN)/python $<
 	@touch $@
 

@@ -47,6 +47,7 @@ LONG = {
     "test_install",
     "test_metric_files",
     "test_heads",
+    "test_login",
     "test_ops",
     "test_outgoing_proxy",
     "test_proxy",

@@ -97,7 +97,9 @@ def pins(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", [*REQUIREMENTS, "requirements/tools.txt", "tests/sdk/requirements.txt"])
+@pytest.mark.parametrize(
+    "name", [*REQUIREMENTS, "requirements/login.txt", "requirements/tools.txt", "tests/sdk/requirements.txt"]
+)
 def test_requirements_are_pinned_with_hashes_and_name_no_host(name: str) -> None:
     text = (ROOT / name).read_text()
     assert not re.search("://|index-url|find-links", text)
@@ -108,6 +110,7 @@ def test_requirements_are_pinned_with_hashes_and_name_no_host(name: str) -> None
 def test_what_is_tested_is_what_ships() -> None:
     shipped, tested = pins("requirements.txt"), pins("requirements/dev.txt")
     assert shipped.items() <= pins("requirements/sandbox.txt").items() <= tested.items()
+    assert pins("requirements/login.txt").items() <= tested.items()
     for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed beside it
         assert {pin for pin in tested.items() if pin[0] in pins(name)} <= pins(name).items()
 

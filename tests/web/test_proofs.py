@@ -130,8 +130,8 @@ def test_without_redis_nothing_is_redeemed(start: Start, sandbox: Sandbox) -> No
 
 
 def run_snippet(language: str, suffix: str, program: str, service: Service, directory: Path, proof: str) -> Any:
-    """The only block in that language, run as a file with the proof as its argument."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)
+    """The first block in that language, run as a file with the proof as its argument."""
+    block = re.findall(rf"^```{language}\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)[0]
     assert "http://localhost:3000/.well-known/jwks.json" in block
     file = directory / f"check{suffix}"
     file.write_text(block.replace("http://localhost:3000", service.url))
