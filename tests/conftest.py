@@ -37,6 +37,7 @@ ports.LAST = ports.FIRST + SHARE - 1
 MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
     "test_alerts",  # they wait for what is told in five seconds
+    "test_compose",
     "test_connections",
     "test_enumeration",
     "test_examples",
@@ -62,6 +63,7 @@ LONG = {
 }
 # In seconds of work, most first: what begins late and is long would be waited for at the end.
 LONGEST = [
+    "compose",
     "stopping",
     "connections",
     "outgoing_proxy",
