@@ -75,35 +75,36 @@ def _words() -> dict[str, Any]:
 def default(field: FieldInfo) -> str:
     """The default as it stands in `.env`; "" for none."""
     value = field.get_default(call_default_factory=True)
-    return duration(value) if is_duration(field) else _text(value)
+    return duration(value) if is_duration(field) else text(value)
 
 
 @singledispatch
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value of a setting, durations aside, as it stands in `.env`."""
     return str(value)
 
 
-@_text.register
+@text.register
 def _(value: SecretStr | dict | frozenset | PydanticUndefinedType | None) -> str:  # type: ignore[type-arg]
     return ""  # none of these has a default other than nothing
 
 
-@_text.register
+@text.register
 def _(value: bool) -> str:
     return str(value).lower()
 
 
-@_text.register
+@text.register
 def _(value: float) -> str:
     return f"{value:g}"
 
 
-@_text.register
+@text.register
 def _(value: tuple) -> str:  # type: ignore[type-arg]
-    return ", ".join(map(_text, value))
+    return ", ".join(map(text, value))
 
 
-@_text.register
+@text.register
 def _(value: RateLimitItem) -> str:
     unit = value.GRANULARITY.name
     return f"{value.amount} per {f'{value.multiples} {unit}s' if value.multiples > 1 else unit}"
@@ -167,10 +168,10 @@ def example() -> str:
 
 def _comment(markdown: str) -> Iterator[str]:
     """Lines for `.env`: links as the names of their files, and code without its quotes where it is one word."""
-    text = re.sub(r"\[([^]]*)\]\((\w+\.md)[^)]*\)", r"\1 (docs/\2)", markdown)
-    text = re.sub(r"`([^`\s]+)`|\*(\w+)\*", r"\1\2", text)
-    text = re.sub(r"`.*?`|\[.*?\]$", lambda whole: whole[0].replace(" ", "\xa0"), text)  # stays on one line
-    for paragraph in text.strip().splitlines():
+    plain = re.sub(r"\[([^]]*)\]\((\w+\.md)[^)]*\)", r"\1 (docs/\2)", markdown)
+    plain = re.sub(r"`([^`\s]+)`|\*(\w+)\*", r"\1\2", plain)
+    plain = re.sub(r"`.*?`|\[.*?\]$", lambda whole: whole[0].replace(" ", "\xa0"), plain)  # stays on one line
+    for paragraph in plain.strip().splitlines():
         for line in textwrap.wrap(paragraph, WIDTH - 2, break_long_words=False, break_on_hyphens=False):
             yield f"# {line}".replace("\xa0", " ")
 
