@@ -59,13 +59,15 @@ class Stack:
 
     port: int
     inbox_port: int
+    metrics_port: int
     said: str = ""  # what it printed at the start
 
     @classmethod
     @contextmanager
     def started(cls, tmp_path: Path, **environment: str) -> Iterator["Stack"]:
-        stack = cls(free_port(), free_port())
+        stack = cls(free_port(), free_port(), free_port())
         ports = {"PORT": str(stack.port), "SANDBOX_PORT": str(stack.inbox_port)}
+        ports["METRICS_PORT"] = str(stack.metrics_port)
         with make_run(tmp_path, **ports, **environment) as process:
             stack.said = until_ready(process)
             yield stack
@@ -75,6 +77,7 @@ class Stack:
     def moved(self, text: str) -> str:
         """`text`, which speaks of the ports of `make run`, for the ports of this one."""
         text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
+        text = re.sub(r"//localhost:9090\b", f"//localhost:{self.metrics_port}", text)
         return re.sub(r"//(localhost|127\.0\.0\.1):3001\b", rf"//\1:{self.inbox_port}", text)
 
     def forget(self) -> None:
