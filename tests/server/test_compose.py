@@ -46,6 +46,7 @@ def deployed(host: DockerHost) -> DockerHost:
     change(host, **SETTINGS)
     host.run("".join(rest), seconds=900)
     host.run("docker compose up --detach --wait infobip")
+    host.run("curl --silent --fail --retry 60 --retry-all-errors --retry-delay 1 http://127.0.0.1:3000/readyz")
     return host
 
 
