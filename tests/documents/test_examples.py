@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from otp.web import error_responses
 from tests.support import npm_tools
 from tests.support.make_run import Stack
 from tests.support.pages import ALL_PAGES, PAGES
+from tests.support.programs import program
 from tests.support.receiver import until
 from tests.support.running import ACCOUNT, ROOT
 
@@ -211,7 +211,7 @@ def perform(text: str) -> requests.Response:
 
 
 def test_the_curl_lines_of_the_pages_answer_as_they_say(stack: Stack) -> None:
-    assert shutil.which("curl")
+    program("curl")
     reached, real = 0, dict[str, str]()
     for name in sorted(PAGES):
         stack.forget()  # each page begins with its own send

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from sandbox.ports import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.make_run import Stack
+from tests.support.programs import program
 from tests.support.receiver import until
 from tests.support.running import ROOT, Sandbox, Service
 from tests.support.tls_proxy import TlsProxy
@@ -54,9 +54,9 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 def command_of(name: str) -> list[str]:
     """What a person types before the phone number."""
-    if not shutil.which(CLIENTS[name]):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {CLIENTS[name]}; on Debian: apt install nodejs")
-    return [CLIENTS[name], str(ROOT / "examples" / name)]
+    if name.endswith(".sh"):
+        program("curl")  # which it runs
+    return [program(CLIENTS[name], "nodejs"), str(ROOT / "examples" / name)]
 
 
 def ran(command: list[str], typed: str, **environment: str) -> subprocess.CompletedProcess[str]:

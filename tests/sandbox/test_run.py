@@ -19,12 +19,14 @@ from sandbox.ports import free_port
 from tests.sandbox.test_sandbox_hosts import own_address
 from tests.support.make_run import descendants, make_run, until_ready
 from tests.support.pages import ALL_PAGES, PAGES
+from tests.support.programs import program
 from tests.support.running import ROOT
 from tests.support.upstream import Upstream
 
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     """Also beside a `.env` that was copied and not filled in, but for the ids that `flask infobip setup` wrote."""
+    program("curl")
     port, sandbox_port = free_port(), free_port()
     pins = {"PIN_LENGTH": "4", "PIN_TYPE": "HEX", "PIN_TIME_TO_LIVE": "20m"}
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text() + "INFOBIP_2FA_APP_ID=X\n")
@@ -112,6 +114,7 @@ def test_playing_does_not_run_into_the_limits(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_the_sandbox_is_found_where_it_listens(tmp_path: Path) -> None:
     """Where it does is said in `.env`, as other settings of this start are."""
+    program("curl")
     address = own_address()
     port = free_port()
     (tmp_path / ".env").write_text(f"SANDBOX_HOST={address}\nSANDBOX_PORT={port}\n")

@@ -1,9 +1,7 @@
 """Three replicas behind the nginx that docker-compose.yml starts, with its very configuration."""
 
 import json
-import os
 import re
-import shutil
 import socket
 import socketserver
 import threading
@@ -16,6 +14,7 @@ import requests
 
 from otp import errors
 from sandbox.ports import free_port
+from tests.support.programs import program
 from tests.support.proxied import PRIVATE, Proxied
 from tests.support.receiver import until
 from tests.support.running import ROOT, Sandbox, Service, refusal
@@ -32,10 +31,7 @@ LIMIT = 24  # sends: that each replica gets one of them by chance is as good as 
 
 @pytest.fixture(scope="module")
 def nginx() -> str:
-    installed = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if not installed:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no nginx; on Debian: apt install nginx-light")
-    return installed
+    return program("nginx", "nginx-light")
 
 
 @pytest.fixture(scope="module")

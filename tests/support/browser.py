@@ -1,14 +1,13 @@
 """A real browser on the sandbox's page, as a person uses it."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+from tests.support.programs import program
 
 PATIENCE = 60_000  # milliseconds, for a busy machine
 expect.set_options(timeout=PATIENCE)
@@ -22,9 +21,7 @@ OPTIONS = (
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The one that is installed. Without one the test is skipped, but for a CI: that would not notice."""
-    installed = shutil.which("chromium")
-    if not installed:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; on Debian: apt install chromium")
+    installed = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=OPTIONS.split())
         yield browser

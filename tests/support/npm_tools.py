@@ -1,11 +1,10 @@
 """What `make test` installs from npm (tests/npm/package.json)."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.programs import lacking
 
 MODULES = Path(sys.prefix) / "npm/node_modules"
 
@@ -13,7 +12,7 @@ MODULES = Path(sys.prefix) / "npm/node_modules"
 def needed(path: Path) -> Path:
     """`path`, once it is there; else the test is skipped, but for CI, where nothing may be missing."""
     if not path.exists() or not shutil.which("node"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{path.name} is missing: make test installs it")
+        lacking(f"{path.name} is missing: make test installs it where there is npm")
     return path
 
 

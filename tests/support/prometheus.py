@@ -1,31 +1,19 @@
 """A real Prometheus that looks at one service once a second, and the dashboard's own questions to it."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from sandbox.ports import free_port
+from tests.support.programs import program
 from tests.support.running import ROOT, answers
 
 PANELS: list[dict[str, Any]] = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())["panels"]
-
-
-def program(name: str) -> str:
-    """Where it is; where there is none, the test is skipped."""
-    found = shutil.which(name)
-    if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            f"{name} is missing: it is in Debian's package prometheus"
-        )
-    return str(found)
 
 
 class Prometheus:

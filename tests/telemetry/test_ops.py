@@ -14,7 +14,8 @@ from sandbox.ports import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.pages import PAGES
-from tests.support.prometheus import PANELS, Prometheus, program
+from tests.support.programs import program
+from tests.support.prometheus import PANELS, Prometheus
 from tests.support.running import ROOT, Service
 from tests.support.upstream import Upstream
 
@@ -28,7 +29,9 @@ QUIET = {
 
 def test_the_alerts_ring_when_they_must() -> None:
     for command in (["check", "rules", "deploy/alerts.yml"], ["test", "rules", "tests/support/alerts_test.yml"]):
-        ran = subprocess.run([program("promtool"), *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            [program("promtool", "prometheus"), *command], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

@@ -1,0 +1,20 @@
+"""Programs that the tests run, and that need not be on every machine."""
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+EVERYWHERE = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test; but in CI it fails, for nobody would notice there."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    raise AssertionError
+
+
+def program(name: str, package: str = "") -> str:
+    """The path of the program; without it, the test is skipped. `package` is Debian's, if its name is another."""
+    return shutil.which(name, path=EVERYWHERE) or lacking(f"no {name}; on Debian: apt install {package or name}")
