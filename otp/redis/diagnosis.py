@@ -71,7 +71,7 @@ _ERRORS = {
 }
 # Everything else, by its type; the first row that fits.
 _TYPES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
-    (ssl.SSLCertVerificationError, "Its certificate is not accepted", "see ssl_ca_certs in REDIS_URL, and its host"),
+    (ssl.SSLCertVerificationError, "Its certificate is not accepted", "see the host and the CA in REDIS_URL"),
     (ssl.SSLError, "It does not speak TLS, or does not accept this client's certificate", _SCHEME),
     (gaierror, "Its host name is not known", "see the host in REDIS_URL"),
     (ConnectionRefusedError, "Nothing listens there", _PLACE),
@@ -80,7 +80,7 @@ _TYPES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, 
     (
         MasterNotFoundError,
         "No Sentinel names a primary",
-        "see the hosts, the service and sentinel_password in REDIS_URL",
+        "see the hosts, the service and the password of the Sentinels in REDIS_URL",
     ),
     (InvalidResponse, "What answers does not speak Redis's protocol", _SCHEME),
     ((RedisTimeoutError, TimeoutError), "It does not answer in time", f"{_PLACE}, and {_SCHEME}"),
