@@ -66,7 +66,7 @@ _ERRORS = {
     "unknown command 'SENTINEL'": ("It is no Sentinel", "see the hosts in REDIS_URL"),
     "unknown command": (
         "It does not know a command, or has another name for it",
-        "docs/deploy.md has those of the service",
+        '"Deploy" in the documentation has those of the service',
     ),
 }
 # Everything else, by its type; the first row that fits.
