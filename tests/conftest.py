@@ -49,6 +49,7 @@ LONG = {
     "test_metric_files",
     "test_heads",
     "test_login",
+    "test_login_frameworks",
     "test_ops",
     "test_outgoing_proxy",
     "test_proxy",
