@@ -51,6 +51,9 @@ class Person:
     def verify(self, pin: str) -> Answer:
         return self._post("/verify-otp", phoneNumber=self.phone, pin=pin)
 
+    def failed(self) -> list[Answer]:
+        return [answer for answer in self.answers if answer.status != 200]
+
     def _post(self, path: str, **body: str) -> Answer:
         began = time.monotonic()
         try:
@@ -132,8 +135,5 @@ class LoginLoad:
         except BaseException as e:
             self._crashes.append(e)
 
-    def answers(self) -> list[Answer]:
-        return [answer for person in self.people for answer in person.answers]
-
     def failed(self) -> list[Answer]:
-        return [answer for answer in self.answers() if answer.status != 200]
+        return [answer for person in self.people for answer in person.failed()]
