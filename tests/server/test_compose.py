@@ -23,6 +23,7 @@ SETTINGS = {
     "INFOBIP_2FA_APP_ID": "sandbox-application",
     "INFOBIP_2FA_MSG_ID": "sandbox-message",
 }
+UNWRITTEN = 3  # seconds; where the disk is busy, Redis writes its file two seconds late (appendfsync everysec)
 AWAY = 5  # seconds in which the service is back when Redis is
 REDIS = "docker compose ps --quiet redis"
 FEWEST = 5  # people who begin while something is done, on a machine that has much else to do
@@ -132,6 +133,8 @@ def test_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
     """What was sent before is verified after. What is asked in between is refused, and nothing is sent."""
     waiting = [load.person() for _ in range(20)]
     assert all([load.get_pin(person) for person in waiting])
+    commands = r"printf 'INCR written\nWAITAOF 1 0 60000\n'"
+    assert deployed.run(f"{commands} | docker exec --interactive $({REDIS}) redis-cli").split()[1] == "1"
     with load.running():
         killed = time.monotonic()
         deployed.run(f"kill -KILL $(docker inspect --format '{{{{.State.Pid}}}}' $({REDIS}))")
@@ -150,8 +153,8 @@ def test_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
 
 
 def caught(person: Person, killed: float) -> bool:
-    """Whether a request of hers was under way when Redis died: nobody can know whether it used her PIN."""
-    return any(answer.status == 503 and answer.began < killed < answer.ended for answer in person.answers)
+    """Whether Redis died during or just after a request of hers: nobody can know what it kept of that."""
+    return any(answer.began < killed < answer.ended + UNWRITTEN for answer in person.answers)
 
 
 def test_clients_are_told_apart_and_none_comes_by_ipv6(deployed: DockerHost) -> None:
