@@ -40,7 +40,12 @@ def test_what_operators_are_told(tls_servers: TlsServers) -> None:
     assert sentence(trusting.replace("localhost", "127.0.0.1")) == "Its certificate is not accepted."
     assert sentence(trusting) == ""
     node(plain).config_set("tls-auth-clients", "yes")
-    assert sentence(trusting) == "It does not speak TLS, or does not accept this client's certificate."
+    assert sentence(
+        trusting
+    ) in (  # in TLS 1.3 a client has sent its PING before it is refused: it may see no more than a reset
+        "It does not speak TLS, or does not accept this client's certificate.",
+        "It cannot be reached, or closes the connection.",
+    )
     assert sentence(f"{trusting}&ssl_certfile={tls_servers.client}") == ""
 
 
