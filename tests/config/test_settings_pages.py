@@ -6,17 +6,11 @@ from pathlib import Path
 import pytest
 
 from config import Settings, load_settings
+from tests.support.pages import REQUIRED
 from tests.support.running import ROOT
 from tools import settings_pages
 from tools.settings_pages import EXAMPLE, PAGE
 
-REQUIRED = {
-    "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
-    "INFOBIP_API_KEY": "key",
-    "INFOBIP_2FA_APP_ID": "APP",
-    "INFOBIP_2FA_MSG_ID": "MSG",
-    "REDIS_URL": "redis://localhost:6379/0",
-}
 ROWS = [row for section in settings_pages.sections() for row in section.rows]
 FORMS = {row.name: row.form for row in ROWS}
 

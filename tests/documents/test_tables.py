@@ -10,19 +10,12 @@ from cli.infobip import setup
 from config import Settings, load_settings
 from otp.redis.url import parse as parse_redis_url
 from otp.web import error_responses
-from tests.support.pages import PAGES
+from tests.support.pages import PAGES, REQUIRED
 from tests.support.running import ROOT
 
 REFUSALS = {(status, error.code) for error, status in error_responses.STATUS.items()}
 REFUSALS |= {(404, "not_found"), (405, "method_not_allowed")}
-REQUIRED = {
-    "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
-    "INFOBIP_API_KEY": "key",
-    "INFOBIP_2FA_APP_ID": "APP",
-    "INFOBIP_2FA_MSG_ID": "MSG",
-    "REDIS_URL": "redis://localhost:6379/0",
-    "API_KEYS": "shop:shop-key-0123456789,bank:bank-key-0123456789",
-}
+WITH_KEYS = {**REQUIRED, "API_KEYS": "shop:shop-key-0123456789,bank:bank-key-0123456789"}
 
 
 def test_every_refusal_is_in_the_table() -> None:
@@ -71,4 +64,4 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("page", "settings"), [each for each in BLOCKS if "make run" not in str(each)])
 def test_the_settings_on_the_pages_are_accepted(page: str, settings: dict[str, str]) -> None:
-    load_settings({**REQUIRED, **settings})
+    load_settings({**WITH_KEYS, **settings})

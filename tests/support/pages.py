@@ -4,3 +4,12 @@ from tests.support.running import ROOT
 
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
 ALL_PAGES = "\n".join(PAGES[name] for name in sorted(PAGES))
+
+# The settings without which no service starts: enough to read what a page shows of the others.
+REQUIRED = {
+    "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
+    "INFOBIP_API_KEY": "key",
+    "INFOBIP_2FA_APP_ID": "APP",
+    "INFOBIP_2FA_MSG_ID": "MSG",
+    "REDIS_URL": "redis://localhost:6379/0",
+}
