@@ -99,9 +99,8 @@ def diagnose(url: str, failure: BaseException) -> Diagnosis:
         url: as `url.parse` accepts it.
         failure: what the commands raised. It counts where Redis answers the PING.
     """
-    asked = [
-        *takewhile(lambda each: each is not failure, _chain(_ping(url)))
-    ]  # `failure` is being handled, and its end
+    # `failure` is being handled: Python makes it the context of what the PING raises, and so the end of its chain.
+    asked = [*takewhile(lambda each: each is not failure, _chain(_ping(url)))]
     return _diagnosis(asked or _chain(failure))
 
 
