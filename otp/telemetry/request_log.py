@@ -100,7 +100,7 @@ class RequestLog:
         self._flushing = None
         finished, self._finished = self._finished, []
         metrics.IN_FLIGHT.set(self._in_flight)
-        batch = MetricBatch()
+        batch, lines = MetricBatch(), []
         for each in finished:
             recipient, result = self._mask.of(each.record.recipient), outcome(each.record)
             self._count(batch, each, recipient, result)
@@ -108,8 +108,10 @@ class RequestLog:
                 self._report_failed_verify(each.record, recipient)
             level = _level(each)
             if log.isEnabledFor(level):
-                logs.write(each.at, _line(level, each, recipient, result))
-        batch.flush()
+                lines.append((each.at, _line(level, each, recipient, result)))
+        batch.flush()  # first: who reads a line finds its request counted
+        for at, line in lines:
+            logs.write(at, line)
 
     def _schedule_flush(self) -> None:
         if not self._flushing:
