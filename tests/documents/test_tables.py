@@ -38,6 +38,18 @@ def test_every_alert_is_in_the_table() -> None:
     assert set(re.findall(r"(?m)^\| `(\S+)`", table)) == named
 
 
+def test_every_event_of_the_log_is_in_the_table() -> None:
+    section = PAGES["docs/operations.md"].split("## Logs")[1].split("## Metrics")[0]
+    rows = re.findall(r"(?m)^\| ([^|]+) \|", section.split("| event |")[1])
+    shown = {word for row in rows for word in re.findall("`([a-z_]+)`", row)} - {"otp"}
+    paths = [*ROOT.glob("otp/**/*.py"), ROOT / "app.py", ROOT / "gunicorn.conf.py", ROOT / "infobip_client.py"]
+    code = "".join(path.read_text() for path in paths)
+    written = set(re.findall(r'[.](?:debug|info|warning|error)[(]\s*"([a-z_]+)"', code))
+    written |= set(re.findall(r'"event": "(\w+)"', code))
+    assert '`"event": "request"`' in section
+    assert shown == written - {"request"}
+
+
 def test_the_options_of_setup_are_those_of_the_command() -> None:
     table = PAGES["docs/infobip.md"].split("| option |")[1].split("\n\n")[0]
     known = {option for parameter in setup.params for option in parameter.opts}
