@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,7 @@ LONGEST = [
     "redis_moves",
     "redis_sets",
     "clients",
+    "schemathesis",
     "bursts",
     "limits",
     "redis_slots",
@@ -105,6 +107,9 @@ _numbers = itertools.count(10000000)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves to CI; and the longest files first: workers take them in this order."""
+    same = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if same:
+        raise pytest.UsageError(f"of tests with one id, pytest-xdist would run one: {same}")
     for item in items:
         is_long = item.path.parent.name == "faults" or item.path.stem in LONG
         if is_long or "browser" in getattr(item, "fixturenames", ()):
