@@ -31,12 +31,15 @@ class RedisClient:
         self._nodes = nodes
         self._url = url
         self.prefix = prefix
+        self._for_operators: list[Any] = []  # redis-py's clients
 
     def __enter__(self) -> "RedisClient":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._nodes.close()
+        for client in self._for_operators:
+            client.close()
 
     def run(self, *commands: Command) -> list[Any]:
         """Run the commands in one round trip; returns their replies. In a Cluster, nodes run theirs concurrently.
@@ -59,7 +62,9 @@ class RedisClient:
 
     def administration(self) -> Administration:
         """The same servers, for operators. Only for commands at the terminal."""
-        return Administration(blocking_client(self._url), self.prefix)
+        client = blocking_client(self._url)
+        self._for_operators.append(client)
+        return Administration(client, self.prefix)
 
     def _timed(self, commands: Sequence[Command], run: Callable[[Sequence[Command]], list[Any]]) -> list[Any]:
         commands = [with_prefix(self.prefix, command) for command in commands]
