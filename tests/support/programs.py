@@ -15,6 +15,11 @@ def lacking(reason: str) -> NoReturn:
     raise AssertionError
 
 
+def find(name: str) -> str | None:
+    """The path of the program, if it is installed."""
+    return shutil.which(name, path=EVERYWHERE)
+
+
 def program(name: str, package: str = "") -> str:
     """The path of the program; without it, the test is skipped. `package` is Debian's, if its name is another."""
-    return shutil.which(name, path=EVERYWHERE) or lacking(f"no {name}; on Debian: apt install {package or name}")
+    return find(name) or lacking(f"no {name}; on Debian: apt install {package or name}")
