@@ -1,7 +1,10 @@
 """Starts Python programs quickly: a process that has other people's packages loaded forks a child for each.
 
-The child is what `python -m` makes: it has an environment, a directory and outputs of its own, and loads all of our
-code afresh. Not loaded here is what reads the environment while it loads: gunicorn and prometheus_client.
+The child is what `python -m` makes: it has an environment, a directory and outputs of its own. What reads the
+environment while it loads must be loaded in the child: gunicorn, and prometheus_client where metrics are on.
+
+There are two such processes. One has loaded the service too, which saves half of a start. The other is for services
+with metrics, for other versions of the service, and for coverage, which is measured from before the code is loaded.
 """
 
 import atexit
@@ -62,10 +65,10 @@ class Forked:
 class Warm:
     """The warm process, as others see it. It ends with the one that made it, and then ends what it started."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno())]
+        command = [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno()), *more]
         unmeasured = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
         root, files = Path(__file__).parents[2], [theirs.fileno()]
         with theirs:
@@ -94,11 +97,11 @@ class Warm:
 warm = functools.cache(Warm)
 
 
-def _load() -> None:
+def _load(more: Sequence[str]) -> None:
     import gevent.monkey  # noqa: PLC0415  the tests themselves are not patched
 
     gevent.monkey.patch_all()
-    for name in PACKAGES.split():
+    for name in (*PACKAGES.split(), *more):
         importlib.import_module(name)
     gc.freeze()
 
@@ -154,6 +157,6 @@ def _serve(control: socket.socket) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever made this one ends it
-    _load()
+    _load(sys.argv[2:])
     _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
