@@ -202,7 +202,7 @@ def _alerts(settings: Settings, redis: RedisClient) -> Alerts:
 
 
 def _budgets(settings: Settings, alerts: Alerts) -> list[Budget]:
-    """The month's before the day's: where both are used up, its Retry-After is the true one."""
+    """The month's comes first: if both are used up, its Retry-After is correct."""
     prices, periods = settings.prices, reversed([*zip((day, month), settings.budgets, strict=True)])
     on_threshold = partial(alerts.budget_threshold, prices.currency)
     return [Budget(period, amount, prices, on_threshold) for period, amount in periods if amount]

@@ -68,7 +68,7 @@ CONCURRENCY = 2500  # sends in flight at Infobip in one worker, and as many veri
 _BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 _CASES: dict[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
 _ALPHABETS = {"NUMERIC": "[0-9]", "ALPHA": "[A-Za-z]", "HEX": "[0-9A-Fa-f]", "ALPHANUMERIC": "[A-Za-z0-9]"}
-# A letter counts once: nobody knows whether Infobip's PINs have both cases.
+# Both cases of a letter count once: Infobip does not document which it uses.
 _CHARACTERS = {"NUMERIC": 10, "HEX": 16, "ALPHA": 26, "ALPHANUMERIC": 36}
 _WARNINGS = {
     "keys": "API_KEYS is not set: whoever reaches this service may have it send SMS.",
@@ -80,7 +80,7 @@ _WARNINGS = {
     "off": "FRAUD_GUARD is off: SMS pumping is neither refused nor noticed.",
     "monitor": "FRAUD_GUARD is monitor: SMS pumping is noticed, and not refused.",
     "pins": "PIN_LENGTH and PIN_TYPE make {pins:,} PINs: fewer than six digits do (20 bits).",
-    "life": "PIN_TIME_TO_LIVE is over 10m: a PIN should die soon after its use.",
+    "life": "PIN_TIME_TO_LIVE is over 10m: a PIN should expire soon after its use.",
     "guesses": "PIN_ATTEMPTS is over 10: a PIN should not be found by guessing.",
     "calls": "VOICE_PRICES is not set: a call may cost many times what an SMS does, and is counted like one. "
     "ALLOWED_CHANNELS=sms forbids calls.",
@@ -101,7 +101,7 @@ _VISIBLE = "must be visible ASCII characters, without blanks or line breaks"
 _ApiKey = Annotated[Secret, matching("[!-~]+", _VISIBLE)]  # in a header
 _REPORTS = "must be 16 to 256 letters, digits, dots, dashes, underscores or tildes"
 _ReportsSecret = Annotated[OptionalSecret, matching("[A-Za-z0-9._~-]{16,256}", _REPORTS)]  # in a path
-_SALT = "must have at least 16 characters: who guesses it learns the numbers"
+_SALT = "must have at least 16 characters: whoever guesses it can recover the numbers"
 _Salt = Annotated[OptionalSecret, matching("(?s:.{16,})", _SALT)]
 _Channel = Annotated[str, matching("|".join(CHANNELS), f"must be of {', '.join(CHANNELS)}, separated by commas")]
 _Prices = Annotated[Prices | None, from_text(read_prices)]
@@ -178,13 +178,13 @@ class AccountSettings(BaseModel):
     @classmethod
     def _is_the_only_last_line(cls, app: str | None, info: ValidationInfo) -> str | None:
         if app is not None and info.data.get("webotp_domain"):
-            raise ValueError("cannot stand beside WEBOTP_DOMAIN: each of them wants the last line")
+            raise ValueError("cannot be set together with WEBOTP_DOMAIN: both need the last line")
         return app
 
     @field_validator("resend_cooldown", "resend_backoff")
     @classmethod
     def _longer_than_the_call(cls, given: Any, info: ValidationInfo) -> Any:
-        # Else a second send could start while the first is still on its way, and save its PIN under the other's.
+        # Otherwise a second send could start while the first is in progress, and save its PIN under the other's.
         cooldowns = given if isinstance(given, tuple) else (given,)
         if cooldowns and min(cooldowns) <= info.data.get("infobip_timeout", 0):
             raise ValueError("must be longer than INFOBIP_TIMEOUT")
@@ -212,7 +212,7 @@ class Settings(AccountSettings):
     require_verification_id: bool = False
     uniform_verify_time: bool = False
 
-    track_delivery: Annotated[bool, needs("delivery_reports_secret", ", by which Infobip's reports are known")] = False
+    track_delivery: Annotated[bool, needs("delivery_reports_secret", ", which authenticates Infobip's reports")] = False
 
     default_region: Region | None = None
     allowed_countries: Annotated[frozenset[Region], ByCommas] = frozenset()  # empty: all
@@ -286,7 +286,7 @@ class Settings(AccountSettings):
     @classmethod
     def _has_a_price(cls, given: str, info: ValidationInfo) -> str:
         if given == "on" and info.data.get("sms_prices") and info.data.get("lookup_price", "bad") is None:
-            raise ValueError("needs LOOKUP_PRICE where SMS have prices; 0 is a price")
+            raise ValueError("needs LOOKUP_PRICE if SMS_PRICES is set; 0 is allowed")
         return given
 
     @field_validator("client_limits")
@@ -390,7 +390,7 @@ class Settings(AccountSettings):
         return int(_CHARACTERS[self.pin_type] ** self.pin_length)
 
     def _open_ways(self) -> dict[str, bool]:
-        """Which of _WARNINGS hold of who may send, to where, at what price."""
+        """Which warnings apply to senders, destinations and prices."""
         costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
         is_open = not self.named_keys and not self.challenge
         is_test = self.challenge_secret.get_secret_value() in TEST_SECRETS or bool(self.challenge_url)
@@ -406,7 +406,7 @@ class Settings(AccountSettings):
         }
 
     def _weak_pins(self) -> dict[str, bool]:
-        """Which of them hold of the PINs."""
+        """Which warnings apply to the PINs."""
         are_over = self.fixed_codes_end <= time.time()
         return {
             "pins": self._possible_pins < 10**6,

@@ -20,8 +20,8 @@ from otp.server import settings_reload  # noqa: E402
 from otp.telemetry import metrics_server  # noqa: E402
 
 try:
-    # Read here, once for all workers: a bad setting ends the start, and what is in .env when a worker is replaced is
-    # of no consequence until a SIGHUP.
+    # Read here, once for all workers: a bad setting ends the start, and later changes of .env take effect only with a
+    # SIGHUP.
     settings = settings_reload.settings_from(load_settings)
 except SettingsError as e:
     sys.exit(str(e))
@@ -41,21 +41,21 @@ from otp.telemetry import logs, tracing  # noqa: E402
 wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
 bind = f"[{settings.bind}]:{settings.port}"  # brackets are for IPv6, and no harm to IPv4
 workers = settings.web_concurrency
-# A connection of a client is an open file, and so is the call to Infobip that it may wait for. Many systems allow 1024,
-# unless one asks for more. Where they allow no more, fewer clients get in, and each of them can be served.
+# Each client connection is an open file, and so is its call to Infobip. Many systems allow 1024 by default. If no more
+# are allowed, fewer clients are accepted, and all of them can be served.
 OTHER_FILES = 500  # of Redis, logs, metrics, look-ups
-wanted = 2 * CONCURRENCY + 1000  # beside all that may wait for Infobip, there is room for what need not
+wanted = 2 * CONCURRENCY + 1000  # with room for requests that do not wait for Infobip
 files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 files = max(files, min(most, 2 * wanted + OTHER_FILES))
 resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 worker_connections = min(wanted, max(files - OTHER_FILES, files // 2) // 2)
 
-# A head, and the field lines behind a body in chunks: what proxies add fits twice, and what never ends costs 16 KiB.
+# Limits of a head and of trailers: twice what proxies add; an endless head costs 16 KiB.
 limit_request_line = limit_request_field_size = LONGEST_FIELD
 limit_request_fields = MOST_FIELDS
 
-# Nothing that a client or a proxy says of the scheme or the path is believed, nor is it a reason to refuse a request:
-# without this, an X-Forwarded-Proto and an X-Forwarded-Ssl that disagree make gunicorn answer 400 to everything.
+# The scheme and path that clients or proxies claim are ignored: without this, an X-Forwarded-Proto and an
+# X-Forwarded-Ssl that disagree make gunicorn answer 400 to everything.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 header_map = "drop"  # X_Forwarded_For would be read as X-Forwarded-For
@@ -75,7 +75,7 @@ def first_that_takes_files(*folders: str) -> str:
     for folder in folders:
         with suppress(OSError), tempfile.TemporaryFile(dir=folder):
             return folder
-    sys.exit(f"None of {', '.join(folders)} can be written: a file there tells the master that a worker lives.")
+    sys.exit(f"None of {', '.join(folders)} can be written: the master detects live workers by a file there.")
 
 
 # In memory, wherever that is: /tmp may be full, or on a slow disk.
@@ -86,7 +86,7 @@ class ServiceWorker(Worker):
     """Serves with the settings above."""
 
     def load_wsgi(self) -> None:
-        """In the worker, before it serves."""
+        """Create the application in the worker."""
         self.wsgi = create_app(settings)
 
 
@@ -94,13 +94,13 @@ worker_class = ServiceWorker
 
 
 def on_starting(_: object) -> None:
-    """Once a start, in the master."""
+    """Log version and settings, once per start, in the master."""
     logging.getLogger("otp").info("start", extra={"version": VERSION, "settings": settings.for_log()})
     warn()
 
 
 def when_ready(server: object) -> None:
-    """Once a start, in the master, when it listens."""
+    """Prepare reloads and metrics in the master, once it listens."""
     announce_end(server)
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
@@ -109,41 +109,41 @@ def when_ready(server: object) -> None:
 
 
 def on_reload(_: object) -> None:
-    """In the master, after each SIGHUP whose settings are right."""
+    """Log the new settings in the master after a SIGHUP with valid settings."""
     logging.getLogger("otp").info("reload", extra={"settings": settings.for_log()})
     warn()
     freeze()
 
 
 def warn() -> None:
-    """Say what had better be set otherwise."""
+    """Log a warning for each weak or ignored setting."""
     for sentence in (*settings.warnings(), *misread_settings()):
         logging.getLogger("otp").warning(sentence)
 
 
 def freeze() -> None:
-    """What was made until now stays: no garbage collection looks at it again, so that workers share its memory."""
+    """Exclude existing objects from garbage collection, so that workers share their memory."""
     gc.collect()
     gc.freeze()
 
 
 def post_fork(_: object, __: Worker) -> None:
-    """In a new worker, before anything else."""
+    """Open the new worker's metric files."""
     if settings.metrics_port:
         metrics_server.begin_worker()
 
 
 def child_exit(_: object, worker: Worker) -> None:
-    """In the master, after a worker has ended in whatever way."""
+    """Keep the counts of an ended worker, in the master."""
     if settings.metrics_port:
         metrics_server.end_worker(worker.pid)
 
 
 def post_worker_init(worker: Worker) -> None:
-    """In a new worker, when it can serve."""
+    """Start tracing, and check account and Redis once per start."""
     tracing.set_up()
     freeze()
     gc.set_threshold(20_000, 20, 20)
-    if worker.age == 1:  # one look at a start, beside the requests
+    if worker.age == 1:  # once per start, in the background
         gevent.spawn(log_diagnosis, settings)
         gevent.spawn(lambda: log_differences(account(settings), settings))

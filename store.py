@@ -4,8 +4,8 @@ A recipient has three PINs at most, each with an end and with guesses of its own
 belongs to the client app which had it sent. A client that gives no verification id means its newest PIN.
 `otp.redis.keys` has the keys, `pin_save.lua` the fields of a PIN.
 
-Only hashes of verification ids are kept: readers of Redis learn no id, and the time to compare two hashes says nothing
-about one. `order` tells the later of two sends; it stays for some seconds after a PIN was used.
+Only hashes of verification ids are kept: readers of Redis do not learn the ids, nor does the time of a comparison
+reveal one. `order` says which of two sends was later; it stays for some seconds after a PIN was used.
 
 Every method raises StoreUnavailable when Redis does not answer in time, or when its reply is an error or invalid.
 """
@@ -37,8 +37,8 @@ USED = 10.0  # seconds that a used PIN is remembered, for a save that arrives la
 
 
 class GuessLimits(NamedTuple):
-    """`attempts` are the guesses at one PIN, `failures` the guesses at a recipient's PINs that may fail until one is
-    right. A recipient that was verified is `trusted` for so many seconds.
+    """`attempts`: guesses at one PIN. `failures`: how many guesses at a recipient's PINs may fail in a period, without
+    a right one between them. `trusted`: seconds for which a verified recipient is trusted.
     """
 
     attempts: int

@@ -31,7 +31,7 @@ _HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "infobip-otp",
 }
-# The codes of what is not the token's fault. Each is logged, so it must be one of these.
+# Codes of errors that the token did not cause. Only codes of this list are logged.
 _OURS = {"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch", "bad-request", "internal-error"}
 
 
@@ -47,7 +47,7 @@ VENDORS = {
     "hcaptcha": Vendor("https://api.hcaptcha.com/siteverify"),
     "recaptcha": Vendor("https://www.google.com/recaptcha/api/siteverify", 0.5),  # of v3; its documents' default
 }
-# Published for tests: whoever knows them passes, or nobody does. Sources: developers.cloudflare.com/turnstile/
+# Published for tests: every token passes, or none does. Sources: developers.cloudflare.com/turnstile/
 # troubleshooting/testing, docs.hcaptcha.com/#integration-testing-test-keys, developers.google.com/recaptcha/docs/faq.
 TEST_SECRETS = {
     "1x0000000000000000000000000000000AA",
@@ -77,11 +77,11 @@ def check_test_url(url: str) -> None:
 
 
 class Challenges:
-    """Asks one vendor about tokens. Each worker needs its own.
+    """Checks tokens at one vendor. Each worker needs its own instance.
 
     Args:
-        secret: of the site, at the vendor.
-        hostnames: of the pages on which a challenge may have been passed.
+        secret: the site's secret at the vendor.
+        hostnames: the hosts of the pages on which a challenge may have been passed.
         url: replaces the vendor's own, for tests.
     """
 
@@ -97,8 +97,8 @@ class Challenges:
         """Check the `token` of a request from this client address.
 
         Raises:
-            ChallengeFailed: there is none, it is too long, or the vendor refuses it, or it is of another page.
-            ChallengeUnavailable: nobody knows: too many are asked about, or the vendor does not answer, or not to us.
+            ChallengeFailed: the token is missing, too long, of another page, or refused.
+            ChallengeUnavailable: too many checks are in flight, or the vendor does not answer or refuses the secret.
         """
         if not token or len(token) > LONGEST_TOKEN:
             raise ChallengeFailed
@@ -118,7 +118,7 @@ class Challenges:
         request.body = urlencode(fields).encode()
         request.headers["Content-Length"] = str(len(request.body))
         response = self._adapter.send(request, timeout=DEADLINE)
-        if response.status_code // 100 not in (2, 4):  # a redirect is no verdict
+        if response.status_code // 100 not in (2, 4):  # a redirect is not a result
             raise requests.HTTPError
         return _Verdict.model_validate_json(response.content)
 

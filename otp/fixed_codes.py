@@ -1,7 +1,7 @@
 """Test numbers: phone numbers whose code is fixed, for app reviewers and for tests in production. They get no message.
 
-It is a provider around that of all other numbers. The rules do not know of it, so that cooldown, limits, guesses and
-the single use hold for test numbers, too.
+A provider that wraps the provider of all other numbers. The rules do not know of it, so that cooldown, limits, guesses
+and the single use hold for test numbers, too.
 """
 
 import hmac
@@ -24,20 +24,20 @@ from otp.telemetry import record
 LONGEST = 90  # days
 
 _PREFIX = "test-"  # of pin_ids; those of Infobip have no dash
-_PUBLISHED = "493817"  # in this sentence and in the documents
+_PUBLISHED = "493817"  # the example here and in the documents
 _LIKE = f'{{"+14155550199": "{_PUBLISHED}"}}'
 
 
 class FixedCodes:
-    """Sends nothing to test numbers and checks their fixed code; all other numbers are those of `provider`.
+    """Checks the fixed codes of test numbers, which get no message; passes other numbers to `provider`.
 
-    A PIN of a test number is gone when test numbers end, and when its number is none any more.
+    A PIN of a test number is gone when the test period ends, or when its number is no longer listed.
 
     Args:
         codes: by canonical phone number, see `read_codes`.
         until: Unix seconds; then test numbers are numbers like any other.
         spell: as in `InfobipClient`.
-        pause: waits as long as Infobip takes to check a PIN, where that must not be seen.
+        pause: waits as long as Infobip takes to check a PIN, so that the time does not reveal a test number.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FixedCodes:
         return SentPin(pin_id)
 
     def verify_pin(self, pin_id: str, pin: str) -> bool:
-        """Whether `pin` is right. Raises PinGone for a PIN of what was a test number."""
+        """Whether `pin` is right. Raises PinGone if the number is no longer a test number."""
         if not pin_id.startswith(_PREFIX):
             return self._provider.verify_pin(pin_id, pin)
         code = self._code(pin_id)
@@ -100,7 +100,7 @@ def read_codes(given: str) -> dict[str, str]:
     if not all(isinstance(code, str) for code in codes.values()):
         raise ValueError("must have a code in quotes for each number")
     if any(map(_is_easy, codes.values())):
-        raise ValueError("has a code that is guessed first, as it repeats itself or counts, or the documents' own")
+        raise ValueError("has a code that is easy to guess: repeated or counting digits, or the documents' example")
     by_number = {Recipient.at(phone).canonical: code for phone, code in codes.items()}
     if len(by_number) < len(codes):
         raise ValueError("has one number twice, in two spellings")
@@ -115,7 +115,7 @@ def end_of(day: date) -> float:
 def check_until(day: date) -> date:
     """Return `day`. Raises ValueError if it is more than LONGEST days ahead."""
     if (day - datetime.now(UTC).date()).days > LONGEST:
-        raise ValueError(f"must be at most {LONGEST} days ahead: a fixed code is a way in for all who learn it")
+        raise ValueError(f"must be at most {LONGEST} days ahead: everyone who learns a fixed code can use it")
     return day
 
 

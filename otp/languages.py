@@ -43,20 +43,20 @@ def is_locale(tag: str) -> bool:
 
 def _channel(name: str) -> str:
     if name not in CHANNELS:
-        raise ValueError(f"knows no channel {name!r}; there are {', '.join(CHANNELS)}")
+        raise ValueError(f"unknown channel {name!r}; there are {', '.join(CHANNELS)}")
     return name
 
 
 def _locale(tag: str) -> str:
     if not is_locale(tag):
-        raise ValueError(f"{tag!r} is no language tag of BCP 47 like de or pt-BR")
+        raise ValueError(f"{tag!r} is not a language tag of BCP 47 like de or pt-BR")
     return tag
 
 
 def _purpose_and_locale(text: str) -> str:
     purpose, slash, tag = text.rpartition("/")
     if slash and not _PURPOSE.fullmatch(purpose):
-        raise ValueError(f"{purpose!r} is no purpose: write up to 32 small letters, digits, dashes and underscores")
+        raise ValueError(f"{purpose!r} is not a purpose: write up to 32 small letters, digits, dashes and underscores")
     if not slash or tag != _OTHER_LANGUAGES:
         _locale(tag)
     return text

@@ -27,7 +27,7 @@ from jwt.utils import base64url_encode
 from otp.errors import InvalidProof, ProofExpired, ProofForAnother
 from otp.recipients import Recipient
 
-# Of the PIN, where they apply: that it was a test number's, which anybody may know; and what its send was given.
+# Claims about the PIN: `test` (anybody may know it), and the purpose and nonce of its send.
 ABOUT = ("test", "purpose", "nonce")
 LIFETIME = 5 * 60  # seconds
 ALGORITHM = "EdDSA"

@@ -100,7 +100,7 @@ class OtpService:
         with _Reservation(self._send_limits, send_request):
             started = time.monotonic()
             sent_pin = self._provider.send_pin(send_request)
-        # The provider's clock runs since it made the PIN: ours must not outlive it.
+        # The PIN's lifetime at the provider has begun: our record must not outlive it.
         new_id = self._save(send_request, sent_pin, self._rules.pin_lifetime - (time.monotonic() - started))
         return Sent(self._rules.pin_lifetime, self._rules.cooldown(0), new_id)
 
@@ -125,7 +125,7 @@ class OtpService:
     def resend(self, send_request: SendRequest, verification_id: str | None = None) -> Sent:
         """Send a pending PIN once more: that of the `verification_id`; without one, the newest of the client.
 
-        The PIN gets no more guesses and no longer life, and the next cooldown is longer.
+        The PIN gets neither more guesses nor a longer life, and the next cooldown is longer.
 
         Raises:
             InvalidOtp: the PIN does not live, or has no guess left.
@@ -176,9 +176,9 @@ class OtpService:
         """Accept `pin` for `recipient`, once, and return what it proves.
 
         It is compared with the PIN of the `verification_id`; without one, with the newest of the client. The guess is
-        counted before the provider checks it, and refunded only if the provider certainly did not. Where nobody knows,
-        it is not a failure of the recipient. Where no PIN is meant, nothing is counted and the provider is not asked;
-        so it is where the PIN was sent for another purpose: a code for a newsletter cannot confirm a payment.
+        counted before the provider checks it, and refunded only if the provider certainly did not. If the result is
+        unknown, it is not a failure of the recipient. Where no PIN is meant, nothing is counted and the provider is
+        not asked; the same holds for a PIN of another purpose: a code for a newsletter cannot confirm a payment.
 
         Raises:
             InvalidOtp: wrong, expired, used, superseded, never sent, out of guesses, or of another request or client.

@@ -18,7 +18,7 @@ _LINKED = (
     "tcp://",
     "udp://",
     "sctp://",
-)  # how the value of X_PORT begins that Kubernetes and Docker set for a service X
+)  # beginnings of the X_PORT values that Kubernetes and Docker set for a service X
 _SHORT = 4  # letters; BINDIR is as similar to BIND as a misspelling is
 # Names that may be quoted: a line of a secret that spans several lines without quotes is read as a name.
 _WORD = "[0-9]{0,2}[a-z]{1,20}[0-9]{0,2}"  # a hexadecimal key has digits between its letters
@@ -60,8 +60,8 @@ class SettingNames:
             return f"{name} is ignored: only a secret can be a file. Set {capitals.removesuffix('_FILE')}."
         nearest, similarity = self._nearest(capitals)
         if similarity >= RELATED if in_file else _is_near(capitals, nearest, similarity):
-            return f"{_quotable(name, similarity)} is no setting and is ignored. Did you mean {nearest}?"
-        return f"{_quotable(name, similarity)} is no setting and is ignored." if in_file else ""
+            return f"{_quotable(name, similarity)} is not a setting and is ignored. Did you mean {nearest}?"
+        return f"{_quotable(name, similarity)} is not a setting and is ignored." if in_file else ""
 
     def _nearest(self, capitals: str) -> tuple[str, float]:
         given = _letters(capitals)

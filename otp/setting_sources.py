@@ -96,8 +96,8 @@ def refusals(found: Iterable[Line], is_read: Callable[[str], bool], environment:
             yield f"{line.where}: cannot be read; are the quotation marks in pairs, and is there a ="
         elif is_read(line.name) and any(not default and name not in given for name, default in braces):
             yield (
-                f"{line.name}: {line.where} has ${{...}}, which stands for a variable, and there is none of this name; "
-                "a secret with ${ in it is best a file"
+                f"{line.name}: {line.where} has ${{...}} with a variable that is not set; "
+                "put a secret that contains ${ into a file"
             )
         given.add(line.name)
 
@@ -113,7 +113,7 @@ def remarks(found: Iterable[Line], is_read: Callable[[str], bool]) -> Iterator[s
 
 
 def _unlike(written: str | None) -> str:
-    """What the other readers make of it; "" where they agree."""
+    """How other readers read it; "" if they agree."""
     if written is None:
         return "has no = and is not set."
     if written.startswith("#"):

@@ -93,13 +93,13 @@ def read_region(code: str) -> str:
         ValueError: libphonenumber does not know the region.
     """
     if (region := code.strip().upper()) not in SUPPORTED_REGIONS:
-        raise ValueError(f"knows no region {region!r}; write ISO 3166 codes like US or DE")
+        raise ValueError(f"unknown region {region!r}; write ISO 3166 codes like US or DE")
     return region
 
 
 def _number_type(name: str) -> str:
     if (kind := name.strip().upper()) not in _NUMBER_TYPES:
-        raise ValueError(f"knows no number type {kind!r}; there are {', '.join(_NUMBER_TYPES)}")
+        raise ValueError(f"unknown number type {kind!r}; there are {', '.join(_NUMBER_TYPES)}")
     return kind
 
 
@@ -129,7 +129,7 @@ def _content(file: Path) -> str:
 
 
 def inline(given: Any) -> Any:
-    """The content of a file of JSON, where its path is given: a file that changes later is of no consequence."""
+    """The content of a file of JSON, where its path is given: later changes of the file have no effect."""
     is_path = isinstance(given, str) and given.strip() and not given.strip().startswith("{")
     return _content(Path(given)) if is_path else given
 

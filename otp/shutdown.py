@@ -1,4 +1,4 @@
-"""What a process still does before it ends, and in which order."""
+"""The steps that a process takes before it ends, in order."""
 
 import atexit
 import logging
@@ -32,7 +32,7 @@ def add(step: Step, action: Callable[[], object]) -> None:
 def run() -> None:
     """Take all steps. An action that fails is logged, and the others are taken all the same.
 
-    A SystemExit is no exception: gunicorn raises one when it is told to stop once more.
+    This includes a SystemExit, which gunicorn raises at a second signal to stop.
     """
     while _actions:  # an action may add another one
         _actions.sort(key=itemgetter(0))

@@ -39,7 +39,7 @@ def test_it_needs_no_network(tmp_path: Path) -> None:
 def test_what_is_weak_or_misspelt_is_wrong_only_if_one_is_strict(command: CommandLine) -> None:
     status, said = command.run("check", API_KEYS="", PIN_ATEMPTS="3")
     weak = "warning  settings             API_KEYS is not set: whoever reaches this service may have it send SMS."
-    misspelt = "warning  settings             PIN_ATEMPTS is no setting and is ignored. Did you mean PIN_ATTEMPTS?"
+    misspelt = "warning  settings             PIN_ATEMPTS is not a setting and is ignored. Did you mean PIN_ATTEMPTS?"
     assert (status, said.splitlines()) == (0, [misspelt, weak, RIGHT])
     assert command.run("check", "--strict", API_KEYS="")[0] == 1
     assert command.run("check", "--strict")[0] == 0

@@ -222,7 +222,7 @@ def test_the_last_line(empty: Sandbox, command: CommandLine, setting: dict[str, 
 
 def test_the_two_last_lines_exclude_each_other(command: CommandLine) -> None:
     status, said = command.run("setup", WEBOTP_DOMAIN="example.com", ANDROID_APP_HASH="FA+9qCX9VSu")
-    assert (status, "ANDROID_APP_HASH: cannot stand beside WEBOTP_DOMAIN" in said) == (1, True)
+    assert (status, "ANDROID_APP_HASH: cannot be set together with WEBOTP_DOMAIN" in said) == (1, True)
 
 
 @pytest.mark.parametrize("tag", read_message_texts())
@@ -242,7 +242,7 @@ def test_each_text_is_one_sms_whose_pin_comes_first(tag: str) -> None:
     ("written", "said"),
     [
         ("[sms]\nde = 'Ihr Code'", "templates.toml: sms.de: must have {{pin}} in it"),
-        ("[sms]\nde_DE = '{{pin}}'", "templates.toml: sms.de_DE: 'de_DE' is no language tag"),
+        ("[sms]\nde_DE = '{{pin}}'", "templates.toml: sms.de_DE: 'de_DE' is not a language tag"),
         ("[sms]\nde = 1", "templates.toml: sms.de: Input should be a valid string"),
         ("[email]\nde = '{{pin}}'", "templates.toml: sms: Field required"),
         ("[sms", "templates.toml cannot be read: "),

@@ -75,7 +75,7 @@ def test_a_name_that_is_nearly_one_of_the_settings(command: CommandLine, where: 
     written = "".join(f"{name}={value}\n" for name, value in given.items())
     said = check(command, written) if where == "file" else check(command, **given)
     for name, meant in NEARLY.items():
-        assert f"{name} is no setting and is ignored. Did you mean {meant}?" in said
+        assert f"{name} is not a setting and is ignored. Did you mean {meant}?" in said
 
 
 def test_the_wrong_case_and_files_of_what_is_no_secret(command: CommandLine) -> None:
@@ -102,14 +102,14 @@ def test_what_others_read_is_nobodys_mistake(command: CommandLine) -> None:
 
 def test_a_name_in_the_file_that_is_nothing_at_all(command: CommandLine) -> None:
     said = check(command, f"\n# mine\nDATABASE_URL={VALUE}\n\n  favourite_colour={VALUE}\n")
-    assert ".env, line 3: DATABASE_URL is no setting and is ignored." in said
-    assert ".env, line 5: favourite_colour is no setting and is ignored." in said
+    assert ".env, line 3: DATABASE_URL is not a setting and is ignored." in said
+    assert ".env, line 5: favourite_colour is not a setting and is ignored." in said
 
 
 def test_a_piece_of_a_secret_that_looks_like_a_name_is_not_shown(command: CommandLine) -> None:
     """A PEM without quotes: what is behind its first line is read as names."""
     said = check(command, "PROOF_OLD_KEYS=-----BEGIN\nMC4CAQAwBQYDK2VwBCIEIA==\nd83ab17e0f==\n-----END=\n")
-    assert said.count("A name is no setting and is ignored.") == 3
+    assert said.count("A name is not a setting and is ignored.") == 3
     assert "MC4CAQ" not in said
     assert "d83ab17e0f" not in said
 
@@ -117,10 +117,10 @@ def test_a_piece_of_a_secret_that_looks_like_a_name_is_not_shown(command: Comman
 @pytest.mark.parametrize("key", ["A1B2C3D4E5F60718", "sk_a1b2c3d4e5f60718", "D83AB17E_0F9C4E21"])
 def test_a_key_on_a_line_of_its_own_is_not_shown(command: CommandLine, key: str) -> None:
     said = check(command, f"LOG_SALT=\n{key}\nS3_BUCKET=a\nMY_2FA_HOST2=a\n")
-    assert ".env, line 2: A name is no setting" in said
+    assert ".env, line 2: A name is not a setting" in said
     assert key not in said
-    assert ".env, line 3: S3_BUCKET is no setting" in said
-    assert ".env, line 4: MY_2FA_HOST2 is no setting" in said
+    assert ".env, line 3: S3_BUCKET is not a setting" in said
+    assert ".env, line 4: MY_2FA_HOST2 is not a setting" in said
 
 
 def test_a_start_says_it_once_and_a_reload_again(
@@ -142,7 +142,7 @@ def test_a_start_says_it_once_and_a_reload_again(
 
 def names(service: Service) -> list[str]:
     lines = service.lines(logger="otp", level="warning")
-    return [line["event"].partition(" is no setting")[0] for line in lines if "is no setting" in line["event"]]
+    return [line["event"].partition(" is not a setting")[0] for line in lines if "is not a setting" in line["event"]]
 
 
 def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -150,7 +150,7 @@ def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> 
     with pytest.raises(AssertionError) as raised, Service.started(tmp_path, given):
         pass
     assert "REDIS_URL: is missing" in str(raised.value)
-    assert "REDIS_URI is no setting and is ignored. Did you mean REDIS_URL?" in str(raised.value)
+    assert "REDIS_URI is not a setting and is ignored. Did you mean REDIS_URL?" in str(raised.value)
     assert VALUE not in str(raised.value)
 
 
