@@ -12,8 +12,8 @@ class Alert:
     """What happened, at `at` (Unix seconds).
 
     `sentence` is for people and `facts` are for programs: neither may hold a whole phone number, a PIN, a pinId or a
-    key. Alerts of one type differ in their `subject`, where they have one. An alert of one kind is sent at most once in
-    `quiet` seconds, and in ten minutes.
+    key. Alerts of one type differ in their `subject`, where they have one. Alerts of one kind are sent at most once in
+    `quiet` seconds or ten minutes, whichever is longer.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""What the rest of the service calls when there may be something to alert of. No call waits for Redis or a receiver."""
+"""The entry points for alerts. No call waits for Redis or a receiver."""
 
 from contextlib import suppress
 
@@ -31,7 +31,7 @@ class Alerts:
         shutdown.add(shutdown.Step.SEND_ALERTS, self.finish)
 
     def count(self, name: str) -> None:
-        """Count something in `rates.NAMES`, which is alarming only if it happens often."""
+        """Count an event of `rates.NAMES`; only many of them cause an alert."""
         self._rates.count(name)
         self._schedule_flush()
 
@@ -53,7 +53,7 @@ class Alerts:
         self._sender.send(messages.limit_reached(reason, limit, client))
 
     def budget_threshold(self, currency: str, period: str, percent: int, amount: int) -> None:
-        """Send an alert: so many percent of a budget of `amount` (millionths) are spent."""
+        """Send an alert: `percent` % of a budget of `amount` (millionths) is spent."""
         self._sender.send(messages.budget_threshold(currency, period, percent, amount))
 
     def prices_differ(self, currency: str, charge: Charge, channel: str, country: str, counted: int) -> None:

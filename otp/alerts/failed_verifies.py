@@ -19,7 +19,7 @@ HOUR = 3600  # seconds
 MOST: dict[Kind, int] = {"recipient": 20, "address": 60}
 MOST_NAMES = 1000  # in a worker between two flushes
 MOST_NAMES_IN_REDIS = 10_000
-BATCH = 20  # names in one script: Redis serves nobody else meanwhile
+BATCH = 20  # names in one script: Redis runs nothing else meanwhile
 
 _ADD = Script("failures_add")
 
@@ -33,7 +33,7 @@ class FailedVerifies:
         self._counts: Counter[tuple[Kind, str, str]] = Counter()
 
     def count(self, kind: Kind, fingerprint: str, masked: str) -> None:
-        """A verify at the recipient, or from the address, has failed. `masked` may be read by people."""
+        """Count a failed verify. `masked` is for people."""
         name = (kind, fingerprint, masked)
         if name in self._counts or len(self._counts) < MOST_NAMES:
             self._counts[name] += 1

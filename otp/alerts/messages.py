@@ -20,7 +20,7 @@ _LIMITS = {
 
 
 def budget_threshold(currency: str, period: str, percent: int, amount: int) -> Alert:
-    """So many percent of the budget of `period` (2026-11-23, or 2026-11) are spent; `amount` is in millionths."""
+    """`percent` % of the budget of `period` (2026-11-23, or 2026-11) is spent; `amount` is in millionths."""
     budget = format_amount(amount)
     sentence = f"{percent} % of the budget for {period} ({budget} {currency}) is spent."
     if percent == 100:
@@ -48,25 +48,25 @@ def limit_reached(reason: Reason, limit: RateLimitItem, client: str = "") -> Ale
 
 
 def guard_refusals(refusals: int, minutes: int) -> Alert:
-    """The fraud guard found no room for so many sends."""
+    """`refusals` sends had no room in the fraud guard."""
     sentence = f"{refusals} sends were refused in {minutes} minutes because they look like SMS pumping."
     return Alert("guard.refusals", sentence, {"refusals": refusals, "minutes": minutes})
 
 
 def guesses_locked_out(guesses: int, minutes: int) -> Alert:
-    """So many guesses met a recipient that is locked out."""
+    """`guesses` were refused because the recipient is locked out."""
     sentence = f"{guesses} guesses were refused in {minutes} minutes: too many at the same recipient had failed."
     return Alert("guesses.locked_out", sentence, {"guesses": guesses, "minutes": minutes})
 
 
 def wrong_pins(wrong: int, checked: int, minutes: int) -> Alert:
-    """So many of the PINs that Infobip checked were wrong."""
+    """`wrong` of the `checked` PINs were wrong."""
     sentence = f"{wrong} of {checked} PINs were wrong in {minutes} minutes: somebody may be guessing."
     return Alert("pins.wrong", sentence, {"wrong": wrong, "verdicts": checked, "minutes": minutes})
 
 
 def failed_verifies(kind: str, failed: int, fingerprint: str, masked: str) -> Alert:
-    """So many verifies failed in this hour at one recipient, or from one address: the worst of its `kind`."""
+    """`failed` verifies in this hour at one recipient, or from one address: the worst of its `kind`."""
     where = f"at {masked}" if kind == "recipient" else f"from {masked}"
     sentence = f"{failed} verifies {where} failed within an hour: somebody may be guessing."
     return Alert(f"verifies.{kind}", sentence, {"failed": failed, kind: masked, "fingerprint": fingerprint})

@@ -29,7 +29,7 @@ class Rates:
         self._counts: Counter[str] = Counter()
 
     def count(self, name: str) -> None:
-        """Something in NAMES has happened once more."""
+        """Count one event of NAMES."""
         self._counts[name] += 1
 
     def flush(self) -> list[Alert]:

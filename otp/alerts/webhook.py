@@ -36,7 +36,7 @@ def signing_key(secret: str) -> bytes:
     """The bytes that `whsec_...` stands for.
 
     Raises:
-        ValueError: it is no base64, or too short to be safe.
+        ValueError: it is not base64, or too short to be safe.
     """
     with suppress(ValueError):
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)

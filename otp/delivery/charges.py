@@ -1,4 +1,4 @@
-"""What Infobip charges for messages, by its delivery reports, and how that fits what the service counts for them."""
+"""What Infobip charges for messages, by its delivery reports, compared with the prices that the service counts."""
 
 from collections.abc import Callable
 

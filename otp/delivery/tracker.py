@@ -18,7 +18,7 @@ log = logging.getLogger("otp.delivery")
 
 
 class Tracker:
-    """One for a worker.
+    """One per worker.
 
     Args:
         verifications: None where clients have no keys, and so may not ask for the status of a PIN.
@@ -82,7 +82,7 @@ class Tracker:
         if message.outcome == DELIVERED:
             if self._verifications:
                 self._verifications.mark(message.id_hashes, "deliveredAt", report.at)
-        elif report.to:  # what did not arrive is no reason to wait: another channel may be tried at once
+        elif report.to:  # the message did not arrive: another channel may be tried at once
             self._end_cooldown(Recipient.at(f"+{report.to}"), message.reservation)
 
     def _mark(self, id_hashes: Sequence[str], moment: Moment) -> None:

@@ -21,7 +21,7 @@ DELIVERY_ID = re.compile(IDENTIFIER)  # it becomes a part of a key
 _NUMBER = re.compile("[+]?([1-9][0-9]{4,14})")
 _WORD = re.compile("([A-Z0-9_]{1,64})")  # it becomes a part of a log line
 _CURRENCY = re.compile("([A-Z]{3})")  # it becomes a label of a metric
-_MOST_EACH, _MOST_PARTS = 100, 20  # more is no price of an SMS or a call, and no number of SMS in one text
+_MOST_EACH, _MOST_PARTS = 100, 20  # highest plausible price, and number of SMS in one text
 
 
 class Charge(NamedTuple):
@@ -32,7 +32,7 @@ class Charge(NamedTuple):
 
 
 class DeliveryReport(NamedTuple):
-    """The end of a message's delivery: `outcome` is one of FINAL, `at` is when that was so (Unix seconds).
+    """The end of a message's delivery: `outcome` is one of FINAL, `at` is when it ended (Unix seconds).
 
     `to` is the number in digits, `error` Infobip's word for what went wrong; each is "" where the report has none.
     `charge` is None where it has no price that makes sense.
@@ -79,7 +79,7 @@ def parse_report(result: Any) -> DeliveryReport | None:
 
 
 def _charge(price: Any, parts: Any) -> Charge | None:
-    """The price of one SMS, times the number of SMS that the message took (1 where that makes no sense)."""
+    """The price of one SMS, times the number of SMS that the message took (1 if it is not plausible)."""
     if not isinstance(price, dict):
         return None
     each, currency = price.get("pricePerMessage"), _part(_CURRENCY, price.get("currency"))

@@ -53,9 +53,12 @@ _CODES = {
 }
 # By how an error without a code of its own (ERR) begins.
 _ERRORS = {
-    "max number of clients reached": ("It has as many clients as its maxclients allows", "raise it, or end some"),
+    "max number of clients reached": (
+        "It has as many clients as its maxclients allows",
+        "raise maxclients, or end some clients",
+    ),
     "This instance has cluster support disabled": (
-        "It is no node of a Cluster",
+        "It is not a node of a Cluster",
         "let REDIS_URL begin with redis, or rediss for TLS",
     ),
     "SELECT is not allowed in cluster mode": ("It is a node of a Cluster", _CLUSTER),
@@ -63,7 +66,7 @@ _ERRORS = {
     "Client sent AUTH, but no password is set": ("It has no password, and REDIS_URL has one", _PASSWORD),
     "invalid password": ("It does not accept the password of REDIS_URL", _PASSWORD),
     "DB index is out of range": ("It has no database of this number", "see the end of REDIS_URL"),
-    "unknown command 'SENTINEL'": ("It is no Sentinel", "see the hosts in REDIS_URL"),
+    "unknown command 'SENTINEL'": ("It is not a Sentinel", "see the hosts in REDIS_URL"),
     "unknown command": (
         "It does not know a command, or has another name for it",
         '"Deploy" in the documentation has those of the service',

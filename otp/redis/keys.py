@@ -90,17 +90,17 @@ def failures(recipient: Recipient) -> str:
 
 
 def trusted(recipient: Recipient) -> str:
-    """Exists while the recipient was verified lately."""
+    """Exists for a while after the recipient was verified."""
     return f"{{{pins(recipient)}}}:trusted"
 
 
 def all_of(recipient: Recipient) -> str:
-    """A pattern of all keys of the recipient but its PINs', for `Administration.keys`."""
+    """A pattern of all keys of the recipient except that of its PINs, for `Administration.keys`."""
     return re.sub(r"[*?^\[\]\\]", r"\\\g<0>", f"{{{pins(recipient)}}}") + ":*"
 
 
 def verification_hash(verification_id: str) -> str:
-    """What is kept of a verification id. It shows no id, and the time to compare two hashes tells nothing about one."""
+    """The hash that is kept of a verification id: neither it nor the time of a comparison reveals the id."""
     return sha256(verification_id.encode()).hexdigest()[:32]
 
 
@@ -160,5 +160,5 @@ def failed_verifies(hour: int) -> str:
 
 
 def alert(kind: str) -> str:
-    """Exists while no other alert of this kind is sent."""
+    """Exists while further alerts of this kind are suppressed."""
     return f"alert:{kind}"

@@ -27,7 +27,7 @@ REPLY_TIMEOUT = 1.5  # seconds for all replies of a round trip: a refusal must b
 SLOTS_TIMEOUT = 1.0  # seconds to load a Cluster's slots
 LOOKUP_TIMEOUT = 0.5  # seconds for a Sentinel to name the primary, or a node the slots
 
-# redis-py retries nothing: after a lost reply, that to a repeated HINCRBY or SET NX would be wrong.
+# redis-py must not retry: after a lost reply, a repeated HINCRBY or SET NX gives a wrong result.
 _OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
 # Load balancers drop silent connections. The kernel keeps them alive, and notices where they are dead.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -235,7 +235,7 @@ def _cluster(url: RedisUrl) -> RedisCluster:
 
 
 def _by_name(usual: str, address: tuple[str | None, int]) -> tuple[str, int]:
-    """The host of `address`, or the `usual` host where the Cluster names none, by a name that redis-py keeps.
+    """The host of `address`, or the `usual` host if the Cluster names none, in a spelling that redis-py keeps.
 
     redis-py replaces `localhost` by its IP address, for which a certificate is not valid.
     """

@@ -1,4 +1,4 @@
-"""What Redis replied: checked before it is believed."""
+"""Checks the form of Redis' replies."""
 
 import logging
 from typing import Any

@@ -20,7 +20,7 @@ from otp.redis.replies import members
 from otp.redis.scripts import Command, Script
 
 STRATEGY = "exact-window"
-MAX_GIVEN_BACK = 3  # times its amount is what a window gives back in its period at most; so four times as many may ask
+MAX_GIVEN_BACK = 3  # a window gives back at most this many times its amount per period; so four times as many may ask
 _TAKE = Script("window_take")
 _GIVE_BACK = Script("window_give_back")
 
@@ -35,7 +35,7 @@ class Window(NamedTuple):
     taken: bool
     remaining: int
     wait: float
-    to_give_back: Command = ()  # the command that does so with what was taken
+    to_give_back: Command = ()  # the command that gives back what was taken
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -49,7 +49,7 @@ class WindowStorage(Storage, MovingWindowSupport):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """The errors that the library wraps, if it is told to."""
+        """The errors that the library wraps, if it is configured to."""
         return StoreUnavailable
 
     def take(self, key: str, amount: int, period: int, cost: int = 1) -> Window:

@@ -69,7 +69,10 @@ class Budget:
         ]
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> BudgetExhausted | None:
-        """A refusal has the seconds until the period is over. Notes what would be too dear after this send."""
+        """A refusal has the seconds until the period is over.
+
+        Records the channels that are too expensive after this send.
+        """
         fits, before, now, spent = members(replies[0], int, int, int, int)
         period = self._period(send_request.at)
         for percent in THRESHOLDS if fits else THRESHOLDS[-1:]:

@@ -1,6 +1,6 @@
-"""What operators have set by hand, for a while: phones and prefixes that get nothing, or that the fraud guard trusts.
+"""Temporary rules of operators: blocked phones and prefixes, and those that the fraud guard trusts.
 
-All rules are in one hash, which the same round trip asks as all limits: so each holds from the next send on, on every
+All rules are in one hash, read in the same round trip as all limits, so each takes effect with the next send, on every
 replica. Of the rules for a phone the most specific one decides: its own, then that of the longest prefix.
 """
 
@@ -20,7 +20,7 @@ from otp.send_request import SendRequest
 KINDS = ("phone", "prefix")
 LONGEST = 90 * 24 * 60 * 60  # seconds that a rule may hold
 MOST_RULES = 10_000  # setting one takes Redis the same time, however many there are
-# Of prefixes: a plus and 3 to 11 digits, as those of the guard. Of a shorter number some are the number itself.
+# Prefixes have a plus and 3 to 11 digits, as the guard's. For short numbers, some equal the whole number.
 _LENGTHS = range(12, 3, -1)
 _SET = Script("operator_rule_set")
 _VALUE = re.compile("(block|trust) ([0-9]{1,12})")
@@ -33,7 +33,7 @@ class TooManyRules(Exception):  # noqa: N818  named like all errors of the servi
 class OperatorRules:
     """Refuses sends to what is blocked, whether the guard is on or not, and notes what is trusted.
 
-    It has to stand before the limits of the guard, which read that note.
+    It must precede the guard's limits, which read that note.
     """
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
@@ -41,7 +41,7 @@ class OperatorRules:
         return [_ask(send_request.phone)] if send_request.phone else []
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> PhoneNumberNotAllowed | None:
-        """A refusal has no time: waiting is for the operator to end."""
+        """A refusal has no Retry-After: only an operator ends the block."""
         verdict, _ = _decide(replies[0], send_request.at) if replies else ("", 0)
         send_request.reserved.is_trusted_by_operator = verdict == "trust"
         return PhoneNumberNotAllowed(reason=Reason.BLOCKED_BY_OPERATOR) if verdict == "block" else None
@@ -57,7 +57,7 @@ def rule_for(redis: RedisClient, send_request: SendRequest) -> tuple[str, float]
 
 
 def set_rule(redis: RedisClient, verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:
-    """Have `verdict` hold for the phone or prefix `which` for so many seconds, instead of what held for it before.
+    """Apply `verdict` to the phone or prefix `which` for `lifetime` seconds, instead of its previous rule.
 
     Raises:
         TooManyRules: MOST_RULES hold already.

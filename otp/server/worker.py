@@ -52,7 +52,7 @@ _ending = mmap.mmap(-1, 1)  # shared with the workers: whether the master stops,
 
 
 def announce_end(arbiter: Any) -> None:
-    """Tell the workers of this master whether the whole service stops. Call this once, in the master."""
+    """Announce to this master's workers whether the whole service stops. Call this once, in the master."""
     handle_term = arbiter.handle_term
 
     def handle() -> None:

@@ -119,4 +119,4 @@ def _notice(dropped: int) -> str:
 
 
 def _console_notice(dropped: int) -> str:
-    return f"{dropped} log lines were dropped: nobody took them"
+    return f"{dropped} log lines were dropped: the output was blocked"

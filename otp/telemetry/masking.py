@@ -1,4 +1,4 @@
-"""Recipients as they may stand in a log: its readers can follow a recipient, and cannot call or write to it."""
+"""Masks recipients for the log: readers can recognize a recipient, but not contact it."""
 
 import hmac
 import secrets

@@ -48,7 +48,7 @@ class MetricFiles:
             raise
 
     def allocate_or_count_nothing(self) -> None:
-        """The same in a new worker, which serves without metrics, too."""
+        """Like `allocate`, for a new worker, which can serve without metrics."""
         try:
             self.allocate()
         except OSError as e:

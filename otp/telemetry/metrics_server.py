@@ -39,7 +39,7 @@ _failure: OSError | None = None
 _slots: Any = monkey.get_original("queue", "SimpleQueue")()  # one for each client that is served at a time
 for _slot in range(32):
     _slots.put(_slot)
-_reading = _new_lock()  # not while the counts of an ended worker are in no file, or in two
+_reading = _new_lock()  # held while the files are read, and while an ended worker's counts are moved
 
 
 def prepare() -> None:

@@ -1,4 +1,4 @@
-"""What is known of the request that runs: noted where it happens, logged when the request is over."""
+"""The record of the current request: filled while it runs, logged at its end."""
 
 import time
 from contextvars import ContextVar

@@ -50,7 +50,7 @@ class RequestLog:
         log_salt: see `Mask`.
         currency: of the prices and the budgets.
         on_failed_verify: called for the recipient and for the address of a failed verify, with the kind, the
-            fingerprint and the masked form; must not block. The address of a client app is no person's.
+            fingerprint and the masked form; must not block. A client app's own address is not reported.
         budgets: what may be spent in a `day` and in a `month`, in the currency's unit; 0 where there is no budget.
     """
 
@@ -110,7 +110,7 @@ class RequestLog:
             if log.isEnabledFor(level):
                 lines.append((each.at, _line(level, each, recipient, result)))
         try:
-            batch.flush()  # first: who reads a line finds its request counted
+            batch.flush()  # first, so that a request is counted before its line is written
         finally:
             for at, line in lines:
                 logs.write(at, line)

@@ -1,4 +1,4 @@
-"""Client apps: authenticated by API key, limited by rate, and able to name the end user that they speak for."""
+"""Client apps: authenticated by API key, limited by rate, and they may name their end user."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps

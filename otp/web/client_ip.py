@@ -1,4 +1,4 @@
-"""Reads the client's IP address, which is hostile input until it was read here."""
+"""Reads the client's IP address, which is untrusted input until it is read here."""
 
 import logging
 import mmap
@@ -20,7 +20,7 @@ _PROXIES_WRITE = {
     "HTTP_FORWARDED": "Forwarded",
 }
 UNTRUSTED = (
-    "A request came with {}, but TRUSTED_PROXIES is 0: if a proxy of yours wrote it, all clients behind the proxy "
+    "A request came with {}, but TRUSTED_PROXIES is 0: if one of your proxies wrote it, all clients behind the proxy "
     "share one limit. Set TRUSTED_PROXIES to how many proxies stand in front."
 )
 TOO_FEW = (

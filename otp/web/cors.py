@@ -15,7 +15,8 @@ ANSWERED = [
     "X-Request-ID",
 ]  # fmt: skip
 # As a browser writes it: without a path, and without the port that its scheme has anyway. Pages that come with an app
-# have a scheme of its own (capacitor://localhost); pages of the others here have no origin, or none that may ask.
+# have a scheme of its own (capacitor://localhost); pages of the excluded schemes have no origin, or one that may
+# not send requests.
 _ORIGIN = (
     "(?!http:.*:80$)(?!https:.*:443$)(?!(ftps?|file|data|blob|about|javascript|wss?):)"
     "[a-z][a-z0-9+.-]{0,31}://[a-z0-9-]+([.][a-z0-9-]+)*(:[1-9][0-9]{0,4})?"

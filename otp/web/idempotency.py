@@ -68,7 +68,7 @@ class Idempotency:
 
     Args:
         timeout: seconds that a call to Infobip may take. A request without a response after that time and MARGIN has
-            died, and nobody will ever know whether its SMS went out.
+            died, and whether its SMS was sent is unknown.
     """
 
     def __init__(self, redis: RedisClient, timeout: float) -> None:

@@ -32,12 +32,12 @@ _ACCENTED = {"LATIN", "CYRILLIC"}
 
 
 def read_placeholders(given: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
-    """Return `given`, once each name is `allowed` and each value has 1 to 50 visible characters and no link.
+    """Return `given`, if each name is `allowed` and each value has 1 to 50 visible characters and no link.
 
     All values together have at most six digits, since a telephone number can be split over two of them.
 
     Raises:
-        InvalidPlaceholders: a name or a value is not like that.
+        InvalidPlaceholders: a name or a value is not allowed.
     """
     if not given.keys() <= allowed or not all(map(_is_harmless, given.values())) or _is_number(given.values()):
         raise InvalidPlaceholders

@@ -27,7 +27,7 @@ class ProofApi:
 
     Args:
         redeem: takes a proof's id and the seconds to remember it; true for the first call with this id.
-        audience: of proofs of requests without an API key.
+        audience: the audience of proofs for requests without an API key.
     """
 
     def __init__(self, proofs: Proofs, redeem: Callable[[str, float], bool], audience: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads the JSON body of a request, which is hostile input until it was read here."""
+"""Reads the JSON body of a request, which is untrusted input until it is read here."""
 
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar

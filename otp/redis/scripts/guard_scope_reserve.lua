@@ -147,7 +147,7 @@ local function find(text, number)
   return #text + 1
 end
 
--- What is too old goes by twos, so that none takes long; where clocks differ, some are newer than this one.
+-- Removes at most two old entries, so that no call takes long; where clocks differ, some are newer than this one.
 local function trim(text, number, kept)
   for _ = 1, 2 do
     local oldest = tonumber(string.sub(text, -WIDTH, -WIDTH + 8))

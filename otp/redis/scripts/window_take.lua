@@ -5,7 +5,7 @@
 -- ARGV     amount of the first, period of both (seconds), how many to take: 0 only looks; amount of the second
 -- Reply    {1 if taken; for each: how many are left, microseconds until the next one leaves it; the time when it was
 --          taken, as in the lists}
-local SEARCHED = 1024 -- at most so many leave a larger window with each call, and fewer are left than could be
+local SEARCHED = 1024 -- a call removes at most this many expired entries; if there are more, the window seems fuller
 local amount, period, cost = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

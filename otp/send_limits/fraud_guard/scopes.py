@@ -58,7 +58,7 @@ class Allowances(NamedTuple):
 
 
 def scopes(allowances: Allowances) -> list[Scope]:
-    """All scopes. E-mails belong to none: they earn nobody the money that SMS pumping earns."""
+    """All scopes. E-mails have no scope: SMS pumping cannot earn money with them."""
     common = {"grace": math.ceil(allowances.grace / 60), "follow": allowances.country_follow}
     by_country = {
         "pending": allowances.country_pending,

@@ -1,6 +1,6 @@
 """Sends that are not verified yet, by phone: a verify finds here the scopes in which they were counted.
 
-The list of a phone has of each send: when, from which address, to which region, for which client app.
+Each entry of a phone's list has a send's time, address, region and client app.
 """
 
 import re
@@ -14,7 +14,7 @@ from otp.redis.scripts import Command, Script
 from otp.requester import Requester
 from otp.send_request import SendRequest
 
-_LINE = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # a line that another program has written there is no send
+_LINE = re.compile("[0-9]+[.][0-9]+ [^ ]* [^ ]* [^ ]*")  # other lines were written by another program
 _ADD = Script("guard_pending_add")
 _TAKE = Script("guard_pending_take")
 
