@@ -41,7 +41,7 @@ def guard(context: click.Context) -> None:
 def lift_block(kind: str, which: str) -> None:
     """Lift the block of a country (DE), a prefix (+4915112345) or an address: its unverified sends are forgiven.
 
-    What was set by hand for a prefix or a phone is taken back, be it a block or trust.
+    A rule set by hand for a prefix or a phone is removed.
     Write the address of a client app's end user with the app's name: shop/192.0.2.1. Exits with 0, with 1 if there is
     nothing to forgive or Redis fails, or with 2 if KIND and WHICH name no country, prefix or address.
     """
@@ -88,7 +88,7 @@ def block(kind: str, which: str, lifetime: float) -> None:
 @_WHICH
 @_FOR
 def trust(kind: str, which: str, lifetime: float) -> None:
-    """Have the guard not refuse a phone, or the numbers of a prefix, for a while. All other limits hold.
+    """Let a phone, or the numbers of a prefix, pass the guard for a while. All other limits hold.
 
     Exits as `block` does.
     """

@@ -98,7 +98,7 @@ def _read_languages(_: click.Context, __: click.Parameter, given: str) -> SetupO
     help="The text of calls.  [default: as it is, or that of the SMS, without the line for phones]",
 )
 @click.option("--speech-rate", type=click.FloatRange(0.5, 2), help="How fast calls are read, 1 is normal.")
-@click.option("--repeat-dtmf", help="The keys by which people hear a call again, like 1#.")
+@click.option("--repeat-dtmf", help="The keys that repeat the message of a call, like 1#.")
 @click.option(
     "--email-template",
     type=click.IntRange(min=1),
@@ -143,9 +143,7 @@ def _plan_reports(settings: AccountSettings, of: Subscriptions, address: str | N
     if address is None:
         return None
     if not (secret := settings.delivery_reports_secret.get_secret_value()):
-        fail(
-            "Set DELIVERY_REPORTS_SECRET first, by which the service knows the reports: openssl rand -hex 24 makes one."
-        )
+        fail("Set DELIVERY_REPORTS_SECRET first, which authenticates the reports: openssl rand -hex 24 makes one.")
     return plan_subscriptions(of, address, secret)
 
 

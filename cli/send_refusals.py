@@ -1,4 +1,4 @@
-"""What would refuse a send to a recipient now, whoever asks for it. It is only looked at: nothing is counted."""
+"""The reasons for which any send to a recipient would be refused now. Nothing is counted."""
 
 import math
 import time

@@ -36,7 +36,7 @@ class Inbox:
     def __init__(self, two_factor: TwoFactor, relay: Relay) -> None:
         self._two_factor = two_factor
         self._relay = relay
-        self._run = secrets.token_hex(8)  # tells the page that the ids of messages start again
+        self._run = secrets.token_hex(8)  # shows the page that message ids start again
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""

@@ -1,7 +1,7 @@
 """`make audit`: are there known vulnerabilities in what the service runs with?
 
-pip-audit says "none" also where its database knows nothing of the packages, as behind a mirror of the index: what it
-could not ask about is told here, and nothing of it passes for clean.
+pip-audit says "none" also where its database knows nothing of the packages, as behind a mirror of the index:
+packages that it does not know are listed as not audited.
 """
 
 import json

@@ -22,13 +22,13 @@ from tests.support.guard_driver import allowances
 
 CALLS = 300
 BATCH = 20
-NOW = 1_795_435_200.0  # the guard is told the time
+NOW = 1_795_435_200.0  # the time is an argument of the guard's script
 MINUTE, HOUR, DAY = 60, 3600, 86400
 KEY = "bench"
 BACK = "{bench}:given-back"
 ALLOWANCE = {scope.name: scope.allowance for scope in scopes(allowances())}
 RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
-# A day on which a hundred countries were verified lets as many more be open.
+# A hundred verified countries raise the limit by a hundred.
 REGIONS = [first + second for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
 
 
@@ -88,7 +88,7 @@ def history(scope: str, sends: int, verified: int, since: float = 0) -> Fill:
 
 
 def old_attack(client: redis.Redis) -> None:
-    """It is over since almost an hour, and the day is full until tomorrow: the longest search."""
+    """An attack that ended almost an hour ago; the day stays full until tomorrow: the longest search."""
     for n in range(60 * 23):
         guard(client, "country", NOW - n * MINUTE / 60)
     history("country", 3, 0)(client)

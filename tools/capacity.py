@@ -22,7 +22,7 @@ from tests.support.running import OPEN, Sandbox, Service, served
 PIN = "123456"
 CLIENTS = 8
 NUMBERS = [f"+49{prefix}{n}" for prefix in range(1511, 1515) for n in range(1000000, 1001000)]
-# As in production, but that nobody is refused; every request from an address of its own, behind a proxy.
+# As in production, but nothing is refused; each request has its own address, behind a proxy.
 SETTINGS = {
     "WEB_CONCURRENCY": "1",
     "TRUSTED_PROXIES": "1",
@@ -53,7 +53,7 @@ class Meter:
         }
 
     def measure(self, name: str, ask: Callable[[int], Any]) -> None:
-        """Ask for each number, and tell what one request cost."""
+        """Ask for each number, and print the cost of one request."""
         before = self.read()
         with ThreadPoolExecutor(CLIENTS) as executor:
             list(executor.map(ask, range(len(NUMBERS))))

@@ -72,7 +72,7 @@ class Town:
         return int(time.monotonic() - self._began)
 
     def live(self) -> None:
-        """Until it is over."""
+        """Run until the end."""
         while (now := self.second()) < LENGTH:
             self._come(random.choice(PEOPLE))
             if now in PUMPING:
@@ -158,7 +158,7 @@ def _legend(panel: dict[str, Any], labels: dict[str, str]) -> str:
 
 
 def main() -> None:
-    """Let it happen, and draw it."""
+    """Run the scenario and draw it."""
     with tempfile.TemporaryDirectory() as directory:
         draw(run(Path(directory)), PICTURE)
     print(f"The picture: {PICTURE}")

@@ -1,4 +1,4 @@
-"""How long a no of verifying takes, with Infobip and without: python -m tools.timing_of_no
+"""Measures how long a refused verify takes, with Infobip and without: python -m tools.timing_of_no
 
 Starts the service in front of the sandbox, on loopback, once without UNIFORM_VERIFY_TIME and once with it.
 """

@@ -101,7 +101,7 @@ def _time_to_live(settings: AccountSettings, configuration: Configuration) -> Fi
         return Finding("ok", name, f"It is {duration(ours)} on both sides.")
     remedy = f"{SETUP}, or set PIN_TIME_TO_LIVE={duration(theirs)}"
     if theirs < ours:
-        said = f"PINs expire at Infobip after {duration(theirs)}, and clients are told {duration(ours)}."
+        said = f"PINs expire at Infobip after {duration(theirs)}, and the service reports {duration(ours)} to clients."
         return Finding("error", name, said, remedy)
     return Finding(
         "warning", name, f"PINs are valid for {duration(theirs)} at Infobip, and {duration(ours)} here.", remedy

@@ -39,7 +39,7 @@ def examine_redis(redis: RedisClient, store: Store, settings: Settings) -> Itera
 
 
 def log_diagnosis(settings: Settings) -> None:
-    """Log what is wrong with Redis, if anything is: a start that says nothing of it looks well."""
+    """Log what is wrong with Redis, if anything is: without this line a start would look healthy."""
     if found := diagnose_connection(settings.redis_url.get_secret_value()):
         log.error("Redis: %s (%s)", *found)
 

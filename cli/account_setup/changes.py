@@ -62,7 +62,7 @@ def _flat(part: Part) -> dict[str, Any]:
 
 
 def _normalize(field: str, value: Any) -> Any:
-    """`60m` is `1h`: another spelling of the same value is no difference."""
+    """`60m` is `1h`: spellings of the same value are equal."""
     try:
         if field == "pinTimeToLive":
             return seconds(value or "")

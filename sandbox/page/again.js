@@ -1,4 +1,4 @@
-// What a person is offered to whom nothing came: the same PIN again, the same way or another.
+// Offers the same PIN again, over the same channel or another.
 
 import { announce, byId, element } from "./dom.js";
 
