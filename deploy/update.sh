@@ -9,7 +9,7 @@ compose() { docker compose --profile live "$@"; }
 
 replicas() { compose ps -q api; }
 
-start_another() { # beside those in $1
+start_another() { # in addition to those in $1
     compose up -d --no-recreate --scale api=$(($(echo "$1" | wc -l) + 1)) api
     started=$(replicas | grep -vxF "$1")
 }

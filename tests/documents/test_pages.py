@@ -45,7 +45,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("# What a no tells\n## `GET /readyz`, or 503?\n", {"what-a-no-tells", "get-readyz-or-503"}),
+        ("# What a refusal reveals\n## `GET /readyz`, or 503?\n", {"what-a-refusal-reveals", "get-readyz-or-503"}),
         ("## Alerts\n## Alerts\n```sh\n# no heading\n```\n", {"alerts", "alerts-1"}),
         ("### Postman and .http\n# [A link](x.md)\n", {"postman-and-http", "a-link"}),
     ],
