@@ -2,7 +2,7 @@
 -- requested, so that each threshold is crossed once in a period, whatever is released and spent again.
 -- KEYS[1]  hash of spent and peak, in millionths
 -- ARGV     budget, price, how long the hash lives (s)
--- Replies  {1 if it fits, the peak before, the peak now, what is spent now}
+-- Reply    {1 if it fits, the peak before, the peak now, what is spent now}
 local budget, price = tonumber(ARGV[1]), tonumber(ARGV[2])
 local spent = tonumber(redis.call('HGET', KEYS[1], 'spent') or 0)
 local peak = tonumber(redis.call('HGET', KEYS[1], 'peak') or 0)

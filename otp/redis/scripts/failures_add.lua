@@ -1,7 +1,7 @@
 -- Adds to the failed verifies of an hour, for each recipient and each address.
 -- KEYS[1]  hash of names and counts
 -- ARGV     how many names it has at most, then names and counts
--- Replies  the sum of each name; 0 for a name for which there is no room
+-- Reply    the sum of each name; 0 for a name for which there is no room
 local sums, names = {}, redis.call('HLEN', KEYS[1])
 for i = 2, #ARGV, 2 do
   local fits = names < tonumber(ARGV[1]) or redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1

@@ -1,7 +1,7 @@
 -- The first report of a message decides; later callers get the outcome of the first one.
 -- KEYS[1]  hash of the message
 -- ARGV     the outcome in this report
--- Replies  {1 if it is the first, the first outcome, reservation, channel, country, verifications, request}; nil if the
+-- Reply    {1 if it is the first, the first outcome, reservation, channel, country, verifications, request}; nil if the
 --          message is unknown
 local known = redis.call('HMGET', KEYS[1], 'reservation', 'channel', 'country', 'verifications', 'request')
 if not known[1] then return false end

@@ -1,7 +1,7 @@
 -- Which of these commands may the connection's user not run on a key like this one?
 -- KEYS[1]  a key, which is never written
 -- ARGV     names of commands
--- Replies  {their names}; {} if Redis is too old to say it (before 7)
+-- Reply    {their names}; {} if Redis is too old to say it (before 7)
 local missing = {}
 if not redis.acl_check_cmd then return missing end
 for _, name in ipairs(ARGV) do

@@ -1,7 +1,7 @@
 -- Counts a resend of a PIN.
 -- KEYS[1]  hash of the recipient's PINs, as in pin_save.lua
 -- ARGV     pinId, the hash of another verification id of it or ''
--- Replies  {the number of its resends}; {0}, with nothing counted, if the recipient does not have it any more
+-- Reply    {the number of its resends}; {0}, with nothing counted, if the recipient does not have it any more
 for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''

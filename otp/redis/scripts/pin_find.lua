@@ -4,7 +4,7 @@
 -- ARGV     step (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
 --          failures in a period, the period (s), the recipient's identity (lower case) and canonical form, the
 --          purpose of the PIN ('' for one without, * for any)
--- Replies  {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
+-- Reply    {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
 --          identity it was sent to or '', the nonce of its send or ''}; {'locked'}; {'none'}
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local amount, period = tonumber(ARGV[6]), ARGV[7] * 1000000

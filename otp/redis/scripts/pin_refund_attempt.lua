@@ -1,6 +1,7 @@
 -- Refunds a guess that Infobip has not checked, or may not have checked.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures
 -- ARGV     pinId, 1 to refund the PIN's guess, too, and not only the failure
+-- Reply    nothing
 redis.call('LPOP', KEYS[2])
 if ARGV[2] ~= '1' then return end
 for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do

@@ -2,7 +2,7 @@
 -- save that arrives late.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures; [3] the requester that verified it lately
 -- ARGV     pinId, how long its order is kept (ms), the requester that has verified it with this PIN or '', how long that is kept (ms)
--- Replies  {1} to exactly one caller, {0} to all others
+-- Reply    {1} to exactly one caller, {0} to all others
 local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 'attempts', 'again', 'older'}
 local last, found = 0, nil
 for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do

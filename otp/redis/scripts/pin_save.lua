@@ -5,7 +5,7 @@
 --          (messages after the first), order, and `older` if its client has a newer one; of others the same, as
 --          2:pinId to 5:pinId. A PIN that was used just now has only order, client and ends.
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
--- Replies  {1 if it was saved, now or before, the verification ids of the PIN that it replaced, or ''}
+-- Reply    {1 if it was saved, now or before, the verification ids of the PIN that it replaced, or ''}
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
 local FIELDS = {'pinId', 'verification', 'client', 'requester', 'purpose', 'nonce', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]

@@ -9,7 +9,7 @@
 --          fingerprint of the requester that verified the recipient lately
 -- ARGV     the id of the reservation, the cooldown (ms), the requester's fingerprint, the longest lock-out (s), then for
 --          each window: sends, sends of one requester, the period (s)
--- Replies  {ms to wait, 0 if it may; 0 for the cooldown, 1 for the limit, 2 for the requester's share; the time
+-- Reply    {ms to wait, 0 if it may; 0 for the cooldown, 1 for the limit, 2 for the requester's share; the time
 --          (microseconds), later than that of the send before; the fingerprint of that requester or ''}
 local FIRST_WINDOW = 5
 local function newest(key) return tonumber(redis.call('LINDEX', key, 0) or 0) or 0 end
