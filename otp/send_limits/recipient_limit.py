@@ -77,5 +77,5 @@ def end_cooldown(redis: RedisClient, recipient: Recipient, reservation: str) -> 
 
 
 def _keys(send_request: SendRequest) -> list[str]:
-    to = send_request.recipient
-    return [keys.cooldown(to), keys.sends(to), keys.sends_by(to, send_request.requester)]
+    recipient = send_request.recipient
+    return [keys.cooldown(recipient), keys.sends(recipient), keys.sends_by(recipient, send_request.requester)]

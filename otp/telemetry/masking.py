@@ -41,20 +41,20 @@ class Mask:
     def __init__(self, salt: str) -> None:
         self._salt = salt.encode() or _OF_THIS_START
 
-    def of(self, to: Recipient | None) -> Masked:
-        """Mask `to`. Without a recipient, all members are None but the kind."""
-        if to is None:
+    def of(self, recipient: Recipient | None) -> Masked:
+        """Mask `recipient`. Without one, all members are None but the kind."""
+        if recipient is None:
             return _NOBODY
-        if to.kind == "email":
-            return Masked(
-                "email", f"***@{to.address.rpartition('@')[2]}", self.fingerprint(to.address.lower()), to.country
-            )
-        masked = f"+{_calling_code(to.address)}***{to.address[-2:]}"
-        return Masked("phone", masked, self.fingerprint(to.address), to.country)
+        address = recipient.address
+        if recipient.kind == "email":
+            masked = f"***@{address.rpartition('@')[2]}"
+            return Masked("email", masked, self.fingerprint(address.lower()), recipient.country)
+        masked = f"+{_calling_code(address)}***{address[-2:]}"
+        return Masked("phone", masked, self.fingerprint(address), recipient.country)
 
-    def fingerprint(self, to: str) -> str:
+    def fingerprint(self, address: str) -> str:
         """The first hex digits of HMAC-SHA256 of the number as E.164, with its +, or of the address in lower case."""
-        return hmac.digest(self._salt, to.encode(), "sha256").hex()[:FINGERPRINT]
+        return hmac.digest(self._salt, address.encode(), "sha256").hex()[:FINGERPRINT]
 
 
 def _calling_code(phone: str) -> str:

@@ -3,10 +3,9 @@
 With PROMETHEUS_MULTIPROC_DIR in the environment when this is loaded, each process counts into files of its own there.
 """
 
+import collections
 import platform
 from bisect import bisect_left
-from collections import Counter as Tallied
-from collections import defaultdict
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -40,8 +39,8 @@ class MetricBatch:
     """Adds up what many requests count, so that the metric's file is written once for all of them."""
 
     def __init__(self) -> None:
-        self._counts: defaultdict[tuple[Any, ...], float] = defaultdict(float)
-        self._observed: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
+        self._counts: collections.defaultdict[tuple[Any, ...], float] = collections.defaultdict(float)
+        self._observed: collections.defaultdict[tuple[Any, ...], list[float]] = collections.defaultdict(list)
 
     def count(self, counter: Counter, *labels: str, by: float = 1) -> None:
         """`counter.labels(*labels).inc(by)`, with the next flush."""
@@ -62,7 +61,7 @@ class MetricBatch:
 def _observe_all(histogram: Any, seconds: list[float]) -> None:
     """The same as a `histogram.observe` for each, which would write the sum and a bucket every time."""
     histogram._sum.inc(sum(seconds))
-    for bucket, times in Tallied(bisect_left(histogram._upper_bounds, each) for each in seconds).items():
+    for bucket, times in collections.Counter(bisect_left(histogram._upper_bounds, each) for each in seconds).items():
         histogram._buckets[bucket].inc(times)
 
 

@@ -96,21 +96,23 @@ class SendRequestParser:
         """
         channel = self._channel(body)
         if body.email is not None:
-            to, is_reachable = read_email(body.email), True
+            recipient, is_reachable = read_email(body.email), True
         else:
-            to, is_reachable = self._phones.read_reachable(body.phone_number or "", by_call=channel.is_call)
-        record.current().about(to, channel.name)
+            recipient, is_reachable = self._phones.read_reachable(body.phone_number or "", by_call=channel.is_call)
+        record.current().about(recipient, channel.name)
         of_new_pin = self._of_new_pin(body, channel, accept_language) if isinstance(body, SendOtp) else ("", "", "")
         template, purpose, nonce = of_new_pin
+        # That of a call must be a number.
+        sender = sender_for(self._senders, recipient.region) if channel is SMS else ""
         return SendRequest(
-            to,
+            recipient,
             requester,
             channel=channel,
             template=template,
             purpose=purpose,
             nonce=nonce,
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
-            sender=sender_for(self._senders, to.region) if channel is SMS else "",  # that of a call must be a number
+            sender=sender,
             reachable_over=self._names[channel.member] if is_reachable else (channel.name,),
         )
 
@@ -132,9 +134,10 @@ class SendRequestParser:
 
     def read_recipient(self, body: VerifyOtp) -> Recipient:
         """The recipient that `body` names."""
-        to = read_email(body.email or "") if body.member == "email" else self._phones.read(body.phone_number or "")
-        record.current().about(to)
-        return to
+        is_email = body.member == "email"
+        recipient = read_email(body.email or "") if is_email else self._phones.read(body.phone_number or "")
+        record.current().about(recipient)
+        return recipient
 
     def _channel(self, body: ResendOtp) -> Channel:
         member = body.member
