@@ -8,14 +8,14 @@ from typing import Literal
 import click
 
 from cli.guard_scopes import read_scope
-from cli.terminal import Sentences, fail, masked
+from cli.terminal import Sentences, fail, mask
 from config import load_settings
 from otp.durations import duration, seconds
 from otp.recipients import Recipient, other_prefixes
 from otp.redis.client import RedisClient, connect
 from otp.send_limits.fraud_guard.blocks import blocks, unblock
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
-from otp.send_limits.operator_rules import KINDS, LONGEST, MOST_RULES, TooManyRules, lift_rule, rules, set_rule
+from otp.send_limits.operator_rules import KINDS, LONGEST, MOST_RULES, TooManyRules, remove_rule, rules, set_rule
 
 REASONS = {
     "pending": "too many sends at once, before anybody could verify them",
@@ -38,7 +38,7 @@ def guard(context: click.Context) -> None:
 @guard.command("lift")
 @click.argument("kind", type=click.Choice([*SCRIPTS, "phone"]))
 @click.argument("which")
-def lift_block(kind: str, which: str) -> None:
+def unblock_scope(kind: str, which: str) -> None:
     """Lift the block of a country (DE), a prefix (+4915112345) or an address: its unverified sends are forgiven.
 
     A rule set by hand for a prefix or a phone is removed.
@@ -46,12 +46,12 @@ def lift_block(kind: str, which: str) -> None:
     nothing to forgive or Redis fails, or with 2 if KIND and WHICH name no country, prefix or address.
     """
     scope, redis = _read(kind, which), _redis()
-    was_set = kind in KINDS and lift_rule(redis, kind, scope)
+    was_set = kind in KINDS and remove_rule(redis, kind, scope)
     forgiven = kind in SCRIPTS and unblock(redis, kind, scope)
     if not was_set and not forgiven:
-        fail(f"There is nothing to forgive for {kind} {_shown(kind, scope)}. flask guard shows what is refused.")
+        fail(f"There is nothing to forgive for {kind} {_mask_scope(kind, scope)}. flask guard shows what is refused.")
     if was_set:
-        click.echo(f"What was set by hand for {kind} {_shown(kind, scope)} is lifted.")
+        click.echo(f"What was set by hand for {kind} {_mask_scope(kind, scope)} is lifted.")
     if forgiven:
         click.echo(f"The unverified sends for {kind} {scope} are forgiven. The guard counts from zero again.")
 
@@ -101,7 +101,7 @@ def _set(verdict: Literal["block", "trust"], kind: str, which: str, lifetime: fl
         set_rule(_redis(), verdict, kind, scope, lifetime)
     except TooManyRules:
         fail(f"{MOST_RULES} rules are set by hand, and no more fit. Lift some, or set prefixes instead of phones.")
-    click.echo(f"{kind} {_shown(kind, scope)} is {REASONS[verdict]}, for {duration(lifetime)}.")
+    click.echo(f"{kind} {_mask_scope(kind, scope)} is {REASONS[verdict]}, for {duration(lifetime)}.")
     if kind == "prefix" and (others := other_prefixes(scope)):
         click.echo(
             f"Some of its numbers are counted as those of {' and '.join(others)}, which have rules of their own."
@@ -115,8 +115,8 @@ def _read(kind: str, which: str) -> str:
         raise click.BadParameter(str(e), param_hint=kind) from e
 
 
-def _shown(kind: str, scope: str) -> str:
-    return masked(Recipient("phone", scope)) if kind == "phone" else scope
+def _mask_scope(kind: str, scope: str) -> str:
+    return mask(Recipient("phone", scope)) if kind == "phone" else scope
 
 
 def _redis() -> RedisClient:
@@ -126,7 +126,7 @@ def _redis() -> RedisClient:
 
 def _show(redis: RedisClient) -> None:
     found = [
-        each._replace(which=_shown(each.kind, each.which)) for each in (*blocks(redis), *rules(redis, time.time()))
+        each._replace(which=_mask_scope(each.kind, each.which)) for each in (*blocks(redis), *rules(redis, time.time()))
     ]
     for each in found:
         minutes = math.ceil((each.until - time.time()) / 60)

@@ -9,7 +9,7 @@ import click
 from app import Parts, build
 from cli.recipient_state import forget_recipient, read_state, unlock_recipient
 from cli.send_refusals import refusals
-from cli.terminal import AS_JSON, Sentences, fail, masked
+from cli.terminal import AS_JSON, Sentences, fail, mask
 from config import load_settings
 from otp.errors import InvalidEmail, InvalidPhoneNumber, OtpError
 from otp.recipients import Recipient
@@ -50,7 +50,7 @@ def show(to: str, as_json: bool) -> None:
         refused = {e.code: None}
     else:
         refused = refusals(parts.redis, settings, send_request, state)
-    known = {"recipient": masked(recipient), "country": recipient.country, "refused": refused, **state}
+    known = {"recipient": mask(recipient), "country": recipient.country, "refused": refused, **state}
     click.echo(json.dumps(known, indent=2) if as_json else "\n".join(map(_line, known.items())))
 
 
@@ -67,7 +67,7 @@ def unlock(to: str, as_json: bool) -> None:
     deleted = unlock_recipient(parts.redis, recipient)
     _report(recipient, deleted, as_json, "is unlocked: cooldown, sends and failed guesses count from zero again.")
     if not deleted:
-        fail(f"There is nothing to unlock for {masked(recipient)}. flask phone show says what refuses it.")
+        fail(f"There is nothing to unlock for {mask(recipient)}. flask phone show says what refuses it.")
 
 
 @phone.command()
@@ -83,14 +83,14 @@ def forget(to: str, as_json: bool) -> None:
     deleted = forget_recipient(parts.redis, recipient)
     _report(recipient, deleted, as_json, f"is forgotten: {deleted} keys were deleted.")
     if not deleted and not as_json:
-        click.echo(f"Nothing is kept of {masked(recipient)}.")
+        click.echo(f"Nothing is kept of {mask(recipient)}.")
 
 
 def _report(recipient: Recipient, deleted: int, as_json: bool, sentence: str) -> None:
     if as_json:
-        click.echo(json.dumps({"recipient": masked(recipient), "deleted": deleted}))
+        click.echo(json.dumps({"recipient": mask(recipient), "deleted": deleted}))
     elif deleted:
-        click.echo(f"{masked(recipient)} {sentence}")
+        click.echo(f"{mask(recipient)} {sentence}")
 
 
 def _line(member: tuple[str, Any]) -> str:

@@ -11,7 +11,7 @@ from config import Settings
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.send_limits.operator_rules import lift_rule
+from otp.send_limits.operator_rules import remove_rule
 from otp.send_limits.recipient_limit import LONGEST_LOCKOUT
 
 _PLACES = ("", "2:", "3:", "4:", "5:")  # of the PINs in a hash, see pin_save.lua
@@ -35,7 +35,7 @@ def read_state(redis: RedisClient, settings: Settings, recipient: Recipient) -> 
     return {
         "cooldown": _seconds(cooldown / 1000),
         "sends": [_count(limit, sent, longest) for limit in settings.phone_send_limit],
-        "pins": [*_pending(fields, settings.pin_attempts)],
+        "pins": [*_pending_pins(fields, settings.pin_attempts)],
         "failures": _count(settings.phone_failure_limit, failed),
         "trusted": _seconds(trusted / 1000),
     }
@@ -62,14 +62,14 @@ def forget_recipient(redis: RedisClient, recipient: Recipient) -> int:
     records = [keys.verification(id_hash) for id_hash in " ".join(ids).split()]
     own = [keys.pins(recipient), keys.guard_pending(recipient.canonical)]
     found = redis.administration().keys(keys.all_of(recipient))
-    return _delete(redis, [*own, *records, *found]) + lift_rule(redis, "phone", recipient.canonical)
+    return _delete(redis, [*own, *records, *found]) + remove_rule(redis, "phone", recipient.canonical)
 
 
 def _delete(redis: RedisClient, names: Sequence[str]) -> int:
     return sum(redis.run(*[("DEL", name) for name in names])) if names else 0
 
 
-def _pending(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
+def _pending_pins(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
     for place in _PLACES:
         life = float(fields.get(f"{place}ends", 0)) / 1000 - time.time()
         if f"{place}pinId" in fields and life > 0:

@@ -66,6 +66,6 @@ def _show(finding: Finding) -> None:
     click.echo(f"{click.style(f'{finding.status:<8}', fg=colour)} {finding.name:<20} {finding.sentence}{remedy}")
 
 
-def masked(recipient: Recipient) -> str:
+def mask(recipient: Recipient) -> str:
     """The recipient for the standard output: whole on a terminal, masked where it may go to a log."""
     return recipient.address if sys.stdout.isatty() else str(Mask("").of(recipient).masked)

@@ -29,12 +29,12 @@ def from_text(read: Callable[[str], Any]) -> BeforeValidator:
 def checked_by(check: Callable[[str], object]) -> AfterValidator:
     """Check a text, or the text of a secret, by `check`, which raises a ValueError; "" and None are not checked."""
 
-    def checked(value: Any) -> Any:
+    def validate(value: Any) -> Any:
         if text := value.get_secret_value() if isinstance(value, SecretStr) else value:
             check(text)
         return value
 
-    return AfterValidator(checked)
+    return AfterValidator(validate)
 
 
 def matching(pattern: str, sentence: str) -> AfterValidator:

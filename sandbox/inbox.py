@@ -44,7 +44,7 @@ class Inbox:
         views.get("/", endpoint="page")(partial(views.send_static_file, "index.html"))
         views.get("/inbox")(self.inbox)
         views.get("/events")(self.events)
-        views.get("/try")(self.service_info)
+        views.get("/try")(self.describe_service)
         views.post("/try/<any('send-otp', 'resend-otp', 'verify-otp'):operation>")(self.call_service)
         views.after_request(_add_headers)
         app.register_blueprint(views)
@@ -59,7 +59,7 @@ class Inbox:
         """GET /events: the number of kept messages, these messages, then each new or changed one, endlessly."""
         return Response(self._events(), mimetype="text/event-stream")
 
-    def service_info(self) -> dict[str, Any]:
+    def describe_service(self) -> dict[str, Any]:
         """GET /try: what the page shows about the service."""
         numbers = [{"phoneNumber": f"+{each.number}", "outcome": each.meaning} for each in test_numbers.TABLE]
         return {"service": self._relay.public_url, "limits": self._relay.limits, "numbers": numbers}

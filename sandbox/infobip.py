@@ -203,11 +203,11 @@ def _add_routes(app: Flask, api: Api) -> None:
 def _normalize_paths(app: "WSGIApplication") -> "WSGIApplication":
     """Wrap `app` so that superfluous slashes in a path do not matter."""
 
-    def normalized(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def normalize(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         environ["PATH_INFO"] = re.sub("/+", "/", environ["PATH_INFO"]).rstrip("/") or "/"
         return app(environ, start_response)
 
-    return normalized
+    return normalize
 
 
 def _authorize() -> None:

@@ -44,7 +44,7 @@ def _row(who: str, outcomes: list[Outcome]) -> str:
     return f"| {who} | {sent + refused:,} | {sent:,} | {refused:,} |"
 
 
-def _shown(outcomes: Iterable[Outcome], n: int) -> Iterator[Outcome]:
+def _show_progress(outcomes: Iterable[Outcome], n: int) -> Iterator[Outcome]:
     for done, outcome in enumerate(outcomes, 1):
         if done % 100 == 0 or done == n:
             clock = f"{int(outcome.event.at // HOUR):02}:{int(outcome.event.at % HOUR // 60):02}"
@@ -92,7 +92,7 @@ def main() -> None:
     atexit.register(server.stop)  # after the service, which has alerts to count at its end
     url = f"redis://127.0.0.1:{server.port}/0"
     with served(Sandbox()) as sandbox, redis.Redis.from_url(url, decode_responses=True) as database:
-        day = list(_shown(Day(database, url, sandbox).run(todo), len(todo)))
+        day = list(_show_progress(Day(database, url, sandbox).run(todo), len(todo)))
     print(table(day))
     draw(day, PICTURE)
     print(f"\nThe picture: {PICTURE}")

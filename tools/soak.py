@@ -31,7 +31,7 @@ from tests.faults.report import table, write
 
 AMOUNTS = {"upstream faults": 3000, "races of 32": 1000, "process kills": 200, "Redis faults": 500}
 CROWD = 32
-BESIDE = 8  # clients that send and verify while something else breaks
+BACKGROUND_CLIENTS = 8  # clients that send and verify while something else breaks
 BATCH = 10  # faults between two looks at how far it is
 FAULTS: dict[Verb, list[Fault]] = {
     "send": [*sends().values()],
@@ -124,7 +124,7 @@ class Soak:
                 self._story()
 
         self._replicas.provider.delay = 0.05
-        others = [self._crowd.submit(go_on) for _ in range(BESIDE)]
+        others = [self._crowd.submit(go_on) for _ in range(BACKGROUND_CLIENTS)]
         try:
             yield
         finally:
@@ -137,7 +137,7 @@ class Soak:
         """Two client apps have PINs sent to a phone. Each tries the other's, and then its own, by two at once."""
         phone, pins = self._phone(), list[Arrived]()
         for _ in range(random.choice([2, 3, 4])):
-            pins += self._sent(phone, self._any())
+            pins += self._send(phone, self._any())
             self._any().send(phone)
             self._any().verify(phone, "999999", random.choice(["", *[pin.verification_id for pin in pins]]))
             self._replicas.age(phone, random.choice([31, 31, 31, 310]))
@@ -148,7 +148,7 @@ class Soak:
             for name in sorted(KEYS, key=pin.client.__eq__):
                 self._try_by_two(name, phone, pin.value, named)
 
-    def _sent(self, phone: str, client: Client) -> list[Arrived]:
+    def _send(self, phone: str, client: Client) -> list[Arrived]:
         told = client.send(phone)
         arrived = self._replicas.provider.pins.get(phone, [])
         return [Arrived(client.name, arrived[-1][1], told.verification_id)] if told.status == 200 else []

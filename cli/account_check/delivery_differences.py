@@ -19,7 +19,7 @@ def compare_delivery(settings: Settings, subscriptions: Subscriptions) -> Iterat
     try:
         profiles = subscriptions.profiles() if channels else []
         for channel in channels:
-            yield _compare(channel, _posting(subscriptions.of(CHANNELS[channel]), profiles), secret)
+            yield _compare(channel, _delivery_profiles(subscriptions.of(CHANNELS[channel]), profiles), secret)
     except AccountError as e:
         yield Finding("warning", "delivery reports", e.sentence, e.remedy)
 
@@ -35,7 +35,7 @@ def knows_secret(profile: Profile, secret: str) -> bool:
     return _path(profile) == f"{PATH}/{secret}" or headers.get("authorization") == f"Bearer {secret}"
 
 
-def _posting(subscriptions: Iterable[Subscription], profiles: Iterable[Profile]) -> list[Profile]:
+def _delivery_profiles(subscriptions: Iterable[Subscription], profiles: Iterable[Profile]) -> list[Profile]:
     its_ids = {each.profile.profile_id for each in subscriptions if any(map(is_delivery, each.events))}
     return [each for each in profiles if each.profile_id and each.profile_id in its_ids]
 

@@ -39,8 +39,8 @@ class Change(NamedTuple, Generic[_P]):
             return
         yield f"{'Change' if self.now else 'Create'} the {self.noun}:"
         for field, value in _flat(self.wanted).items():
-            before = f"{_printable(_masked(field, fields[field][0]))} -> " if self.now and field in fields else ""
-            yield f"  {field:<30} {before}{_printable(_masked(field, value))}"
+            before = f"{_printable(_mask_secrets(field, fields[field][0]))} -> " if self.now and field in fields else ""
+            yield f"  {field:<30} {before}{_printable(_mask_secrets(field, value))}"
 
 
 def id_of(part: Application | Template | None) -> str:
@@ -71,10 +71,10 @@ def _normalize(field: str, value: Any) -> Any:
         return value
 
 
-def _masked(field: str, value: Any) -> Any:
+def _mask_secrets(field: str, value: Any) -> Any:
     """`value` without the secrets of delivery reports: the headers, and what a URL has after the service's path."""
     if isinstance(value, dict):
-        return {name: "***" if field == "headers" else _masked(name, each) for name, each in value.items()}
+        return {name: "***" if field == "headers" else _mask_secrets(name, each) for name, each in value.items()}
     return _SECRET.sub("***", value) if isinstance(value, str) else value
 
 

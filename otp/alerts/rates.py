@@ -45,10 +45,10 @@ class Rates:
         read = [("HMGET", keys.counts(one), *NAMES) for one in range(minute - MINUTES + 1, minute + 1)]
         replies = self._redis.run(*add, *read)[-MINUTES:]
         by_name = zip(NAMES, zip(*replies, strict=True), strict=True)
-        return list(_alarming({name: sum(int(count or 0) for count in minutes) for name, minutes in by_name}))
+        return list(_alerts({name: sum(int(count or 0) for count in minutes) for name, minutes in by_name}))
 
 
-def _alarming(counts: Mapping[str, int]) -> Iterator[Alert]:
+def _alerts(counts: Mapping[str, int]) -> Iterator[Alert]:
     wrong, checked = counts[WRONG], counts[WRONG] + counts[RIGHT]
     if counts[GUARD_REFUSAL] > MOST_REFUSALS:
         yield messages.guard_refusals(counts[GUARD_REFUSAL], MINUTES)

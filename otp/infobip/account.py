@@ -34,7 +34,7 @@ class Part(BaseModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _lenient(cls, value: Any, validate: Validator, info: ValidationInfo) -> Any:
+    def _default_if_unreadable(cls, value: Any, validate: Validator, info: ValidationInfo) -> Any:
         try:
             return validate(value)
         except ValidationError:

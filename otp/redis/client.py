@@ -50,7 +50,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: Redis was silent for a second, took over 1.5 s, or refused. What ran is unknown.
         """
-        return self._timed(commands, self._run)
+        return self._time_call(commands, self._run)
 
     def run_idempotent(self, *commands: Command) -> list[Any]:
         """Run commands that do no harm when they run twice: if a reply was lost, they are repeated, for 1.5 s.
@@ -58,7 +58,7 @@ class RedisClient:
         Raises:
             StoreUnavailable: as `run`.
         """
-        return self._timed(commands, self._run_repeatedly)
+        return self._time_call(commands, self._run_repeatedly)
 
     def administration(self) -> Administration:
         """The same servers, for operators. Only for commands at the terminal."""
@@ -66,7 +66,7 @@ class RedisClient:
         self._for_operators.append(client)
         return Administration(client, self.prefix)
 
-    def _timed(self, commands: Sequence[Command], run: Callable[[Sequence[Command]], list[Any]]) -> list[Any]:
+    def _time_call(self, commands: Sequence[Command], run: Callable[[Sequence[Command]], list[Any]]) -> list[Any]:
         commands = [with_prefix(self.prefix, command) for command in commands]
         try:
             return time_redis_call(partial(run, commands), UNREACHABLE)

@@ -34,10 +34,10 @@ def missing_rules(redis: RedisClient) -> list[str]:
     Raises:
         StoreUnavailable: Redis fails.
     """
-    return sorted({rule for key in keys.PERMISSIONS for rule in _missing(redis, key)})
+    return sorted({rule for key in keys.PERMISSIONS for rule in _missing_for(redis, key)})
 
 
-def _missing(redis: RedisClient, key: str) -> list[str]:
+def _missing_for(redis: RedisClient, key: str) -> list[str]:
     try:
         (names,) = redis.run(_MISSING([key], *sorted(_OUTSIDE_SCRIPTS | names_in_scripts())))
     except StoreUnavailable as e:

@@ -73,7 +73,7 @@ def _remove_ended(redis: RedisClient) -> bool:
     return bool(ended) and redis.run(("HDEL", keys.OPERATOR_RULES, *ended)) != [0]
 
 
-def lift_rule(redis: RedisClient, kind: str, which: str) -> bool:
+def remove_rule(redis: RedisClient, kind: str, which: str) -> bool:
     """Remove the rule for the phone or prefix `which`. False if there is none."""
     return redis.run(("HDEL", keys.OPERATOR_RULES, f"{kind} {which}")) == [1]
 

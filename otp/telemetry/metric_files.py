@@ -59,7 +59,7 @@ class MetricFiles:
         path = self._path(kind, os.getpid())
         if self.room:
             try:
-                if _used(path) + ENTRY > (size := path.stat().st_size):
+                if _used_bytes(path) + ENTRY > (size := path.stat().st_size):
                     _enlarge(path, 2 * size)
             except OSError as e:
                 self._stop(e)
@@ -77,7 +77,7 @@ class MetricFiles:
             log.error("metrics_lost", extra={"error": type(e).__name__})
 
     def _add(self, path: Path, metrics: Iterable[Metric], size: int) -> None:
-        _enlarge(path, max(SIZE, _used(path) + size))
+        _enlarge(path, max(SIZE, _used_bytes(path) + size))
         total = MmapedDict(str(path))  # type: ignore[no-untyped-call]
         for metric in metrics:
             for name, labels, value, *_ in metric.samples:
@@ -126,10 +126,10 @@ def _read(path: Path) -> tuple[list[Metric], int]:
     """The metrics of a file, with histograms that are not accumulated, and its size in bytes."""
     if not path.exists():
         return [], 0
-    return list(MultiProcessCollector.merge([str(path)], accumulate=False)), _used(path)  # type: ignore[no-untyped-call]
+    return list(MultiProcessCollector.merge([str(path)], accumulate=False)), _used_bytes(path)  # type: ignore[no-untyped-call]
 
 
-def _used(path: Path) -> int:
+def _used_bytes(path: Path) -> int:
     """The bytes of a file that are in use: its first four bytes say it."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         return int.from_bytes(file.read(4), "little")

@@ -6,6 +6,7 @@ With PROMETHEUS_MULTIPROC_DIR in the environment when this is loaded, each proce
 import collections
 import platform
 from bisect import bisect_left
+from collections import defaultdict
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -39,8 +40,8 @@ class MetricBatch:
     """Adds up what many requests count, so that the metric's file is written once for all of them."""
 
     def __init__(self) -> None:
-        self._counts: collections.defaultdict[tuple[Any, ...], float] = collections.defaultdict(float)
-        self._observed: collections.defaultdict[tuple[Any, ...], list[float]] = collections.defaultdict(list)
+        self._counts: defaultdict[tuple[Any, ...], float] = defaultdict(float)
+        self._observed: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
 
     def count(self, counter: Counter, *labels: str, by: float = 1) -> None:
         """`counter.labels(*labels).inc(by)`, with the next flush."""

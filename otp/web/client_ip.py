@@ -90,10 +90,10 @@ def read_address(text: str) -> IPv4Address | IPv6Address:
         ValueError: `text` is not an IP address.
     """
     address = ip_address(text)
-    return (_embedded(address) or address) if isinstance(address, IPv6Address) else address
+    return (_embedded_ipv4(address) or address) if isinstance(address, IPv6Address) else address
 
 
-def _embedded(address: IPv6Address) -> IPv4Address | None:
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     is_compatible = address in _COMPATIBLE and int(address) >> 24
     if is_compatible or address in _NAT64 or address in _TRANSLATED:
         return IPv4Address(address.packed[12:])

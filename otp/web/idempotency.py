@@ -54,7 +54,7 @@ _REDIS_FAILED = (StoreUnavailable, PinNotSaved)
 View = Callable[[], ResponseReturnValue]
 
 
-class _Asked(NamedTuple):
+class _KeyedRequest(NamedTuple):
     """A request with an Idempotency-Key."""
 
     name: str  # in Redis
@@ -92,28 +92,28 @@ class Idempotency:
             key = request.headers.get("Idempotency-Key")
             if key is None:
                 return view()
-            asked = _read(key)
-            return self._begin(asked) or self._run(asked, view)
+            keyed = _read(key)
+            return self._begin(keyed) or self._run(keyed, view)
 
         return idempotent
 
-    def _begin(self, asked: _Asked) -> Response | None:
+    def _begin(self, keyed: _KeyedRequest) -> Response | None:
         try:
-            first = self._redis.run(_BEGIN([asked.name], asked.owner, asked.body, milliseconds(KEPT)))[0]
+            first = self._redis.run(_BEGIN([keyed.name], keyed.owner, keyed.body, milliseconds(KEPT)))[0]
         except StoreUnavailable:
             # Redis may have taken the key all the same. Nothing was sent, so the key must be free for the next try.
-            gevent.spawn(self._finish, _RELEASE, asked)
+            gevent.spawn(self._finish, _RELEASE, keyed)
             raise
         if first is None:
             return None
         body, answer, age, since_answer = members(first, str, str, int, int)
-        if body != asked.body:
+        if body != keyed.body:
             raise IdempotencyKeyReused
         if answer:
-            return _replay(_read_answer(asked, answer), since_answer / 1000)
+            return _replay(_decrypt(keyed, answer), since_answer / 1000)
         raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
 
-    def _run(self, asked: _Asked, view: View) -> Response:
+    def _run(self, keyed: _KeyedRequest, view: View) -> Response:
         finish: Callable[..., object] = self._finish
         try:
             response = make_response(view())
@@ -121,23 +121,23 @@ class Idempotency:
             if isinstance(e, _REDIS_FAILED):  # Redis is slow: the client does not wait for it once more
                 finish = partial(gevent.spawn, self._finish)
             if not e.may_have_sent:
-                finish(_RELEASE, asked)
+                finish(_RELEASE, keyed)
                 raise
             response = refusal(e)
-        finish(_STORE, asked, asked.cipher.encrypt(_serialize(response), _PLACE + asked.name))
+        finish(_STORE, keyed, keyed.cipher.encrypt(_serialize(response), _PLACE + keyed.name))
         return response
 
-    def _finish(self, script: Script, asked: _Asked, *answer: str) -> None:
+    def _finish(self, script: Script, keyed: _KeyedRequest, *answer: str) -> None:
         with suppress(StoreUnavailable):  # the outcome for this key stays unknown
-            self._redis.run_idempotent(script([asked.name], asked.owner, *answer))
+            self._redis.run_idempotent(script([keyed.name], keyed.owner, *answer))
 
 
-def _read(key: str) -> _Asked:
+def _read(key: str) -> _KeyedRequest:
     if not KEY.fullmatch(key):
         raise InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.client_ip}"
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
-    return _Asked(keys.idempotency(whose, key), body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
+    return _KeyedRequest(keys.idempotency(whose, key), body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
 
 
 def _serialize(response: Response) -> str:
@@ -145,9 +145,9 @@ def _serialize(response: Response) -> str:
     return json.dumps({"status": response.status_code, "body": response.get_data(as_text=True), "retryAfter": wait})
 
 
-def _read_answer(asked: _Asked, encrypted: str) -> str:
+def _decrypt(keyed: _KeyedRequest, encrypted: str) -> str:
     try:
-        return asked.cipher.decrypt(encrypted, _PLACE + asked.name)
+        return keyed.cipher.decrypt(encrypted, _PLACE + keyed.name)
     except ValueError as e:  # written by another program, or by a version without encryption
         raise invalid_reply() from e
 

@@ -15,7 +15,7 @@ local FIRST_WINDOW = 5
 local function newest(key) return tonumber(redis.call('LINDEX', key, 0) or 0) or 0 end
 
 local last, own_last, trusted_by = newest(KEYS[2]), newest(KEYS[3]), redis.call('GET', KEYS[4])
-local is_known = trusted_by == ARGV[3]
+local is_trusted = trusted_by == ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 -- The clock may have been set back, or be another server's since a failover. A time a day ahead was not written here.
@@ -48,8 +48,8 @@ end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return reply(math.max(1, redis.call('PTTL', KEYS[1])), 0)
 end
-local of_all = wait_for(KEYS[2], 0, is_known and own_last or last)
-local of_share = is_known and 0 or wait_for(KEYS[3], 1, own_last)
+local of_all = wait_for(KEYS[2], 0, is_trusted and own_last or last)
+local of_share = is_trusted and 0 or wait_for(KEYS[3], 1, own_last)
 if of_all > 0 or of_share > 0 then
   redis.call('DEL', KEYS[1])
   return reply(math.ceil(math.max(of_all, of_share) / 1000), of_all > 0 and 1 or 2)
