@@ -71,7 +71,7 @@ LONGEST = [
     "outgoing_proxy",
     "guard_simulation",
     "redis_replies",
-    "page_again",
+    "page_resend",
     "try_out",
     "alerts",
     "page_phone",

@@ -1,6 +1,6 @@
 // The client app: what any app that uses the service does, and how it shows what the service says.
 
-import { Again } from "./again.js";
+import { Again } from "./resend.js";
 import { announce, byId } from "./dom.js";
 import { Step } from "./step.js";
 import { duration, inSeconds, secondsUntil } from "./time.js";
