@@ -1,6 +1,6 @@
 // The client app: what any app that uses the service does, and how it shows what the service says.
 
-import { Again } from "./resend.js";
+import { ResendOffer } from "./resend.js";
 import { announce, byId } from "./dom.js";
 import { Step } from "./step.js";
 import { duration, inSeconds, secondsUntil } from "./time.js";
@@ -17,7 +17,7 @@ export class Client {
   constructor() {
     this.send = new Step("send", "recipient", { idle: "Send PIN", wait: "Send again", over: "Send a new PIN", busy: "Sending…" });
     this.verify = new Step("verify", "pin", { idle: "Verify", wait: "Verify again", over: "Verify again", busy: "Verifying…" });
-    this.again = new Again((channel) => this.resendPin(channel));
+    this.resendOffer = new ResendOffer((channel) => this.resendPin(channel));
     this.pins = new Map(); // by recipient: until when its PIN is good, the PIN's id, the channel it last went out on, those that may be next
     this.send.onSubmit(() => this.sendPin());
     this.verify.onSubmit(() => this.verifyPin());
@@ -57,7 +57,7 @@ export class Client {
     const left = pin && secondsUntil(pin.until);
     const hint = left ? `The PIN can be verified for another ${duration(left)}.` : "The PIN has expired. Send a new one.";
     byId("pin-hint").textContent = pin ? hint : "";
-    this.again.offer(left && !this.send.wait(this.key) ? pin.channel : null, pin?.channels);
+    this.resendOffer.offer(left && !this.send.wait(this.key) ? pin.channel : null, pin?.channels);
   }
 
   async sendPin() {

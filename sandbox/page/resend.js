@@ -9,12 +9,12 @@ const WAYS = {
   email: { email: "Send it again" },
 };
 
-export class Again {
+export class ResendOffer {
   /** `act` is called with the channel that was chosen. */
   constructor(act) {
     this.act = act;
-    this.node = byId("again");
-    this.ways = byId("again-ways");
+    this.node = byId("resend");
+    this.ways = byId("resend-ways");
     this.after = null;
   }
 
@@ -26,7 +26,7 @@ export class Again {
     if (this.node.contains(document.activeElement)) byId("send-button").focus(); // what goes must not take the focus along
     this.ways.replaceChildren(...ways.map(([way, label]) => this.button(way, label)));
     this.node.hidden = !ways.length;
-    if (ways.length) announce(byId("again-title").textContent);
+    if (ways.length) announce(byId("resend-title").textContent);
   }
 
   button(channel, label) {
