@@ -1,4 +1,4 @@
-"""Measures how long a refused verify takes, with Infobip and without: python -m tools.timing_of_no
+"""Measures how long a refused verify takes, with Infobip and without: python -m tools.refusal_timing
 
 Starts the service in front of the sandbox, on loopback, once without UNIFORM_VERIFY_TIME and once with it.
 """
