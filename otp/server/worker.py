@@ -26,7 +26,7 @@ from gevent.server import StreamServer
 from gunicorn.http.wsgi import FileWrapper, base_environ
 from gunicorn.workers.ggevent import GeventWorker
 
-from otp.server.connection import Connection, Service
+from otp.server.client_connection import Connection, Service
 from otp.server.connections import Connections
 from otp.server.heads import Environ
 from otp.server.stream import FAIR_SHARE, Stream
