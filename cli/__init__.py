@@ -17,7 +17,7 @@ def create_app() -> Flask:
     hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # gevent must not print a Ctrl-C during a call
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines quote URLs, which contain pinIds
 
-    from cli.config import config  # noqa: PLC0415
+    from cli.check_settings import config  # noqa: PLC0415
     from cli.guard import guard  # noqa: PLC0415
     from cli.infobip import infobip  # noqa: PLC0415
     from cli.phone import phone  # noqa: PLC0415

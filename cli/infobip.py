@@ -20,7 +20,7 @@ from cli.account_setup.message_texts import FILE, read_message_texts
 from cli.account_setup.plan import NAME, Plan, plan
 from cli.account_setup.subscription_changes import SubscriptionPlan, plan_subscriptions
 from cli.account_setup.template_changes import TEXT, SetupOptions
-from cli.config import settings_findings
+from cli.check_settings import settings_findings
 from cli.terminal import AS_JSON, Sentences, fail, show_findings
 from config import AccountSettings, Settings, load, load_settings
 from otp.channels import CHANNELS

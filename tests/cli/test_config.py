@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.config import config
+from cli.check_settings import config
 from tests.cli.test_check import STRONG
 from tests.support.command import IDS, CommandLine
 from tests.support.running import ACCOUNT, ROOT
