@@ -21,9 +21,9 @@ from flask import Flask
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from sandbox import hosts
+from sandbox.api import create_api
 from sandbox.faults import CONNECTION
 from sandbox.inbox import Inbox
-from sandbox.infobip import create_api
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.quirks import Quirks

@@ -21,10 +21,10 @@ import requests
 from flask import Flask, Response
 from werkzeug.local import LocalProxy
 
+from sandbox.api import create_api
 from sandbox.authorization import API_KEY
 from sandbox.faults import CONNECTION
 from sandbox.grammar import without_plus
-from sandbox.infobip import create_api
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
 from sandbox.ports import free_port
