@@ -33,7 +33,7 @@ from sandbox.model import (
 from sandbox.pins import SendResult
 from sandbox.quirks import Quirks
 from sandbox.report_poster import ReportPoster
-from sandbox.subscriptions import PROFILES, Profile, ProfileUpdate, Subscription, SubscriptionUpdate
+from sandbox.subscription_store import PROFILES, Profile, ProfileUpdate, Subscription, SubscriptionUpdate
 from sandbox.two_factor import TwoFactor
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sandbox.model import Application, Channel, EmailTemplate, ResendRequest, Se
 from sandbox.pins import Message, Pin, SendResult, VerifyResult
 from sandbox.quirks import Quirks
 from sandbox.rate_limits import RateLimits
-from sandbox.subscriptions import Subscriptions
+from sandbox.subscription_store import Subscriptions
 
 KEPT_MESSAGES = 1000
 KEPT_PINS = 100_000

@@ -9,7 +9,7 @@ from cli.account_check.delivery_differences import compare_delivery
 from cli.account_setup.subscription_changes import plan_subscriptions
 from otp.infobip.subscriptions import Profile, Subscription, Subscriptions
 from sandbox.authorization import MANAGE_KEY
-from sandbox.subscriptions import PROFILES, ProfileId, ProfileUpdate, SubscriptionUpdate
+from sandbox.subscription_store import PROFILES, ProfileId, ProfileUpdate, SubscriptionUpdate
 from tests.cli.test_comparison import settings
 from tests.support.command import CommandLine
 from tests.support.running import Sandbox
