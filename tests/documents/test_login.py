@@ -21,7 +21,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.browser import PATIENCE
 from tests.support.make_run import Stack
 from tests.support.pages import PAGES

@@ -13,7 +13,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.server import MESSAGE_ID
 from tests.support import npm_tools
 from tests.support.pages import PAGES

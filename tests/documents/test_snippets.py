@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.make_run import Stack

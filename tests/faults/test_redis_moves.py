@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
 from tests.faults.redis_proxy import RedisProxy

@@ -5,7 +5,7 @@ from signal import SIGCONT, SIGSTOP
 
 import redis
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults.invariants import (
     TOO_MANY,
     UNAVAILABLE,

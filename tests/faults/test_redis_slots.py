@@ -8,7 +8,7 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 from redis.crc import key_slot
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow

@@ -9,7 +9,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults import redis_proxy as rp
 from tests.faults.burst import ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of

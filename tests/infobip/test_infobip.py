@@ -7,7 +7,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.running import Service, refusal
 from tests.support.upstream import PIN_ID, RIGHT, Upstream, answer, error

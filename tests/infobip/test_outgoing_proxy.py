@@ -14,7 +14,7 @@ import trustme
 from cli.infobip import infobip
 from config import SettingsError, load_settings
 from sandbox.authorization import API_KEY
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults import upstream_acts
 from tests.faults.invariants import UNAVAILABLE, seconds
 from tests.support import upstream as up

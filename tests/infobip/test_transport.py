@@ -17,7 +17,7 @@ import trustme
 
 from otp.errors import ProviderTimeout, ServiceUnavailable
 from otp.infobip.transport import PAUSE, Transport
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults import upstream_acts
 from tests.support import upstream as up
 from tests.support.command import eventually

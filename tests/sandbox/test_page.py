@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.browser import Screen
 from tests.support.running import LAX, Sandbox, Service, wrong
 

@@ -15,7 +15,7 @@ import requests
 
 from config import SettingsError, load_settings
 from sandbox import hosts
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.sandbox.test_sandbox_hosts import own_address
 from tests.support.make_run import descendants, make_run, until_ready
 from tests.support.pages import ALL_PAGES, PAGES

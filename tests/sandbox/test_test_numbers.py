@@ -17,7 +17,7 @@ import redis
 import requests
 
 from sandbox import faults
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.test_numbers import TABLE, Fault
 from tests.support.infobip import THROTTLED, TO, error, resend, send, verify

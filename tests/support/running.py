@@ -24,10 +24,10 @@ from werkzeug.local import LocalProxy
 from sandbox.api import create_api
 from sandbox.authorization import API_KEY
 from sandbox.faults import CONNECTION
+from sandbox.free_port import free_port
 from sandbox.grammar import without_plus
 from sandbox.model import Application, Configuration, EmailTemplate, Template
 from sandbox.pins import Message
-from sandbox.ports import free_port
 from sandbox.quirks import Quirks
 from sandbox.relay import Relay
 from sandbox.report_poster import ReportPoster

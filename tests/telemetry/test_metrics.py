@@ -14,7 +14,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.measured import Measured

@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from otp import errors
 from otp.telemetry import metrics, outcomes
 from otp.web.error_responses import STATUS
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.pages import PAGES

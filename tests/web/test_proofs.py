@@ -16,7 +16,7 @@ import pytest
 import redis
 import requests
 
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.pages import PAGES
 from tests.support.programs import lacking
 from tests.support.running import Sandbox, Service, refusal, wrong

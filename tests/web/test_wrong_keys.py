@@ -7,7 +7,7 @@ import redis
 import requests
 
 from otp.proofs import new_signing_key
-from sandbox.ports import free_port
+from sandbox.free_port import free_port
 from tests.support.redis_servers import Servers, node
 from tests.support.running import Sandbox, Service, refusal
 
