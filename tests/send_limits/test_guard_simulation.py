@@ -17,7 +17,6 @@ from tools.simulate import ATTACK, events, table
 @pytest.fixture(scope="module")
 def day(_sandbox: Sandbox) -> Iterator[list[Outcome]]:
     """All that happened."""
-    _sandbox.reset()
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         with redis.Redis.from_url(url, decode_responses=True) as database:

@@ -9,7 +9,7 @@ import redis
 
 from app import Parts, build
 from config import Settings
-from otp.errors import TooManyRequests
+from otp.errors import InvalidOtp, TooManyRequests
 from otp.recipients import Recipient
 from otp.requester import Requester
 from otp.send_request import SendRequest
@@ -17,6 +17,7 @@ from sandbox.server import MESSAGE_ID
 from tests.support.crowd import HOUR, Event
 from tests.support.running import ACCOUNT, Sandbox
 
+PIN = "918273"
 START = 1_795_392_000  # 2026-11-23, midnight
 # What would refuse beside the guard is out of its way, but for the cooldown.
 OPEN = {"phone_send_limit": "1000 per day", "total_send_limit": "1000000 per day"}
@@ -37,7 +38,7 @@ class Day:
         given = {**account, "infobip_base_url": sandbox.url, "redis_url": redis_url, **OPEN, **settings}
         self._parts: Parts = build(Settings(**given))
         self._database = database
-        self._sandbox = sandbox
+        sandbox.reset(fixed_pin=PIN)  # to look up each PIN among thousands of messages would take longer than the rest
 
     def run(self, events: Iterable[Event]) -> Iterator[Outcome]:
         """Have each of them happen, in their order."""
@@ -60,10 +61,10 @@ class Day:
         return "sent"
 
     def _verify(self, event: Event) -> str:
-        pins = self._sandbox.pins(event.phone)
-        if not pins:
+        try:
+            self._parts.otp.verify(Recipient.at(event.phone), PIN, Requester(event.address))
+        except InvalidOtp:  # it was not sent
             return "failed"
-        self._parts.otp.verify(Recipient.at(event.phone), pins[-1], Requester(event.address))
         gevent.sleep(0)  # what the service does in the background is done now
         return "verified"
 
