@@ -12,6 +12,7 @@ import functools
 import gc
 import importlib
 import json
+import mmap
 import os
 import runpy
 import signal
@@ -121,6 +122,14 @@ def _ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
+def _unshare() -> None:
+    """Memory that a service shares with its workers must not be shared with other services."""
+    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "otp"]:
+        for name, value in [*vars(module).items()]:
+            if isinstance(value, mmap.mmap):
+                setattr(module, name, mmap.mmap(-1, len(value)))
+
+
 def _become(question: Any, files: list[int]) -> None:
     importlib.import_module("gevent").reinit()  # urllib3 tries a socket when it is loaded: there is an event loop
     os.chdir(question["cwd"])
@@ -129,6 +138,7 @@ def _become(question: Any, files: list[int]) -> None:
     for there, file in enumerate(files, 1):
         os.dup2(file, there)
         close(file)
+    _unshare()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0], sys.argv = question["cwd"], question["arguments"]
     if os.environ.get("COVERAGE_PROCESS_CONFIG"):
