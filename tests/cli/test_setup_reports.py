@@ -10,7 +10,7 @@ from cli.account_setup.subscription_changes import plan_subscriptions
 from otp.infobip.subscriptions import Profile, Subscription, Subscriptions
 from sandbox.authorization import MANAGE_KEY
 from sandbox.subscription_store import PROFILES, ProfileId, ProfileUpdate, SubscriptionUpdate
-from tests.cli.test_comparison import settings
+from tests.cli.test_differences import settings
 from tests.support.command import CommandLine
 from tests.support.running import Sandbox
 
