@@ -22,7 +22,7 @@ from tests.support import leaks
 from tests.support.browser import PATIENCE, Screen, chromium
 from tests.support.guard_driver import GuardDriver
 from tests.support.redis_servers import Servers
-from tests.support.running import Sandbox, Service, served
+from tests.support.running import Sandbox, Service, serve
 from tests.support.upstream import Upstream
 
 # Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
@@ -169,7 +169,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def _sandbox() -> Iterator[Sandbox]:
-    with served(Sandbox()) as sandbox:
+    with serve(Sandbox()) as sandbox:
         yield sandbox
 
 

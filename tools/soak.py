@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.checker import check
-from tests.faults.client import KEYS, Client, Told
+from tests.faults.client import KEYS, Client, Reply
 from tests.faults.infobip_faults import Fault, resends, sends, verifies
 from tests.faults.journal import Verb
 from tests.faults.redis_faults import REDIS_FAULTS, RedisFault, replies
@@ -97,8 +97,8 @@ class Soak:
             assert judged[200] or guess != pin, judged
         return amount + amount % 2
 
-    def _at_once(self, ask: Callable[[int], Told]) -> Counter[int]:
-        return Counter(told.status for told in self._crowd.map(ask, range(CROWD)))
+    def _at_once(self, ask: Callable[[int], Reply]) -> Counter[int]:
+        return Counter(reply.status for reply in self._crowd.map(ask, range(CROWD)))
 
     def _kill(self, amount: int) -> int:
         with self._others():
@@ -149,9 +149,9 @@ class Soak:
                 self._try_by_two(name, phone, pin.value, named)
 
     def _send(self, phone: str, client: Client) -> list[Arrived]:
-        told = client.send(phone)
+        reply = client.send(phone)
         arrived = self._replicas.provider.pins.get(phone, [])
-        return [Arrived(client.name, arrived[-1][1], told.verification_id)] if told.status == 200 else []
+        return [Arrived(client.name, arrived[-1][1], reply.verification_id)] if reply.status == 200 else []
 
     def _try_by_two(self, name: str, phone: str, pin: str, named: str) -> None:
         second = threading.Thread(target=self._client(1, name).verify, args=(phone, pin, named))

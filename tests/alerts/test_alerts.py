@@ -21,7 +21,7 @@ from otp.redis.client import RedisClient, connect
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.send_limits.test_budget import numbers
 from tests.support.receiver import SECRET, Receiver, until
-from tests.support.running import Sandbox, Service, wrong
+from tests.support.running import Sandbox, Service, other_pin
 from tests.support.upstream import Upstream, error
 
 ALERT = Alert("test.happened", "It has happened.", {"times": 1})
@@ -48,14 +48,14 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
 
 @pytest.fixture
 def settings(database: redis.Redis, redis_url: str, receiver: Receiver) -> dict[str, str]:
-    told = {"ALERT_WEBHOOK_URL": receiver.url, "ALERT_WEBHOOK_SECRET": SECRET, "SMS_PRICES": PRICES}
-    return {"REDIS_URL": redis_url, **told}
+    webhook = {"ALERT_WEBHOOK_URL": receiver.url, "ALERT_WEBHOOK_SECRET": SECRET, "SMS_PRICES": PRICES}
+    return {"REDIS_URL": redis_url, **webhook}
 
 
 PRICES = '{"currency": "EUR", "default": 0.1}'
 
 
-def sender(client: RedisClient, receiver: Receiver) -> Sender:
+def new_sender(client: RedisClient, receiver: Receiver) -> Sender:
     return Sender(client, Webhook(receiver.url, signing_key(SECRET)))
 
 
@@ -67,9 +67,9 @@ def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
         statuses = [service.send(next(tried)).status_code for _ in range(12)]
         until(lambda: len(receiver.deliveries) >= 3)
     assert statuses == [200] * 10 + [503] * 2
-    told = [delivery.verified() for delivery in receiver.deliveries]
-    assert sorted(t["data"]["percent"] for t in told) == [50, 80, 100]
-    first = min(told, key=lambda t: t["data"]["percent"])
+    alerts = [delivery.verified() for delivery in receiver.deliveries]
+    assert sorted(alert["data"]["percent"] for alert in alerts) == [50, 80, 100]
+    first = min(alerts, key=lambda alert: alert["data"]["percent"])
     assert list(first) == ["type", "timestamp", "data"]
     assert first["type"] == "budget.threshold"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["timestamp"])
@@ -113,9 +113,9 @@ def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: P
         assert [send() for _ in range(12)] == [429] * 12
         until(lambda: receiver.deliveries)
     assert receiver.types() == ["limit.reached"]
-    told = receiver.deliveries[0].verified()["data"]
-    assert told["sentence"] == f"{setting} (2 per 1 day) is used up: no more {whose} until there is room."
-    assert (told["limit"], told["amount"], told["seconds"]) == (setting, 2, 86400)
+    data = receiver.deliveries[0].verified()["data"]
+    assert data["sentence"] == f"{setting} (2 per 1 day) is used up: no more {whose} until there is room."
+    assert (data["limit"], data["amount"], data["seconds"]) == (setting, 2, 86400)
     (taken,) = database.scan_iter("otp:alert:*")
     assert 86400 - 60 < database.ttl(taken) <= 86400
 
@@ -182,9 +182,9 @@ def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstre
 
 def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisClient, receiver: Receiver) -> None:
     receiver.statuses.extend([500, 302])
-    told = sender(client, receiver)
-    told.send(ALERT)
-    told.finish(15)
+    sender = new_sender(client, receiver)
+    sender.send(ALERT)
+    sender.finish(15)
     assert [delivery.path for delivery in receiver.deliveries] == ["/hook?token=1"] * 3
     assert len({delivery.headers["webhook-id"] for delivery in receiver.deliveries}) == 1
     assert [delivery.verified()["data"] for delivery in receiver.deliveries] == [
@@ -196,9 +196,9 @@ def test_what_no_try_delivers_is_logged(
     client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.statuses.extend([500, 404, 301, 500])
-    told = sender(client, receiver)
-    told.send(ALERT)
-    told.finish(15)
+    sender = new_sender(client, receiver)
+    sender.send(ALERT)
+    sender.finish(15)
     assert len(receiver.deliveries) == 3
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
@@ -212,7 +212,7 @@ def test_a_proxy_of_the_environment_is_not_used(
 
 
 def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, receiver: Receiver) -> None:
-    workers = [sender(client, receiver), sender(client, receiver)]
+    workers = [new_sender(client, receiver), new_sender(client, receiver)]
     for _ in range(3):
         for worker in workers:
             worker.send(ALERT)
@@ -226,29 +226,29 @@ def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, 
 
 
 def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver) -> None:
-    told = sender(client, receiver)
+    sender = new_sender(client, receiver)
     for subject in ("a", "b", "a"):
-        told.send(Alert("test.happened", subject, subject=subject))
-    told.finish(5)
+        sender.send(Alert("test.happened", subject, subject=subject))
+    sender.finish(5)
     assert [delivery.verified()["data"]["sentence"] for delivery in receiver.deliveries] == ["a", "b"]
 
 
 def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        told = Sender(client, None)
-        told.send(ALERT)
-        told.finish(5)
+        sender = Sender(client, None)
+        sender.send(ALERT)
+        sender.finish(5)
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
 
 def test_only_so_many_wait(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
-    told = sender(client, receiver)
+    sender = new_sender(client, receiver)
     for n in range(MOST_WAITING + 2):
-        told.send(Alert("test.happened", "It has.", subject=str(n)))
+        sender.send(Alert("test.happened", "It has.", subject=str(n)))
     assert [record.getMessage() for record in caplog.records] == [
         f"an alert was dropped, for too many wait: test.happened:{n}" for n in (MOST_WAITING, MOST_WAITING + 1)
     ]
-    told.finish(15)
+    sender.finish(15)
     assert len(receiver.deliveries) == MOST_WAITING
 
 
@@ -256,9 +256,9 @@ def test_without_redis_an_alert_is_dropped_and_the_log_says_so(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connect("redis://127.0.0.1:1/0") as nowhere:
-        told = sender(nowhere, receiver)
-        told.send(ALERT)
-        told.finish(5)
+        sender = new_sender(nowhere, receiver)
+        sender.send(ALERT)
+        sender.finish(5)
     assert receiver.deliveries == []
     assert "an alert was dropped, for Redis failed: test.happened" in caplog.messages
 
@@ -279,8 +279,8 @@ def alarming(rates: Rates, **counts: int) -> list[str]:
 
 
 def test_over_30_percent_of_at_least_100_pins_were_wrong(client: RedisClient, database: redis.Redis) -> None:
-    for right, mistaken, told in ((70, 30, []), (69, 31, ["pins.wrong"]), (0, 99, []), (0, 100, ["pins.wrong"])):
-        assert alarming(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == told
+    for right, mistaken, expected in ((70, 30, []), (69, 31, ["pins.wrong"]), (0, 99, []), (0, 100, ["pins.wrong"])):
+        assert alarming(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == expected
         database.flushall()
 
 
@@ -315,7 +315,7 @@ def test_the_service_counts_verdicts_and_shares_them(
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
         service.send(phone)
         pin = sandbox.pin(phone)
-        assert [service.verify(phone, p).status_code for p in (wrong(pin), wrong(pin), pin)] == [401, 401, 200]
+        assert [service.verify(phone, p).status_code for p in (other_pin(pin), other_pin(pin), pin)] == [401, 401, 200]
         until(lambda: counted(database) == {RIGHT: 1, WRONG: 2})
 
 
@@ -326,7 +326,7 @@ def test_the_service_counts_what_the_guard_refuses_and_guesses_that_are_locked_o
     with Service.started(tmp_path, {**settings, **strict, "INFOBIP_BASE_URL": sandbox.url}) as service:
         service.send(phone)
         pin = sandbox.pin(phone)
-        assert [service.verify(phone, p).status_code for p in (wrong(pin), wrong(pin))] == [401, 401]
+        assert [service.verify(phone, p).status_code for p in (other_pin(pin), other_pin(pin))] == [401, 401]
         until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1})
         assert service.send("+33612345678").status_code == 429
         until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1, GUARD_REFUSAL: 1})

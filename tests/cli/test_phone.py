@@ -15,7 +15,7 @@ from cli.phone import phone as group
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support.command import CommandLine
 from tests.support.redis_servers import Servers, node
-from tests.support.running import ACCOUNT, Sandbox, Service, refusal, wrong
+from tests.support.running import ACCOUNT, Sandbox, Service, other_pin, refusal
 
 Start = Callable[..., Service]
 SETTINGS = {
@@ -42,7 +42,7 @@ def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: P
     return command
 
 
-def shown(command: CommandLine, to: str, **environment: str) -> dict[str, Any]:
+def show(command: CommandLine, to: str, **environment: str) -> dict[str, Any]:
     status, said = command.run("show", to, "--json", **environment)
     assert (status, to in said) == (0, False)
     found: dict[str, Any] = json.loads(said)
@@ -72,8 +72,8 @@ def test_why_a_number_gets_no_code(
 ) -> None:
     """Its cooldown, its limit, its PINs and guesses, until it has verified: as the service answers at that moment."""
     limited.send(phone)
-    limited.verify(phone, wrong(sandbox.pin(phone)))
-    found = shown(command, phone)
+    limited.verify(phone, other_pin(sandbox.pin(phone)))
+    found = show(command, phone)
     assert found["refused"] == {"cooldown": found["cooldown"]}
     assert 0 < found["cooldown"] <= 30
     assert [count["left"] for count in found["sends"]] == [2, 4]
@@ -86,18 +86,18 @@ def test_why_a_number_gets_no_code(
         assert limited.send(phone).status_code == 200
     ready(database, f"phoneNumber:{phone}")
     refused = limited.send(phone)
-    wait = shown(command, phone)["refused"]["phone_limit"]
+    wait = show(command, phone)["refused"]["phone_limit"]
     assert 0 <= int(refused.headers["Retry-After"]) - wait < 30
-    limited.verify(phone, wrong(sandbox.pin(phone)))
-    limited.verify(phone, wrong(sandbox.pin(phone)))
-    assert shown(command, phone)["failures"]["wait"] > 80_000
+    limited.verify(phone, other_pin(sandbox.pin(phone)))
+    limited.verify(phone, other_pin(sandbox.pin(phone)))
+    assert show(command, phone)["failures"]["wait"] > 80_000
     assert sandbox.pin(phone) not in command.run("show", phone)[1]
 
 
 def test_a_verified_number_is_trusted(limited: Service, command: CommandLine, sandbox: Sandbox, phone: str) -> None:
     limited.send(phone)
     limited.verify(phone, sandbox.pin(phone))
-    found = shown(command, phone)
+    found = show(command, phone)
     assert (found["pins"], found["failures"]["left"], found["trusted"] > 29 * 86400) == ([], 2, True)
 
 
@@ -107,28 +107,28 @@ def test_the_guard_and_what_many_share_refuse_too(
     """Of each the reason that the service logs, and the wait that it answers."""
     for n in range(11):
         last = limited.send(f"+4915112340{n:03}")
-    found = shown(command, "+4915112340999")["refused"]
+    found = show(command, "+4915112340999")["refused"]
     assert refusal(last) == (429, "too_many_requests")
     assert 0 <= int(last.headers["Retry-After"]) - found.pop("guard_prefix") < 30
     assert found == {}
     assert limited.send("+33612345678").status_code == 200
     budget = limited.send("+447400123456")
     assert refusal(budget) == (503, "budget_exhausted")
-    found = shown(command, phone)["refused"]
+    found = show(command, phone)["refused"]
     assert 0 <= int(budget.headers["Retry-After"]) - found.pop("day_budget") < 30
     assert found == {}
     database.delete(*database.scan_iter("otp:spent:*"))
     assert limited.send("+34612345678").status_code == 200
     total = limited.send("+31612345678")
-    found = shown(command, phone)["refused"]
+    found = show(command, phone)["refused"]
     assert abs(int(total.headers["Retry-After"]) - found.pop("total_limit")) < 30
     assert found == {}
-    assert shown(command, phone, ALLOWED_COUNTRIES="US")["refused"] == {"phone_number_not_allowed": None}
+    assert show(command, phone, ALLOWED_COUNTRIES="US")["refused"] == {"phone_number_not_allowed": None}
 
 
 def test_mailboxes_are_shown_too(limited: Service, command: CommandLine, email: str) -> None:
     assert limited.post("/send-otp", {"email": email}).status_code == 200
-    found = shown(command, email.replace("@", "+tag@"))
+    found = show(command, email.replace("@", "+tag@"))
     assert found["recipient"] == "***@example.com"
     assert (len(found["pins"]), list(found["refused"])) == (1, ["cooldown"])
 
@@ -170,12 +170,12 @@ def test_a_locked_number_is_unlocked(
     for _ in "12":
         ready(database, f"phoneNumber:{phone}")
         assert limited.send(phone).status_code == 200
-        limited.verify(phone, wrong(sandbox.pin(phone)))
-    assert list(shown(command, phone)["refused"]) == ["cooldown", "phone_limit"]
-    before = shown(command, phone)
+        limited.verify(phone, other_pin(sandbox.pin(phone)))
+    assert list(show(command, phone)["refused"]) == ["cooldown", "phone_limit"]
+    before = show(command, phone)
     said = f"{masked(phone)} is unlocked: cooldown, sends and failed guesses count from zero again.\n"
     assert command.run("unlock", phone) == (0, said)
-    after = shown(command, phone)
+    after = show(command, phone)
     assert (after["refused"], [count["left"] for count in after["sends"]]) == ({}, [3, 5])
     assert (before["failures"]["left"], after["failures"]["left"]) == (0, 2)
     assert [pin["guessesLeft"] for pin in after["pins"]] == [pin["guessesLeft"] for pin in before["pins"]] == [4, 4]

@@ -12,7 +12,7 @@ import redis
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.support import upstream as up
 from tests.support.command import CommandLine, eventually
-from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, wrong
+from tests.support.running import ACCOUNT, ROOT, Sandbox, Service, other_pin
 from tests.support.upstream import PIN_ID, Upstream
 
 
@@ -24,7 +24,7 @@ def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: P
 def test_a_pin_that_was_sent_verifies_once(command: CommandLine, sandbox: Sandbox, phone: str) -> None:
     assert command.run("send", phone) == (0, "OTP sent successfully. It is valid for 10m.\n")
     pin = sandbox.pin(phone)
-    assert command.run("verify", phone, wrong(pin)) == (1, "Invalid or expired OTP.\n")
+    assert command.run("verify", phone, other_pin(pin)) == (1, "Invalid or expired OTP.\n")
     assert command.run("verify", phone, pin) == (0, "OTP verified successfully.\n")
     assert command.run("verify", phone, pin) == (1, "Invalid or expired OTP.\n")
 

@@ -11,7 +11,7 @@ import requests
 from sandbox.server import EMAIL_MESSAGE_ID
 from tests.delivery.test_deliveries import NO_SMS, REPORTS, SECRET, TRACKED
 from tests.support.receiver import until
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 
 Start = Callable[..., Service]
 Json = dict[str, Any]
@@ -115,16 +115,16 @@ def test_one_that_gave_way_has_expired(shop: Shop, sandbox: Sandbox, database: r
 def test_one_without_a_guess_left_has_expired(shop: Shop, sandbox: Sandbox, phone: str) -> None:
     sent = shop.send(phone)
     for _ in range(4):
-        shop.verify(phone, wrong(sandbox.pin(phone)))
+        shop.verify(phone, other_pin(sandbox.pin(phone)))
     assert shop.look(sent)["status"] == "pending"
-    shop.verify(phone, wrong(sandbox.pin(phone)))
+    shop.verify(phone, other_pin(sandbox.pin(phone)))
     shop.becomes(sent, "expired")
 
 
 def test_the_last_guess_may_be_right(shop: Shop, sandbox: Sandbox, phone: str) -> None:
     sent = shop.send(phone)
     for _ in range(4):
-        shop.verify(phone, wrong(sandbox.pin(phone)))
+        shop.verify(phone, other_pin(sandbox.pin(phone)))
     assert shop.verify(phone, sandbox.pin(phone)) == 200
     shop.becomes(sent, "verified")
 

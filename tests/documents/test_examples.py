@@ -16,7 +16,7 @@ from config import Settings
 from otp.proofs import new_signing_key
 from otp.web import error_responses
 from tests.support import npm_tools
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.pages import ALL_PAGES, PAGES
 from tests.support.programs import program
 from tests.support.receiver import until
@@ -45,20 +45,20 @@ REFUSALS = {(status, error.code, error.sentence) for error, status in error_resp
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack.started(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
+    with MakeRun.started(tmp_path_factory.mktemp("make_run")) as make_run:
+        yield make_run
 
 
 @pytest.fixture
-def newman(stack: Stack, tmp_path: Path) -> Callable[..., Json]:
+def newman(make_run: MakeRun, tmp_path: Path) -> Callable[..., Json]:
     """Run the collection with an environment; gives the report of newman, in which nothing failed."""
     newman = npm_tools.command("newman")
     inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def run(environment: str, *options: str) -> Json:
         values = tmp_path / "environment.json"
-        values.write_text(stack.moved((POSTMAN / f"{environment}.postman_environment.json").read_text()))
+        values.write_text(make_run.with_own_ports((POSTMAN / f"{environment}.postman_environment.json").read_text()))
         report = tmp_path / "report.json"
         command = [newman, "run", str(POSTMAN / "otp.postman_collection.json"), "-e", str(values), *options]
         command += ["--color", "off", "--reporters", "cli,json", "--reporter-json-export", str(report)]
@@ -119,9 +119,9 @@ def unchanging(body: str) -> Any:
     return json.loads(body, object_hook=lambda members: {**members, **dict.fromkeys(CHANGING & members.keys())})
 
 
-def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], stack: Stack) -> None:
+def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], make_run: MakeRun) -> None:
     phone = "+385911234567"
-    given = ["--env-var", f"service=http://localhost:{stack.port}", "--env-var", f"phoneNumber={phone}"]
+    given = ["--env-var", f"service=http://localhost:{make_run.port}", "--env-var", f"phoneNumber={phone}"]
     needs_pin = ["The PIN", "The same PIN again"]
     posted_by_infobip = ["A delivery report of Infobip", "The same, with the secret in the path"]
     needs_proof = ["Redeem the proof", "Redeem it again", "A changed proof"]
@@ -133,7 +133,7 @@ def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], stack: Stack
     folders = [option for name in needs_pin for option in ("--folder", name)]
     # Postman keeps what a request put into the environment; newman begins anew.
     given += ["--env-var", f"verificationId={body_of(report, 'Send a PIN')['verificationId']}"]
-    assert names(newman("live", *given, "--env-var", f"pin={stack.pin(phone)}", *folders)) == needs_pin
+    assert names(newman("live", *given, "--env-var", f"pin={make_run.pin(phone)}", *folders)) == needs_pin
 
 
 def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
@@ -173,9 +173,9 @@ def is_shown(endpoint: tuple[str, str], shown: set[tuple[str, str]]) -> bool:
     return any(method == each and path.fullmatch(where) for each, where in shown)
 
 
-def test_the_http_file_runs_from_top_to_bottom(stack: Stack) -> None:
+def test_the_http_file_runs_from_top_to_bottom(make_run: MakeRun) -> None:
     """As VS Code's REST Client reads it: values come from the answers of named requests, and nobody pastes one."""
-    head, *blocks = re.split("^### ", stack.moved(HTTP_FILE), flags=re.MULTILINE)
+    head, *blocks = re.split("^### ", make_run.with_own_ports(HTTP_FILE), flags=re.MULTILINE)
     variables = dict(re.findall("^@(.*) = (.*)$", head, re.MULTILINE))
     answers = dict[str, Json]()
     for block in blocks:
@@ -210,15 +210,15 @@ def perform(text: str) -> requests.Response:
     return requests.request(method, url, data=body, headers={"Connection": "close", **headers}, timeout=5)
 
 
-def test_the_curl_lines_of_the_pages_answer_as_they_say(stack: Stack) -> None:
+def test_the_curl_lines_of_the_pages_answer_as_they_say(make_run: MakeRun) -> None:
     program("curl")
     reached, real = 0, dict[str, str]()
     for name in sorted(PAGES):
-        stack.forget()  # each page begins with its own send
+        make_run.forget()  # each page begins with its own send
         for line, answer in curl_lines(PAGES[name]):
             comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
             assert answer or comment, f"{name} does not say what comes back from: {line}"
-            said = paste(stack, line, real).strip()
+            said = paste(make_run, line, real).strip()
             if answer.startswith("{"):
                 assert unchanging(said) == unchanging(answer)
                 real |= stand_ins(answer, said)
@@ -241,9 +241,9 @@ def curl_lines(page: str) -> Iterator[tuple[str, str]]:
             yield line, answer
 
 
-def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
+def test_who_gets_no_sms_from_make_run_can_be_called_soon(make_run: MakeRun) -> None:
     """As docs/infobip.md says: Infobip's reports are switched on."""
-    service, phone = f"http://localhost:{stack.port}", {"phoneNumber": "+14155550109"}
+    service, phone = f"http://localhost:{make_run.port}", {"phoneNumber": "+14155550109"}
 
     def post(path: str, **more: str) -> int:
         headers = {"Connection": "close"}
@@ -251,7 +251,7 @@ def test_who_gets_no_sms_from_make_run_can_be_called_soon(stack: Stack) -> None:
 
     assert post("/send-otp") == 200
     until(lambda: post("/resend-otp", channel="voice") == 200)
-    assert stack.pins(phone["phoneNumber"]), "calls do arrive"
+    assert make_run.pins(phone["phoneNumber"]), "calls do arrive"
 
 
 def stand_ins(shown: str, said: str) -> dict[str, str]:
@@ -260,14 +260,16 @@ def stand_ins(shown: str, said: str) -> dict[str, str]:
     return {example[name]: answer[name] for name in {"verificationId", "proof"} & answer.keys()}
 
 
-def paste(stack: Stack, line: str, real: dict[str, str]) -> str:
+def paste(make_run: MakeRun, line: str, real: dict[str, str]) -> str:
     """Run it in a shell, with the PIN in the inbox for the one that stands on the page, and with what is `real`."""
     for shown, given in real.items():
         line = line.replace(shown, given)
     if "123456" in line:
         (phone,) = re.findall(r"\+[0-9]+", line)
-        line = line.replace("123456", stack.pin(phone))
-    return subprocess.run(["sh", "-c", stack.moved(line)], capture_output=True, text=True, check=True).stdout
+        line = line.replace("123456", make_run.pin(phone))
+    return subprocess.run(
+        ["sh", "-c", make_run.with_own_ports(line)], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_the_refusals_on_the_pages_are_real() -> None:

@@ -23,10 +23,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from sandbox.free_port import free_port
 from tests.support.browser import PATIENCE
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.pages import PAGES
 from tests.support.running import ROOT, answers
-from tests.support.signing import KEY, signed
+from tests.support.signing import KEY, sign
 
 EXAMPLE = ROOT / "examples/login"
 SECTION = PAGES["docs/login.md"].split("## A website with a login")[1].split("\n## ")[0]
@@ -48,7 +48,7 @@ class Website:
     """A running one, beside what `make run` starts."""
 
     url: str
-    stack: Stack
+    make_run: MakeRun
     database: Path
 
     @classmethod
@@ -59,10 +59,10 @@ class Website:
         origin = f"http://localhost:{port}"
         settings = dict(each.split("=") for each in run.replace("http://localhost:8080", origin).split()[:-2])
         assert recipe(run) == f"exec {sys.prefix}/bin/python -m sandbox"
-        with Stack.started(folder, REDIS_URL=redis_url, PROOF_SIGNING_KEY=KEY, **settings) as stack:
-            website = cls(origin, stack, folder / "login.sqlite3")
+        with MakeRun.started(folder, REDIS_URL=redis_url, PROOF_SIGNING_KEY=KEY, **settings) as make_run:
+            website = cls(origin, make_run, folder / "login.sqlite3")
             given = {"LOGIN_URL": origin, "LOGIN_DATABASE": str(website.database), "FLASK_SKIP_DOTENV": "1"}
-            given |= {"OTP_URL": f"http://localhost:{stack.port}", "PATH": os.environ["PATH"]}
+            given |= {"OTP_URL": f"http://localhost:{make_run.port}", "PATH": os.environ["PATH"]}
             with (folder / "log").open("wb") as log:
                 command = recipe(login).replace("8080", port).split()[1:]
                 process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=log, stderr=log)
@@ -143,7 +143,7 @@ class Visitor:
         return self.page
 
     def prove(self, phone: str, path: str = "/login") -> requests.Response:
-        return self.post(path, proof=signed(sub=phone, nonce=self.nonce))
+        return self.post(path, proof=sign(sub=phone, nonce=self.nonce))
 
     def add_app(self) -> tuple[pyotp.TOTP, list[str]]:
         """An authenticator app, of which one code is used, and the backup codes."""
@@ -200,7 +200,7 @@ def prove_by_sms(page: Page, website: Website, phone: str, database: redis.Redis
     expect(pin).to_have_attribute("autocomplete", "one-time-code")
     expect(pin).to_have_attribute("inputmode", "numeric")
     look(page)
-    pin.fill(website.stack.pin(phone))
+    pin.fill(website.make_run.pin(phone))
     pin.press("Enter")
 
 
@@ -290,7 +290,7 @@ def test_a_wrong_pin_is_said_and_typed_again(page: Page, website: Website, datab
     page.get_by_label("Phone number", exact=True).fill(phone)
     page.get_by_role("button", name="Send me a code").click()
     expect(page.get_by_role("status")).to_have_text("A code is on its way.")
-    pin = website.stack.pin(phone)
+    pin = website.make_run.pin(phone)
     page.get_by_label("Code from the SMS").fill(wrong(pin))
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("status")).to_have_text("Invalid or expired OTP.")
@@ -301,7 +301,7 @@ def test_a_wrong_pin_is_said_and_typed_again(page: Page, website: Website, datab
 
 def test_a_proof_is_of_this_session_and_counts_once(website: Website, phone: str) -> None:
     visitor, other = Visitor(website), Visitor(website)
-    before, form = visitor.cookie, {"csrf": visitor.csrf, "proof": signed(sub=phone, nonce=visitor.nonce)}
+    before, form = visitor.cookie, {"csrf": visitor.csrf, "proof": sign(sub=phone, nonce=visitor.nonce)}
     assert other.post("/login", proof=form["proof"]).status_code == 403
     assert NOT_CONFIRMED in other.error
     assert visitor.post("/login", **form).status_code == 200
@@ -311,7 +311,7 @@ def test_a_proof_is_of_this_session_and_counts_once(website: Website, phone: str
 
 def test_of_proofs_at_once_one_counts(website: Website, phone: str) -> None:
     visitor = Visitor(website)
-    form = {"csrf": visitor.csrf, "proof": signed(sub=phone, nonce=visitor.nonce)}
+    form = {"csrf": visitor.csrf, "proof": sign(sub=phone, nonce=visitor.nonce)}
     visitors = [Visitor(website, visitor.cookie) for _ in range(8)]
     with ThreadPoolExecutor(8) as crowd:
         pages = list(crowd.map(lambda each: each.post("/login", **form).status_code, visitors))
@@ -323,13 +323,13 @@ def test_of_proofs_at_once_one_counts(website: Website, phone: str) -> None:
 )
 def test_a_proof_of_something_else_is_refused(website: Website, phone: str, proof: dict[str, Any]) -> None:
     visitor = Visitor(website)
-    visitor.post("/login", proof=signed(**{"sub": phone, "nonce": visitor.nonce, **proof}))
+    visitor.post("/login", proof=sign(**{"sub": phone, "nonce": visitor.nonce, **proof}))
     assert NOT_CONFIRMED in visitor.error
 
 
 def test_a_form_needs_the_csrf_token_of_its_session(website: Website, phone: str) -> None:
     visitor, other = Visitor(website), Visitor(website)
-    proof = signed(sub=phone, nonce=visitor.nonce)
+    proof = sign(sub=phone, nonce=visitor.nonce)
     for csrf in ("", "é", other.csrf):
         assert visitor.post("/login", csrf=csrf, proof=proof).status_code == 400
         visitor.get("/")

@@ -18,7 +18,7 @@ from sandbox.server import MESSAGE_ID
 from tests.support import npm_tools
 from tests.support.pages import PAGES
 from tests.support.running import ROOT, Sandbox, Service, answers, refusal
-from tests.support.signing import FOREIGN, KEY, OLD, PAST, SETTINGS, key_id, public_pem, resigned, signed, tampered
+from tests.support.signing import FOREIGN, KEY, OLD, PAST, SETTINGS, change_signature, key_id, public_pem, sign, tamper
 
 PURPOSE = "login"
 TEMPLATES = {"INFOBIP_TEMPLATES": json.dumps({"sms": {f"{PURPOSE}/*": MESSAGE_ID}})}
@@ -66,7 +66,7 @@ COMMANDS = {
 FILES = {"Django": "views.py", "FastAPI": "website.py", "Express": "website.mjs"}
 
 
-def shown(name: str) -> str:
+def code_block(name: str) -> str:
     """The first block of code after these words in bold."""
     found = re.search(rf"\*\*{name}\*\*.*?^```\w+\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)
     assert found, name
@@ -145,11 +145,11 @@ class website(ExitStack):  # noqa: N801
 
     def __enter__(self) -> str:  # type: ignore[override]
         port, folder = free_port(), self._folder
-        (folder / FILES[self._framework]).write_text(shown(self._framework))
+        (folder / FILES[self._framework]).write_text(code_block(self._framework))
         (folder / "project.py").write_text(DJANGO_PROJECT)
-        (folder / "proof.py").write_text(shown("In Python"))
+        (folder / "proof.py").write_text(code_block("In Python"))
         if self._framework == "Express":
-            npm_tools.needed(npm_tools.MODULES / "express")
+            npm_tools.require(npm_tools.MODULES / "express")
             (folder / "node_modules").symlink_to(npm_tools.MODULES)
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "HOME"))}
         service = f"http://localhost:{self._kept.running.port}"
@@ -170,7 +170,7 @@ def login(request: pytest.FixtureRequest, started: Callable[[str], str], databas
 
 
 def test_the_page_shows_the_file_of_the_example() -> None:
-    assert shown("In Python") == (ROOT / "examples/login/proof.py").read_text()
+    assert code_block("In Python") == (ROOT / "examples/login/proof.py").read_text()
 
 
 def test_a_right_proof_logs_in_once(login: str, kept: KeptService, sandbox: Sandbox, phone: str) -> None:
@@ -196,21 +196,21 @@ def bad(nonce: str) -> dict[str, str]:
     """Proofs with one fault each."""
     right = {"nonce": nonce, "purpose": PURPOSE}
     return {
-        "changed": tampered(signed(**right)),
-        "another signature": resigned(signed(**right)),
-        "alg none": signed(None, "none", **right),
-        "the public key as a shared secret": signed(public_pem(KEY).encode().hex(), "HS256", **right),
-        "an unknown key": signed(FOREIGN, kid=key_id(FOREIGN), **right),
-        "an unknown key under the name of ours": signed(FOREIGN, **right),
-        "another issuer": signed(iss="somebody", **right),
-        "another audience": signed(aud="somebody", **right),
-        "expired": signed(**PAST, **right),
-        "another purpose": signed(nonce=nonce, purpose="newsletter"),
-        "no purpose": signed(nonce=nonce),
-        "another nonce": signed(nonce="another-nonce", purpose=PURPOSE),
-        "no nonce": signed(purpose=PURPOSE),
-        "a test number": signed(test=True, **right),
-        "an e-mail address": signed(sub="jo@example.com", amr=["otp"], **right),
+        "changed": tamper(sign(**right)),
+        "another signature": change_signature(sign(**right)),
+        "alg none": sign(None, "none", **right),
+        "the public key as a shared secret": sign(public_pem(KEY).encode().hex(), "HS256", **right),
+        "an unknown key": sign(FOREIGN, kid=key_id(FOREIGN), **right),
+        "an unknown key under the name of ours": sign(FOREIGN, **right),
+        "another issuer": sign(iss="somebody", **right),
+        "another audience": sign(aud="somebody", **right),
+        "expired": sign(**PAST, **right),
+        "another purpose": sign(nonce=nonce, purpose="newsletter"),
+        "no purpose": sign(nonce=nonce),
+        "another nonce": sign(nonce="another-nonce", purpose=PURPOSE),
+        "no nonce": sign(purpose=PURPOSE),
+        "a test number": sign(test=True, **right),
+        "an e-mail address": sign(sub="jo@example.com", amr=["otp"], **right),
         "nothing": "",
         "words": "not a proof",
     }
@@ -227,7 +227,7 @@ def test_without_a_nonce_in_the_session_nobody_is_let_in(login: str) -> None:
     kept = {name: value for name, value in visitor.session.cookies.items() if name == "csrftoken"}
     visitor.session.cookies.clear()
     visitor.session.cookies.update(kept)
-    assert visitor.log_in(signed(purpose=PURPOSE)).status_code == REFUSED
+    assert visitor.log_in(sign(purpose=PURPOSE)).status_code == REFUSED
 
 
 def test_keys_change_while_websites_run(
@@ -235,7 +235,7 @@ def test_keys_change_while_websites_run(
 ) -> None:
     """As the page says: the next key was announced before it signs; the last one is believed for a while."""
     visitors = {name: Visitor(started(name)) for name in FRAMEWORKS}
-    before = {name: signed(nonce=visitors[name].nonce, purpose=PURPOSE) for name in FRAMEWORKS}
+    before = {name: sign(nonce=visitors[name].nonce, purpose=PURPOSE) for name in FRAMEWORKS}
     kept.restart(PROOF_SIGNING_KEY=OLD, PROOF_OLD_KEYS=public_pem(KEY))
     for n, (name, visitor) in enumerate(visitors.items()):
         assert visitor.log_in(before[name]).status_code == 200, name

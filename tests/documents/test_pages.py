@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.pages import PAGES
 from tests.support.running import ROOT
 
@@ -66,5 +66,5 @@ def test_no_two_names_are_one_where_case_does_not_matter() -> None:
 
 def test_the_readme_shows_what_make_run_prints(tmp_path: Path) -> None:
     (shown,) = re.findall(r"^```\n( +service .*?)```", PAGES["README.md"], re.MULTILINE | re.DOTALL)
-    with Stack.started(tmp_path) as stack:
-        assert re.sub(r":\d+/0", "", stack.moved(shown)) in re.sub(r":\d+/0", "", stack.said)
+    with MakeRun.started(tmp_path) as make_run:
+        assert re.sub(r":\d+/0", "", make_run.with_own_ports(shown)) in re.sub(r":\d+/0", "", make_run.said)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.support.browser import PATIENCE
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.running import ROOT
 
 PIN = "123456"
@@ -60,16 +60,16 @@ def origin(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path) -> Iterator[Stack]:
-    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN, CORS_ORIGINS=origin) as stack:
-        page = stack.moved((ROOT / "examples/verify.html").read_text())
+def make_run(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path) -> Iterator[MakeRun]:
+    with MakeRun.started(tmp_path_factory.mktemp("make_run"), SANDBOX_PIN=PIN, CORS_ORIGINS=origin) as make_run:
+        page = make_run.with_own_ports((ROOT / "examples/verify.html").read_text())
         (folder / "verify.html").write_text(page)
         (folder / "challenge.html").write_text(page.replace('SITE_KEY = ""', 'SITE_KEY = "1x00000000000000000000AA"'))
-        yield stack
+        yield make_run
 
 
 @pytest.fixture
-def visit(browser: Browser, stack: Stack, origin: str) -> Iterator[Callable[..., Page]]:
+def visit(browser: Browser, make_run: MakeRun, origin: str) -> Iterator[Callable[..., Page]]:
     """Open the page as a new visitor, with a script that runs before it. It has no errors of its own."""
     pages, errors = [], list[str]()
 
@@ -171,7 +171,7 @@ def test_the_next_send_counts_down(visit: Callable[..., Page], phone: str) -> No
     expect(button).to_be_enabled()
 
 
-def test_a_call_is_offered_after_the_wait(visit: Callable[..., Page], stack: Stack, phone: str) -> None:
+def test_a_call_is_offered_after_the_wait(visit: Callable[..., Page], make_run: MakeRun, phone: str) -> None:
     page = visit()
     send(page, phone)
     call = page.get_by_role("button", name="Call me")
@@ -232,14 +232,14 @@ def lose_an_answer(page: Page, phone: str) -> Request:
     return asked.value
 
 
-def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], stack: Stack, phone: str) -> None:
+def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], make_run: MakeRun, phone: str) -> None:
     page = visit()
     lost = lose_an_answer(page, phone)
     with page.expect_request("**/send-otp") as again:
         page.locator("#send-button").click()
     assert again.value.headers["idempotency-key"] == lost.headers["idempotency-key"]
     expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
-    assert stack.pins(phone) == [PIN], "one SMS"
+    assert make_run.pins(phone) == [PIN], "one SMS"
 
 
 def test_another_number_gets_another_key(visit: Callable[..., Page], phone: str) -> None:

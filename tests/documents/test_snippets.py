@@ -14,7 +14,7 @@ import redis
 from sandbox.free_port import free_port
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.cutting_proxy import CuttingProxy
-from tests.support.make_run import Stack
+from tests.support.make_run import MakeRun
 from tests.support.programs import program
 from tests.support.receiver import until
 from tests.support.running import ROOT, Sandbox, Service
@@ -29,9 +29,9 @@ Client = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack.started(tmp_path_factory.mktemp("stack"), SANDBOX_PIN=PIN) as stack:
-        yield stack
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
+    with MakeRun.started(tmp_path_factory.mktemp("make_run"), SANDBOX_PIN=PIN) as make_run:
+        yield make_run
 
 
 @pytest.fixture
@@ -64,27 +64,27 @@ def ran(command: list[str], typed: str, **environment: str) -> subprocess.Comple
     return subprocess.run(command, input=typed, env=given, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_number_is_verified(client: Client, stack: Stack, phone: str) -> None:
-    ran = client(f"http://localhost:{stack.port}", phone, WRONG, "12", PIN)
+def test_a_number_is_verified(client: Client, make_run: MakeRun, phone: str) -> None:
+    ran = client(f"http://localhost:{make_run.port}", phone, WRONG, "12", PIN)
     assert ran.returncode == 0, ran.stderr
     assert "A PIN is on its way." in ran.stdout
     assert "Invalid or expired OTP. (invalid_otp, request " in ran.stdout
     assert "Invalid PIN format. (invalid_pin_format, request " in ran.stdout
     assert ran.stdout.endswith("Verified.\n")
-    assert stack.pins(phone) == [PIN]
+    assert make_run.pins(phone) == [PIN]
 
 
 @pytest.mark.parametrize("typed", ["", f"{WRONG}\n"], ids=["nothing", "a wrong PIN"])
 @pytest.mark.parametrize("name", CLIENTS)
-def test_an_end_of_input_grants_nothing(stack: Stack, phone: str, name: str, typed: str) -> None:
+def test_an_end_of_input_grants_nothing(make_run: MakeRun, phone: str, name: str, typed: str) -> None:
     """`verify PHONE && grant`, with Ctrl-D in place of the PIN."""
-    ended = ran([*command_of(name), phone], typed, OTP_URL=f"http://localhost:{stack.port}")
+    ended = ran([*command_of(name), phone], typed, OTP_URL=f"http://localhost:{make_run.port}")
     assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_pin_without_a_newline_counts(stack: Stack, phone: str, name: str) -> None:
-    ended = ran([*command_of(name), phone], PIN, OTP_URL=f"http://localhost:{stack.port}")
+def test_a_pin_without_a_newline_counts(make_run: MakeRun, phone: str, name: str) -> None:
+    ended = ran([*command_of(name), phone], PIN, OTP_URL=f"http://localhost:{make_run.port}")
     assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr
 
 
@@ -96,9 +96,9 @@ def test_wrong_use_is_explained(name: str, given: list[str]) -> None:
     assert re.fullmatch(rf"Usage: \S+ {re.escape(name)} PHONE_NUMBER, like .*\n", ended.stderr)
 
 
-def test_ctrl_c_leaves_no_traceback(stack: Stack, phone: str) -> None:
+def test_ctrl_c_leaves_no_traceback(make_run: MakeRun, phone: str) -> None:
     command = command_of("verify.py")
-    given = {"PATH": os.environ["PATH"], "OTP_URL": f"http://localhost:{stack.port}", "PYTHONUNBUFFERED": "1"}
+    given = {"PATH": os.environ["PATH"], "OTP_URL": f"http://localhost:{make_run.port}", "PYTHONUNBUFFERED": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*command, phone], env=given, text=True, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout.readline().startswith("A PIN is on its way.")
@@ -109,14 +109,14 @@ def test_ctrl_c_leaves_no_traceback(stack: Stack, phone: str) -> None:
         assert process.stderr.read().strip() == "Not verified."
 
 
-def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, stack: Stack, phone: str) -> None:
-    client(f"http://localhost:{stack.port}", phone)
-    again = client(f"http://localhost:{stack.port}", phone)
+def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, make_run: MakeRun, phone: str) -> None:
+    client(f"http://localhost:{make_run.port}", phone)
+    again = client(f"http://localhost:{make_run.port}", phone)
     assert again.returncode == 1
     said = re.search(r"Wait (\d+) seconds\. \(too_many_requests, request [0-9a-f]{32}\)", again.stderr)
     assert said, again.stderr
     assert 1 <= int(said[1]) <= 30
-    assert stack.pins(phone) == [PIN]
+    assert make_run.pins(phone) == [PIN]
 
 
 def test_without_a_key_it_says_so(client: Client, keyed: Service, phone: str) -> None:
@@ -130,12 +130,12 @@ def test_with_its_key_it_verifies(client: Client, keyed: Service, phone: str) ->
     assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
 
 
-def test_an_answer_that_is_lost_is_asked_for_again(client: Client, stack: Stack, phone: str) -> None:
-    with CuttingProxy.before(f"http://localhost:{stack.port}") as proxy:
+def test_an_answer_that_is_lost_is_asked_for_again(client: Client, make_run: MakeRun, phone: str) -> None:
+    with CuttingProxy.before(f"http://localhost:{make_run.port}") as proxy:
         ran = client(proxy.url, phone, PIN)
     assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
     assert proxy.answers == [200, 200, 200]
-    assert stack.pins(phone) == [PIN], "one SMS"
+    assert make_run.pins(phone) == [PIN], "one SMS"
 
 
 def test_nobody_there(client: Client, phone: str) -> None:
@@ -173,9 +173,9 @@ def test_a_200_of_somebody_else_grants_nothing(
 
 
 @pytest.mark.parametrize("name", ["verify.py", "verify.sh"])
-def test_what_a_proxy_says_of_its_tunnel_is_no_answer(stack: Stack, tmp_path: Path, phone: str, name: str) -> None:
+def test_what_a_proxy_says_of_its_tunnel_is_no_answer(make_run: MakeRun, tmp_path: Path, phone: str, name: str) -> None:
     """Its 200 comes before the service's 401."""
-    with TlsProxy(stack.port, tmp_path) as service, ConnectProxy() as proxy:
+    with TlsProxy(make_run.port, tmp_path) as service, ConnectProxy() as proxy:
         authority = str(service.authority)
         outside = {"https_proxy": f"http://127.0.0.1:{proxy.port}", "OTP_URL": f"https://localhost:{service.port}"}
         trusted = {"CURL_CA_BUNDLE": authority, "REQUESTS_CA_BUNDLE": authority}
@@ -186,7 +186,7 @@ def test_what_a_proxy_says_of_its_tunnel_is_no_answer(stack: Stack, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_pin_in_another_script_is_passed_on(stack: Stack, phone: str, name: str) -> None:
+def test_a_pin_in_another_script_is_passed_on(make_run: MakeRun, phone: str, name: str) -> None:
     pasted = "\u200f\u0661\u0662\u0663 \u0664\u0665\u0666\n"
-    ended = ran([*command_of(name), phone], pasted, OTP_URL=f"http://localhost:{stack.port}", LC_ALL="C.UTF-8")
+    ended = ran([*command_of(name), phone], pasted, OTP_URL=f"http://localhost:{make_run.port}", LC_ALL="C.UTF-8")
     assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr

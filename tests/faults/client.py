@@ -11,7 +11,7 @@ KEYS = {"shop": "key-of-the-shop-16", "bank": "key-of-the-bank-16"}  # the clien
 
 
 @dataclass(frozen=True)
-class Told:
+class Reply:
     """Status and code of an answer, and of a send its verification id, which is nothing to compare.
 
     The code is empty for a success, and status 0 is no answer.
@@ -31,27 +31,27 @@ class Client:
         self.name = name
         self._headers = {"Connection": "close", "Authorization": f"Bearer {KEYS[name]}"}
 
-    def send(self, phone: str) -> Told:
+    def send(self, phone: str) -> Reply:
         return self._ask("send", phone)
 
-    def resend(self, phone: str, verification_id: str = "") -> Told:
+    def resend(self, phone: str, verification_id: str = "") -> Reply:
         return self._ask("resend", phone, verification_id=verification_id)
 
-    def verify(self, phone: str, pin: str, verification_id: str = "") -> Told:
+    def verify(self, phone: str, pin: str, verification_id: str = "") -> Reply:
         return self._ask("verify", phone, pin, verification_id)
 
-    def _ask(self, verb: Verb, phone: str, pin: str = "", verification_id: str = "") -> Told:
-        call = self._journal.asked(verb, phone, pin, self.name, verification_id)
+    def _ask(self, verb: Verb, phone: str, pin: str = "", verification_id: str = "") -> Reply:
+        call = self._journal.ask(verb, phone, pin, self.name, verification_id)
         given = {"phoneNumber": phone, "pin": pin, "verificationId": verification_id}
-        told = self._post(f"{self._url}/{verb}-otp", {name: value for name, value in given.items() if value})
-        self._journal.answered(call, told.status, told.code, told.verification_id)
-        return told
+        reply = self._post(f"{self._url}/{verb}-otp", {name: value for name, value in given.items() if value})
+        self._journal.answer(call, reply.status, reply.code, reply.verification_id)
+        return reply
 
-    def _post(self, url: str, body: dict[str, str]) -> Told:
+    def _post(self, url: str, body: dict[str, str]) -> Reply:
         try:
             response = requests.post(url, json=body, headers=self._headers, timeout=PATIENCE)
         except requests.RequestException:
-            return Told(0)
+            return Reply(0)
         said = response.json()
         assert response.status_code == 200 or set(said) == {"error", "code"}, said
-        return Told(response.status_code, said.get("code", ""), said.get("verificationId", ""))
+        return Reply(response.status_code, said.get("code", ""), said.get("verificationId", ""))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tests.faults.burst import Loop
 from tests.support.command import eventually
-from tests.support.upstream import RIGHT, SENT, WRONG, spoken
+from tests.support.upstream import RIGHT, SENT, WRONG, response_bytes
 
 REFUSED = {"requestError": {"serviceException": {"messageId": "FORBIDDEN", "text": "…"}}}
 
@@ -74,13 +74,13 @@ class HeldInfobip(Loop):
     def take(self, transport: asyncio.Transport, path: str, content: bytes) -> None:
         """A request."""
         if not content:
-            transport.write(spoken(REFUSED, 403))
+            transport.write(response_bytes(REFUSED, 403))
         elif path.endswith("/verify"):
-            transport.write(spoken(self._judge(path.split("/")[-2], json.loads(content)["pin"])))
+            transport.write(response_bytes(self._judge(path.split("/")[-2], json.loads(content)["pin"])))
         else:
             pin_id = f"{len(self.phones) + 1:032X}"
             self.phones[pin_id] = "+" + json.loads(content)["to"].removeprefix("+")
-            said = spoken({**SENT, "pinId": pin_id})
+            said = response_bytes({**SENT, "pinId": pin_id})
             if self.holds:
                 self.held.append((transport, said))
             else:

@@ -54,28 +54,28 @@ class Journal:
         self._calls = itertools.count(1)
         self._lock = threading.Lock()
 
-    def asked(self, verb: Verb, phone: str, pin: str = "", client: str = "", verification_id: str = "") -> int:
-        """A client is about to ask the service. Returns the call, for `answered`."""
+    def ask(self, verb: Verb, phone: str, pin: str = "", client: str = "", verification_id: str = "") -> int:
+        """A client is about to ask the service. Returns the call, for `answer`."""
         return self._add("asked", 0, verb, phone=phone, pin=pin, client=client, verification_id=verification_id)
 
-    def answered(self, call: int, status: int, code: str = "", verification_id: str = "") -> None:
+    def answer(self, call: int, status: int, code: str = "", verification_id: str = "") -> None:
         """The client has the whole answer; status 0 if there is none."""
         self._add("answered", call, status=status, code=code, verification_id=verification_id)
 
-    def received(self, verb: Verb, phone: str = "", pin_id: str = "", pin: str = "") -> int:
-        """The upstream has read a whole request. Returns the call, for `replied`."""
+    def receive(self, verb: Verb, phone: str = "", pin_id: str = "", pin: str = "") -> int:
+        """The upstream has read a whole request. Returns the call, for `reply`."""
         return self._add("received", 0, verb, phone=phone, pin_id=pin_id, pin=pin)
 
-    def replied(self, call: int, status: int, pin_id: str = "", pin: str = "", verdict: Verdict = "") -> None:
+    def reply(self, call: int, status: int, pin_id: str = "", pin: str = "", verdict: Verdict = "") -> None:
         """The upstream is about to reply; with the PIN in the SMS, if one goes out, whatever the reply says of it."""
         self._add("replied", call, status=status, pin_id=pin_id, pin=pin, verdict=verdict)
 
-    def forgot(self, phone: str = "") -> None:
+    def forget(self, phone: str = "") -> None:
         """Redis was emptied on purpose: of everything, or of one phone."""
         self._add("forgot", 0, phone=phone)
 
     @contextmanager
-    def aging(self, phone: str, seconds: float) -> Iterator[None]:
+    def age(self, phone: str, seconds: float) -> Iterator[None]:
         """The block lets `seconds` pass for the cooldown and the PINs of `phone`. Where it fails, nobody knows."""
         call = self._add("aging", 0, phone=phone, seconds=seconds)
         yield

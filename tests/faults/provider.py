@@ -59,19 +59,19 @@ class Provider(Upstream):
         return act
 
     def _send(self, phone: str, fault: Fault | None) -> Act:
-        call = self._journal.received("send", phone=phone)
+        call = self._journal.receive("send", phone=phone)
         return self._message(call, fault, lambda: self._issue(phone))
 
     def _resend(self, pin_id: str, fault: Fault | None) -> Act:
-        call = self._journal.received("resend", pin_id=pin_id)
+        call = self._journal.receive("resend", pin_id=pin_id)
         return self._message(call, fault, lambda: (pin_id, self.by_id[pin_id]))
 
     def _message(self, call: int, fault: Fault | None, issue: Callable[[], tuple[str, str]]) -> Act:
         if fault and fault.given_back:
-            self._journal.replied(call, fault.status, verdict="gone" if fault.gone else "")
+            self._journal.reply(call, fault.status, verdict="gone" if fault.gone else "")
             return fault.act
         pin_id, pin = issue()
-        self._journal.replied(call, fault.status if fault else 200, pin_id, pin)
+        self._journal.reply(call, fault.status if fault else 200, pin_id, pin)
         return fault.act if fault else answer({**SENT, "pinId": pin_id})
 
     def _issue(self, phone: str) -> tuple[str, str]:
@@ -85,10 +85,10 @@ class Provider(Upstream):
         return pin_id, pin
 
     def _judge(self, pin_id: str, pin: str, fault: Fault | None) -> Act:
-        call = self._journal.received("verify", pin_id=pin_id, pin=pin)
+        call = self._journal.receive("verify", pin_id=pin_id, pin=pin)
         if fault:
-            self._journal.replied(call, fault.status, verdict="gone" if fault.gone else "")
+            self._journal.reply(call, fault.status, verdict="gone" if fault.gone else "")
             return fault.act
         right = self.by_id.get(pin_id) == pin
-        self._journal.replied(call, 200, verdict="right" if right else "wrong")
+        self._journal.reply(call, 200, verdict="right" if right else "wrong")
         return answer({"pinId": pin_id, "verified": right, **({} if right else {"pinError": "WRONG_PIN"})})

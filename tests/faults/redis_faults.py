@@ -12,7 +12,7 @@ RedisFault = Callable[[Replicas], AbstractContextManager[None]]
 
 
 @contextmanager
-def hung(replicas: Replicas) -> Iterator[None]:
+def hang(replicas: Replicas) -> Iterator[None]:
     """It stands still."""
     assert replicas.server._process
     replicas.server._process.send_signal(signal.SIGSTOP)
@@ -23,7 +23,7 @@ def hung(replicas: Replicas) -> Iterator[None]:
 
 
 @contextmanager
-def gone(replicas: Replicas) -> Iterator[None]:
+def stop(replicas: Replicas) -> Iterator[None]:
     """It has ended; what it held is there when it comes again."""
     replicas.server.stop()
     try:
@@ -33,13 +33,13 @@ def gone(replicas: Replicas) -> Iterator[None]:
 
 
 @contextmanager
-def emptied(replicas: Replicas) -> Iterator[None]:
+def empty(replicas: Replicas) -> Iterator[None]:
     """FLUSHALL, and the scripts with it."""
-    replicas.journal.forgot()
+    replicas.journal.forget()
     with replicas.database() as database:
         database.flushall()
         database.script_flush()
-    replicas.journal.forgot()
+    replicas.journal.forget()
     yield
 
 
@@ -59,7 +59,7 @@ def slow(replicas: Replicas) -> Iterator[None]:
     yield
 
 
-def _configured(**settings: str) -> RedisFault:
+def _configure(**settings: str) -> RedisFault:
     @contextmanager
     def fault(replicas: Replicas) -> Iterator[None]:
         with replicas.database() as database:
@@ -76,15 +76,15 @@ def _configured(**settings: str) -> RedisFault:
 
 
 REDIS_FAULTS: list[RedisFault] = [
-    hung,
-    gone,
-    emptied,
+    hang,
+    stop,
+    empty,
     cut,
     slow,
-    _configured(maxmemory="1", maxmemory_policy="noeviction"),  # OOM for each write
-    _configured(min_replicas_to_write="1"),  # NOREPLICAS for each write
-    _configured(requirepass="another"),  # NOAUTH for who comes now
-    _configured(maxclients="1"),
+    _configure(maxmemory="1", maxmemory_policy="noeviction"),  # OOM for each write
+    _configure(min_replicas_to_write="1"),  # NOREPLICAS for each write
+    _configure(requirepass="another"),  # NOAUTH for who comes now
+    _configure(maxclients="1"),
 ]
 
 REFUSALS = ("LOADING", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "READONLY", "OOM", "NOAUTH", "TRYAGAIN")
@@ -100,13 +100,13 @@ def replies(proxy: rp.RedisProxy) -> list[RedisFault]:
 
     def fault(act: rp.Act) -> RedisFault:
         @contextmanager
-        def broken(_: Replicas) -> Iterator[None]:
+        def break_commands(_: Replicas) -> Iterator[None]:
             proxy.fault(act, random.choice(COMMANDS))
             try:
                 yield
             finally:
                 proxy.heal()
 
-        return broken
+        return break_commands
 
     return [fault(act) for act in ACTS]

@@ -85,7 +85,7 @@ class Replicas:
     def age(self, phone: str, seconds: int) -> None:
         """Let time pass for the cooldown and the PINs of `phone`; none passes while Redis is broken."""
         keys = [f"{{otp:phoneNumber:{phone}}}:cooldown", f"otp:phoneNumber:{phone}"]
-        with suppress(redis.RedisError, OSError), self.database() as database, self.journal.aging(phone, seconds):
+        with suppress(redis.RedisError, OSError), self.database() as database, self.journal.age(phone, seconds):
             database.eval(AGE, len(keys), *keys, seconds * 1000)
 
     def all_is_up(self) -> None:

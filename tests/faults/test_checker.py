@@ -633,7 +633,7 @@ def test_a_journal_keeps_the_order_of_many_threads() -> None:
 
     def write() -> None:
         for _ in range(200):
-            journal.answered(journal.asked("send", PHONE), 200)
+            journal.answer(journal.ask("send", PHONE), 200)
 
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:

@@ -17,7 +17,7 @@ from tests.faults.redis_proxy import Act, RedisProxy
 from tests.support.measured import Measured, metrics_port
 from tests.support.receiver import until
 from tests.support.redis_servers import Servers, node
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 
 Start = Callable[..., Service]
 
@@ -35,7 +35,7 @@ def broken(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sand
     return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), metrics_port(scheme))
 
 
-def told(broken: Measured, *results: Any) -> requests.Response:
+def post_report(broken: Measured, *results: Any) -> requests.Response:
     return broken.service.post(REPORTS, {"results": [*results]}, headers={"Authorization": f"Bearer {SECRET}"})
 
 
@@ -70,11 +70,11 @@ def test_a_report_that_is_not_taken_for_certain_is_told_again(
         Shop(broken.service).send(phone)
         failed = result(message_of(data), phone)
         proxy.fault(act, script, times=1)
-        refused = told(broken, failed)
+        refused = post_report(broken, failed)
         assert refusal(refused) == UNAVAILABLE
         assert int(refused.headers["Retry-After"]) >= 1
         assert proxy.met == 1
-        assert told(broken, failed).status_code == 200
+        assert post_report(broken, failed).status_code == 200
         assert not data.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
         assert broken.value("otp_deliveries_total") - before in ((0, 1) if script == DECIDE else (1,)), "at most once"
 
@@ -87,9 +87,9 @@ def test_a_delivery_that_is_not_noted_for_certain_is_told_again(
         sent = shop.send(phone)
         delivered = result(message_of(data), phone, "DELIVERED")
         proxy.fault(rp.cut, MARK, times=1)
-        assert refusal(told(broken, delivered)) == UNAVAILABLE
+        assert refusal(post_report(broken, delivered)) == UNAVAILABLE
         assert shop.look(sent)["status"] == "pending"
-        assert told(broken, delivered).status_code == 200
+        assert post_report(broken, delivered).status_code == 200
         assert shop.look(sent)["status"] == "delivered"
 
 
@@ -108,7 +108,7 @@ def test_a_verify_that_cannot_be_noted_is_a_verify_all_the_same(
 @pytest.mark.parametrize("path", ["/verifications/q4nB0tW7xkR2yV9cE1sLuA", REPORTS])
 def test_without_redis_both_routes_say_so(broken: Measured, proxy: RedisProxy, path: str) -> None:
     proxy.fault(rp.cut)
-    asked = told(broken, result("a", "+4915110000000")) if path == REPORTS else broken.service.get(path, **OURS)
+    asked = post_report(broken, result("a", "+4915110000000")) if path == REPORTS else broken.service.get(path, **OURS)
     assert refusal(asked) == UNAVAILABLE
     assert int(asked.headers["Retry-After"]) >= 1
 
@@ -148,5 +148,5 @@ def test_on_a_cluster_of_three(servers: Servers, cluster: list[int], start: Star
         assert shop.verify(phone, sandbox.pin(phone)) == 200
         shop.becomes(each, "verified")
     for _ in range(5):
-        shop.verify(phones[4], wrong(sandbox.pin(phones[4])))
+        shop.verify(phones[4], other_pin(sandbox.pin(phones[4])))
     shop.becomes(sent[4], "expired")

@@ -111,7 +111,7 @@ def request(method: str, path: str, headers: list[tuple[str, str]], content: byt
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
 
 
-def told(answer: bytes) -> tuple[int, Any]:
+def last_answer(answer: bytes) -> tuple[int, Any]:
     """Status and body of the last answer, which is JSON or, as to OPTIONS, empty."""
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     status = int(head.split()[1])
@@ -122,7 +122,7 @@ def told(answer: bytes) -> tuple[int, Any]:
 
 
 def is_stable(answer: bytes) -> None:
-    status, body = told(answer)
+    status, body = last_answer(answer)
     code = "" if status == 200 else body["code"]
     assert code in CODES[status], (status, body)
     assert set(body) == {"error", "code"} or status == 200
@@ -161,7 +161,7 @@ def test_any_method_and_any_bytes(border: Service) -> None:
     def fuzz(method: str, path: str, raw: bytes, cut: bool) -> None:
         whole = request(method, path, JSON, b'{"phoneNumber":"+14155552671"}')
         answer = ask(border, whole[: len(whole) * 2 // 3] + raw if cut else raw + whole)
-        assert answer == b"" or told(answer)[0] in {*CODES, 204}, answer
+        assert answer == b"" or last_answer(answer)[0] in {*CODES, 204}, answer
 
     fuzz()
     assert not border.lines(event="bug")

@@ -17,7 +17,7 @@ from tests.faults.invariants import seconds
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.running import Service, refusal
-from tests.support.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, spoken
+from tests.support.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, response_bytes
 
 IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
 Start = Callable[..., Service]
@@ -91,7 +91,7 @@ def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Ups
     late = up.Held(answer(RIGHT))
     upstream.script.extend([late, answer(WRONG)])
     assert refusal(faulty.verify(phone, "000000")) == (504, "provider_timeout")
-    late.let_go()
+    late.release()
     assert late.done.wait(60)
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
@@ -105,10 +105,10 @@ def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstre
 
 ENDS: dict[str, up.Act] = {
     "close": answer(SENT, headers="Connection: close\r\n"),
-    "HTTP/1.0": lambda connection: connection.sendall(spoken(SENT).replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "HTTP/1.0": lambda connection: connection.sendall(response_bytes(SENT).replace(b"HTTP/1.1", b"HTTP/1.0")),
     "another answer": upstream_acts.twice(SENT, RIGHT),
-    "the beginning of one": lambda connection: connection.sendall(spoken(SENT) + b"HTTP/1.1 200 OK\r\n"),
-    "garbage": lambda connection: connection.sendall(spoken(SENT) + b"\x00" * 20_000),
+    "the beginning of one": lambda connection: connection.sendall(response_bytes(SENT) + b"HTTP/1.1 200 OK\r\n"),
+    "garbage": lambda connection: connection.sendall(response_bytes(SENT) + b"\x00" * 20_000),
 }
 
 

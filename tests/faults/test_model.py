@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.faults.checker import check
-from tests.faults.client import KEYS, Client, Told
+from tests.faults.client import KEYS, Client, Reply
 from tests.faults.fuzzing import examples
 from tests.faults.infobip_faults import Fault, resends, sends, verifies
 from tests.faults.replicas import RULES, Replicas
@@ -27,8 +27,8 @@ BACK = st.sampled_from([0, 0, 0, 1, 1, 2, 3])  # the newest PIN, the one before 
 NAMED = st.sampled_from(["", "its", "its", "a newer one's", "unknown"])
 RIGHT = st.sampled_from([True, True, True, False])
 WHOM = st.sampled_from(["its client"] * 3 + ["the other"])
-TOO_MANY, NO = Told(429, "too_many_requests"), Told(401, "invalid_otp")
-UNAVAILABLE, YES, NOTHING = Told(503, "service_unavailable"), Told(200), Told(0)
+TOO_MANY, NO = Reply(429, "too_many_requests"), Reply(401, "invalid_otp")
+UNAVAILABLE, YES, NOTHING = Reply(503, "service_unavailable"), Reply(200), Reply(0)
 WRONG = "999999"
 _numbers = itertools.count(10000000)
 
@@ -56,9 +56,9 @@ class Phone:
     pins: list[Pin] = field(default_factory=list)
     ever: list[Pin] = field(default_factory=list)
 
-    def message(self, fault: Fault | None) -> Told:
+    def message(self, fault: Fault | None) -> Reply:
         self.cooling = not (fault and fault.given_back)
-        return Told(*fault.row) if fault else YES
+        return Reply(*fault.row) if fault else YES
 
     def sent(self, pin: Pin) -> None:
         for other in self.pins:
@@ -73,7 +73,7 @@ class Phone:
         own = [pin for pin in self.pins if pin.client == client and pin.guesses < RULES.attempts]
         return next((pin for pin in own if (pin.id == named if named else pin.is_newest)), None)
 
-    def resend(self, pin: Pin | None, named: str, fault: Fault | None) -> Told:
+    def resend(self, pin: Pin | None, named: str, fault: Fault | None) -> Reply:
         if self.cooling and (pin or not named):
             return TOO_MANY
         if not pin:
@@ -87,7 +87,7 @@ class Phone:
         is_free = pin and not pin.guesses and (named or self.is_trusted)
         return pin if self.failures < RULES.failures or is_free else None
 
-    def verify(self, pin: Pin | None, value: str, fault: Fault | None) -> Told:
+    def verify(self, pin: Pin | None, value: str, fault: Fault | None) -> Reply:
         if not pin:
             return NO
         if not fault and pin.value == value:
@@ -99,7 +99,7 @@ class Phone:
         elif not (fault and fault.given_back):
             pin.guesses += 1
         self.failures += not fault
-        return Told(*fault.row) if fault else NO
+        return Reply(*fault.row) if fault else NO
 
     def wait(self, seconds: float) -> None:
         self.cooling = False
@@ -129,9 +129,9 @@ class Model(RuleBasedStateMachine):
         phone = self.phones[one]
         reaches = not phone.cooling and not self.down
         expected = phone.message(fault) if reaches else UNAVAILABLE if self.down else TOO_MANY
-        told = self._met([fault] * reaches, lambda: self._client(client, of).send(phone.number), expected)
-        if told == YES:
-            phone.sent(Pin(client, self.replicas.provider.pin(phone.number), told.verification_id))
+        reply = self._met([fault] * reaches, lambda: self._client(client, of).send(phone.number), expected)
+        if reply == YES:
+            phone.sent(Pin(client, self.replicas.provider.pin(phone.number), reply.verification_id))
 
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, client=CLIENTS, of=REPLICAS)
@@ -195,12 +195,12 @@ class Model(RuleBasedStateMachine):
         other = next(name for name in KEYS if name != pin.client)
         return pin.value, pin.client if by == "its client" else other, named
 
-    def _met(self, faults: Sequence[Fault | None], ask: Callable[[], Told], expected: Told) -> Told:
+    def _met(self, faults: Sequence[Fault | None], ask: Callable[[], Reply], expected: Reply) -> Reply:
         self.replicas.provider.faults.extend(faults)
-        told = ask()
-        assert told == expected
+        reply = ask()
+        assert reply == expected
         assert not self.replicas.provider.faults, "every fault was met"
-        return told
+        return reply
 
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, seconds=st.sampled_from([31, 31, 310, 601]))
@@ -236,7 +236,7 @@ class Model(RuleBasedStateMachine):
             assert self._client(client, of).verify(phone.number, pin.value, named) == expected
             self._mend()
 
-    def _interrupted(self, by_redis: bool, of: int) -> Told:
+    def _interrupted(self, by_redis: bool, of: int) -> Reply:
         """What the client will be told by the replica `of`."""
         end_workers = partial(self.replicas.kill_workers_of, of)
         self.replicas.provider.hooks.append(self.replicas.server.terminate if by_redis else end_workers)

@@ -110,7 +110,7 @@ def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -
     """
 
     def ask(number: int) -> Counter[int | str]:
-        heard = Counter[int | str]()
+        statuses = Counter[int | str]()
         with requests.Session() as session:
             while not enough():
                 assert time.monotonic() < until, "it never is"
@@ -119,11 +119,11 @@ def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -
                 headers = {"Connection": "close" if number % 2 else "keep-alive"}
                 try:
                     answer = session.post(f"{service.url}/send-otp", json=body, headers=headers, timeout=10)
-                    heard[answer.status_code] += 1
+                    statuses[answer.status_code] += 1
                 except requests.RequestException as e:
-                    heard[repr(e)] += 1
+                    statuses[repr(e)] += 1
                 time.sleep(max(0.0, 10 / per_second - (time.monotonic() - begun)))
-        return heard
+        return statuses
 
     until = time.monotonic() + 60
     with ThreadPoolExecutor(10) as executor:
@@ -156,9 +156,9 @@ def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, red
         asked = len(slow.requests)
         eventually(lambda: len(slow.requests) > asked + 20)
         restarted.set()
-        heard = load.result()
-    assert set(heard) == {200}
-    one_sms_each(slow, heard.total())
+        statuses = load.result()
+    assert set(statuses) == {200}
+    one_sms_each(slow, statuses.total())
 
 
 def test_workers_that_end_after_some_requests(
@@ -167,6 +167,6 @@ def test_workers_that_end_after_some_requests(
     """Nothing leaks that this would have to hide, so it is not set; who sets it loses no request."""
     settings = {"GUNICORN_CMD_ARGS": "--max-requests 30 --max-requests-jitter 10"}
     with started(tmp_path, slow.url, redis_url, **settings) as service:
-        heard = at_a_rate(service, 50, lambda: service.log().count("Autorestarting worker") >= 2)
-    assert set(heard) == {200}
-    one_sms_each(slow, heard.total())
+        statuses = at_a_rate(service, 50, lambda: service.log().count("Autorestarting worker") >= 2)
+    assert set(statuses) == {200}
+    one_sms_each(slow, statuses.total())

@@ -74,7 +74,7 @@ def test_gone_and_back(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbo
 def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
     """Many clients share a connection to Redis: nobody waits for those before him."""
     whole_flow(on_own, sandbox, phone)
-    asked, until = sandbox.asked(), time.monotonic() + HUNG
+    asked, until = sandbox.request_count(), time.monotonic() + HUNG
 
     def ask(number: int) -> Counter[tuple[int, str]]:
         answers = Counter[tuple[int, str]]()
@@ -93,7 +93,7 @@ def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sand
         answers = sum(executor.map(ask, range(10000000, 10000030)), Counter())
         assert not is_ready(on_own)
     assert set(answers) == {UNAVAILABLE}
-    assert sandbox.asked() == asked
+    assert sandbox.request_count() == asked
     back_within(5, on_own, "+442071838750")
 
 

@@ -103,11 +103,11 @@ def test_it_is_not_ready_while_redis_refuses_writes(
     port = servers.start(free_port(), "--save", "")
     service = start(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{port}", **SETTINGS)
     crowd(service, phones(30000000, 40))
-    asked = sandbox.asked()
+    asked = sandbox.request_count()
     with fault(port):
         quickly_refused(service, phone)
         assert not is_ready(service)
-        assert sandbox.asked() == asked
+        assert sandbox.request_count() == asked
     back_within(5, service, phone)
 
 
@@ -117,11 +117,11 @@ def test_it_is_not_ready_while_redis_says(
 ) -> None:
     """What the same server says on a connection that is open, it may no longer say on a new one, and the other way."""
     whole_flow(service, sandbox, phone)
-    asked = sandbox.asked()
+    asked = sandbox.request_count()
     every_proxy.fault(rp.refuse(f"{word} for a while"))
     quickly_refused(service, OTHERS)
     assert not is_ready(service)
-    assert sandbox.asked() == asked
+    assert sandbox.request_count() == asked
     every_proxy.heal()
     back_within(5, service, OTHERS)
 

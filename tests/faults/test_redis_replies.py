@@ -61,7 +61,7 @@ def test_every_error_is_a_503_until_it_is_over(
 ) -> None:
     proxy.fault(rp.refuse(error))
     quickly_refused(proxied, phone)
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     proxy.heal()
     whole_flow(proxied, sandbox, phone)
 
@@ -75,7 +75,7 @@ def test_a_send_that_cannot_be_counted_sends_nothing(
         proxy.fault(act, command, times=1)
         assert within_two_seconds(proxied, "/send-otp", phoneNumber=phone) == UNAVAILABLE
         assert proxy.met == 1
-        assert sandbox.asked() == 0
+        assert sandbox.request_count() == 0
         forget_cooldown(proxy, phone)
     whole_flow(proxied, sandbox, phone)
 
@@ -91,7 +91,7 @@ def test_a_resend_that_cannot_be_counted_sends_nothing(
         proxy.fault(act, command, times=1)
         assert within_two_seconds(proxied, "/resend-otp", phoneNumber=phone) == UNAVAILABLE
         assert proxy.met == 1
-        assert sandbox.asked() == 1
+        assert sandbox.request_count() == 1
     assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200, "the PIN in flight is still good"
 
 
@@ -108,7 +108,7 @@ def test_a_pin_that_is_used_meanwhile_is_not_sent_again(
         with redis.Redis(port=proxy.server_port) as another_worker:
             assert another_worker.delete(f"otp:phoneNumber:{phone}") == 1
         assert refusal(resend.result()) == (401, "invalid_otp")
-    assert sandbox.asked() == 1, "Infobip is not even asked"
+    assert sandbox.request_count() == 1, "Infobip is not even asked"
     assert proxied.send(phone).status_code == 200, "and no wait was left"
 
 
@@ -195,7 +195,7 @@ def test_a_redis_that_is_slow_is_waited_for(proxied: Service, proxy: RedisProxy,
 def test_a_redis_that_is_too_slow_is_a_503(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
     proxy.fault(rp.delay(1.2))
     quickly_refused(proxied, phone)
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def forget_cooldown(proxy: RedisProxy, phone: str) -> None:

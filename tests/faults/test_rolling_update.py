@@ -24,7 +24,7 @@ from otp.proofs import new_signing_key
 from sandbox.server import MESSAGE_ID
 from tests.support.command import eventually
 from tests.support.openapi import resolved
-from tests.support.running import ROOT, Sandbox, Service, refusal, wrong
+from tests.support.running import ROOT, Sandbox, Service, other_pin, refusal
 
 # The last commit before 0.1.0. A release puts the commit of the one before it here.
 PREVIOUS = "2b3eb403f0acdfd57324d35295b452a86e0c4ba4"
@@ -139,7 +139,7 @@ def test_what_one_version_begins_the_other_ends(
 
     pin, headers = sandbox.pin(phone), of("kiosk")
     for service in in_turn:
-        assert refusal(service.post("/verify-otp", {**asked, "pin": wrong(pin)}, headers=headers)) == INVALID
+        assert refusal(service.post("/verify-otp", {**asked, "pin": other_pin(pin)}, headers=headers)) == INVALID
     verified = other.post("/verify-otp", {**asked, "pin": pin}, headers=headers)
     assert verified.status_code == 200, "the third guess of three"
     states = [service.get(f"/verifications/{asked['verificationId']}", **headers).json() for service in in_turn]
@@ -156,7 +156,13 @@ def test_guesses_are_counted_together(in_turn: list[Service], sandbox: Sandbox, 
     one, other = in_turn
     assert one.send(phone, headers=of("kiosk")).status_code == 200
     pin = sandbox.pin(phone)
-    for service, guess in ((one, wrong(pin)), (other, wrong(pin)), (one, wrong(pin)), (one, pin), (other, pin)):
+    for service, guess in (
+        (one, other_pin(pin)),
+        (other, other_pin(pin)),
+        (one, other_pin(pin)),
+        (one, pin),
+        (other, pin),
+    ):
         assert refusal(service.verify(phone, guess, headers=of("kiosk"))) == INVALID
     assert sandbox.verifies() == 3
 
@@ -229,7 +235,7 @@ class People:
         assert sent.status_code == 200, sent.text
         guess = {"phoneNumber": phone, "verificationId": sent.json()["verificationId"]}
         pin = self._sandbox.pin(phone)
-        failed = self._ask("/verify-otp", {**guess, "pin": wrong(pin)})
+        failed = self._ask("/verify-otp", {**guess, "pin": other_pin(pin)})
         verified = self._ask("/verify-otp", {**guess, "pin": pin})
         redeemed = self._ask("/proofs/redeem", {"proof": verified.json().get("proof")})
         return tuple(each.status_code for each in (sent, failed, verified, redeemed))

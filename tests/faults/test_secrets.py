@@ -86,8 +86,8 @@ def test_no_secret_in_any_answer_log_line_or_value(
 
 def test_what_is_looked_for_is_found() -> None:
     body = {"phoneNumber": "+49 151 1111", "pin": PIN}
-    told = leaks.tell_request({"Authorization": "Bearer canary-client-key"}, body)
-    assert set(told.values()) == {"phone", "PIN", "Authorization"}
+    secrets = leaks.note_request({"Authorization": "Bearer canary-client-key"}, body)
+    assert set(secrets.values()) == {"phone", "PIN", "Authorization"}
     seen = ("PIN: 918273.", "+491511111", "key=canary-client-key", f"/2fa/2/pin/{PIN_ID}/verify", "to 14155552671")
     for line in seen:
         assert leaks.in_log(line), line

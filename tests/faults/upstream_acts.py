@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from tests.support.upstream import Act, answer, spoken
+from tests.support.upstream import Act, answer, response_bytes
 
 MIB = 1024 * 1024  # bytes
 BOMB = 200 * MIB
@@ -104,7 +104,7 @@ def promised(length: Any) -> Act:
 
 def twice(first: Any, second: Any) -> Act:
     """Answer, and once more to a question that nobody asked: it would stay in a kept connection."""
-    return lambda connection: connection.sendall(spoken(first) + spoken(second))
+    return lambda connection: connection.sendall(response_bytes(first) + response_bytes(second))
 
 
 def after(hook: Callable[[], object], act: Act) -> Act:

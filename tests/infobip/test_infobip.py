@@ -90,5 +90,5 @@ def test_a_slow_infobip_holds_up_nobody_else(patient: Service, upstream: Upstrea
     assert requests.get(f"{patient.url}/healthz", timeout=5).status_code == 200
     assert patient.send("+14155552671").status_code == 200
     assert slow.is_alive()
-    held.let_go()
+    held.release()
     slow.join()

@@ -15,7 +15,7 @@ from sandbox.free_port import free_port
 from tests.redis.test_redis_shared import EVERYTHING, SHOP, everything_is_used
 from tests.support.command import CommandLine, eventually
 from tests.support.pages import PAGES
-from tests.support.running import ACCOUNT, Sandbox, Service, wrong
+from tests.support.running import ACCOUNT, Sandbox, Service, other_pin
 
 ROWS = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while|the)[^|]*\|$", PAGES["docs/data.md"])
 # The budget warns at half of it: there is an alert, too.
@@ -58,7 +58,7 @@ def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
     database, service, url = own
     everything_is_used(service, sandbox, phone)
     number, email = "+33612345678", f"jo{phone[1:]}@example.com"  # with PINs that wait
-    assert service.verify(number, wrong(sandbox.pin(number)), headers=SHOP).status_code == 401
+    assert service.verify(number, other_pin(sandbox.pin(number)), headers=SHOP).status_code == 401
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **SETTINGS, "REDIS_URL": url})
     command.group = guard
     for arguments in (f"block phone {number} --for 90d", "trust prefix +99890"):

@@ -71,11 +71,11 @@ def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, 
         for key in living:
             taken[key] += [at] * fits
             living[key] += [at] * fits
-        told = [
+        expected = [
             [amount - len(times), (times[0] if times else at) + period - at]
             for times, amount in zip(living.values(), amounts, strict=True)
         ]
-        assert take[subnet](at, amounts[0], seconds, 1, amounts[1]) == [int(fits), *told[0], *told[1], at]
+        assert take[subnet](at, amounts[0], seconds, 1, amounts[1]) == [int(fits), *expected[0], *expected[1], at]
     assert most_in_a_window(taken["{w}"], period) == amounts[1]
     assert {key: database.llen(key) <= amounts[key == "{w}"] for key in taken} == dict.fromkeys(taken, True)
 

@@ -11,7 +11,7 @@ import requests
 from sandbox.free_port import free_port
 from sandbox.model import Channel, SendRequest
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
-from tests.support.running import Sandbox, Service, wrong
+from tests.support.running import Sandbox, Service, other_pin
 
 TO = "+4915112345678"
 
@@ -98,7 +98,7 @@ def test_the_stream_brings_what_was_there_then_what_happens(sandbox: Sandbox) ->
         deliver(sandbox, "+14155552671")
         name, message = next(arriving)
         assert (name, message["to"], message["state"]) == ("message", "+14155552671", "pending")
-        sandbox.two_factor.verify(sandbox.messages[0].pin.pin_id, wrong(sandbox.pin(TO)))
+        sandbox.two_factor.verify(sandbox.messages[0].pin.pin_id, other_pin(sandbox.pin(TO)))
         assert next(arriving)[1]["attemptsUsed"] == 1
         sandbox.two_factor.verify(sandbox.messages[0].pin.pin_id, sandbox.pin(TO))
         changed = next(arriving)[1]

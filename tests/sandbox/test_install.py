@@ -76,7 +76,7 @@ def installed(tmp_path: Path) -> bool:
 
 
 def test_uv_installs_from_the_index_that_pip_is_told(install: Install, tmp_path: Path) -> None:
-    (tmp_path / "venv/bin/uv").symlink_to(npm_tools.needed(Path(sys.prefix) / "bin/uv"))
+    (tmp_path / "venv/bin/uv").symlink_to(npm_tools.require(Path(sys.prefix) / "bin/uv"))
     made = install()
     assert (made.returncode, made.stderr) == (0, "")
     assert installed(tmp_path)
@@ -90,7 +90,7 @@ def test_pip_installs_where_there_is_no_uv(install: Install, tmp_path: Path) -> 
 
 
 def test_neither_installs_what_has_another_hash(install: Install, tmp_path: Path) -> None:
-    (tmp_path / "venv/bin/uv").symlink_to(npm_tools.needed(Path(sys.prefix) / "bin/uv"))
+    (tmp_path / "venv/bin/uv").symlink_to(npm_tools.require(Path(sys.prefix) / "bin/uv"))
     made = install("0" * 64)
     assert made.returncode != 0
     assert "Hash mismatch" in made.stderr

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sandbox.free_port import free_port
 from tests.support.browser import Screen
-from tests.support.running import LAX, Sandbox, Service, wrong
+from tests.support.running import LAX, Sandbox, Service, other_pin
 
 Visit = Callable[..., Screen]
 
@@ -48,7 +48,7 @@ def test_a_wrong_pin_is_told_at_its_field(visit: Visit, sandbox: Sandbox, phone:
     screen = visit()
     screen.send(phone)
     screen.copy_button.wait_for()
-    screen.verify(wrong(sandbox.pin(phone)))
+    screen.verify(other_pin(sandbox.pin(phone)))
     expect(screen.pin).to_have_attribute("aria-invalid", "true")
     expect(screen.pin).to_have_accessible_description(re.compile("^Invalid or expired OTP."))
     expect(screen.messages).to_contain_text(["1 of 1000 attempts used"])
@@ -72,7 +72,7 @@ def test_the_last_attempt(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     screen.send(phone)
     screen.copy_button.wait_for()
-    screen.verify(wrong(sandbox.pin(phone)))
+    screen.verify(other_pin(sandbox.pin(phone)))
     expect(screen.messages).to_contain_text(["Attempts used up"])
     expect(screen.messages).to_contain_text(["1 of 1 attempts used"])
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from sandbox.model import Channel, SendRequest
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from tests.support.browser import Screen
-from tests.support.running import Sandbox, wrong
+from tests.support.running import Sandbox, other_pin
 
 COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Visit = Callable[..., Screen]
@@ -161,7 +161,7 @@ def test_everybody_can_use_it(visit: Visit, sandbox: Sandbox, phone: str) -> Non
     screen = visit(reduced_motion="reduce")
     screen.send(phone)
     expect(screen.messages).to_contain_text(["Expired", "Pending"])
-    screen.verify(wrong(sandbox.pin(phone)))
+    screen.verify(other_pin(sandbox.pin(phone)))
     expect(screen.pin).to_have_attribute("aria-invalid", "true")
     screen.page.get_by_text("Numbers to try").click()
     screen.copy_button.click()

@@ -13,7 +13,7 @@ from sandbox.rate_limits import STEPS, RateLimits
 from sandbox.server import APPLICATION_ID, MESSAGE_ID
 from sandbox.two_factor import KEPT_MESSAGES
 from tests.support.infobip import APPLICATION, TO, UNKNOWN, call, error, resend, send, verify
-from tests.support.running import Clock, Sandbox, wrong
+from tests.support.running import Clock, Sandbox, other_pin
 
 PHONE = f"+{TO}"
 STRICT = Configuration(allow_multiple_pin_verifications=False, verify_pin_limit="100/s", pin_attempts=2)
@@ -64,7 +64,7 @@ def test_the_word_for_a_used_pin(sandbox: Sandbox, word: str) -> None:
 def test_the_word_for_the_last_attempt(sandbox: Sandbox, word: str) -> None:
     sandbox.reset(STRICT, Quirks(last_attempt_error=word))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
-    answers = [verify(sandbox.url, pin_id, wrong(pin))[1]["pinError"] for _ in range(2)]
+    answers = [verify(sandbox.url, pin_id, other_pin(pin))[1]["pinError"] for _ in range(2)]
     assert answers == ["WRONG_PIN", word]
 
 
@@ -73,9 +73,9 @@ def test_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> No
     sandbox.reset(Configuration(), Quirks(throttled_costs=costs))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     for _ in range(2):
-        verify(sandbox.url, pin_id, wrong(pin))
+        verify(sandbox.url, pin_id, other_pin(pin))
     sandbox.clock.ahead += 3
-    assert verify(sandbox.url, pin_id, wrong(pin))[1]["attemptsRemaining"] == remaining
+    assert verify(sandbox.url, pin_id, other_pin(pin))[1]["attemptsRemaining"] == remaining
 
 
 @pytest.mark.parametrize(("timestamps", "digits"), [("seconds", 10), ("milliseconds", 13)])

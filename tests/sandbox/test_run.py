@@ -169,11 +169,11 @@ def test_it_is_for_this_machine_unless_asked(tmp_path: Path, given: dict[str, st
         family = descendants(process)
         children = psutil.Process(process.pid).children()
         (gunicorn,) = [each for each in children if "gunicorn" in each.cmdline()]
-        told = gunicorn.environ().get("BIND")
+        bind_variable = gunicorn.environ().get("BIND")
         listening = {c.laddr for each in family for c in each.net_connections() if c.status == psutil.CONN_LISTEN}
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-    assert told == bind
+    assert bind_variable == bind
     assert {address.ip for address in listening if address.port != int(ports["PORT"])} == {"127.0.0.1"}
 
 

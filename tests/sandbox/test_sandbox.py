@@ -23,7 +23,7 @@ from tests.support.infobip import (
     verify,
     wrong_fields,
 )
-from tests.support.running import Sandbox, wrong
+from tests.support.running import Sandbox, other_pin
 
 PHONE = f"+{TO}"
 
@@ -44,7 +44,7 @@ def test_send_and_verify(sandbox: Sandbox) -> None:
 def test_a_wrong_pin_costs_an_attempt_until_there_are_none(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(pin_attempts=2, verify_pin_limit="100/s"))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
-    answers = [verify(sandbox.url, pin_id, wrong(pin))[1] for _ in range(2)]
+    answers = [verify(sandbox.url, pin_id, other_pin(pin))[1] for _ in range(2)]
     assert [(a["verified"], a["attemptsRemaining"], a["pinError"]) for a in answers] == [
         (False, 1, "WRONG_PIN"),
         (False, 0, "WRONG_PIN"),
@@ -90,7 +90,7 @@ def test_a_pin_that_is_over_is_not_resent(sandbox: Sandbox, end: str) -> None:
     if end == "expired":
         sandbox.clock.ahead += 15 * 60
     else:
-        verify(sandbox.url, pin_id, pin if end == "verified" else wrong(pin))
+        verify(sandbox.url, pin_id, pin if end == "verified" else other_pin(pin))
     assert sandbox.messages[0].pin.state(sandbox.clock()) == end
     assert error(resend(sandbox.url, pin_id)) == UNKNOWN
 
@@ -99,10 +99,10 @@ def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
     first, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     second = send(sandbox.url)[1]["pinId"]
-    assert verify(sandbox.url, first, wrong(pin))[1]["attemptsRemaining"] == 9
+    assert verify(sandbox.url, first, other_pin(pin))[1]["attemptsRemaining"] == 9
     assert error(verify(sandbox.url, first, pin)) == error(verify(sandbox.url, second, pin)) == THROTTLED
     sandbox.clock.ahead += 3
-    assert verify(sandbox.url, first, wrong(pin))[1]["attemptsRemaining"] == 8
+    assert verify(sandbox.url, first, other_pin(pin))[1]["attemptsRemaining"] == 8
 
 
 def test_the_send_limits(sandbox: Sandbox) -> None:

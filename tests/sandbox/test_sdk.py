@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.authorization import API_KEY, SEND_ONLY_KEY
 from sandbox.quirks import Quirks
-from tests.support.running import Sandbox, wrong
+from tests.support.running import Sandbox, other_pin
 
 TO = "4915112345678"
 
@@ -93,7 +93,7 @@ def test_sending_and_verifying(api: Any, sandbox: Sandbox, send_request: Any) ->
     assert (resent.pin_id, sandbox.pins(f"+{TO}")) == (sent.pin_id, [pin, pin])
     assert sandbox.messages[1].text == f"{pin} is your code, B."
 
-    no = guess(api, sent.pin_id, wrong(pin))
+    no = guess(api, sent.pin_id, other_pin(pin))
     assert (no.verified, no.pin_error, no.attempts_remaining) == (False, "WRONG_PIN", 2)
     yes = guess(api, sent.pin_id, pin)
     assert (yes.verified, yes.pin_error, yes.attempts_remaining, yes.msisdn) == (True, None, 0, TO)
@@ -111,7 +111,7 @@ def test_an_expired_pin(api: Any, sandbox: Sandbox, send_request: Any) -> None:
 def test_attempts_used_up(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     sent = api.send_tfa_pin_code_over_sms(send_request)
     pin = sandbox.pin(f"+{TO}")
-    assert [guess(api, sent.pin_id, wrong(pin)).attempts_remaining for _ in range(3)] == [2, 1, 0]
+    assert [guess(api, sent.pin_id, other_pin(pin)).attempts_remaining for _ in range(3)] == [2, 1, 0]
     assert guess(api, sent.pin_id, pin).pin_error == "NO_MORE_PIN_ATTEMPTS"
 
 

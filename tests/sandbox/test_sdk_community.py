@@ -17,7 +17,7 @@ import pytest
 from sandbox.authorization import API_KEY
 from sandbox.quirks import Quirks
 from tests.support import npm_tools
-from tests.support.running import ROOT, Sandbox, wrong
+from tests.support.running import ROOT, Sandbox, other_pin
 
 Call = Callable[..., Any]
 TO = "4915112345678"
@@ -58,14 +58,14 @@ def caller(command: list[str], sandbox: Sandbox, **environment: str) -> Iterator
 
 @pytest.fixture
 def javascript(sandbox: Sandbox) -> Iterator[Call]:
-    npm_tools.needed(npm_tools.MODULES / "@infobip-api/sdk")
+    npm_tools.require(npm_tools.MODULES / "@infobip-api/sdk")
     with caller(["node", str(ROOT / "tests/sdk/call.cjs")], sandbox, NODE_PATH=str(npm_tools.MODULES)) as call:
         yield call
 
 
 @pytest.fixture
 def python(sandbox: Sandbox) -> Iterator[Call]:
-    npm_tools.needed(PYTHON)
+    npm_tools.require(PYTHON)
     with caller([str(PYTHON), "-W", "ignore", str(ROOT / "tests/sdk/call.py")], sandbox) as call:
         yield call
 
@@ -90,7 +90,7 @@ def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
     javascript("sendPINCodeSMS", send_request, status=429)
 
     pin = sandbox.pins(f"+{TO}")[0]
-    assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"
+    assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": other_pin(pin)})["pinError"] == "WRONG_PIN"
     assert javascript("verifyPhoneNumber", sent["pinId"], {"pin": pin})["verified"] is True
     found = javascript("getVerificationStatus", app, {"msisdn": TO})["verifications"]
     assert [each["verifiedAt"] > 0 for each in found] == [True, False, False]
@@ -122,7 +122,7 @@ def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None
     assert python("send_pin_over_voice", {"ncNeeded": True}, send_request)["callStatus"] == "PENDING_ACCEPTED"
 
     pin = sandbox.pins(f"+{TO}")[0]
-    assert python("verify_phone_number", sent["pinId"], {"pin": wrong(pin)})["pinError"] == "WRONG_PIN"
+    assert python("verify_phone_number", sent["pinId"], {"pin": other_pin(pin)})["pinError"] == "WRONG_PIN"
     assert python("verify_phone_number", sent["pinId"], {"pin": pin})["verified"] is True
     found = python("get_tfa_verification_status", app, {"msisdn": TO})["verifications"]
     assert [each["verifiedAt"] > 0 for each in found] == [True, False, False]

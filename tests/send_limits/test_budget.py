@@ -182,14 +182,14 @@ def client(database: redis.Redis, redis_url: str) -> Iterator[RedisClient]:
         yield client
 
 
-Told = tuple[str, int, int]  # the period, percent, and the budget in millionths
+Threshold = tuple[str, int, int]  # the period, percent, and the budget in millionths
 
 
 def send_limits(
-    client: RedisClient, amount: str, told: list[Told], period: Callable[[float], Period] = day
+    client: RedisClient, amount: str, crossed: list[Threshold], period: Callable[[float], Period] = day
 ) -> SendLimits:
     prices = PriceLists({"sms": TENTH})
-    budget = Budget(period, int(Decimal(amount) * MILLION), prices, lambda *threshold: told.append(threshold))
+    budget = Budget(period, int(Decimal(amount) * MILLION), prices, lambda *threshold: crossed.append(threshold))
     return SendLimits(client, budget)
 
 
@@ -246,32 +246,32 @@ def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: r
 
 
 def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
-    told: list[Told] = []
+    crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
-    limits = send_limits(client, "2", told)
+    limits = send_limits(client, "2", crossed)
     with ThreadPoolExecutor(10) as crowd:
         list(crowd.map(limits.reserve, [SendRequest(Recipient.at("+14155552671"), at=clock()) for _ in range(20)]))
-    assert sorted(told) == [("2026-11-23", percent, 2 * MILLION) for percent in (50, 80, 100)]
-    alerts = [budget_threshold("EUR", *threshold) for threshold in told]
+    assert sorted(crossed) == [("2026-11-23", percent, 2 * MILLION) for percent in (50, 80, 100)]
+    alerts = [budget_threshold("EUR", *threshold) for threshold in crossed]
     assert {alert.type for alert in alerts} == {"budget.threshold"}
     assert len({alert.kind for alert in alerts}) == 3
 
 
 def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> None:
-    told: list[Told] = []
+    crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
-    limits = send_limits(client, "1", told)
+    limits = send_limits(client, "1", crossed)
     seen = []
     for _ in range(10):
         limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
-        seen.append([percent for _, percent, _ in told])
+        seen.append([percent for _, percent, _ in crossed])
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
 
 def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
-    told: list[Told] = []
+    crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
-    limits = send_limits(client, "0.4", told)
+    limits = send_limits(client, "0.4", crossed)
     for _ in range(3):
         parser = [
             SendRequest(Recipient.at("+14155552671"), at=clock()),
@@ -281,30 +281,30 @@ def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient
             limits.reserve(send_request)
         for send_request in parser:
             limits.release(send_request)
-    assert [percent for _, percent, _ in told] == [50]
+    assert [percent for _, percent, _ in crossed] == [50]
 
 
 def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(client: RedisClient) -> None:
-    told: list[Told] = []
+    crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
-    limits = send_limits(client, "0.15", told)
+    limits = send_limits(client, "0.15", crossed)
     limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
-    assert [percent for _, percent, _ in told] == [50, 100]
-    sentence = budget_threshold("EUR", *told[1]).sentence
+    assert [percent for _, percent, _ in crossed] == [50, 100]
+    sentence = budget_threshold("EUR", *crossed[1]).sentence
     assert sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
 
 def test_a_new_period_tells_anew(client: RedisClient) -> None:
-    told: list[Told] = []
+    crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
-    limits = send_limits(client, "0.2", told)
+    limits = send_limits(client, "0.2", crossed)
     for _ in range(2):
         limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
         clock.now += 86400
-    assert [budget_threshold("EUR", *each).subject for each in told] == ["2026-11-23:50", "2026-11-24:50"]
+    assert [budget_threshold("EUR", *each).subject for each in crossed] == ["2026-11-23:50", "2026-11-24:50"]
 
 
 def test_the_region_of_a_number_sets_its_price() -> None:

@@ -33,7 +33,7 @@ def neighbours(n: int) -> list[str]:
     return [f"+4915112340{i:03}" for i in range(n)]
 
 
-def settled(database: redis.Redis, phone: str) -> None:
+def wait_until_verified(database: redis.Redis, phone: str) -> None:
     """Wait until the guard has heard that `phone` is verified; it does in the background."""
     eventually(lambda: not database.exists(f"otp:guard:pending:{phone}"))
 
@@ -82,7 +82,7 @@ def test_people_who_verify_are_never_in_the_way(guarded: Service, database: redi
     for phone in neighbours(40):
         assert guarded.send(phone).status_code == 200
         assert guarded.verify(phone, sandbox.pin(phone)).status_code == 200
-        settled(database, phone)
+        wait_until_verified(database, phone)
 
 
 def test_a_wrong_pin_verifies_nothing(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
@@ -237,7 +237,7 @@ def test_there_is_nothing_to_lift_where_all_have_verified(
 ) -> None:
     guarded.send(phone)
     guarded.verify(phone, sandbox.pin(phone))
-    settled(database, phone)
+    wait_until_verified(database, phone)
     assert flask.run("lift", "country", "DE")[0] == 1
     guarded.send("+4915112345678")
     assert flask.run("lift", "country", "DE")[0] == 0
@@ -254,7 +254,7 @@ def test_a_lift_keeps_what_was_verified(
     verified, *others = neighbours(11)
     guarded.send(verified)
     guarded.verify(verified, sandbox.pin(verified))
-    settled(database, verified)
+    wait_until_verified(database, verified)
     for phone in others:
         guarded.send(phone)
     flask.run("lift", "country", "DE")

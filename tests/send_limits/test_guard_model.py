@@ -48,7 +48,7 @@ def reply(database: redis.Redis, script: Script, *arguments: Any) -> Any:
 def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, scope: str, seed: int) -> None:
     source = random.Random(f"{rhythm} {scope} {seed}")
     allowed = allowance(source, scope)
-    plain, at, unsettled = PlainGuard(allowed), NOON + source.random() * DAY, list[float]()
+    plain, at, unverified = PlainGuard(allowed), NOON + source.random() * DAY, list[float]()
     reasons = set()
     for _ in range(150):
         at = round(at + source.choice(PAUSES[rhythm]) * source.uniform(1, 1.5), 3)
@@ -58,9 +58,9 @@ def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, s
         assert tuple(reply(database, RESERVE, at, "DE", json.dumps(allowed), "block")) == expected
         reasons.add(expected[2])
         if expected[0]:
-            unsettled.append(at)
-        while unsettled and source.random() < 0.4:
-            sent = unsettled.pop(source.randrange(len(unsettled)))
+            unverified.append(at)
+        while unverified and source.random() < 0.4:
+            sent = unverified.pop(source.randrange(len(unverified)))
             if at - sent < 30 * MINUTE:
                 result = source.choice(["verified", "verified", "released"])
                 plain.record_result(sent, result)

@@ -383,7 +383,7 @@ def test_a_request_that_takes_long_keeps_its_connection(
         connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         held.came.wait(30)
         time.sleep(PATIENCE + 1.5)  # that is what it is about
-        held.let_go()
+        held.release()
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         connection.sendall(GET)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")

@@ -39,7 +39,7 @@ def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 @contextmanager
 def unwritten(image: Image) -> Iterator[Image]:
     yield image
-    assert image.written() == set(), "a container may not write its code"
+    assert image.new_files() == set(), "a container may not write its code"
 
 
 def test_the_image_starts_sends_and_stops(
@@ -48,7 +48,7 @@ def test_the_image_starts_sends_and_stops(
     port = str(free_port())
     settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PORT": port}
     settings |= {"METRICS_PORT": str(free_port())}
-    leaks.tell_settings(settings)
+    leaks.note_settings(settings)
     log = tmp_path / "log"
     with log.open("wb") as output, laid_out.started(laid_out.start_command(), output, **settings) as process:
         service = Service(process, int(port), log)
@@ -84,7 +84,7 @@ def test_it_listens_where_it_is_told_to(
     port, metrics = free_port(), free_port()
     settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "BIND": bind}
     settings |= {"PORT": str(port), "METRICS_PORT": str(metrics)}
-    leaks.tell_settings(settings)
+    leaks.note_settings(settings)
     log = tmp_path / "log"
     with log.open("wb") as output, laid_out.started(laid_out.start_command(), output, **settings) as process:
         Service(process, port, log, reached[0]).wait_until_up(2)
@@ -104,7 +104,7 @@ def test_the_image_with_traces_sends_them(tmp_path: Path, redis_url: str, sandbo
     settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PORT": port, "METRICS_PORT": "0"}
     with Collector() as collector, unwritten(Image(tmp_path, "otel")) as traced, log.open("wb") as output:
         settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
-        leaks.tell_settings(settings)
+        leaks.note_settings(settings)
         with traced.started(traced.start_command(), output, **settings) as process:
             service = Service(process, int(port), log)
             service.wait_until_up(2)

@@ -55,7 +55,7 @@ def _proxied(
 @pytest.fixture
 def proxied(_proxied: Proxied, sandbox: Sandbox, database: redis.Redis) -> Proxied:
     """Nothing was asked yet, and all three are there."""
-    _proxied.stand_behind(*REPLICAS)
+    _proxied.set_replicas(*REPLICAS)
     return _proxied
 
 
@@ -93,7 +93,7 @@ def test_the_request_id_is_one_from_end_to_end(proxied: Proxied) -> None:
 
 def test_what_a_replica_that_is_gone_would_have_got_goes_to_another(proxied: Proxied, sandbox: Sandbox) -> None:
     """Nobody listens on its address: nothing was sent there."""
-    proxied.stand_behind(GONE, REPLICAS[0])
+    proxied.set_replicas(GONE, REPLICAS[0])
     given = [proxied.send("127.0.0.21", phone) for phone in phones(60000000, 12)]
     assert [r.status_code for r in given] == [200] * 12
     assert len(sandbox.messages) == 12
@@ -101,14 +101,14 @@ def test_what_a_replica_that_is_gone_would_have_got_goes_to_another(proxied: Pro
 
 def test_most_replicas_may_be_gone_at_once(proxied: Proxied) -> None:
     """As when there were five and one is left, or one and five are wanted."""
-    proxied.stand_behind(*ALL_GONE, REPLICAS[0])
+    proxied.set_replicas(*ALL_GONE, REPLICAS[0])
     given = [proxied.send("127.0.0.21", phone) for phone in phones(65000000, 12)]
     assert [r.status_code for r in given] == [200] * 12
 
 
 def test_without_a_replica_nothing_was_sent(proxied: Proxied) -> None:
     for addresses in ([GONE], []):
-        proxied.stand_behind(*addresses)
+        proxied.set_replicas(*addresses)
         answer = proxied.send("127.0.0.21", "+4915870000000")
         assert refusal(answer) == (503, errors.ServiceUnavailable.code)
         assert answer.json()["error"] == errors.ServiceUnavailable.sentence
@@ -131,7 +131,7 @@ def test_a_post_that_reached_a_replica_goes_to_no_other(proxied: Proxied) -> Non
             server.taken = taken  # type: ignore[attr-defined]
             threading.Thread(target=server.serve_forever).start()
             stack.callback(server.shutdown)
-        proxied.stand_behind(*DYING)
+        proxied.set_replicas(*DYING)
         taken.clear()
         answer = proxied.send("127.0.0.21", "+4915880000000")
         assert taken == [b"POST"]
@@ -198,7 +198,7 @@ def test_a_method_that_nginx_refuses(proxied: Proxied) -> None:
 
 
 def test_the_secret_of_delivery_reports_is_in_no_log_line(proxied: Proxied) -> None:
-    proxied.stand_behind(GONE)
+    proxied.set_replicas(GONE)
     answer = requests.post(f"{proxied.url}{REPORTS}/{SECRET}", json={"results": []}, timeout=10)
     assert refusal(answer) == (503, errors.ServiceUnavailable.code), "Infobip asks again"
     requests.get(f"{proxied.url}/seen-in-the-log", timeout=10)

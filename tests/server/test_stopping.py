@@ -122,7 +122,7 @@ def test_who_stops_a_moment_before_all_stop_answers_the_backlog_too(
             connection.request(*POST, JSON)
         service.process.send_signal(signal.SIGTERM)
         assert [whole(connection).status for connection in waiting] == [401] * 20
-        held.let_go()
+        held.release()
         assert sent.result().status_code == 200
         assert service.process.wait(15) == 0
 
@@ -312,7 +312,7 @@ def test_twenty_stops_behind_the_proxy_lose_nothing(settings: dict[str, str], tm
         Service.started(tmp_path / "steady", settings, hosts[0]) as steady,
         Proxied.started(nginx, [steady], tmp_path) as proxied,
     ):
-        proxied.stand_behind(*hosts)
+        proxied.set_replicas(*hosts)
         crowd = Crowd(("127.0.0.1", proxied.port))
         try:
             for _ in range(20):

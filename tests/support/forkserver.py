@@ -33,18 +33,18 @@ READ_AT_THE_START = ("LD_", "OTEL_", "PYTHON")  # by Python itself, and by what 
 
 
 class Forked:
-    """A process that the warm one has forked; used as a `subprocess.Popen`."""
+    """A process that the fork server has forked; used as a `subprocess.Popen`."""
 
-    def __init__(self, warm: "Warm", pid: int) -> None:
+    def __init__(self, server: "ForkServer", pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._warm = warm
+        self._server = server
         self._lock = threading.Lock()
 
     def poll(self) -> int | None:
         with self._lock:
             if self.returncode is None:
-                self.returncode = self._warm.ask({"ended": self.pid})
+                self.returncode = self._server.ask({"ended": self.pid})
         return self.returncode
 
     def wait(self, timeout: float) -> int:
@@ -63,8 +63,8 @@ class Forked:
         self.send_signal(signal.SIGTERM)
 
 
-class Warm:
-    """The warm process, as others see it. It ends with the one that made it, and then ends what it started."""
+class ForkServer:
+    """The fork server, as the tests see it. It ends with the one that made it, and then ends what it started."""
 
     def __init__(self, *more: str) -> None:
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Warm:
         with self._lock:
             socket.send_fds(self._control, [json.dumps(question).encode() + b"\n"], files)
             answer = self._control.recv(100)
-        assert answer, "the warm process has ended"
+        assert answer, "the fork server has ended"
         return json.loads(answer)
 
     def _end(self) -> None:
@@ -95,7 +95,7 @@ class Warm:
         self._process.wait()
 
 
-warm = functools.cache(Warm)
+fork_server = functools.cache(ForkServer)
 
 
 def _load(more: Sequence[str]) -> None:

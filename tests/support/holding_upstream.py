@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import Self
 
-from tests.support.upstream import RIGHT, SENT, error_spoken, spoken
+from tests.support.upstream import RIGHT, SENT, error_bytes, response_bytes
 
 
 class HoldingUpstream:
@@ -31,7 +31,7 @@ class HoldingUpstream:
     def release(self, amount: int) -> None:
         """Answer so many of those that hang, the first first."""
         for _ in range(amount):
-            self._held.popleft().sendall(spoken(SENT))
+            self._held.popleft().sendall(response_bytes(SENT))
 
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector, self._listener:
@@ -62,9 +62,9 @@ class HoldingUpstream:
             return
         self._received[connection] = b""
         if not length:
-            connection.sendall(error_spoken(403, "FORBIDDEN"))
+            connection.sendall(error_bytes(403, "FORBIDDEN"))
         elif b"/verify " in head:
-            connection.sendall(spoken(RIGHT))
+            connection.sendall(response_bytes(RIGHT))
         else:
             self._send(connection)
 
@@ -72,7 +72,7 @@ class HoldingUpstream:
         if self.holds:
             self._held.append(connection)
         else:
-            connection.sendall(spoken(SENT))
+            connection.sendall(response_bytes(SENT))
         self.sends += 1
 
 

@@ -71,7 +71,7 @@ class Image:
         )
         return process.returncode
 
-    def written(self) -> set[Path]:
+    def new_files(self) -> set[Path]:
         """What is there now that the image does not have."""
         return self._files() - self._made
 

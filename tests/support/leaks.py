@@ -30,46 +30,46 @@ _PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a r
 
 _FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # of a test; a URL of Redis may name some, and so may other settings
 
-_told: dict[str, str] = {}  # each secret that a test has told a service, and what it is
+_secrets: dict[str, str] = {}  # each secret that a test has told a service, and what it is
 
 
-def tell_settings(settings: Mapping[str, str]) -> None:
+def note_settings(settings: Mapping[str, str]) -> None:
     """A service is started with these."""
     given = {name: _FILE.sub("", settings.get(name, "")) for name in SETTINGS}
-    _told.update({word: name for name in SETTINGS for word in _long(given[name])})
+    _secrets.update({word: name for name in SETTINGS for word in _long(given[name])})
 
 
-def tell_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
+def note_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
     """A request is made with these. Returns its secrets."""
     body = json if isinstance(json, dict) else {}
-    told = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
-    told = {word: kind for word, kind in told.items() if re.fullmatch("[0-9]{6,15}", word)}
+    secrets = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
+    secrets = {word: kind for word, kind in secrets.items() if re.fullmatch("[0-9]{6,15}", word)}
     local = str(body.get("email")).rpartition("@")[0]
-    told |= {local: MAIL} if re.fullmatch("[a-z0-9]{8,}", local) else {}
+    secrets |= {local: MAIL} if re.fullmatch("[a-z0-9]{8,}", local) else {}
     members = ((name, body.get(name)) for name in ("proof", "challenge"))
     for kind, text in (*members, *((name, headers.get(name)) for name in HEADERS)):
-        told.update(dict.fromkeys(_long(str(text)), kind))
-    _told.update(told)
-    return told
+        secrets.update(dict.fromkeys(_long(str(text)), kind))
+    _secrets.update(secrets)
+    return secrets
 
 
-def tell_answer(response: requests.Response) -> None:
+def note_response(response: requests.Response) -> None:
     """A request got this: the verification id in it is known to nobody but who asked."""
     if response.headers.get("Content-Type") == "application/json" and isinstance(response.json(), dict):
-        _told.update(dict.fromkeys(_long(str(response.json().get("verificationId"))), "verification id"))
+        _secrets.update(dict.fromkeys(_long(str(response.json().get("verificationId"))), "verification id"))
 
 
-def in_answer(response: requests.Response, told: Mapping[str, str]) -> list[str]:
+def in_answer(response: requests.Response, secrets: Mapping[str, str]) -> list[str]:
     """What it says that it must not say."""
     words = _words(f"{response.headers} {response.text}")
-    return [kind for word, kind in told.items() if word in words] + _pin_ids(words)
+    return [kind for word, kind in secrets.items() if word in words] + _pin_ids(words)
 
 
 def in_log(text: str) -> list[str]:
     """Likewise."""
     words = _words(_PROCESS.sub("", text))
     phones = [f"phone {word}" for word in words if _PHONE.fullmatch(word)]
-    return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words) + phones
+    return [f"{_secrets[word]} {word}" for word in words & _secrets.keys()] + _pin_ids(words) + phones
 
 
 def in_redis(client: redis.Redis) -> list[str]:
@@ -77,9 +77,11 @@ def in_redis(client: redis.Redis) -> list[str]:
     keys = [*client.scan_iter()]
     words = _words(" ".join(value for key in keys for value in values(client, key)))
     words |= {
-        word for word in _words(" ".join(keys)) if not _PHONE.fullmatch(word) and _told.get(word) not in (MAIL, "phone")
+        word
+        for word in _words(" ".join(keys))
+        if not _PHONE.fullmatch(word) and _secrets.get(word) not in (MAIL, "phone")
     }
-    return [f"{_told[word]} {word}" for word in words & _told.keys()] + _pin_ids(words)
+    return [f"{_secrets[word]} {word}" for word in words & _secrets.keys()] + _pin_ids(words)
 
 
 def values(client: redis.Redis, key: str) -> Iterator[str]:

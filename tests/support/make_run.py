@@ -54,7 +54,7 @@ def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 @dataclass
-class Stack:
+class MakeRun:
     """A running one, on ports of its own."""
 
     port: int
@@ -64,17 +64,17 @@ class Stack:
 
     @classmethod
     @contextmanager
-    def started(cls, tmp_path: Path, **environment: str) -> Iterator["Stack"]:
-        stack = cls(free_port(), free_port(), free_port())
-        ports = {"PORT": str(stack.port), "SANDBOX_PORT": str(stack.inbox_port)}
-        ports["METRICS_PORT"] = str(stack.metrics_port)
+    def started(cls, tmp_path: Path, **environment: str) -> Iterator["MakeRun"]:
+        run = cls(free_port(), free_port(), free_port())
+        ports = {"PORT": str(run.port), "SANDBOX_PORT": str(run.inbox_port)}
+        ports["METRICS_PORT"] = str(run.metrics_port)
         with make_run(tmp_path, **ports, **environment) as process:
-            stack.said = until_ready(process)
-            yield stack
+            run.said = until_ready(process)
+            yield run
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
 
-    def moved(self, text: str) -> str:
+    def with_own_ports(self, text: str) -> str:
         """`text`, which speaks of the ports of `make run`, for the ports of this one."""
         text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
         text = re.sub(r"//localhost:9090\b", f"//localhost:{self.metrics_port}", text)

@@ -4,18 +4,18 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.support.programs import lacking
+from tests.support.programs import skip_or_fail
 
 MODULES = Path(sys.prefix) / "npm/node_modules"
 
 
-def needed(path: Path) -> Path:
+def require(path: Path) -> Path:
     """`path`, once it is there; else the test is skipped, but for CI, where nothing may be missing."""
     if not path.exists() or not shutil.which("node"):
-        lacking(f"{path.name} is missing: make test installs it where there is npm")
+        skip_or_fail(f"{path.name} is missing: make test installs it where there is npm")
     return path
 
 
 def command(name: str) -> str:
     """The path of a command that a package brings."""
-    return str(needed(MODULES / ".bin" / name))
+    return str(require(MODULES / ".bin" / name))

@@ -9,7 +9,7 @@ import pytest
 EVERYWHERE = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 
 
-def lacking(reason: str) -> NoReturn:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test; but in CI it fails, for nobody would notice there."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     raise AssertionError
@@ -22,4 +22,4 @@ def find(name: str) -> str | None:
 
 def program(name: str, package: str = "") -> str:
     """The path of the program; without it, the test is skipped. `package` is Debian's, if its name is another."""
-    return find(name) or lacking(f"no {name}; on Debian: apt install {package or name}")
+    return find(name) or skip_or_fail(f"no {name}; on Debian: apt install {package or name}")

@@ -64,7 +64,7 @@ class Proxied:
                 process.terminate()
                 process.wait(60)
 
-    def stand_behind(self, *addresses: str) -> None:
+    def set_replicas(self, *addresses: str) -> None:
         """Let the proxy know these replicas and no others: it asks for them every second."""
         if self.names.addresses != [*addresses]:
             self.names.addresses, before = [*addresses], self.names.asked

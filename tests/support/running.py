@@ -34,7 +34,7 @@ from sandbox.report_poster import ReportPoster
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID, create_app, make_server
 from sandbox.two_factor import TwoFactor
 from tests.support import contract, leaks, openapi
-from tests.support.forkserver import READ_AT_THE_START, Forked, warm
+from tests.support.forkserver import READ_AT_THE_START, Forked, fork_server
 
 ROOT = Path(__file__).parents[2]
 OPEN = "1000000 per minute"
@@ -169,7 +169,7 @@ class Sandbox:
         """The newest one."""
         return self.pins(phone)[-1]
 
-    def asked(self) -> int:
+    def request_count(self) -> int:
         """How many sends and guesses came here."""
         return sum("/pin" in path for path in self.calls)
 
@@ -179,17 +179,17 @@ class Sandbox:
 
 
 @contextmanager
-def served(sandbox: Sandbox) -> Iterator[Sandbox]:
+def serve(sandbox: Sandbox) -> Iterator[Sandbox]:
     """Put it on a real port, in a thread of this process."""
     port, servers = free_port(), queue.SimpleQueue[Any]()
 
-    def serve() -> None:
+    def run_server() -> None:
         server = make_server(("127.0.0.1", port), sandbox.app)
         servers.put(server)
         server.serve_forever()
         gevent.get_hub().destroy()  # what it leaves would be in the way of an interpreter that ends
 
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=run_server, daemon=True)
     thread.start()
     server = servers.get(timeout=60)
     sandbox.url = f"http://127.0.0.1:{port}"
@@ -207,7 +207,7 @@ def _gunicorn(
         return subprocess.Popen([sys.executable, "-m", *command], cwd=directory, env=env, stdout=output, stderr=stderr)
     outputs = [output.fileno(), output.fileno() if stderr == subprocess.STDOUT else stderr]
     is_plain = source == ROOT and env["METRICS_PORT"] == "0" and "COVERAGE_PROCESS_CONFIG" not in env
-    return warm(*(["app"] if is_plain else [])).start(command, directory, env, outputs)
+    return fork_server(*(["app"] if is_plain else [])).start(command, directory, env, outputs)
 
 
 class Service:
@@ -250,7 +250,7 @@ class Service:
             "METRICS_PORT": "0",
             **settings,
         }
-        leaks.tell_settings(given)
+        leaks.note_settings(given)
         with log.open("wb") as output:
             process = _gunicorn(f"{host}:{port}", directory, {**inherited, **given}, output, stderr, cold, source)
         service = cls(process, port, log, host)
@@ -293,20 +293,20 @@ class Service:
     def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
         # A connection that a kept response keeps open would hold up the end of the service.
         headers = {"Connection": "close", **kwargs.pop("headers", {})}
-        told = leaks.tell_request(headers, json)
+        secrets = leaks.note_request(headers, json)
         response = requests.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)
-        assert path == "/proofs/redeem" or leaks.in_answer(response, told) == []
+        assert path == "/proofs/redeem" or leaks.in_answer(response, secrets) == []
         assert openapi.violations(response) == []
-        leaks.tell_answer(response)
+        leaks.note_response(response)
         return response
 
     def get(self, path: str, **headers: str) -> requests.Response:
         headers = {"Connection": "close", **headers}
-        told = leaks.tell_request(headers, None)
+        secrets = leaks.note_request(headers, None)
         response = requests.get(f"{self.url}{path}", headers=headers, timeout=30)
-        assert leaks.in_answer(response, told) == []
+        assert leaks.in_answer(response, secrets) == []
         assert openapi.violations(response) == []
-        leaks.tell_answer(response)
+        leaks.note_response(response)
         return response
 
     def send(self, phone: str, **kwargs: Any) -> requests.Response:
@@ -326,6 +326,6 @@ def refusal(response: requests.Response) -> tuple[int, str]:
     return response.status_code, body["code"]
 
 
-def wrong(pin: str) -> str:
+def other_pin(pin: str) -> str:
     """A PIN of the same form that is not `pin`."""
     return "".join(str((int(c) + 1) % 10) for c in pin)

@@ -29,7 +29,7 @@ def key_id(private: str) -> str:
     return str(Proofs(private, "", "").key_set()["keys"][0]["kid"])
 
 
-def signed(key: Any = KEY, algorithm: str = "EdDSA", kid: str | None = None, **claims: Any) -> str:
+def sign(key: Any = KEY, algorithm: str = "EdDSA", kid: str | None = None, **claims: Any) -> str:
     """A proof of the test's own: a good one, but for what is given."""
     now = int(time.time())
     usual: Json = {"iss": "infobip-otp", "aud": "backend", "sub": "+14155552671", "jti": os.urandom(8).hex()}
@@ -38,18 +38,18 @@ def signed(key: Any = KEY, algorithm: str = "EdDSA", kid: str | None = None, **c
     return jwt.encode(given, key, algorithm, {"kid": kid or key_id(KEY)})
 
 
-def tampered(proof: str) -> str:
+def tamper(proof: str) -> str:
     head, body, signature = proof.split(".")
     claims = {**json.loads(base64url_decode(body)), "sub": "+442071838750"}
     return f"{head}.{base64url_encode(json.dumps(claims).encode()).decode()}.{signature}"
 
 
-def resigned(proof: str) -> str:
+def change_signature(proof: str) -> str:
     head, body, signature = proof.split(".")
     return f"{head}.{body}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
 
 
-def nested(depth: int) -> str:
+def nest(depth: int) -> str:
     return f"{base64url_encode(b'[' * depth).decode()}.e30.AA"
 
 
@@ -61,33 +61,33 @@ def deep_head(proof: str, depth: int) -> str:
 PAST: Json = {"iat": int(time.time()) - 600, "exp": int(time.time()) - 1}
 
 
-def bad() -> dict[str, tuple[Any, int, str]]:
+def refused_proofs() -> dict[str, tuple[Any, int, str]]:
     """What is refused, with status and code. Made when it is wanted: proofs are good for five minutes."""
     return {
-        "tampered": (tampered(signed()), *INVALID),
-        "another signature": (resigned(signed()), *INVALID),
-        "alg none": (signed(None, "none"), *INVALID),
-        "alg none with our signature": (signed(None, "none") + signed().rpartition(".")[2], *INVALID),
-        "the public key as a shared secret": (signed(public_pem(KEY).encode().hex(), "HS256"), *INVALID),
-        "an unknown key": (signed(FOREIGN, kid=key_id(FOREIGN)), *INVALID),
-        "an unknown key under the name of ours": (signed(FOREIGN), *INVALID),
-        "an old key under the name of ours": (signed(OLD), *INVALID),
+        "tampered": (tamper(sign()), *INVALID),
+        "another signature": (change_signature(sign()), *INVALID),
+        "alg none": (sign(None, "none"), *INVALID),
+        "alg none with our signature": (sign(None, "none") + sign().rpartition(".")[2], *INVALID),
+        "the public key as a shared secret": (sign(public_pem(KEY).encode().hex(), "HS256"), *INVALID),
+        "an unknown key": (sign(FOREIGN, kid=key_id(FOREIGN)), *INVALID),
+        "an unknown key under the name of ours": (sign(FOREIGN), *INVALID),
+        "an old key under the name of ours": (sign(OLD), *INVALID),
         "no name of a key": (jwt.encode({"sub": "+14155552671"}, KEY, "EdDSA"), *INVALID),
-        "another issuer": (signed(iss="somebody"), *INVALID),
-        "no expiry": (signed(exp=None), *INVALID),
-        "no id": (signed(jti=None), *INVALID),
-        "no audience": (signed(aud=None), *INVALID),
-        "expired": (signed(**PAST), 401, "proof_expired"),
-        "expired, and tampered": (tampered(signed(**PAST)), *INVALID),
-        "for another": (signed(aud="somebody"), 401, "proof_wrong_audience"),
-        "for another, and by another": (signed(FOREIGN, aud="somebody"), *INVALID),
+        "another issuer": (sign(iss="somebody"), *INVALID),
+        "no expiry": (sign(exp=None), *INVALID),
+        "no id": (sign(jti=None), *INVALID),
+        "no audience": (sign(aud=None), *INVALID),
+        "expired": (sign(**PAST), 401, "proof_expired"),
+        "expired, and tampered": (tamper(sign(**PAST)), *INVALID),
+        "for another": (sign(aud="somebody"), 401, "proof_wrong_audience"),
+        "for another, and by another": (sign(FOREIGN, aud="somebody"), *INVALID),
         "nothing": ("", *INVALID),
         "words": ("no proof", *INVALID),
         "dots": ("..", *INVALID),
         "not ASCII": ("é.é.é", *INVALID),
         "bytes that are no text": ("_w.e30.AA", *INVALID),
-        "deep": (nested(11_000), *INVALID),
-        "deep in the head of ours": (deep_head(signed(), 5000), *INVALID),
+        "deep": (nest(11_000), *INVALID),
+        "deep in the head of ours": (deep_head(sign(), 5000), *INVALID),
         "a number": (1, 400, "invalid_request"),
         "a list": ([], 400, "invalid_request"),
         "null": (None, 400, "invalid_request"),

@@ -20,7 +20,7 @@ Act = Callable[[socket.socket], None]
 Request = tuple[str, dict[str, str], dict[str, Any]]  # path, headers, body
 
 
-def spoken(body: Any, status: int = 200, headers: str = "") -> bytes:
+def response_bytes(body: Any, status: int = 200, headers: str = "") -> bytes:
     """An answer with `body`: bytes as they are, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
@@ -29,19 +29,21 @@ def spoken(body: Any, status: int = 200, headers: str = "") -> bytes:
 
 def answer(body: Any, status: int = 200, headers: str = "") -> Act:
     """Answer so."""
-    content = spoken(body, status, headers)
+    content = response_bytes(body, status, headers)
     return lambda connection: connection.sendall(content)
 
 
 def error(status: int, message_id: str, headers: str = "") -> Act:
     """Refuse in Infobip's usual shape."""
-    content = error_spoken(status, message_id, headers)
+    content = error_bytes(status, message_id, headers)
     return lambda connection: connection.sendall(content)
 
 
-def error_spoken(status: int, message_id: str, headers: str = "") -> bytes:
+def error_bytes(status: int, message_id: str, headers: str = "") -> bytes:
     """A refusal in Infobip's usual shape."""
-    return spoken({"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers)
+    return response_bytes(
+        {"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers
+    )
 
 
 def raw(content: bytes) -> Act:
@@ -89,19 +91,19 @@ class Held:
 
     def __init__(self, act: Act) -> None:
         self._act = act
-        self._let_go = threading.Event()
+        self._released = threading.Event()
         self.came, self.done = threading.Event(), threading.Event()
 
     def __call__(self, connection: socket.socket) -> None:
         self.came.set()
-        self._let_go.wait(60)
+        self._released.wait(60)
         try:
             self._act(connection)
         finally:
             self.done.set()
 
-    def let_go(self) -> None:
-        self._let_go.set()
+    def release(self) -> None:
+        self._released.set()
 
 
 class Upstream:

@@ -20,7 +20,7 @@ from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.make_run import make_run, until_ready
-from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, wrong
+from tests.support.running import DEFAULT_LIMITS, Sandbox, Service, other_pin
 from tests.support.upstream import Upstream
 from tests.web.test_border import spoken
 
@@ -77,7 +77,7 @@ def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbo
     assert became(service.send(phone, headers=once)) == ("ok", "replayed", None)
     assert became(service.send(phone, headers=BEARER)) == ("too_many_requests", "limited", "cooldown")
     pin = sandbox.pin(phone)
-    assert became(service.verify(phone, wrong(pin), headers=BEARER)) == ("invalid_otp", "wrong_pin", "wrong_pin")
+    assert became(service.verify(phone, other_pin(pin), headers=BEARER)) == ("invalid_otp", "wrong_pin", "wrong_pin")
     assert became(service.verify(phone, pin, headers=BEARER)) == ("ok", "verified", None)
     assert became(service.send("0", headers=BEARER)) == ("invalid_phone_number", "invalid", None)
     assert became(service.send(phone)) == ("unauthorized", "invalid", None)
@@ -130,18 +130,18 @@ def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, p
     url = f"redis://127.0.0.1:{port}/0"
     service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
 
-    def told() -> list[str]:
+    def events() -> list[str]:
         return [line["event"] for line in service.lines(logger="otp.redis")]
 
     refused = [service.send(phone) for _ in range(5)]
     assert {line_of(service, answer)["outcome"] for answer in refused} == {"redis_unavailable"}
-    assert told() == ["redis_gone"]
+    assert events() == ["redis_gone"]
     with ValkeyServer(port=port):
         eventually(lambda: service.send(phone).status_code == 200)
         service.log_with(*[service.send(phone) for _ in range(5)])
-        assert told() == ["redis_gone", "redis_back"]
+        assert events() == ["redis_gone", "redis_back"]
     service.log_with(*[service.send(phone) for _ in range(5)])
-    assert told() == ["redis_gone", "redis_back", "redis_gone"]
+    assert events() == ["redis_gone", "redis_back", "redis_gone"]
 
 
 def test_a_redis_that_refuses_is_not_gone(start: Start, sandbox: Sandbox, phone: str) -> None:
@@ -151,8 +151,8 @@ def test_a_redis_that_refuses_is_not_gone(start: Start, sandbox: Sandbox, phone:
         with redis.Redis.from_url(url) as client:
             client.config_set("maxmemory", 1)
         service.log_with(*[service.send(phone) for _ in range(5)])
-        told = service.lines(logger="otp.redis")
-    assert [(line["event"], line["error"]) for line in told] == [("redis_refused", "OutOfMemoryError")]
+        lines = service.lines(logger="otp.redis")
+    assert [(line["event"], line["error"]) for line in lines] == [("redis_refused", "OutOfMemoryError")]
 
 
 def test_the_start_shows_the_settings_and_no_secret(

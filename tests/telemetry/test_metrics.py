@@ -18,7 +18,7 @@ from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.command import eventually
 from tests.support.measured import Measured
-from tests.support.running import Sandbox, Service, wrong
+from tests.support.running import Sandbox, Service, other_pin
 from tests.support.upstream import PIN_ID, Upstream
 
 PRICES = '{"currency": "EUR", "default": 0.1, "US": 0.02}'
@@ -118,7 +118,7 @@ def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sand
         database.hset("otp:guard:operator", "prefix +3161", f"block {int(time.time()) + 60}")
         database.expire("otp:guard:operator", 60)
         answers.append(at.service.send("+31612345678"))
-        answers.append(at.service.verify(german, wrong(sandbox.pin(german))))
+        answers.append(at.service.verify(german, other_pin(sandbox.pin(german))))
         answers.append(at.service.verify(german, sandbox.pin(german)))
         answers.append(at.service.verify("+442071838750", "000000"))
         at.service.log_with(*answers, at.service.post("/no/such/path"))

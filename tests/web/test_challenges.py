@@ -67,7 +67,7 @@ def test_sends_need_one_and_verifies_do_not(start: Start, database: redis.Redis,
     service = start(sandbox.url, **settings(sandbox.url, **test_site))
     assert refusal(service.send(phone)) == FAILED
     assert refusal(send(service, phone, "a wrong token")) == FAILED
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     sent = send(service, phone)
     assert sent.status_code == 200
     wait_over(database)
@@ -135,7 +135,7 @@ def test_nothing_is_sent_unless_it_is_a_yes(
     assert ((200, "") if response.status_code == 200 else refusal(response)) == said
     assert response.elapsed.total_seconds() < 10
     sent = int(response.status_code == 200)
-    assert (sandbox.asked(), len(vendor.requests)) == (sent, 1)
+    assert (sandbox.request_count(), len(vendor.requests)) == (sent, 1)
     assert bool([key for key in database.scan_iter() if phone in key]) == sent, (
         "it comes before the limits of the phone"
     )
@@ -148,7 +148,7 @@ def test_a_vendor_that_hangs_holds_nobody_else_up(guarded: Service, vendor: Site
         waiting = pool.submit(send, guarded, phone)
         assert held.came.wait(60)
         assert send(guarded, "+442071838750").status_code == 200
-        held.let_go()
+        held.release()
         assert waiting.result().status_code in (200, 503)  # the latter, if this machine is slower than the deadline
 
 

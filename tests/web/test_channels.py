@@ -99,7 +99,7 @@ def test_what_makes_no_sense_is_not_sent(
 ) -> None:
     for path in ("/send-otp", "/resend-otp"):
         assert refusal(every_channel.post(path, body)) == (400, code)
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_a_verify_is_about_one_recipient_too(service: Service, phone: str) -> None:
@@ -111,7 +111,7 @@ def test_a_verify_is_about_one_recipient_too(service: Service, phone: str) -> No
 
 def test_without_a_template_there_is_no_channel(service: Service, sandbox: Sandbox) -> None:
     assert refusal(service.post("/send-otp", {"email": "person@example.com"})) == (400, "channel_not_available")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_a_channel_that_is_not_allowed_is_not_used(start: Start, sandbox: Sandbox, phone: str, email: str) -> None:
@@ -138,7 +138,7 @@ def test_a_number_that_nobody_abroad_can_dial_gets_no_call(service: Service, san
         400,
         "phone_number_not_callable",
     )
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     assert service.send(number).status_code == 200
 
 
@@ -275,7 +275,7 @@ def test_what_is_no_language_is_no_reason_to_send_nothing(
 
 def test_an_absurd_length_is(service: Service, sandbox: Sandbox, phone: str) -> None:
     assert refusal(service.post("/send-otp", {"phoneNumber": phone, "locale": "a" * 256})) == (400, "invalid_locale")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_words_fill_the_template(every_channel: Service, sandbox: Sandbox, phone: str) -> None:
@@ -310,7 +310,7 @@ def test_words_that_could_be_phishing_are_not_sent(
 ) -> None:
     body = {"phoneNumber": phone, "placeholders": placeholders}
     assert refusal(every_channel.post("/send-otp", body)) == (400, "invalid_placeholders")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_no_words_are_taken_unless_they_are_allowed(service: Service, phone: str) -> None:

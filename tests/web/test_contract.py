@@ -30,7 +30,7 @@ def contents(of: Json) -> Iterator[tuple[str, Json]]:
         yield from ((status, content) for content in response["content"].values())
 
 
-def shown(content: Json) -> list[Any]:
+def examples(content: Json) -> list[Any]:
     """The examples of a body."""
     alone = [content["example"]] if "example" in content else []
     return alone + [example["value"] for example in content.get("examples", {}).values()]
@@ -42,7 +42,7 @@ def test_every_refusal_is_in_it_and_no_other() -> None:
         for operation in OPERATIONS.values()
         for status, content in contents(operation)
         if status >= "4" and status != "request"
-        for example in shown(content)
+        for example in examples(content)
     }
     assert each == REFUSALS
     assert {tuple(each["value"].values()) for each in CONTRACT["components"]["examples"].values()} == {
@@ -66,9 +66,9 @@ def test_every_route_is_in_it_and_no_other() -> None:
 def test_every_example_is_as_its_schema_says(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     for status, content in contents(operation):
-        for example in shown(content):
+        for example in examples(content):
             assert openapi.errors(content["schema"], example, strict=True) == [], status
-        assert shown(content) or path.startswith(("/docs", "/openapi")), f"{status} has no example"
+        assert examples(content) or path.startswith(("/docs", "/openapi")), f"{status} has no example"
     headers = [header for response in operation["responses"].values() for header in response["headers"].values()]
     for header in headers:
         assert openapi.errors(header["schema"], header["example"]) == []

@@ -41,7 +41,7 @@ def test_a_test_number_is_verified_without_a_message(service: Service, sandbox: 
     redeemed = service.post("/proofs/redeem", {"proof": verified.json()["proof"]}).json()
     assert (redeemed["phoneNumber"], redeemed["test"]) == (REVIEWER, True)
     assert refusal(service.verify(REVIEWER, CODE)) == (401, "invalid_otp"), "a PIN is used once"
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     log = service.log_with(sent, verified)
     assert '"test": true' in log
     assert CODE not in log
@@ -71,7 +71,7 @@ def test_the_rules_hold(service: Service, sandbox: Sandbox, database: redis.Redi
     assert service.post("/resend-otp", {"phoneNumber": REVIEWER}).status_code == 200
     assert [service.verify(REVIEWER, "000000").status_code for _ in range(3)] == [401] * 3
     assert refusal(service.verify(REVIEWER, CODE)) == (401, "invalid_otp"), "the guesses are used up"
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_other_numbers_get_their_message(service: Service, sandbox: Sandbox, phone: str) -> None:

@@ -196,7 +196,7 @@ def test_while_the_first_is_in_flight(patient: Service, upstream: Upstream, phon
         assert held.came.wait(60)
         meanwhile = send(patient, phone)
         other = send(patient, "+14155552671")
-        held.let_go()
+        held.release()
         assert first.result().status_code == 200
     assert refusal(meanwhile) == IN_PROGRESS
     assert meanwhile.headers["Retry-After"] == "1"

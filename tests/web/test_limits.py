@@ -291,15 +291,15 @@ def test_a_48_gets_as_much_as_ten_addresses(narrow: Service) -> None:
 
 
 def test_the_headers_tell_of_the_limit_that_is_tighter(narrow: Service) -> None:
-    def told(response: requests.Response) -> tuple[str, ...]:
+    def limit_headers(response: requests.Response) -> tuple[str, ...]:
         return tuple(response.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining"))
 
     responses = from_subnets(narrow, range(20))
-    assert [told(response) for response in responses] == [("2", "1")] * 19 + [("20", "0")]
+    assert [limit_headers(response) for response in responses] == [("2", "1")] * 19 + [("20", "0")]
     policies = [responses[n].headers["RateLimit-Policy"].partition(";w")[0] for n in (0, -1)]
     assert policies == ['"verify";q=2', '"verify-network";q=20']
     assert 250 < int(responses[-1].headers["X-RateLimit-Reset"]) - time.time() <= 301
-    assert told(from_subnets(narrow, [0])[0]) == ("20", "0")
+    assert limit_headers(from_subnets(narrow, [0])[0]) == ("20", "0")
 
 
 def test_what_one_of_the_two_refuses_is_not_taken_from_the_other(narrow: Service, database: redis.Redis) -> None:

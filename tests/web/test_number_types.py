@@ -42,7 +42,7 @@ def text(service: Service, phone: str) -> tuple[int, str]:
 def test_numbers_of_no_country_and_personal_ones_get_nothing(service: Service, sandbox: Sandbox, number: str) -> None:
     assert [text(service, number), call(service, number)] == [NOT_ALLOWED] * 2
     assert refusal(service.post("/resend-otp", {"phoneNumber": number})) == NOT_ALLOWED
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     assert refusal(service.verify(number, "123456")) == (401, "invalid_otp"), "as for every number without a PIN"
 
 

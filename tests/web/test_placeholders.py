@@ -203,7 +203,7 @@ def test_what_leads_elsewhere_is_not_sent(filled: Service, sandbox: Sandbox, pho
     for text in NOBODYS:
         body = {"phoneNumber": phone, "placeholders": {"firstName": text, "lastName": "B"}}
         assert refusal(filled.post("/send-otp", body)) == (400, "invalid_placeholders"), ascii(text)
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_a_number_in_two_parts_is_one(filled: Service, sandbox: Sandbox, phone: str) -> None:
@@ -212,14 +212,14 @@ def test_a_number_in_two_parts_is_one(filled: Service, sandbox: Sandbox, phone: 
         return filled.post("/send-otp", {"phoneNumber": phone, "placeholders": names}).status_code
 
     assert send("0900", "123") == 400
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     assert send("0900", "12") == 200
 
 
 def test_a_resend_says_no_more_than_a_send(filled: Service, sandbox: Sandbox, phone: str) -> None:
     body = {"phoneNumber": phone, "placeholders": {"firstName": "evil\ufe0f.com"}}
     assert refusal(filled.post("/resend-otp", body)) == (400, "invalid_placeholders")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def passes(*texts: str) -> bool:

@@ -18,9 +18,9 @@ import requests
 
 from sandbox.free_port import free_port
 from tests.support.pages import PAGES
-from tests.support.programs import lacking
-from tests.support.running import Sandbox, Service, refusal, wrong
-from tests.support.signing import KEY, OLD, OLDER, SETTINGS, Json, bad, key_id, signed
+from tests.support.programs import skip_or_fail
+from tests.support.running import Sandbox, Service, other_pin, refusal
+from tests.support.signing import KEY, OLD, OLDER, SETTINGS, Json, key_id, refused_proofs, sign
 
 Start = Callable[..., Service]
 
@@ -69,7 +69,7 @@ def test_a_proof_is_redeemed_once(service: Service, proof: str, phone: str) -> N
 
 def test_of_32_redeems_at_once_one_wins(service: Service) -> None:
     for _ in range(10):
-        contested = signed()
+        contested = sign()
         with ThreadPoolExecutor(32) as crowd:
             statuses = Counter(crowd.map(lambda _: redeem(service, contested).status_code, range(32)))  # noqa: B023
         assert statuses == {200: 1, 409: 31}
@@ -88,7 +88,7 @@ def test_a_redeemed_proof_is_remembered_for_longer_than_it_is_good(
 
 def test_a_wrong_pin_gets_no_proof(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
-    assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == (401, "invalid_otp")
+    assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == (401, "invalid_otp")
 
 
 def test_without_a_key_there_are_no_proofs_and_no_such_paths(
@@ -98,7 +98,7 @@ def test_without_a_key_there_are_no_proofs_and_no_such_paths(
     service.send(phone)
     assert service.verify(phone, sandbox.pin(phone)).json() == {"message": "OTP verified successfully."}
     answers = [requests.get(f"{service.url}/{path}", timeout=5) for path in (".well-known/jwks.json", "nothing")]
-    answers.append(redeem(service, signed()))
+    answers.append(redeem(service, sign()))
     assert {(a.status_code, a.content) for a in answers} == {(404, answers[1].content)}
 
 
@@ -106,25 +106,25 @@ def test_old_keys_are_published_and_believed(service: Service) -> None:
     assert [key["kid"] for key in jwks(service)] == [key_id(each) for each in (KEY, OLD, OLDER)]
     assert [set(key) for key in jwks(service)] == [{"kty", "crv", "x", "kid", "use", "alg"}] * 3, "no private key"
     for private in (OLD, OLDER):
-        assert redeem(service, signed(private, kid=key_id(private))).status_code == 200
+        assert redeem(service, sign(private, kid=key_id(private))).status_code == 200
 
 
-@pytest.mark.parametrize("name", bad())
+@pytest.mark.parametrize("name", refused_proofs())
 def test_every_bad_proof_has_one_code(service: Service, database: redis.Redis, name: str) -> None:
-    proof, status, code = bad()[name]
+    proof, status, code = refused_proofs()[name]
     assert refusal(redeem(service, proof)) == (status, code)
     assert list(database.scan_iter("otp:redeemed:*")) == []
 
 
 def test_a_proof_is_never_logged(service: Service, proof: str) -> None:
-    answers = [redeem(service, proof), *(redeem(service, refused) for refused, _, _ in bad().values())]
+    answers = [redeem(service, proof), *(redeem(service, refused) for refused, _, _ in refused_proofs().values())]
     assert "eyJ" not in service.log_with(*answers)
     assert proof not in service.log()
 
 
 def test_without_redis_nothing_is_redeemed(start: Start, sandbox: Sandbox) -> None:
     service = start(sandbox.url, **{**SETTINGS, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
-    refused = redeem(service, signed())
+    refused = redeem(service, sign())
     assert refusal(refused) == (503, "service_unavailable")
     assert "eyJ" not in service.log_with(refused)
 
@@ -147,10 +147,10 @@ def test_the_page_on_logins_checks_a_proof_offline(
     service: Service, tmp_path: Path, proof: str, phone: str, language: str, suffix: str, program: str
 ) -> None:
     if not shutil.which(program):
-        lacking(f"no {program}; on Debian: apt install nodejs")
-    for good, says in ((proof, phone), (signed(OLD, kid=key_id(OLD)), "+14155552671")):
+        skip_or_fail(f"no {program}; on Debian: apt install nodejs")
+    for good, says in ((proof, phone), (sign(OLD, kid=key_id(OLD)), "+14155552671")):
         ran = run_snippet(language, suffix, program, service, tmp_path, good)
         assert (ran.returncode, ran.stdout.strip()) == (0, says), ran.stderr
     for name in REFUSED:
-        ran = run_snippet(language, suffix, program, service, tmp_path, bad()[name][0])
+        ran = run_snippet(language, suffix, program, service, tmp_path, refused_proofs()[name][0])
         assert (ran.returncode != 0, ran.stdout) == (True, ""), name

@@ -10,7 +10,7 @@ import redis
 import requests
 
 from sandbox.server import APPLICATION_ID, EMAIL_MESSAGE_ID, MESSAGE_ID
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 from tests.support.signing import SETTINGS
 
 Start = Callable[..., Service]
@@ -58,13 +58,13 @@ def test_a_code_for_a_newsletter_cannot_confirm_a_payment(
 ) -> None:
     sent = service.post("/send-otp", {"phoneNumber": phone, "purpose": "newsletter"}).json()
     pin, asked = sandbox.pin(phone), {"phoneNumber": phone, "pin": sandbox.pin(phone)}
-    checked = sandbox.asked()
+    checked = sandbox.request_count()
     for other in ({"purpose": "payment"}, {}, {"purpose": "payment", "verificationId": sent["verificationId"]}):
         assert [refusal(service.post("/verify-otp", {**asked, **other})) for _ in range(3)] == [INVALID] * 3
-    assert sandbox.asked() == checked, "Infobip is not asked"
+    assert sandbox.request_count() == checked, "Infobip is not asked"
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "0", "no guess is counted"
     right = {**asked, "purpose": "newsletter"}
-    assert refusal(service.post("/verify-otp", {**right, "pin": wrong(pin)})) == INVALID
+    assert refusal(service.post("/verify-otp", {**right, "pin": other_pin(pin)})) == INVALID
     assert claims(service.post("/verify-otp", right))["purpose"] == "newsletter"
     assert refusal(service.post("/verify-otp", right)) == INVALID
 
@@ -116,7 +116,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("member", "value", "code"), REFUSED)
 def test_what_is_refused(service: Service, sandbox: Sandbox, phone: str, member: str, value: Any, code: str) -> None:
     assert refusal(service.post("/send-otp", {"phoneNumber": phone, member: value})) == (400, code)
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
     if member == "purpose":
         asked = {"phoneNumber": phone, "pin": "493817", member: value}
         assert refusal(service.post("/verify-otp", asked)) == (400, code)
@@ -126,4 +126,4 @@ def test_a_purpose_without_a_template_for_the_channel(start: Start, database: re
     service = start(sandbox.url, **PURPOSES, INFOBIP_2FA_EMAIL_MSG_ID="sandbox-email-message", WEB_CONCURRENCY="1")
     asked = {"email": "ada@example.com", "purpose": "payment"}
     assert refusal(service.post("/send-otp", asked)) == (400, "channel_not_available")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0

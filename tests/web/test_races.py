@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from tests.support.running import Sandbox, Service, wrong
+from tests.support.running import Sandbox, Service, other_pin
 
 CROWD = 32
 _kept = threading.local()
@@ -67,7 +67,7 @@ def test_of_60_wrong_pins_at_once_five_reach_infobip_and_ten_of_a_day(
 ) -> None:
     for rounds in range(1, 5):
         post(fast, "/send-otp", {"phoneNumber": phone})
-        guess = {"phoneNumber": phone, "pin": wrong(sandbox.pin(phone))}
+        guess = {"phoneNumber": phone, "pin": other_pin(sandbox.pin(phone))}
         statuses = Counter(crowd.map(lambda _: post(fast, "/verify-otp", guess), range(60)))  # noqa: B023
         assert statuses == {401: 60}
         assert sandbox.verifies() == min(5 * rounds, 10)

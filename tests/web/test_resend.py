@@ -8,7 +8,7 @@ import pytest
 import redis
 import requests
 
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 from tests.support.upstream import Upstream, answer
 
 Start = Callable[..., Service]
@@ -71,10 +71,10 @@ def test_a_pin_lives_no_longer_for_it(service: Service, database: redis.Redis, p
 def test_there_are_no_new_guesses(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service.send(phone)
     for _ in range(4):
-        assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == NO
+        assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == NO
     wait_over(database)
     assert resend(service, phone).status_code == 200
-    assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == NO
+    assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == NO
     assert refusal(service.verify(phone, sandbox.pin(phone))) == NO, "that was the fifth"
     wait_over(database)
     assert refusal(resend(service, phone)) == NO, "nobody could use it"
@@ -181,7 +181,7 @@ def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, datab
     ids = [first["verificationId"], second["verificationId"]]
     assert len(set(ids)) == 2
     for verification_id in ids:  # whoever asked holds one, and each of them is good
-        guess = {"phoneNumber": phone, "pin": wrong(sandbox.pin(phone)), "verificationId": verification_id}
+        guess = {"phoneNumber": phone, "pin": other_pin(sandbox.pin(phone)), "verificationId": verification_id}
         assert refusal(service.post("/verify-otp", guess)) == NO
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "2"
     guess = {"phoneNumber": phone, "pin": sandbox.pin(phone), "verificationId": ids[0]}

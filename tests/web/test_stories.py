@@ -8,7 +8,7 @@ import redis
 import requests
 
 from sandbox.model import Configuration
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 
 
 def test_a_pin_that_was_sent_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
@@ -47,7 +47,7 @@ def test_every_no_looks_the_same(
     service.send(phone)
     first = sandbox.pin(phone)
     answers += [service.post("/verify-otp", {**other, "pin": first})]  # right, and of another request
-    answers += [service.verify(phone, wrong(first)) for _ in range(6)]  # wrong five times, then out of guesses
+    answers += [service.verify(phone, other_pin(first)) for _ in range(6)]  # wrong five times, then out of guesses
     answers += [service.verify(phone, first)]
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     service.send(phone)
@@ -71,14 +71,14 @@ def test_every_no_looks_the_same(
 def test_a_pin_has_five_guesses_and_the_fifth_may_be_right(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
     for _ in range(4):
-        assert service.verify(phone, wrong(sandbox.pin(phone))).status_code == 401
+        assert service.verify(phone, other_pin(sandbox.pin(phone))).status_code == 401
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
 def test_the_sixth_guess_never_reaches_infobip(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
     for _ in range(5):
-        service.verify(phone, wrong(sandbox.pin(phone)))
+        service.verify(phone, other_pin(sandbox.pin(phone)))
     assert refusal(service.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
     assert sandbox.verifies() == 5
 
@@ -127,7 +127,7 @@ def test_infobips_throttle_on_verifying_costs_no_guess(service: Service, sandbox
     """Infobip's default allows one verify in three seconds from one number."""
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
     service.send(phone)
-    assert service.verify(phone, wrong(sandbox.pin(phone))).status_code == 401
+    assert service.verify(phone, other_pin(sandbox.pin(phone))).status_code == 401
     for _ in range(10):
         assert refusal(service.verify(phone, sandbox.pin(phone))) == (429, "too_many_requests")
     sandbox.clock.ahead += 3

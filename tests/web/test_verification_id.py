@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 
 NO = (401, "invalid_otp")
 
@@ -80,7 +80,7 @@ def test_the_one_of_another_phone_is_a_wrong_one(service: Service, sandbox: Sand
 def test_the_right_one_gives_no_guesses_beyond_the_five(service: Service, sandbox: Sandbox, phone: str) -> None:
     verification_id = sent(service, phone)
     for _ in range(6):
-        assert verify(service, phone, wrong(sandbox.pin(phone)), verification_id) == NO
+        assert verify(service, phone, other_pin(sandbox.pin(phone)), verification_id) == NO
     assert verify(service, phone, sandbox.pin(phone), verification_id) == NO
     assert sandbox.verifies() == 5
 
@@ -93,7 +93,7 @@ def test_what_is_no_string_is_no_request(service: Service, phone: str, malformed
 def test_where_it_is_demanded_a_number_alone_burns_nothing(strict: Service, sandbox: Sandbox, phone: str) -> None:
     """The refusal is that of any request without a member that it must have: it says nothing of the number."""
     verification_id = sent(strict, phone)
-    for guess in (sandbox.pin(phone), wrong(sandbox.pin(phone))) * 5:
+    for guess in (sandbox.pin(phone), other_pin(sandbox.pin(phone))) * 5:
         assert refusal(strict.verify(phone, guess)) == (400, "invalid_request")
         assert verify(strict, phone, guess, None) == (400, "invalid_request")
     never_sent = strict.verify("+14155552671", "123456")

@@ -8,7 +8,7 @@ import redis
 
 from sandbox.model import Configuration
 from tests.support.command import eventually
-from tests.support.running import Sandbox, Service, refusal, wrong
+from tests.support.running import Sandbox, Service, other_pin, refusal
 from tests.support.upstream import RIGHT, SENT, Upstream, answer, error
 from tests.web.test_clients import API_KEYS, BANK, SHOP, SHOP_NEXT
 from tests.web.test_resend import wait_over
@@ -79,7 +79,7 @@ def test_a_strangers_send_takes_no_pin_away(
     for _ in range(2):
         wait_over(database)
         stranger.send()
-        assert stranger.verify(wrong(sandbox.pin(phone))) == NO
+        assert stranger.verify(other_pin(sandbox.pin(phone))) == NO
     assert victim.verify(sandbox.pins(phone)[0], own) == 200
 
 
@@ -91,7 +91,7 @@ def test_a_strangers_guesses_are_not_ones_own(
     wait_over(database)
     theirs = stranger.send()
     for verification_id in (theirs, None, None, None, theirs, theirs):
-        assert stranger.verify(wrong(sandbox.pin(phone)), verification_id) == NO
+        assert stranger.verify(other_pin(sandbox.pin(phone)), verification_id) == NO
     assert sandbox.verifies() == 5
     assert victim.verify(sandbox.pins(phone)[0], own) == 200
 
@@ -239,7 +239,7 @@ def test_a_pin_is_good_for_one_client(
     wait_over(database)
     assert bank.verify(pin, verification_id) == NO
     assert bank.resend(verification_id) == NO
-    assert sandbox.asked() == 1, "Infobip was asked for nothing but the PIN"
+    assert sandbox.request_count() == 1, "Infobip was asked for nothing but the PIN"
     assert Person(keyed, phone, SHOP_NEXT).verify(pin, verification_id) == 200, "two keys of one name are one client"
 
 
@@ -249,11 +249,11 @@ def test_a_client_burns_no_other_ones_guesses(
     shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)
     bank.send()
     for _ in range(6):
-        assert shop.verify(wrong(sandbox.pin(phone))) == NO
+        assert shop.verify(other_pin(sandbox.pin(phone))) == NO
     wait_over(database)
     shop.send()
     for _ in range(6):
-        assert shop.verify(wrong(sandbox.pin(phone))) == NO
+        assert shop.verify(other_pin(sandbox.pin(phone))) == NO
     assert sandbox.verifies() == 5, "at the shop's own"
     assert bank.verify(sandbox.pins(phone)[0]) == 200, "and it is still the bank's newest"
 
@@ -287,7 +287,7 @@ def test_what_infobip_does_not_know_is_dropped(
 
 def test_a_wrong_pin_is_kept(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service.send(phone)
-    assert refusal(service.verify(phone, wrong(sandbox.pin(phone)))) == NO
+    assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == NO
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
@@ -322,7 +322,7 @@ def fail(person: Person, sandbox: Sandbox, database: redis.Redis, phone: str, ti
         if n % 5 == 0:
             wait_over(database)
             person.send()
-        assert person.verify(wrong(sandbox.pin(phone))) == NO
+        assert person.verify(other_pin(sandbox.pin(phone))) == NO
 
 
 def test_ten_guesses_of_a_day_may_fail(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
@@ -336,7 +336,7 @@ def test_ten_guesses_of_a_day_may_fail(plain: Service, sandbox: Sandbox, databas
     assert sandbox.verifies() == 10
     assert 86_000 < database.ttl(f"{{otp:phoneNumber:{phone}}}:failures") <= 86_401
     eventually(lambda: len(plain.lines(outcome="failure_limit", phone=f"+49***{phone[-2:]}")) >= 2)
-    assert person.verify(wrong(sandbox.pin(phone)), own) == NO
+    assert person.verify(other_pin(sandbox.pin(phone)), own) == NO
     assert sandbox.verifies() == 11, "who has an id has the first guess at its PIN"
     assert person.verify(sandbox.pin(phone), own) == NO
     database.ltrim(f"{{otp:phoneNumber:{phone}}}:failures", 0, 8)  # two of them are too old
@@ -383,7 +383,7 @@ def test_who_verified_lately_is_not_locked_out(
     fail(person, sandbox, database, phone, 10)
     wait_over(database)
     person.send()
-    assert person.verify(wrong(sandbox.pin(phone))) == NO
+    assert person.verify(other_pin(sandbox.pin(phone))) == NO
     asked = sandbox.verifies()
     assert person.verify(sandbox.pin(phone)) == NO, "the second guess is refused"
     assert sandbox.verifies() == asked
@@ -404,7 +404,7 @@ def test_strangers_who_fail_at_pins_of_their_own_lock_nobody_out(
         wait_over(database)
         theirs = stranger.send()
         for _ in range(5):
-            assert stranger.verify(wrong(sandbox.pin(phone)), theirs) == NO
+            assert stranger.verify(other_pin(sandbox.pin(phone)), theirs) == NO
     assert sandbox.verifies() == 10
     assert owner.verify(sandbox.pins(phone)[0], own) == 200
 

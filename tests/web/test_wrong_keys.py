@@ -69,7 +69,7 @@ def test_an_address_has_twenty_wrong_keys(closed: Service, sandbox: Sandbox, rou
     assert refused.headers["X-RateLimit-Limit"] == str(MOST)
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert refusal(ask(closed, at("192.0.2.2"), wrong(MOST))) == UNAUTHORIZED, "another address"
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
 
 
 def test_they_count_over_all_routes(closed: Service) -> None:
@@ -140,4 +140,4 @@ def test_without_redis_a_wrong_key_is_still_a_wrong_key(start: Start, sandbox: S
     for ask in ROUTES.values():
         assert refusal(ask(service, at("192.0.2.1"), wrong(0))) == UNAUTHORIZED
     assert refusal(ROUTES["send"](service, at("192.0.2.1"), KEY)) == (503, "service_unavailable")
-    assert sandbox.asked() == 0
+    assert sandbox.request_count() == 0
