@@ -37,7 +37,7 @@ ports.LAST = ports.FIRST + SHARE - 1
 
 MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
-    "test_alerts",  # they wait for what is told in five seconds
+    "test_alerts",  # they wait five seconds for alerts
     "test_compose",
     "test_connections",
     "test_enumeration",
@@ -106,7 +106,7 @@ _numbers = itertools.count(10000000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves to CI; and the longest files first: workers take them in this order."""
+    """Mark the tests that `make test` leaves to CI. Put the longest files first: workers take them in order."""
     same = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if same:
         raise pytest.UsageError(f"of tests with one id, pytest-xdist would run one: {same}")
@@ -120,32 +120,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def phone() -> str:
-    """A valid number that no other test has used."""
+    """Return a valid number that no other test has used."""
     return f"+49151{next(_numbers)}"
 
 
 @pytest.fixture
 def email() -> str:
-    """An address that no other test has used."""
+    """Return an address that no other test has used."""
     return f"person{next(_numbers)}@example.com"
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[ValkeyServer]:
-    """A Redis-protocol server of the tests' own."""
+    """Start a server with Redis's protocol for the tests alone."""
     with ValkeyServer(port=free_port()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_url(redis_server: ValkeyServer) -> str:
-    """The URL that the services under test use."""
+    """Return the URL that the services under test use."""
     return f"redis://127.0.0.1:{redis_server.port}/0"
 
 
 @pytest.fixture
 def database(redis_url: str) -> Iterator[redis.Redis]:
-    """That server's data, empty at first. Whatever a test leaves there must have a time to live."""
+    """Empty that server and return a client of it. Whatever a test leaves there must have a time to live."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.flushall()
         yield client
@@ -155,14 +155,14 @@ def database(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def guard_driver(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., GuardDriver]]:
-    """With settings of the guard; all of one test share the database, as replicas do."""
+    """Make guards with the given settings; those of one test share the database, as replicas do."""
     with connect(redis_url) as client:
         yield lambda **settings: GuardDriver(client, **settings)
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
-    """Redis servers that a test starts and ends as it likes."""
+    """Give a test Redis servers that it may start and stop."""
     with Servers(tmp_path) as servers:
         yield servers
 
@@ -175,7 +175,7 @@ def _sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """An empty local Infobip whose own limits do not get in the way. All that it says is in Infobip's contract."""
+    """Return an empty local Infobip with high limits. After the test, all its answers must match Infobip's contract."""
     _sandbox.reset()
     yield _sandbox
     violations = _sandbox.violations
@@ -185,7 +185,7 @@ def sandbox(_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def empty(sandbox: Sandbox) -> Sandbox:
-    """The same with nothing in its account."""
+    """Return the sandbox with nothing in its account."""
     sandbox.empty()
     return sandbox
 
@@ -198,14 +198,14 @@ def _upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(_upstream: Upstream) -> Upstream:
-    """An Infobip that answers as a test tells it to."""
+    """Return an Infobip with scripted answers."""
     _upstream.reset()
     return _upstream
 
 
 @pytest.fixture(scope="session")
 def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
-    """Start the service with settings, or hand out the running one that has just these."""
+    """Start the service with settings, or return the running one that has the same settings."""
     running: dict[tuple[tuple[str, str], ...], Service] = {}
     with ExitStack() as stack:
 
@@ -228,33 +228,33 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service as it is deployed, with two workers, in front of the sandbox; no limit by address."""
+    """Return the service as it is deployed, with two workers, in front of the sandbox; without limits by address."""
     return start(sandbox.url)
 
 
 @pytest.fixture
 def every_channel(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The same, with a template for e-mails too."""
+    """Return this service with a template for e-mails in addition."""
     settings = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID, "ALLOWED_PLACEHOLDERS": "firstName"}
     return start(sandbox.url, **settings)
 
 
 @pytest.fixture
 def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
-    """The service in front of the scripted Infobip, with a deadline of one second."""
+    """Return the service in front of the scripted Infobip, with a deadline of one second."""
     settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
     return start(upstream.url, **settings)
 
 
 @pytest.fixture
 def patient(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
-    """The same with the usual deadline, which a call that a test holds does not reach."""
+    """Return this service with the default deadline, which a call that a test holds does not reach."""
     return start(upstream.url, WEB_CONCURRENCY="1")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for a file of tests."""
+    """Start one browser for a file of tests."""
     with chromium() as browser:
         yield browser
 
@@ -263,7 +263,7 @@ def browser() -> Iterator[Browser]:
 def visit(browser: Browser, service: Service, sandbox: Sandbox) -> Iterator[Callable[..., Screen]]:
     """Open the sandbox's page as a new visitor, with options of the browser's context.
 
-    Whatever the test does there: nothing goes to another host, and the browser has nothing to complain about.
+    Whatever the test does there, nothing may go to another host, and the browser may not report an error.
     """
     sandbox.service_url = service.url
     sandbox.reset()

@@ -1,4 +1,4 @@
-"""Thousands of requests at once, from one thread with a loop of events in it."""
+"""Thousands of requests at once, from one thread with an event loop."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class Answer(NamedTuple):
-    """What the service said, after so many seconds, and when that was by the monotonic clock. Status 0 is no answer."""
+    """The service's answer, its duration in seconds, and its time by the monotonic clock. Status 0 is no answer."""
 
     status: int
     body: dict[str, Any]
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class Loop:
-    """A thread with a loop of events, for as long as the block lasts."""
+    """A thread with an event loop, which runs during the block."""
 
     def __enter__(self) -> Self:
         self.loop = asyncio.new_event_loop()
@@ -41,7 +41,7 @@ class Loop:
         self.loop.close()
 
     def begin(self, task: Coroutine[Any, Any, _T]) -> "Future[_T]":
-        """Have it run there."""
+        """Run the task on the loop."""
         return asyncio.run_coroutine_threadsafe(task, self.loop)
 
 
@@ -53,19 +53,19 @@ async def _cancel_others() -> None:
 
 
 class ApiClients(Loop):
-    """Ask the service, each on a connection of its own and all at once."""
+    """Clients that ask the service all at once, each on a connection of its own."""
 
     def post(self, port: int, path: str, bodies: Iterable[dict[str, str]]) -> "Future[list[Answer]]":
-        """The answers in the order of `bodies`, once all are there; `answered` counts them until then."""
+        """Post the bodies. The result has the answers in the same order; `answered` counts them until then."""
         self._answered = 0
         return self.begin(self._all(port, path, list(bodies)))
 
     def send(self, port: int, phones: Iterable[str]) -> "Future[list[Answer]]":
-        """Ask for a PIN for each."""
+        """Ask for a PIN for each phone."""
         return self.post(port, "/send-otp", ({"phoneNumber": phone} for phone in phones))
 
     def answered(self) -> int:
-        """How many of those that ask have their answer."""
+        """Return how many of the requests have an answer."""
         return self._answered
 
     async def _all(self, port: int, path: str, bodies: list[dict[str, str]]) -> list[Answer]:

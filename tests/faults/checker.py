@@ -1,8 +1,8 @@
-"""Holds a journal against the promises. Each rule returns what broke it; a clean history returns nothing.
+"""Checks a journal against the promises. Each rule returns what broke it; a clean history returns nothing.
 
 As in any check of a history with concurrent calls, a call took effect at some moment between its question and its
-answer, and one whose outcome its client was not told (503, 504, no answer) took effect then, later, or never. Only what
-no choice of those moments explains is a finding.
+answer, and one whose client got no outcome (503, 504, no answer) took effect then, later, or never. Only what no choice
+of those moments explains is a finding.
 """
 
 import math
@@ -23,9 +23,9 @@ ROUNDED = 0.05  # seconds: Redis and the services count in milliseconds of clock
 class Rules:
     """The settings that the services ran with.
 
-    `attempts` guesses a PIN, `failures` guesses in a row that are not right a phone; `side_by_side` PINs of one phone,
-    each for `lifetime` seconds; `windows` are (SMS to one phone, in so many seconds). A run is shorter than the window
-    of the failures.
+    `attempts` is the number of guesses for a PIN, `failures` that of wrong guesses in a row for a phone. A phone has up
+    to `side_by_side` PINs, each for `lifetime` seconds. `windows` are (SMS to one phone, seconds). A run is shorter
+    than the window of the failures.
     """
 
     attempts: int = 5
@@ -36,41 +36,42 @@ class Rules:
 
 
 class Finding(NamedTuple):
-    """A broken rule (a key of RULES), and who is concerned: a phone, or a pinId."""
+    """A broken rule (a key of RULES), and the phone or the pinId concerned."""
 
     rule: str
     about: str
 
 
 def check(events: Iterable[Event], rules: Rules) -> list[Finding]:
-    """Everything in `events` that breaks a rule."""
+    """Return every break of a rule in `events`."""
     history = History(events)
     return [Finding(name, about) for name, broken in RULES.items() for about in broken(history, rules)]
 
 
 def _duplicates(history: History, _: Rules) -> list[str]:
-    """An SMS that no accepted call accounts for: another one's second, or one with a PIN that was not asked for."""
+    """Return the phones that got an SMS that no accepted call explains: a second one, or one that nobody asked for."""
     return [sms.phone for messages in history.messages.values() for sms in messages if sms not in history.sender]
 
 
 def _unsent(history: History, _: Rules) -> list[str]:
-    """A send, or a resend, that was answered 200, and that no SMS went out for."""
+    """Return the phones of sends and resends that were answered 200 without an SMS."""
     senders = set(history.sender.values())
     confirmed = history.of_clients("send", 200) + history.of_clients("resend", 200)
     return [call.phone for call in confirmed if call not in senders]
 
 
 def _double_successes(history: History, _: Rules) -> list[str]:
-    """A PIN that was accepted more than once."""
+    """Return the PINs that were accepted more than once."""
     accepted = Counter((call.phone, call.pin) for call in history.of_clients("verify", 200))
     twice = [pin for pin, times in accepted.items() if times > 1]
     return [history.by_pin[pin].issued[0] if pin in history.by_pin else pin[0] for pin in twice]
 
 
 def _stale_successes(history: History, rules: Rules) -> list[str]:
-    """A PIN that was accepted for a phone that it was not issued for, or after it had ended.
+    """Return the phones for which a PIN was accepted that was not issued for them, or that had ended.
 
-    It ends with its time, and as soon as enough newer ones were confirmed; without an id, one of the same client is.
+    A PIN ends with its time, and when enough newer ones were confirmed; without an id, one newer PIN of the same client
+    is enough.
     """
     return [
         call.phone
@@ -80,12 +81,12 @@ def _stale_successes(history: History, rules: Rules) -> list[str]:
 
 
 def _foreign_successes(history: History, _: Rules) -> list[str]:
-    """A PIN that was accepted for another client than the one that had it sent."""
+    """Return the phones whose PIN was accepted from another client than the one that had it sent."""
     return [call.phone for call, send in _successes(history) if history.is_foreign(call, send)]
 
 
 def _misnamed_successes(history: History, _: Rules) -> list[str]:
-    """A PIN that was accepted with a verification id that is not its own."""
+    """Return the phones whose PIN was accepted with a verification id that is not its own."""
     return [call.phone for call, send in _successes(history) if history.is_misnamed(call, send)]
 
 
@@ -95,7 +96,7 @@ def _successes(history: History) -> list[tuple[Call, Call]]:
 
 
 def _sent(call: Call, history: History) -> Call | None:
-    """The send of the PIN that `call` tries."""
+    """Return the send of the PIN that `call` tries."""
     send = history.by_pin.get((call.phone, call.pin))
     return send if send and send.start < call.end else None
 
@@ -109,7 +110,7 @@ def _has_ended(call: Call, send: Call, history: History, rules: Rules) -> bool:
 
 
 def _age(call: Call, send: Call, history: History) -> float:
-    """Seconds that the PIN of `send` has certainly lived when `call` was asked."""
+    """Return how many seconds the PIN of `send` had certainly lived when `call` was asked."""
     saved = max((sender.done for sender in history.senders(send)), default=math.inf)
     agings = [aging for aging in history.agings if aging.phone == send.phone]
     passed = sum(aging.seconds for aging in agings if saved < aging.start and aging.end < call.start)
@@ -132,7 +133,7 @@ def _was_emptied(history: History, phone: str, since: float, until: float) -> bo
 
 
 def _stray_guesses(history: History, rules: Rules) -> list[str]:
-    """A guess at a PIN that nobody guessed at: of another client, with the id of another one, or at one that ended."""
+    """Return the PINs with a guess that no client may make: another client's, with a wrong id, or after the end."""
     guesses = [(guess, history.by_pin_id.get(guess.pin_id)) for guess in history.upstream if guess.verb == "verify"]
     return [guess.pin_id for guess, send in guesses if send and _is_stray(guess, send, history, rules)]
 
@@ -148,7 +149,7 @@ def _is_stray(guess: Call, send: Call, history: History, rules: Rules) -> bool:
 
 
 def _excess_guesses(history: History, rules: Rules) -> list[str]:
-    """A PIN that was guessed at more often than it may be; a guess repeated after a 5xx is one."""
+    """Return the PINs that were guessed at too often; a guess that is repeated after a 5xx counts once."""
     judged = [call for call in history.upstream if call.verb == "verify" and call.status not in UNJUDGED]
     by_pin_id: dict[str, list[Call]] = defaultdict(list)
     for guess in judged:
@@ -157,7 +158,7 @@ def _excess_guesses(history: History, rules: Rules) -> list[str]:
 
 
 def _fewest(requests: Iterable[Call]) -> int:
-    """How many guesses at least made these requests, when some may be others' repetitions."""
+    """Return the smallest number of guesses that explains these requests, as some may be repetitions."""
     alike: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for request in sorted(requests, key=lambda call: call.start):
         alike[request.pin_id, request.pin].append(request)
@@ -165,9 +166,10 @@ def _fewest(requests: Iterable[Call]) -> int:
 
 
 def _fewest_alike(requests: list[Call]) -> int:
-    """The same, where all have the same PIN.
+    """Return the same for requests with the same PIN.
 
-    Who raced whom is not known, so each verdict is a repetition if it can be one, and of the 5xx left every other one.
+    Which requests raced is unknown, so each verdict is a repetition if it can be one, and so is every other one of the
+    remaining 5xx.
     """
     failed = [request for request in requests if request.status >= 500]
     repetitions = 0
@@ -188,9 +190,9 @@ def _may_repeat(second: Call, first: Call) -> bool:
 
 
 def _excess_failures(history: History, rules: Rules) -> list[str]:
-    """A phone that had more guesses that were wrong, at all of its PINs since the last success, than it may.
+    """Return the phones with too many wrong guesses, at all of their PINs since the last success.
 
-    Each PIN may have one guess more. Those of which the upstream gave no verdict are none.
+    Each PIN may have one guess more. Guesses without a verdict do not count.
     """
     return [
         phone
@@ -200,7 +202,7 @@ def _excess_failures(history: History, rules: Rules) -> list[str]:
 
 
 def _between_clears(phone: str, guesses: list[Call], history: History) -> Iterable[list[Call]]:
-    """The guesses between two moments at which the count may have begun anew; without those that race with one."""
+    """Group the guesses by the moments at which the count may have begun anew; leave out those that race with one."""
     clears = [(at, at) for at, of in history.forgot if of in ("", phone)]
     clears += [(guess.start, _end_of(guess, history)) for guess in guesses if guess.verdict == "right"]
     rows: dict[int, list[Call]] = defaultdict(list)
@@ -212,7 +214,7 @@ def _between_clears(phone: str, guesses: list[Call], history: History) -> Iterab
 
 
 def _end_of(guess: Call, history: History) -> float:
-    """When what became of the guess was certainly written down."""
+    """Return when the result of the guess was certainly recorded."""
     return max((call.done for call in history.guessers(guess)), default=guess.end)
 
 
@@ -222,9 +224,9 @@ def _is_excess(guesses: list[Call], rules: Rules) -> bool:
 
 
 def _refused_owners(history: History, rules: Rules) -> list[str]:
-    """A right PIN that was refused although it lives, and its client has not used it, nor its guesses.
+    """Return the phones whose right PIN was refused although it lived.
 
-    Whatever other clients do, it can be verified.
+    Its client had neither used it nor used up its guesses; other clients must not be able to prevent its success.
     """
     refused = [(call, _sent(call, history)) for call in history.of_clients("verify", 401)]
     return [call.phone for call, send in refused if send and _is_good(call, send, history, rules)]
@@ -249,7 +251,7 @@ def _is_newest(call: Call, owner: Call, history: History) -> bool:
 
 
 def _is_untouched(call: Call, owner: Call, send: Call, history: History, rules: Rules) -> bool:
-    """Whether it cannot have expired, given way, been forgotten, used or dropped."""
+    """Return whether the PIN cannot have expired, been displaced, forgotten, used or dropped."""
     agings = [one for one in history.agings if one.phone == call.phone and one.end > owner.start]
     age = call.end - owner.start + sum(one.seconds for one in agings if one.start < call.end)
     messages = [one for one in history.messages[call.phone] if one.start < call.end]
@@ -263,7 +265,7 @@ def _is_untouched(call: Call, owner: Call, send: Call, history: History, rules: 
 
 
 def _has_guesses(call: Call, history: History, rules: Rules) -> bool:
-    """Whether the other verifies cannot have used them up: at most one each, and of their client's own PINs."""
+    """Return whether the other verifies cannot have used up the guesses. Each is one at most, at its client's PINs."""
     asked = [one for one in history.asked[call.phone] if one.verb == "verify" and one.start < call.end]
     counted = [one for one in asked if one is not call and history.may_count(one)]
     own = [one for one in counted if one.client == call.client]
@@ -271,7 +273,7 @@ def _has_guesses(call: Call, history: History, rules: Rules) -> bool:
 
 
 def _too_many_sms(history: History, rules: Rules) -> list[str]:
-    """A phone that got more SMS in a window than it may."""
+    """Return the phones that got too many SMS in a window."""
     return [phone for phone, messages in history.messages.items() if _is_over(phone, messages, history, rules)]
 
 
@@ -290,7 +292,7 @@ def _is_over(phone: str, messages: list[Call], history: History, rules: Rules) -
 
 
 def _bugs(history: History, _: Rules) -> list[str]:
-    """A client that was answered 500."""
+    """Return the phones whose client was answered 500."""
     return [call.phone for call in history.clients if call.status == 500]
 
 

@@ -1,4 +1,4 @@
-"""A client of the service that writes down what it asks and what it is told."""
+"""A client of the service that records its requests and replies."""
 
 from dataclasses import dataclass, field
 
@@ -12,9 +12,9 @@ KEYS = {"shop": "key-of-the-shop-16", "bank": "key-of-the-bank-16"}  # the clien
 
 @dataclass(frozen=True)
 class Reply:
-    """Status and code of an answer, and of a send its verification id, which is nothing to compare.
+    """Status and code of an answer, and the verification id of a send, which is not compared.
 
-    The code is empty for a success, and status 0 is no answer.
+    The code of a success is empty. Status 0 is no answer.
     """
 
     status: int
@@ -23,7 +23,7 @@ class Reply:
 
 
 class Client:
-    """The client app `name` asks the service at `url`, on a new connection each time; from any number of threads."""
+    """The client app `name`. It asks the service at `url` on a new connection each time, from any number of threads."""
 
     def __init__(self, url: str, journal: Journal, name: str) -> None:
         self._url = url

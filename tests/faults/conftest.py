@@ -26,7 +26,7 @@ PROXIES = {"redis": "_proxy", "redis+cluster": "_cluster_proxy", "redis+sentinel
 
 @pytest.fixture
 def own_redis() -> Iterator[ValkeyServer]:
-    """A server that a test may break. What it then holds must have a time to live."""
+    """Start a server that a test may break. What it then holds must have a time to live."""
     server = ValkeyServer(port=free_port())
     server.start()
     yield server
@@ -38,7 +38,7 @@ def own_redis() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def on_own(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
-    """The service on that server, in front of the sandbox."""
+    """Return the service with that server, in front of the sandbox."""
     url = f"redis://127.0.0.1:{own_redis.port}/0"
     return start(sandbox.url, REDIS_URL=url)
 
@@ -51,7 +51,7 @@ def _proxy(redis_server: ValkeyServer) -> Iterator[RedisProxy]:
 
 @pytest.fixture(scope="session")
 def _cluster_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProxy]:
-    """In front of a Cluster of one server, that sends everybody to the proxy."""
+    """Put a proxy in front of a Cluster of one server, which directs every client to the proxy."""
     with RedisProxy() as proxy, Servers(tmp_path_factory.mktemp("cluster")) as servers:
         (proxy.server_port,) = servers.cluster(1, "--cluster-announce-port", str(proxy.port))
         proxy.url = f"redis+cluster://127.0.0.1:{proxy.port}"
@@ -60,7 +60,7 @@ def _cluster_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPr
 
 @pytest.fixture(scope="session")
 def _sentinel_proxy(redis_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProxy]:
-    """What a Sentinel takes for the primary."""
+    """Put a proxy in front of Redis, which a Sentinel names as the primary."""
     with RedisProxy(redis_server.port) as proxy, Servers(tmp_path_factory.mktemp("sentinel")) as servers:
         proxy.url = f"redis+sentinel://127.0.0.1:{servers.sentinel(proxy.port, down_after=60_000)}/main"
         yield proxy
@@ -68,19 +68,22 @@ def _sentinel_proxy(redis_server: ValkeyServer, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(params=["redis", "redis+cluster"])
 def proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
-    """In front of an empty Redis, without a fault yet. Whatever a test leaves there must have a time to live."""
+    """Return a proxy without a fault, in front of an empty Redis.
+
+    Whatever a test leaves there must have a time to live.
+    """
     yield from _unbroken(request)
 
 
 @pytest.fixture(params=["redis", "redis+cluster", "redis+sentinel"])
 def every_proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
-    """The same, behind a Sentinel too."""
+    """Return each of these proxies, and the one behind a Sentinel."""
     yield from _unbroken(request)
 
 
 @pytest.fixture
 def all_proxies(request: pytest.FixtureRequest) -> Iterator[list[RedisProxy]]:
-    """All three of them at once."""
+    """Return all three proxies at once."""
     with ExitStack() as stack:
         unbroken = contextmanager(_unbroken)
         yield [stack.enter_context(unbroken(request, scheme)) for scheme in PROXIES]
@@ -101,7 +104,7 @@ def _unbroken(request: pytest.FixtureRequest, scheme: str = "") -> Iterator[Redi
 
 @pytest.fixture
 def proxied(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
-    """The service behind that proxy, with every limit that there is."""
+    """Return the service behind that proxy, with every kind of limit."""
     scheme = request.node.callspec.params["proxy"]
     return start(sandbox.url, REDIS_URL=f"{scheme}://127.0.0.1:{proxy.port}", WEB_CONCURRENCY="1", **EVERYTHING)
 
@@ -114,21 +117,21 @@ def _held() -> Iterator[HeldInfobip]:
 
 @pytest.fixture
 def held(_held: HeldInfobip) -> HeldInfobip:
-    """An Infobip that answers when it is let."""
+    """Return an Infobip that holds its answers."""
     _held.reset()
     return _held
 
 
 @pytest.fixture(scope="session")
 def clients() -> Iterator[ApiClients]:
-    """As many as there are requests."""
+    """Return clients for any number of requests at once."""
     with ApiClients() as clients:
         yield clients
 
 
 @contextmanager
 def many_files() -> Iterator[None]:
-    """A connection is one at each of its ends, and many systems allow 1024."""
+    """Allow more open files: each connection needs one at each end, and many systems allow 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     yield

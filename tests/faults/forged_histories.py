@@ -28,7 +28,7 @@ class Forged:
         named: str = "",
         given: str = "",
     ) -> Iterator[None]:
-        """The client `of` that name asks, what is inside happens, and it is answered."""
+        """The client `of` asks; then the block happens; then the client gets its answer."""
         at = self._next()
         call = round(at * 1000)
         self.events.append(Event(at, "asked", call, verb, phone, pin, client=of, verification_id=named))
@@ -36,7 +36,7 @@ class Forged:
         self.events.append(Event(self._next(), "answered", call, status=status, verification_id=given))
 
     def refused(self, verb: Verb, status: int, pin: str = "", *, of: str = "", named: str = "") -> None:
-        """Without a word to the upstream."""
+        """The service refuses without asking the upstream."""
         with self.client(verb, status, pin=pin, of=of, named=named):
             pass
 
@@ -72,7 +72,7 @@ class Forged:
         self.events.append(Event(self._next(), "replied", round(call * 1000), status=status, verdict=verdict))
 
     def sent(self, pin: str, *, status: int = 200, phone: str = PHONE, of: str = "") -> None:
-        """The verification id is `of-<pin>`."""
+        """A send is answered; its verification id is `of-<pin>`."""
         with self.client("send", status, phone=phone, of=of, given=f"of-{pin}" if status == 200 else ""):
             self.sms(pin, phone=phone)
 
@@ -85,12 +85,12 @@ class Forged:
             self.guess(pin, of=pin)
 
     def tried(self, pin: str, at: str, *, status: int = 200, of: str = "", named: str = "") -> None:
-        """A guess at the PIN `at`, to which the upstream says `status`, and the client is told a no."""
+        """A guess at the PIN `at` gets `status` from the upstream; the client gets a refusal."""
         with self.client("verify", 401, pin=pin, of=of, named=named):
             self.guess(pin, of=at, status=status)
 
     def tried_twice(self, pin: str, at: str) -> None:
-        """The same, where the upstream breaks and is asked once more, and breaks again."""
+        """The upstream fails, is asked again and fails again."""
         with self.client("verify", 504, pin=pin):
             self.guess(pin, of=at, status=500)
             self.guess(pin, of=at, status=500)

@@ -1,6 +1,6 @@
-"""How many examples Hypothesis makes: SOAK=1 asks for the long form, SOAK=10 for ten times that.
+"""How many examples Hypothesis makes: SOAK=1 is the long form, SOAK=10 ten times that.
 
-The long form also takes the time to make what it finds as small as it can be.
+The long form also takes the time to shrink what it finds.
 """
 
 import os
@@ -11,7 +11,7 @@ SOAK = float(os.environ.get("SOAK", "0"))
 
 
 def examples(short: int, long: int, steps: int = 50) -> settings:
-    """The short form always tries the same examples; the long one always others."""
+    """Return settings: the short form always tries the same examples; the long one always others."""
     return settings(
         max_examples=max(short, int(long * SOAK)),
         derandomize=not SOAK,

@@ -15,7 +15,7 @@ REFUSED = {"requestError": {"serviceException": {"messageId": "FORBIDDEN", "text
 
 
 class HeldInfobip(Loop):
-    """Takes sends and answers them when it is let; guesses it judges at once, as often as it is asked.
+    """Holds sends until `answer`. Judges guesses at once, any number of times.
 
     The PIN of a phone is its last six digits, and each send makes a `pinId` of its own.
     """
@@ -38,15 +38,15 @@ class HeldInfobip(Loop):
         self.judged: list[tuple[str, str]] = []  # the phone of a pinId, and the PIN that was tried
 
     def wait_for(self, amount: int, refused: Callable[[], int] = lambda: 0) -> None:
-        """Until it holds so many sends, or those that it does not hold were refused."""
+        """Wait until it holds this number of sends; refused ones count as well."""
         eventually(lambda: len(self.held) + refused() >= amount, seconds=30)
 
     def pin_ids(self, phone: str) -> list[str]:
-        """All of this phone, oldest first."""
+        """Return all pinIds of this phone, oldest first."""
         return [pin_id for pin_id, owner in self.phones.items() if owner == phone]
 
     def answer(self) -> float:
-        """Answer all that it holds in one instant, and return when that was."""
+        """Answer all held sends in one instant. Return the time of that."""
         self.begin(self._answer()).result(10)
         return time.monotonic()
 
@@ -72,7 +72,7 @@ class HeldInfobip(Loop):
         self._open.discard(transport)
 
     def take(self, transport: asyncio.Transport, path: str, content: bytes) -> None:
-        """A request."""
+        """Handle a request."""
         if not content:
             transport.write(response_bytes(REFUSED, 403))
         elif path.endswith("/verify"):
@@ -93,7 +93,7 @@ class HeldInfobip(Loop):
 
 
 class _Connection(asyncio.Protocol):
-    """Of the service with Infobip: one request after the other."""
+    """A connection with the service: one request after the other."""
 
     def __init__(self, infobip: HeldInfobip) -> None:
         self._infobip, self._received = infobip, b""
@@ -118,5 +118,5 @@ class _Connection(asyncio.Protocol):
 
 
 def pin_of(phone: str) -> str:
-    """Its PIN."""
+    """Return the PIN of the phone."""
     return phone[-6:]

@@ -1,6 +1,6 @@
 """A journal read back: calls instead of events, and which send at the upstream came from which client's.
 
-Who sent what is not in the journal. It is told by phone and time, so there may be several who can have sent a PIN.
+The journal does not say who sent what. It is inferred from phone and time, so a PIN may have several possible senders.
 """
 
 import math
@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 from tests.faults.journal import Event, Verb, Verdict
 
-LATE = 5.0  # seconds that a request may reach the upstream after its client was told 503 or 504, or nothing
+LATE = 5.0  # seconds in which a request may reach the upstream after its client got 503 or 504, or nothing
 UNSURE = (0, 500, 503, 504)  # answers that may come before everything is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A question and its answer; `end` is infinite where none was written down.
+    """A question and its answer; `end` is infinite if no answer was recorded.
 
     A request at the upstream has the phone of its PIN. `issued` is the pinId and the PIN of the SMS that went out
-    there; two empty strings if none did. `named` is the verification id of the question, `given` that of the answer.
+    there, or two empty strings. `named` is the verification id of the question, `given` that of the answer.
     """
 
     start: float
@@ -39,12 +39,12 @@ class Call:
 
     @property
     def done(self) -> float:
-        """When nothing more can come of a client's call."""
+        """Return when nothing more can come of a client's call."""
         return self.end + (LATE if self.status in UNSURE else 0)
 
 
 class Aging(NamedTuple):
-    """For what is known of `phone`, `seconds` passed between `start` and `end`; if that is infinite, perhaps not."""
+    """The time of `phone` was moved by `seconds` between `start` and `end`; if `end` is infinite, perhaps not."""
 
     phone: str
     start: float
@@ -55,9 +55,9 @@ class Aging(NamedTuple):
 class History:
     """The calls of a journal.
 
-    `sender` has for messages at the upstream the client's call that each came from: matched by phone and time, so that
-    as many messages as possible have a sender of their own, and as many clients that were told 200 as possible have a
-    message.
+    `sender` maps messages at the upstream to the clients' calls that they came from. They are matched by phone and
+    time, so that as many messages as possible have a sender of their own, and as many clients with a 200 as possible
+    have a message.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:
@@ -80,40 +80,40 @@ class History:
         self.sender = self._matched()
 
     def of_clients(self, verb: Verb, status: int) -> list[Call]:
-        """The calls of clients that got `status`."""
+        """Return the calls of clients that got `status`."""
         return [call for call in self.clients if (call.verb, call.status) == (verb, status)]
 
     def guessers(self, guess: Call) -> list[Call]:
-        """The clients' calls that the upstream's `guess` may have come from."""
+        """Return the clients' calls that the upstream's `guess` may have come from."""
         calls = [call for call in self.asked.get(guess.phone, []) if call.verb == "verify" and call.pin == guess.pin]
         return [call for call in calls if _is_during(call, guess)]
 
     def may_count(self, call: Call) -> bool:
-        """Whether the client's verify may have been counted as a guess: it reached the upstream, or nobody knows."""
+        """Return whether the verify may have counted as a guess: it reached the upstream, or that is unknown."""
         guesses = [guess for guess in self.guesses.get(call.phone, []) if guess.pin == call.pin]
         return call.status in UNSURE or any(_is_during(call, guess) for guess in guesses)
 
     def is_foreign(self, call: Call, send: Call) -> bool:
-        """Whether the PIN of `send` was sent for another client than that of `call`."""
+        """Return whether the PIN of `send` was sent for another client than that of `call`."""
         senders = self.senders(send)
         return bool(senders) and all(sender.client != call.client for sender in senders)
 
     def is_misnamed(self, call: Call, send: Call) -> bool:
-        """Whether `call` names a verification id, and not that of `send`."""
+        """Return whether `call` names a verification id, and not that of `send`."""
         named = self.by_verification_id.get(call.named)
         return bool(call.named) and (not named or named not in self.senders(send) or named.client != call.client)
 
     def is_superseded(self, call: Call, send: Call) -> bool:
-        """Whether `call` names no id, and its client was confirmed a newer PIN than that of `send`."""
+        """Return whether `call` names no id, and its client was confirmed a newer PIN than that of `send`."""
         return not call.named and any(newer.client == call.client for newer in self.newer(call, send))
 
     def newer(self, call: Call, send: Call) -> list[Call]:
-        """Sends to the phone of `send` that were asked for after it, and confirmed before `call`."""
+        """Return the sends to the phone of `send` that were asked for after it and confirmed before `call`."""
         asked = [other for other in self.asked.get(send.phone, []) if (other.verb, other.status) == ("send", 200)]
         return [other for other in asked if send.start < other.start and other.end < call.start]
 
     def _senders(self, send: Call) -> list[Call]:
-        """The clients' calls that `send` may have come from; if it is all that explains a confirmed one, only that."""
+        """Return the clients' calls that may have made `send`; if it alone explains confirmed ones, only those."""
         calls = [call for call in self.asked.get(send.phone, []) if self._may_have_sent(call, send)]
         others = [message for message in self.messages[send.phone] if message is not send]
         sure = [call for call in calls if call.status == 200 and not any(self._may_have_sent(call, o) for o in others)]
@@ -132,7 +132,7 @@ class History:
         return senders
 
     def _may_have_sent(self, call: Call, message: Call) -> bool:
-        """Whether the client's `call` explains the upstream's `message`."""
+        """Return whether the client's `call` explains the upstream's `message`."""
         if call.verb != message.verb or not _is_during(call, message) or not _tells_of(call, message):
             return False
         send = self.by_pin_id.get(message.pin_id) if call.verb == "resend" else None
@@ -142,12 +142,12 @@ class History:
 
 
 def _is_during(call: Call, request: Call) -> bool:
-    """Whether the upstream's `request` came while the client's `call` may have made it."""
+    """Return whether the client's `call` may have made the upstream's `request` at that time."""
     return call.start <= request.start <= call.done
 
 
 def _tells_of(call: Call, message: Call) -> bool:
-    """Whether the client's answer may follow from that of the upstream."""
+    """Return whether the client's answer may follow from the upstream's."""
     if call.status == 200:
         return bool(message.issued[0])
     if call.status == 401:
@@ -160,7 +160,7 @@ def _tells_of(call: Call, message: Call) -> bool:
 def _match(
     left: Iterable[Call], right: Sequence[Call], fits: Callable[[Call, Call], bool], partner: dict[Call, Call]
 ) -> dict[Call, Call]:
-    """Kuhn's matching: find partners for as many of `left` as can have one; who has one already keeps having one."""
+    """Kuhn's matching: find partners for as many of `left` as can have one; existing partners are kept."""
 
     def find(one: Call, seen: set[Call]) -> bool:
         for other in right:
@@ -178,7 +178,7 @@ def _match(
 
 
 def _pairs(by_call: dict[int, list[Event]], kind: str) -> list[tuple[Event, Event]]:
-    """What began as `kind`, and its end."""
+    """Return each event of this kind, and the event that ends it."""
     begun = [(events[0], events[1:]) for events in by_call.values() if events[0].kind == kind]
     return [(first, end[0] if end else Event(math.inf, "answered", first.call)) for first, end in begun]
 

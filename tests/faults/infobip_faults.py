@@ -1,4 +1,4 @@
-"""Every fault of Infobip, for a send and for a verify, and what must become of it."""
+"""Every fault of Infobip, for a send and for a verify, and its expected result."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -51,9 +51,9 @@ NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violat
 
 @dataclass(frozen=True)
 class Fault:
-    """An act, the status it has in the journal (0: no whole answer), and the row of the error table it ends in.
+    """An act, its status in the journal (0: no whole answer), and the row of the error table that it leads to.
 
-    `given_back` where it is certain that nothing was sent, or judged; `gone` where Infobip knows no such PIN any more.
+    With `given_back`, it is certain that nothing was sent or judged; with `gone`, Infobip no longer knows the PIN.
     """
 
     act: Act
@@ -64,7 +64,7 @@ class Fault:
 
 
 def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
-    """By name; redirects lead to the URL `elsewhere`."""
+    """Return the faults of a send by name; redirects lead to the URL `elsewhere`."""
     return {
         **_unfinished(),
         **_of_servers(),
@@ -76,13 +76,13 @@ def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
 
 
 def resends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
-    """The same for a resend: nobody can verify a PIN that Infobip does not know."""
+    """Return the faults of a resend. If Infobip does not know a PIN, nobody can verify it."""
     gone = Fault(error(404, "NOT_FOUND"), 404, NO, given_back=True, gone=True)
     return {**sends(elsewhere), "404": gone}
 
 
 def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
-    """The same for a verify. After an answer of a server's fault, the service asks once more."""
+    """Return the faults of a verify. After a server error, the service asks once more."""
     return {
         **_unfinished(),
         **_of_servers(),
@@ -97,7 +97,7 @@ def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
 
 
 def _unfinished() -> dict[str, Fault]:
-    """It took the request, and no whole answer came of it."""
+    """The request was read, and no complete answer came."""
     cut = {
         "reset": up.reset,
         "hang up": up.hang_up,
@@ -121,7 +121,7 @@ def _unfinished() -> dict[str, Fault]:
 
 
 def _of_servers() -> dict[str, Fault]:
-    """Each 5xx with JSON, HTML or nothing."""
+    """Each 5xx has JSON, HTML or no body."""
     found = {}
     for status in (500, 501, 502, 503, 504):
         said = {
@@ -134,7 +134,7 @@ def _of_servers() -> dict[str, Fault]:
 
 
 def _nothing_read(elsewhere: str) -> dict[str, Fault]:
-    """A whole answer, neither a yes nor a no."""
+    """A complete answer came that is neither a yes nor a no."""
     odd = {
         "empty": (200, answer(b"")),
         "html": (200, upstream_acts.html(200)),
@@ -155,7 +155,7 @@ def _nothing_read(elsewhere: str) -> dict[str, Fault]:
 
 
 def _refusals(*known: Row) -> dict[str, Fault]:
-    """A no to the request itself: nothing was sent and nothing was judged."""
+    """The request itself was refused: nothing was sent and nothing was judged."""
     return {
         **{str(status): Fault(error(status, word), status, REFUSED, given_back=True) for status, word in known},
         "404 html": Fault(upstream_acts.html(404), 404, REFUSED, given_back=True),

@@ -1,4 +1,4 @@
-"""What holds whatever breaks, as a client sees it."""
+"""Promises that hold whatever breaks, as a client sees them."""
 
 import time
 
@@ -12,12 +12,12 @@ NOT_SAVED = "The code that was sent cannot be verified. Please ask for a new one
 
 
 def seconds(response: requests.Response) -> float:
-    """From the request to the head of its answer, without what the tests then look for in it."""
+    """Return the time from the request to the head of its answer, without the checks of the tests."""
     return response.elapsed.total_seconds()
 
 
 def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, str]:
-    """A refusal that comes soon, and says when to ask again."""
+    """The service refuses within two seconds and says when to ask again. Return status and code."""
     response = service.post(path, body)
     assert seconds(response) < 2
     assert int(response.headers["Retry-After"]) >= 1
@@ -25,13 +25,13 @@ def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, s
 
 
 def quickly_refused(service: Service, phone: str) -> None:
-    """Nothing is sent, nothing is verified, and within two seconds."""
+    """The service sends and verifies nothing, and says so within two seconds."""
     assert within_two_seconds(service, "/send-otp", phoneNumber=phone) == UNAVAILABLE
     assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
 
 
 def is_ready(service: Service) -> bool:
-    """Whether it says so; it is alive whatever it says."""
+    """Return whether the service is ready. It must be alive in any case."""
     assert requests.get(f"{service.url}/healthz", timeout=2).status_code == 200
     response = requests.get(f"{service.url}/readyz", timeout=2)
     assert response.status_code == 200 or refusal(response) == UNAVAILABLE
@@ -39,7 +39,7 @@ def is_ready(service: Service) -> bool:
 
 
 def back_within(seconds: float, service: Service, phone: str) -> None:
-    """It sends again, without a restart, and never says anything else than 503 before."""
+    """The service sends again without a restart, and answers nothing but 503 before."""
     until = time.monotonic() + seconds
     while (status := service.send(phone).status_code) != 200:
         assert status == 503
@@ -49,7 +49,7 @@ def back_within(seconds: float, service: Service, phone: str) -> None:
 
 
 def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
-    """An honest client is served as ever."""
+    """An honest client is served as usual."""
     assert service.send(phone).status_code == 200
     assert refusal(service.send(phone)) == TOO_MANY
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
@@ -57,7 +57,7 @@ def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
 
 
 def not_saved(response: requests.Response) -> None:
-    """An SMS that nobody can verify is admitted."""
+    """The answer says that the SMS cannot be verified."""
     assert refusal(response) == UNAVAILABLE
     assert response.json()["error"] == NOT_SAVED
     assert response.headers["Retry-After"] == "30"

@@ -1,7 +1,7 @@
 """What happened, in order: every question of a client and its answer, every request at the upstream and its reply.
 
-Whoever plays a part writes down what it does itself, a question before the bytes leave and an answer after they came
-(the upstream: a reply before the bytes leave), so that what the journal has in order was in that order.
+Each part records its own actions: a question before the bytes leave and an answer after they came (the upstream: a
+reply before the bytes leave), so that the order in the journal is the real order.
 """
 
 import itertools
@@ -24,11 +24,11 @@ class Event:
     asked     `client` asks the service: `verb`, `phone`, for a verify `pin`; `verification_id` if it names one
     answered  it gets `status` and `code`, of a send `verification_id`; status 0 is no answer (time over, say)
     received  the upstream has read a whole request: `verb`, for a send `phone`, for others `pin_id`, for a verify `pin`
-    replied   it says `status` (0: nothing that could be one); where an SMS goes out, said or not, `pin_id` and `pin`;
-              `verdict` where it judges the PIN, or says that it knows none ("gone")
-    forgot    Redis was emptied on purpose; with `phone`, only what it knew of that one
+    replied   it answers `status` (0: no valid answer); if an SMS goes out, whatever the answer, `pin_id` and `pin`;
+              `verdict` if it judges the PIN or does not know it ("gone")
+    forgot    Redis was emptied on purpose; with `phone`, only its data
     aging     the cooldown and the PINs of `phone` are about to be made older, by `seconds`
-    aged      they are
+    aged      they are older now
     """
 
     at: float
@@ -47,7 +47,7 @@ class Event:
 
 
 class Journal:
-    """Append-only, from as many threads as there are."""
+    """An append-only list of events, for any number of threads."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -67,22 +67,22 @@ class Journal:
         return self._add("received", 0, verb, phone=phone, pin_id=pin_id, pin=pin)
 
     def reply(self, call: int, status: int, pin_id: str = "", pin: str = "", verdict: Verdict = "") -> None:
-        """The upstream is about to reply; with the PIN in the SMS, if one goes out, whatever the reply says of it."""
+        """The upstream is about to reply. If an SMS goes out, `pin` is its PIN, whatever the reply says."""
         self._add("replied", call, status=status, pin_id=pin_id, pin=pin, verdict=verdict)
 
     def forget(self, phone: str = "") -> None:
-        """Redis was emptied on purpose: of everything, or of one phone."""
+        """Redis was emptied on purpose: all of it, or the data of one phone."""
         self._add("forgot", 0, phone=phone)
 
     @contextmanager
     def age(self, phone: str, seconds: float) -> Iterator[None]:
-        """The block lets `seconds` pass for the cooldown and the PINs of `phone`. Where it fails, nobody knows."""
+        """The block lets `seconds` pass for the cooldown and the PINs of `phone`. If it fails, they may have aged."""
         call = self._add("aging", 0, phone=phone, seconds=seconds)
         yield
         self._add("aged", call, phone=phone, seconds=seconds)
 
     def events(self) -> list[Event]:
-        """All of them until now, in order."""
+        """Return all events until now, in order."""
         with self._lock:
             return self._events.copy()
 

@@ -1,7 +1,7 @@
-"""An Infobip that sends and judges real PINs, allows everything, breaks as it is told, and keeps a journal.
+"""An Infobip that sends and judges real PINs, allows everything, fails as scripted, and keeps a journal.
 
-It takes any number of guesses, says yes to a PIN as often as it is asked, and to an older one as well: what is refused
-was refused by the service. Where the outcome of a send is unknown, the SMS has gone out.
+It takes any number of guesses, accepts a PIN any number of times, and accepts older ones as well: every refusal comes
+from the service. If the outcome of a send is unknown, the SMS has gone out.
 """
 
 import itertools
@@ -20,9 +20,9 @@ Hook = Callable[[], object]
 
 
 class Provider(Upstream):
-    """Each request is met by the next of the `faults`, or else by what `choose` says; None is the truth.
+    """Each request meets the next of the `faults`, or else the result of `choose`; None is no fault.
 
-    `hooks` run, one a request, once it is decided what is answered, and before it is; `delay` is in seconds.
+    One of the `hooks` runs for each request, after its answer is decided and before it is sent; `delay` is in seconds.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -40,7 +40,7 @@ class Provider(Upstream):
         self.delay = 0.0
 
     def pin(self, phone: str) -> str:
-        """The newest PIN that went out to `phone`."""
+        """Return the newest PIN that went out to `phone`."""
         return self.pins[phone][-1][1]
 
     def _usual(self, path: str, payload: dict[str, Any]) -> Act:
@@ -75,7 +75,7 @@ class Provider(Upstream):
         return fault.act if fault else answer({**SENT, "pinId": pin_id})
 
     def _issue(self, phone: str) -> tuple[str, str]:
-        """Any two PINs of one phone differ, and a PIN plus one is never another."""
+        """Issue a PIN. The PINs of one phone differ, and a PIN plus one is never another."""
         with self._lock:
             pin_id = f"{next(self._numbers):032X}"
             issued = self.pins.setdefault(phone, [])

@@ -1,4 +1,4 @@
-"""What breaks Redis under running replicas, each for as long as its block lasts. soak.py takes them in turn."""
+"""Faults of Redis under running replicas; each lasts as long as its block. tools/soak.py runs them."""
 
 import random
 import signal
@@ -13,7 +13,7 @@ RedisFault = Callable[[Replicas], AbstractContextManager[None]]
 
 @contextmanager
 def hang(replicas: Replicas) -> Iterator[None]:
-    """It stands still."""
+    """Stop the process with SIGSTOP."""
     assert replicas.server._process
     replicas.server._process.send_signal(signal.SIGSTOP)
     try:
@@ -24,7 +24,7 @@ def hang(replicas: Replicas) -> Iterator[None]:
 
 @contextmanager
 def stop(replicas: Replicas) -> Iterator[None]:
-    """It has ended; what it held is there when it comes again."""
+    """End the server; its data are there after the restart."""
     replicas.server.stop()
     try:
         yield
@@ -34,7 +34,7 @@ def stop(replicas: Replicas) -> Iterator[None]:
 
 @contextmanager
 def empty(replicas: Replicas) -> Iterator[None]:
-    """FLUSHALL, and the scripts with it."""
+    """Delete all data and all scripts."""
     replicas.journal.forget()
     with replicas.database() as database:
         database.flushall()
@@ -45,7 +45,7 @@ def empty(replicas: Replicas) -> Iterator[None]:
 
 @contextmanager
 def cut(replicas: Replicas) -> Iterator[None]:
-    """Every connection ends."""
+    """Close every connection."""
     with replicas.database() as database:
         database.client_kill_filter(_type="normal", skipme=True)
     yield
@@ -53,7 +53,7 @@ def cut(replicas: Replicas) -> Iterator[None]:
 
 @contextmanager
 def slow(replicas: Replicas) -> Iterator[None]:
-    """Every command waits, some of them longer than a client does."""
+    """Delay every command, some for longer than a client waits."""
     with replicas.database() as database:
         database.client_pause(700)
     yield
@@ -83,7 +83,7 @@ REDIS_FAULTS: list[RedisFault] = [
     slow,
     _configure(maxmemory="1", maxmemory_policy="noeviction"),  # OOM for each write
     _configure(min_replicas_to_write="1"),  # NOREPLICAS for each write
-    _configure(requirepass="another"),  # NOAUTH for who comes now
+    _configure(requirepass="another"),  # NOAUTH for new connections
     _configure(maxclients="1"),
 ]
 
@@ -96,7 +96,7 @@ COMMANDS = ("", "", "pinId", "return redis.call('DEL'")
 
 
 def replies(proxy: rp.RedisProxy) -> list[RedisFault]:
-    """What may happen to a command and its answer, between the replicas and Redis."""
+    """Return faults of commands and replies, between the replicas and Redis."""
 
     def fault(act: rp.Act) -> RedisFault:
         @contextmanager

@@ -15,7 +15,7 @@ from tests.support.accepting import accepted
 
 @dataclass
 class Exchange:
-    """A command that arrived: its bytes, and both ends."""
+    """A command that arrived: its bytes, and both connections."""
 
     command: bytes
     client: socket.socket
@@ -23,7 +23,7 @@ class Exchange:
     answers: BufferedReader
 
     def execute(self) -> bytes:
-        """Have Redis execute it; its answer."""
+        """Have Redis execute the command, and return the reply."""
         self.server.sendall(self.command)
         if not (answer := _element(self.answers)):
             raise ConnectionError
@@ -34,46 +34,46 @@ Act = Callable[[Exchange], None]
 
 
 def pass_on(exchange: Exchange) -> None:
-    """No fault."""
+    """Execute the command without a fault."""
     exchange.client.sendall(exchange.execute())
 
 
 def lose_reply(exchange: Exchange) -> NoReturn:
-    """Execute it, and cut the connection before the answer."""
+    """Execute the command, and cut the connection before the reply."""
     exchange.execute()
     raise ConnectionError
 
 
 def cut_reply(exchange: Exchange) -> NoReturn:
-    """Execute it, and cut the connection in the middle of the answer."""
+    """Execute the command, and cut the connection in the middle of the reply."""
     exchange.client.sendall(exchange.execute()[:2])
     raise ConnectionError
 
 
 def cut(_: Exchange) -> NoReturn:
-    """Cut the connection instead of executing it."""
+    """Cut the connection instead of executing the command."""
     raise ConnectionError
 
 
 def hang(exchange: Exchange) -> None:
-    """Execute it, and never answer on this connection."""
+    """Execute the command, and never reply on this connection."""
     exchange.execute()
     while exchange.client.recv(65536):
         pass
 
 
 def answer_twice(exchange: Exchange) -> None:
-    """One reply more than there are commands: whoever counts has that of the next command wrong from then on."""
+    """Reply twice to one command: every later reply is off by one."""
     exchange.client.sendall(2 * exchange.execute())
 
 
 def swallow(exchange: Exchange) -> None:
-    """Execute it, and pass on the answers of the others alone."""
+    """Execute the command without replying; later commands get their replies."""
     exchange.execute()
 
 
 def lose_reply_after(happened: threading.Event) -> Act:
-    """Execute it, and cut the connection once something else has happened."""
+    """Execute the command, and cut the connection when `happened` is set."""
 
     def act(exchange: Exchange) -> NoReturn:
         exchange.execute()
@@ -84,7 +84,7 @@ def lose_reply_after(happened: threading.Event) -> Act:
 
 
 def cut_after(happened: threading.Event) -> Act:
-    """Cut the connection instead of executing it, once something else has happened."""
+    """Cut the connection when `happened` is set, without executing the command."""
 
     def act(_: Exchange) -> NoReturn:
         happened.wait(5)
@@ -94,7 +94,7 @@ def cut_after(happened: threading.Event) -> Act:
 
 
 def delay(seconds: float) -> Act:
-    """Execute it, and answer late."""
+    """Execute the command, and reply late."""
 
     def act(exchange: Exchange) -> None:
         time.sleep(seconds)
@@ -104,17 +104,17 @@ def delay(seconds: float) -> Act:
 
 
 def say(answer: bytes) -> Act:
-    """Answer with these bytes instead of executing it."""
+    """Reply with these bytes instead of executing the command."""
     return lambda exchange: exchange.client.sendall(answer)
 
 
 def refuse(error: str) -> Act:
-    """Answer with an error instead of executing it."""
+    """Reply with an error instead of executing the command."""
     return say(f"-{error}\r\n".encode())
 
 
 class RedisProxy:
-    """Listens before 127.0.0.1:`port`. Without a fault it only passes on."""
+    """Listens in front of 127.0.0.1:`port`. Without a fault it passes everything on."""
 
     def __init__(self, port: int = 0) -> None:
         self.server_port = port
@@ -140,7 +140,7 @@ class RedisProxy:
         self._act: Act = pass_on
 
     def fault(self, act: Act, *on: str, times: float = math.inf) -> None:
-        """From now on, `act` on commands that contain all of `on` (a key, an argument), so many times.
+        """From now on, run `act` on commands that contain all of `on` (a key, an argument), this number of times.
 
         `met` counts them. Commands that share a connection wait for those before them.
         """
@@ -148,9 +148,9 @@ class RedisProxy:
         self._on, self._act, self._left = on, act, times
 
     def fall_silent(self) -> None:
-        """Take whatever comes on the connections that are open, and pass nothing on, without an end that anybody sees.
+        """Read the open connections and pass nothing on, without closing them. New ones work.
 
-        So does a load balancer that has forgotten them. New ones work.
+        A load balancer that has dropped its connections does the same.
         """
         self._silent |= self._open
 
@@ -186,7 +186,7 @@ class RedisProxy:
 
 
 def _element(stream: BufferedReader) -> bytes:
-    """The bytes of one element of RESP: a command, or an answer. Empty at the end of the stream."""
+    """Read one element of RESP, a command or a reply, and return its bytes. They are empty at the end of the stream."""
     head = stream.readline()
     kind, rest = head[:1], head[1:]
     if kind == b"$" and int(rest) >= 0:

@@ -1,4 +1,4 @@
-"""Gunicorns on one Redis, in front of one provider, and one journal of it all: what may be broken while it runs."""
+"""Replicas of the service on one Redis, in front of one provider, with one journal; tests may break any part."""
 
 import os
 import random
@@ -22,7 +22,7 @@ from tests.faults.redis_proxy import RedisProxy
 from tests.support.command import eventually
 from tests.support.running import OPEN, Service
 
-# No limit but those that the rules check. The cooldown is as short as it may be beside the deadline of a call.
+# No limit but those that the rules check. The cooldown is as short as the deadline of a call allows.
 SETTINGS = {
     "INFOBIP_TIMEOUT": "1s",
     "RESEND_COOLDOWN": "30s",
@@ -50,7 +50,7 @@ end
 
 
 class Replicas:
-    """What is running; `clients` has one for each replica, by the name of the client app."""
+    """The running parts; `clients` has a client for each replica, by the name of the client app."""
 
     def __init__(self, server: ValkeyServer, provider: Provider, journal: Journal, services: list[Service]) -> None:
         self.server, self.provider, self.journal, self.services = server, provider, journal, services
@@ -60,7 +60,7 @@ class Replicas:
     @classmethod
     @contextmanager
     def started(cls, directory: Path, amount: int, proxy: RedisProxy | None = None) -> Iterator["Replicas"]:
-        """Run `amount` of them. What Redis holds survives its end. With a proxy, they reach it through that."""
+        """Run `amount` replicas, which reach Redis through the proxy if there is one. Redis keeps its data on disk."""
         journal = Journal()
         kept = {"persist": True, "appendonly": "yes", "appendfsync": "no"}  # written at once, which outlives a kill -9
         server = ValkeyServer(_lasting_port(), data_dir=directory / "redis", **kept)
@@ -78,31 +78,31 @@ class Replicas:
             yield cls(server, provider, journal, services)
 
     def database(self) -> redis.Redis:
-        """A client of the tests' own, that does not try again."""
+        """Return a client of the tests' own, which does not retry."""
         retry = Retry(NoBackoff(), 0)
         return redis.Redis(port=self._redis_port, decode_responses=True, socket_timeout=1, retry=retry)
 
     def age(self, phone: str, seconds: int) -> None:
-        """Let time pass for the cooldown and the PINs of `phone`; none passes while Redis is broken."""
+        """Let time pass for the cooldown and the PINs of `phone`. While Redis is broken, no time passes."""
         keys = [f"{{otp:phoneNumber:{phone}}}:cooldown", f"otp:phoneNumber:{phone}"]
         with suppress(redis.RedisError, OSError), self.database() as database, self.journal.age(phone, seconds):
             database.eval(AGE, len(keys), *keys, seconds * 1000)
 
     def all_is_up(self) -> None:
-        """Start Redis, if it is down, and wait until every replica has seen it."""
+        """Start Redis if it is down, and wait until every replica is ready."""
         if not self.server.is_running():
             self.server.start()
         for service in self.services:
             eventually(lambda: _is_ready(service))  # noqa: B023
 
     def kill_workers_of(self, number: int) -> None:
-        """All of one replica, with SIGKILL, whatever they are doing. Its master will start others."""
+        """Kill all workers of one replica with SIGKILL, whatever they are doing. Its master will start others."""
         for worker in self.services[number].workers():
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
 
     def kill_a_worker(self) -> None:
-        """Of some replica, with SIGKILL, whatever it is doing; return when its master has started another."""
+        """Kill a worker of some replica with SIGKILL, at any moment. Return when its master has started another."""
         service = random.choice(self.services)
         before = service.workers()
         lost = random.choice(before)
@@ -112,7 +112,7 @@ class Replicas:
 
 
 def _lasting_port() -> int:
-    """A free one below those that systems hand out: no connection may take it while Redis is down."""
+    """Return a free port below those that systems hand out: no connection may take it while Redis is down."""
     while True:
         port = random.randrange(20000, 32000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""What a soak has found, as a table, and the place of that table in a document."""
+"""The results of a soak as a table, and the place of that table in a document."""
 
 import re
 import subprocess
@@ -14,7 +14,10 @@ BEGIN, END = "<!-- the last soak -->", "<!-- end of the last soak -->"
 
 
 def table(events: Iterable[Event], findings: Iterable[Finding], done: Mapping[str, int]) -> str:
-    """In Markdown. Where nothing was found in N tries, the rate is below 3/N at 95 % confidence (the rule of three)."""
+    """Return a table in Markdown.
+
+    Without a finding in N tries, the rate is below 3/N at 95 % confidence (the rule of three).
+    """
     tries, found = _tries([*events]), Counter(finding.rule for finding in findings)
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}: "
@@ -66,7 +69,7 @@ def _commit() -> str:
 
 
 def write(text: str, path: Path) -> None:
-    """Put `text` between the two marks in `path`, in place of what was there; at its end, if there are no marks."""
+    """Put `text` between the two marks in `path`, instead of the old text; at the end, if there are no marks."""
     whole = path.read_text() if path.exists() else "# Reliability\n"
     marked = f"{BEGIN}\n\n{text}\n\n{END}"
     place = re.compile(f"{BEGIN}.*{END}", re.DOTALL)

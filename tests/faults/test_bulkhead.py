@@ -1,4 +1,4 @@
-"""Where Infobip hangs, only what needs Infobip hangs, and only so much of it."""
+"""If Infobip hangs, only requests that need Infobip hang, and only a limited number of them."""
 
 import json
 import resource
@@ -29,14 +29,14 @@ Start = Callable[..., Service]
 
 
 class Hanging:
-    """Sends that Infobip takes and answers only when it is let. In groups: this is not about a crowd at Redis."""
+    """Sends that Infobip takes and answers only in `answered`. They come in groups, so that Redis is not crowded."""
 
     def __init__(self, service: Service, upstream: HoldingUpstream) -> None:
         self._service, self._upstream = service, upstream
         self._asking = selectors.DefaultSelector()
 
     def ask(self, amount: int) -> None:
-        """Each group once the one before it hangs."""
+        """Start each group when the one before it hangs."""
         self._upstream.holds = True
         there = self._upstream.sends
         for number in range(amount):
@@ -53,7 +53,7 @@ class Hanging:
         self._asking.register(connection, selectors.EVENT_READ)
 
     def answered(self) -> Counter[int]:
-        """Let Infobip answer, and count the statuses of all."""
+        """Let Infobip answer, and count the statuses of all sends."""
         self._upstream.holds = False
         statuses: Counter[int] = Counter()
         while amount := min(GROUP, len(self._asking.get_map())):
@@ -103,7 +103,7 @@ def hanging(service: Service, upstream: HoldingUpstream) -> Iterator[Hanging]:
 
 
 def others_are_served(service: Service, *phones: str) -> None:
-    """Each phone has a PIN. Its verify, and the health of the service, take no time."""
+    """Each phone has a PIN. Its verify, and the health of the service, are fast."""
     for phone in phones:
         started = time.monotonic()
         assert service.verify(phone, "123456").status_code == 200
@@ -126,7 +126,7 @@ def test_fifty_sends_that_hang_slow_nobody_else(service: Service, upstream: Hold
 def test_beyond_its_capacity_a_worker_refuses_at_once(
     service: Service, upstream: HoldingUpstream, database: redis.Redis, hanging: Hanging, phone: str
 ) -> None:
-    """Sends have a room of their own. Who is refused was not counted, and later there is room again."""
+    """Sends have a capacity of their own. Refused requests are not counted, and later there is room again."""
     assert CONCURRENCY >= 2500
     beyond = 50
     assert service.send(phone).status_code == 200

@@ -1,4 +1,4 @@
-"""Infobip answers everybody who waits in one instant, or everybody asks while Redis stands still."""
+"""Infobip answers all waiting sends in one instant, or all clients send while Redis stands still."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def phones(amount: int) -> list[str]:
 
 
 def bursts(service: Service, clients: ApiClients, held: HeldInfobip, amount: int) -> None:
-    """All wait for Infobip at once, are answered at once, and have a PIN that verifies."""
+    """All sends wait for Infobip, are answered at once, and have a PIN that verifies."""
     to = phones(amount)
     asked = clients.send(service.port, to)
     held.wait_for(amount, refused=clients.answered)
@@ -52,13 +52,13 @@ def bursts(service: Service, clients: ApiClients, held: HeldInfobip, amount: int
 
 
 def cpu(service: Service) -> float:
-    """The seconds of a processor that the workers have used."""
+    """Return the CPU time of the workers, in seconds."""
     times = [psutil.Process(pid).cpu_times() for pid in service.workers()]
     return sum(time.user + time.system for time in times)
 
 
 def saved(*ports: int) -> dict[str, str]:
-    """The pinIds that are in Redis, by their phones."""
+    """Return the pinIds that are in Redis, by phone."""
     found = {}
     for port in ports:
         with node(port) as client:
@@ -72,7 +72,7 @@ def saved(*ports: int) -> dict[str, str]:
 def test_all_are_answered_at_once(
     start: Start, database: redis.Redis, redis_server: ValkeyServer, clients: ApiClients, held: HeldInfobip, amount: int
 ) -> None:
-    """What Redis then holds is each phone's own PIN."""
+    """Redis then holds each phone's own PIN."""
     service = start(held.url, **SETTINGS)
     bursts(service, clients, held, amount)
     left = saved(redis_server.port)
@@ -103,7 +103,7 @@ def test_all_are_answered_at_once_behind_a_sentinel(
 def test_all_ask_while_redis(
     servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip, before: str, fault: signal.Signals
 ) -> None:
-    """Nobody is sent anything, everybody hears so within two seconds, and it is over within five."""
+    """Nothing is sent, every client gets an answer within two seconds, and sends work again within five."""
     port = free_port()
     url = launched(servers, before, port)
     service = start(held.url, REDIS_URL=url, **SETTINGS)
@@ -124,7 +124,7 @@ def test_all_ask_while_redis(
 
 
 def launched(servers: Servers, kind: str, port: int) -> str:
-    """Start a Redis of this kind on `port`; its URL."""
+    """Start a Redis of this kind on `port`, and return its URL."""
     if kind == "redis+cluster":
         servers.cluster(1, ports=[port])
         return f"redis+cluster://127.0.0.1:{port}"

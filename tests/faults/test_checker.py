@@ -1,4 +1,4 @@
-"""The checker finds what breaks each rule, in forged journals, and nothing in honest ones."""
+"""The checker finds what breaks each rule in forged journals, and nothing in honest ones."""
 
 import threading
 
@@ -53,7 +53,7 @@ def test_a_send_whose_outcome_is_unknown_accounts_for_one_sms(forged: Forged, st
 
 
 def test_a_late_sms_of_a_lost_send_beside_a_confirmed_one(forged: Forged) -> None:
-    """Only one way to match them explains both."""
+    """Only one way of matching explains both messages."""
     forged.refused("send", 503)
     with forged.client("send", 200):
         forged.sms("111111")
@@ -82,7 +82,7 @@ def test_a_pin_accepted_after_a_newer_one(forged: Forged) -> None:
 
 
 def test_a_pin_accepted_while_a_newer_one_is_on_its_way(forged: Forged) -> None:
-    """Nobody was told yet that the older one is replaced; nor where the outcome is unknown."""
+    """No client knows yet that the older one is replaced; the same holds if the outcome is unknown."""
     forged.sent("111111")
     asked = Event(10, "asked", 10, "send", PHONE)
     forged.at = 10
@@ -172,7 +172,7 @@ def test_a_pin_accepted_for_another_client(forged: Forged, named: str) -> None:
 
 
 def test_a_pin_of_another_client_though_one_of_its_own_may_be_late(forged: Forged) -> None:
-    """Of two SMS, only one can be that of the confirmed send. The other one is anybody's."""
+    """Only one of the two messages can belong to the confirmed send. The other may belong to either client."""
     forged.refused("send", 503, of="bank")
     forged.sent("111111", of="shop")
     forged.verified("111111", of="bank")
@@ -254,7 +254,7 @@ def test_a_pin_that_ended_makes_room(forged: Forged, by: str) -> None:
 
 @pytest.mark.parametrize(("waited", "found"), [(594, []), (595, ["stale success"])])
 def test_a_pin_accepted_after_its_end(forged: Forged, waited: int, found: list[str]) -> None:
-    """It is 11 s old anyway, and up to 5 s may pass before it is saved. A newer one does not make it live longer."""
+    """The PIN is already 11 s old, and up to 5 s may pass before it is saved. A newer PIN does not prolong its life."""
     forged.sent("111111")
     forged.aged(waited - 300)
     forged.sent("222222")
@@ -280,7 +280,7 @@ def test_a_pin_that_was_perhaps_saved_after_time_had_passed(forged: Forged) -> N
 
 
 def test_pins_that_were_forgotten_take_no_room(forged: Forged) -> None:
-    """That of the first was saved after that."""
+    """The first PIN may have been saved after the others were forgotten."""
     forged.step = 0.1
     forged.sent("111111", status=503)
     for pin in ("222222", "333333", "444444"):
@@ -356,7 +356,7 @@ def test_a_resend_of_a_pin_that_the_upstream_does_not_know(forged: Forged) -> No
 
 
 def failed(forged: Forged, pin: str, times: int, status: int = 200) -> None:
-    """A new PIN, and guesses at it that are not right."""
+    """Send a new PIN, and guess wrong at it."""
     forged.sent(pin)
     for number in range(times):
         forged.tried(f"00000{number}", at=pin, status=status)
@@ -397,7 +397,7 @@ def test_a_guess_without_a_verdict_is_no_failure(forged: Forged, status: int) ->
 
 
 def test_a_guess_at_a_pin_that_is_gone_is_no_failure(forged: Forged) -> None:
-    """Nor where the upstream had been asked before, and broke."""
+    """The same holds if the upstream failed before, and was asked again."""
     failed(forged, "111111", 2)
     forged.sent("222222")
     with forged.client("verify", 401, pin="000000"):
@@ -437,7 +437,7 @@ def test_failures_that_race_with_a_success_are_before_it_or_after_it(forged: For
 
 
 def test_failures_that_race_with_the_use_of_a_right_pin(forged: Forged) -> None:
-    """They are judged while its client waits for an answer: the count may begin anew before them, or after them."""
+    """They are judged while the right PIN's client waits: the count may begin anew before or after them."""
     failed(forged, "111111", 2)
     with forged.client("verify", 200, pin="111111"):
         forged.guess("111111", of="111111")
@@ -500,7 +500,7 @@ def test_a_right_pin_without_a_guess_left_is_refused(forged: Forged) -> None:
 def test_a_guess_that_did_not_reach_the_upstream_cannot_have_been_counted(
     forged: Forged, status: int, found: list[str]
 ) -> None:
-    """Unless nobody knows whether it was."""
+    """It may be counted if its outcome is unknown."""
     forged.sent("111111")
     for _ in range(5):
         forged.refused("verify", status, "000000")
@@ -578,7 +578,7 @@ def test_a_right_pin_that_the_upstream_refused(forged: Forged) -> None:
 
 @pytest.mark.parametrize("status", [0, 503, 504])
 def test_a_right_pin_of_which_nobody_knows_whether_it_was_saved_is_refused(forged: Forged, status: int) -> None:
-    """Nor whether a newer one was."""
+    """The same holds if it is unknown whether a newer PIN was saved."""
     forged.sent("111111", status=status)
     forged.refused("verify", 401, "111111")
     assert forged.found() == []
@@ -590,7 +590,7 @@ def test_a_right_pin_of_which_nobody_knows_whether_it_was_saved_is_refused(forge
 
 @pytest.mark.parametrize(("window", "found"), [((2, 10.0), ["SMS above a limit"]), ((2, 8.0), []), ((3, 99.0), [])])
 def test_an_sms_above_a_limit(forged: Forged, window: tuple[int, float], found: list[str]) -> None:
-    """Three sends at 1, 5 and 9: the third came at 10, the first was asked for at 1."""
+    """The sends are at 1, 5 and 9: the third message came at 10, and the first was asked for at 1."""
     for pin in ("111111", "222222", "333333"):
         forged.sent(pin)
     assert forged.found(windows=(window,)) == found

@@ -1,4 +1,4 @@
-"""Redis breaks while a message is remembered or its report taken; and a Cluster, where any two keys may be apart."""
+"""Redis breaks while a message is recorded or its report is applied; and a Cluster, where any two keys may be apart."""
 
 from collections.abc import Callable, Iterator
 from signal import SIGCONT, SIGSTOP
@@ -29,7 +29,7 @@ REMEMBER, DECIDE, FREE, MARK = [
 
 @pytest.fixture
 def broken(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Measured:
-    """The service behind that proxy, with clients and reports; the sandbox posts none."""
+    """Return the service behind that proxy, with clients and reports; the sandbox posts no reports."""
     scheme = request.node.callspec.params["proxy"]
     settings = {"REDIS_URL": f"{scheme}://127.0.0.1:{proxy.port}", "METRICS_PORT": str(metrics_port(scheme))}
     return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), metrics_port(scheme))
@@ -115,7 +115,7 @@ def test_without_redis_both_routes_say_so(broken: Measured, proxy: RedisProxy, p
 
 @pytest.fixture
 def cluster(servers: Servers) -> Iterator[list[int]]:
-    """Three servers that share the slots; no key that is left there lives for ever."""
+    """Start three servers that share the slots. Every key that is left there must have a time to live."""
     ports = servers.cluster(3)
     yield ports
     for port in ports:
@@ -128,7 +128,7 @@ def signal_all(servers: Servers, number: int) -> None:
 
 
 def test_on_a_cluster_of_three(servers: Servers, cluster: list[int], start: Start, sandbox: Sandbox) -> None:
-    """Told by the sandbox itself, also while all of Redis hangs: then it asks again."""
+    """Posted by the sandbox itself, also while all of Redis hangs: then the sandbox posts again."""
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in cluster)
     shop = Shop(start(sandbox.url, REDIS_URL=url, API_KEYS=KEYS, **TRACKED))
     sandbox.reports_url = f"{shop.service.url}{REPORTS}/{SECRET}"

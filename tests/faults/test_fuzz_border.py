@@ -1,4 +1,4 @@
-"""The border, fuzzed: whatever comes, the answer is JSON with a stable code, and no 500."""
+"""The HTTP border, fuzzed: the answer to any request is JSON with a stable code, and never a 500."""
 
 import json
 import socket
@@ -85,7 +85,7 @@ PATHS = st.sampled_from(["/send-otp", "/resend-otp", "/verify-otp"])
 
 @pytest.fixture
 def border(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with all limits out of the way."""
+    """Return the service with high limits."""
     all_of_it = {
         "TOTAL_SEND_LIMIT": OPEN,
         "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID,
@@ -95,7 +95,7 @@ def border(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbo
 
 
 def ask(service: Service, request: bytes) -> bytes:
-    """All that is answered to these bytes, until the service closes the connection; in 10 seconds at most."""
+    """Send these bytes, and return all answers until the service closes the connection, within 10 seconds."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -112,7 +112,7 @@ def request(method: str, path: str, headers: list[tuple[str, str]], content: byt
 
 
 def last_answer(answer: bytes) -> tuple[int, Any]:
-    """Status and body of the last answer, which is JSON or, as to OPTIONS, empty."""
+    """Return status and body of the last answer. The body is JSON or, for OPTIONS, empty."""
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     status = int(head.split()[1])
     of_type = b"\r\ncontent-type: " in head.lower()
@@ -149,7 +149,7 @@ def test_any_json(border: Service) -> None:
 
 
 def test_any_method_and_any_bytes(border: Service) -> None:
-    """Also what is no HTTP; who sends nothing, or half a request, is told nothing or 400."""
+    """Also bytes that are not HTTP. Clients that send nothing, or half a request, get no answer or a 400."""
 
     @examples(short=60, long=2000)
     @given(

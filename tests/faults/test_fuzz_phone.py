@@ -1,4 +1,4 @@
-"""The phone parser, fuzzed: it never makes another number of the digits than they are."""
+"""The phone parser, fuzzed: it never changes the digits of a number."""
 
 import re
 from contextlib import suppress
@@ -32,7 +32,7 @@ ENDS = st.sampled_from(["", "", "x5", ";ext=5", "#5", ",5", " ext. 12", "/5", "\
 
 @st.composite
 def spellings(draw: st.DrawFn) -> str:
-    """A number that is spaced, or has something odd in it; at times without its plus, or with a digit changed."""
+    """Draw a number with spaces, odd characters or a changed digit, sometimes without its plus."""
     digits = draw(st.sampled_from(NUMBERS))[1:]
     place = draw(st.integers(0, len(digits)))
     kind = draw(st.sampled_from(["spaced", "odd", "changed"]))
@@ -50,7 +50,7 @@ def digits_of(raw: str) -> str:
 
 
 def references(raw: str, region: str | None) -> set[str]:
-    """What libphonenumber makes of the bare digits: of an international number, and without a plus of a national."""
+    """Return how libphonenumber reads the digits: as an international number, and without a plus as a national one."""
     digits = digits_of(raw)
     spellings = {f"+{digits}"} if "+" in in_ascii(raw) else {digits, f"+{digits.removeprefix('00')}"}
     return {parsed for spelling in spellings if (parsed := e164(spelling, region))}
@@ -65,14 +65,14 @@ def e164(written: str, region: str | None = None) -> str | None:
 
 @st.composite
 def typed(draw: st.DrawFn, written: str) -> str:
-    """`written` as phones and people of the world write the same characters."""
+    """Write `written` with other characters of the same meaning, as phones and people do."""
     characters = [draw(st.sampled_from(BLANKS.get(character, character))) for character in written]
     digits = [chr(ord(draw(st.sampled_from(ZEROS))) + int(c)) if c in "0123456789" else c for c in characters]
     return "".join(draw(UNSEEN) + digit for digit in digits) + draw(UNSEEN)
 
 
 def is_cut_from(part: str, whole: str) -> bool:
-    """Whether `part` is `whole` without some of its digits, all of them in one place and before the last six."""
+    """Return whether `part` is `whole` without some digits, all in one place and before the last six."""
     cuts = range(max(1, len(part) - 5))
     return any(whole.startswith(part[:cut]) and whole.endswith(part[cut:]) for cut in cuts)
 

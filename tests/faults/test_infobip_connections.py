@@ -1,4 +1,4 @@
-"""Connections to Infobip: kept ones that have ended, new ones that never begin, and answers that belong elsewhere."""
+"""Connections to Infobip: kept ones that have ended, new ones that fail, and answers to other requests."""
 
 import signal
 import socket
@@ -36,7 +36,7 @@ def test_a_kept_connection_that_infobip_has_ended(faulty: Service, upstream: Ups
 def test_a_kept_connection_that_ends_just_as_it_is_used(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
-    """Whether the send was read is unknown: it is not repeated on a new connection."""
+    """It is unknown whether the send was read, so it is not repeated on a new connection."""
     assert faulty.send("+14155552671").status_code == 200
     upstream.script.append(up.hang_up)
     assert refusal(faulty.send(phone)) == (504, "provider_timeout")
@@ -71,7 +71,7 @@ HANDSHAKES = {
 
 @pytest.mark.parametrize("what", HANDSHAKES)
 def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Redis, phone: str, what: str) -> None:
-    """Nothing has left: the phone is free at once, and so is the guess."""
+    """Nothing was sent, so neither the cooldown nor the guess counts."""
     settings = {"INFOBIP_TIMEOUT": "1s", "WEB_CONCURRENCY": "1"}
     service = start(f"https://127.0.0.1:{upstream.port}", **settings)
     upstream.greetings.extend([HANDSHAKES[what]] * 3)
@@ -97,7 +97,7 @@ def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Ups
 
 
 def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
-    """It waits in the kept connection for the next question, which is a guess."""
+    """It waits in the kept connection for the next request, which is a guess."""
     upstream.script.extend([upstream_acts.twice(SENT, RIGHT), answer(WRONG)])
     assert faulty.send(phone).status_code == 200
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
@@ -116,7 +116,7 @@ ENDS: dict[str, up.Act] = {
 def test_a_connection_on_which_more_may_come_is_not_kept(
     faulty: Service, upstream: Upstream, phone: str, how: str
 ) -> None:
-    """Else it could be the answer to somebody else's question."""
+    """Otherwise it could answer another request."""
     used: list[socket.socket] = []
 
     def act(connection: socket.socket) -> None:
@@ -138,7 +138,7 @@ def test_an_unasked_answer_that_comes_later(faulty: Service, upstream: Upstream,
 
 
 class LastFirst:
-    """Answers so many sends in the reverse order of their coming, each with a pinId of its own."""
+    """Answers this number of sends in reverse order, each with a pinId of its own."""
 
     def __init__(self, amount: int) -> None:
         self._all_came = threading.Barrier(amount)
@@ -166,7 +166,7 @@ def test_answers_out_of_order_reach_their_own_questions(
 
 
 def test_redis_stands_still_between_the_verdict_and_its_use(start: Start, upstream: Upstream, phone: str) -> None:
-    """Whoever was told 503 may try the PIN again; it is accepted once."""
+    """A client that got a 503 may try the PIN again; it is accepted once."""
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         service = start(upstream.url, REDIS_URL=url)

@@ -1,4 +1,4 @@
-"""Infobip breaks in every way: the right row of the error table, in time, nothing twice, and then it goes on."""
+"""Every fault of Infobip leads to the right row of the error table, in time; nothing happens twice."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this m
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    """The URL of another host, which must never be contacted."""
+    """Return the URL of another host, which must never be contacted."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://localhost:{listener.getsockname()[1]}"
         listener.setblocking(False)
@@ -102,7 +102,7 @@ def test_a_server_fault_and_then_a_no_is_one_guess(
 def test_a_refusal_after_a_server_fault_settles_nothing(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str
 ) -> None:
-    """The first try may have been judged: its guess is not given back."""
+    """The first try may have been judged, so its guess is not given back."""
     faulty.send(phone)
     upstream.script.extend([upstream_acts.html(503), verifies()[what].act])
     assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
@@ -129,7 +129,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("what", ENDLESS)
 def test_what_never_ends_holds_up_nobody(faulty: Service, upstream: Upstream, phone: str, what: str) -> None:
-    """It comes faster than it is read: who never waits is never interrupted."""
+    """It arrives faster than it is read, so the reader never waits."""
     upstream.script.append(ENDLESS[what])
     asking = threading.Thread(target=faulty.send, args=(phone,))
     asking.start()

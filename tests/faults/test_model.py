@@ -1,4 +1,4 @@
-"""The service beside a model of it that fits on a screen: whatever is done, and whatever breaks, both say the same."""
+"""The service compared with a model of it that fits on a screen: they agree whatever is done and whatever breaks."""
 
 import itertools
 import random
@@ -35,7 +35,7 @@ _numbers = itertools.count(10000000)
 
 @dataclass(eq=False)
 class Pin:
-    """A PIN that went out for `client`, which got the `id`; one that was lost has none. It lives `left` seconds."""
+    """A PIN that went out for `client`, which got the `id`; a lost one has no id. It lives `left` more seconds."""
 
     client: str
     value: str
@@ -47,7 +47,7 @@ class Pin:
 
 @dataclass
 class Phone:
-    """What the service should know of a phone: the PINs that live, oldest first, the failures, and the cooldown."""
+    """The expected state of a phone: its living PINs, oldest first, its failures, and its cooldown."""
 
     number: str
     cooling: bool = False
@@ -109,7 +109,7 @@ class Phone:
 
 
 class Model(RuleBasedStateMachine):
-    """Does the same to both. Each example has phones of its own."""
+    """Does everything to the service and to the model. Each example has phones of its own."""
 
     replicas: Replicas
 
@@ -125,7 +125,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(one=PHONES, client=CLIENTS, fault=SEND_FAULTS, of=REPLICAS)
     def send(self, one: int, client: str, fault: Fault | None, of: int) -> None:
-        """Where the phone is in its cooldown, that is too early."""
+        """During the cooldown of the phone, the send is refused."""
         phone = self.phones[one]
         reaches = not phone.cooling and not self.down
         expected = phone.message(fault) if reaches else UNAVAILABLE if self.down else TOO_MANY
@@ -136,7 +136,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, client=CLIENTS, of=REPLICAS)
     def send_in_time(self, one: int, client: str, of: int) -> None:
-        """As soon as it may be."""
+        """Send as soon as the cooldown allows it."""
         if self.phones[one].cooling:
             self.wait(one, 31)
         self.send(one, client, None, of)
@@ -144,7 +144,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, seed=st.integers(0, 2**32), of=REPLICAS)
     def much_happens(self, one: int, seed: int, of: int) -> None:
-        """PINs are sent as soon as they may be, and tried in between. Each way of it is as likely as any other."""
+        """Send PINs as soon as possible, and guess in between. Every kind of step is equally likely."""
         chance = random.Random(seed)
         for _ in range(chance.randrange(5, 20)):
             back, named = chance.randrange(4), chance.choice(["its", "its", "its", ""])
@@ -188,7 +188,7 @@ class Model(RuleBasedStateMachine):
         self._met(faults, lambda: self._client(client, of).verify(phone.number, value, named), expected)
 
     def _about(self, one: int, back: int, named: str, by: str) -> tuple[str, str, str]:
-        """One of the last PINs, its client or the other one, and a verification id, or none."""
+        """Return one of the last PINs, its client or the other one, and a verification id or none."""
         ever = [Pin("shop", WRONG), *self.phones[one].ever][-1 - back :]
         pin, *newer = ever
         named = {"its": pin.id, "a newer one's": newer[-1].id if newer else "", "unknown": "unknown"}.get(named, "")
@@ -214,7 +214,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, client=CLIENTS, by_redis=st.booleans(), of=REPLICAS)
     def a_send_is_interrupted(self, one: int, client: str, by_redis: bool, of: int) -> None:
-        """Between the SMS and its record: by the end of Redis, or of the worker."""
+        """Redis or the worker ends between the SMS and its record."""
         phone, expected = self.phones[one], TOO_MANY
         if not phone.cooling:
             expected = self._interrupted(by_redis, of)
@@ -227,7 +227,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, back=BACK, named=NAMED, by_redis=st.booleans(), of=REPLICAS)
     def a_verify_is_interrupted(self, one: int, back: int, named: str, by_redis: bool, of: int) -> None:
-        """Between the verdict, which is a yes, and its use."""
+        """Redis or the worker ends between a right verdict and its use."""
         phone, (_, client, named) = self.phones[one], self._about(one, back, named, "its client")
         if pin := phone.guessed(client, named):
             pin.guesses += 1
@@ -237,7 +237,7 @@ class Model(RuleBasedStateMachine):
             self._mend()
 
     def _interrupted(self, by_redis: bool, of: int) -> Reply:
-        """What the client will be told by the replica `of`."""
+        """Interrupt the next request. Return the reply of replica `of` to the client."""
         end_workers = partial(self.replicas.kill_workers_of, of)
         self.replicas.provider.hooks.append(self.replicas.server.terminate if by_redis else end_workers)
         return UNAVAILABLE if by_redis else NOTHING

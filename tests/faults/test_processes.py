@@ -1,4 +1,4 @@
-"""The processes end, are killed, replaced and stretched: nobody loses an answer, and no SMS goes out twice."""
+"""Processes end, are killed, replaced and stopped for a while: no answer is lost, and no SMS goes out twice."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ def started(directory: Path, base_url: str, redis_url: str, **settings: str) -> 
 
 
 def after(act: up.Act, seconds: float = 0, first: Callable[[], object] = lambda: None) -> up.Act:
-    """Take the request, do something `first`, wait, and then `act`."""
+    """Take the request, call `first`, wait, and then `act`."""
 
     def later(connection: socket.socket) -> None:
         first()
@@ -90,7 +90,7 @@ def test_a_worker_killed_in_the_middle_of_a_send(
 def test_a_worker_killed_in_the_middle_of_a_verify(
     one_worker: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
-    """The guess is counted. Whether it was right, nobody knows; it can be made again."""
+    """The guess is counted. Whether it was right is unknown; the client can try again."""
     assert one_worker.send(phone).status_code == 200
     for guesses in range(1, 5):
         upstream.script.append(after(up.answer(up.RIGHT), first=kill(one_worker)))
@@ -104,9 +104,9 @@ def test_a_worker_killed_in_the_middle_of_a_verify(
 
 
 def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -> Counter[int | str]:
-    """Send to so many phones a second until it is enough, on kept connections and on new ones.
+    """Send to this number of phones a second until it is enough, on kept connections and on new ones.
 
-    Returns what was answered, and how often.
+    Return how often each status was answered.
     """
 
     def ask(number: int) -> Counter[int | str]:
@@ -132,7 +132,7 @@ def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -
 
 @pytest.fixture
 def slow(upstream: Upstream) -> Upstream:
-    """An Infobip that takes its time, so that there is always something in flight."""
+    """Return an Infobip that answers slowly, so that some requests are always in flight."""
     upstream.script.extend([after(up.answer(up.SENT), 0.2)] * 1000)
     return upstream
 
@@ -144,7 +144,7 @@ def one_sms_each(upstream: Upstream, sends: int) -> None:
 
 
 def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path) -> None:
-    """Twice, at 50 requests a second."""
+    """Restart twice, at 50 requests a second."""
     restarted = threading.Event()
     with started(tmp_path, slow.url, redis_url) as service, ThreadPoolExecutor(1) as executor:
         load = executor.submit(at_a_rate, service, 50, restarted.is_set)
@@ -164,7 +164,7 @@ def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, red
 def test_workers_that_end_after_some_requests(
     slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
-    """Nothing leaks that this would have to hide, so it is not set; who sets it loses no request."""
+    """The service leaks nothing, so max-requests is not set by default; with it, no request is lost."""
     settings = {"GUNICORN_CMD_ARGS": "--max-requests 30 --max-requests-jitter 10"}
     with started(tmp_path, slow.url, redis_url, **settings) as service:
         statuses = at_a_rate(service, 50, lambda: service.log().count("Autorestarting worker") >= 2)

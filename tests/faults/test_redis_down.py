@@ -1,4 +1,4 @@
-"""Redis gone, hung, full, emptied, or gone in the middle of a request."""
+"""Redis is gone, hangs, is full or emptied, or goes away during a request."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ HUNG = 15 if os.environ.get("SOAK") else 3  # seconds
 
 @contextmanager
 def hung(server: ValkeyServer) -> Iterator[None]:
-    """It takes connections and commands, and says nothing."""
+    """The server accepts connections and commands, and does not reply."""
     assert server._process
     server._process.send_signal(SIGSTOP)
     try:
@@ -72,7 +72,7 @@ def test_gone_and_back(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbo
 
 
 def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
-    """Many clients share a connection to Redis: nobody waits for those before him."""
+    """Many requests share a connection to Redis: none waits for those before it."""
     whole_flow(on_own, sandbox, phone)
     asked, until = sandbox.request_count(), time.monotonic() + HUNG
 
@@ -110,7 +110,7 @@ def test_it_hangs_between_the_sms_and_the_save(
 def test_who_has_waited_for_it_once_does_not_wait_again(
     own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
 ) -> None:
-    """With an Idempotency-Key there is an answer to keep, too."""
+    """With an Idempotency-Key, there is also an answer to keep."""
     key = {"Idempotency-Key": "one-and-the-same"}
     with ExitStack() as stack:
         sandbox.two_factor._deliver = lambda _: stack.enter_context(hung(own_redis))
@@ -134,7 +134,7 @@ def test_it_dies_between_the_sms_and_the_save(
 
 
 def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """It comes back with all that it had: the PIN is not used, and good for one success."""
+    """Redis comes back with all data: the PIN is unused, and verifies once."""
     flags = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
     port = servers.start(free_port(), *flags)
 
@@ -145,7 +145,7 @@ def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sa
 
     with RedisProxy(port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
-        # With one worker: the proxy does not tell the idle connections of another one that the server has gone.
+        # With one worker: the proxy does not close idle connections of other workers.
         service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
         assert service.send(phone).status_code == 200
         proxy.fault(die, REMOVE.sha, times=1)

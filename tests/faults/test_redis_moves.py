@@ -1,4 +1,4 @@
-"""Redis refuses writes where the service is connected to, or its connections die without a word."""
+"""Redis refuses writes on open connections, or the connections fail without notice."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def phones(first: int, amount: int) -> list[str]:
 
 
 def crowd(service: Service, of: list[str]) -> None:
-    """All at once, so that there are as many connections as there will ever be."""
+    """Send all at once, so that there are as many connections as there will ever be."""
     with ThreadPoolExecutor(20) as executor:
         assert {answer.status_code for answer in executor.map(service.send, of)} == {200}
 
@@ -37,7 +37,7 @@ def service(every_proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
 
 
 def test_a_demoted_primary_is_left(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """One name for both, as of a Service of Kubernetes: new connections lead to the new one, old ones stay open."""
+    """Both have one name, as in a Service of Kubernetes: new connections reach the new primary, old ones stay open."""
     old = servers.start(free_port(), "--save", "")
     new = servers.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {old}")
     eventually(lambda: node(new).info("replication")["master_link_status"] == "up")
@@ -69,7 +69,7 @@ def configured(port: int, **settings: str) -> Iterator[None]:
 
 @contextmanager
 def read_only(port: int) -> Iterator[None]:
-    """READONLY."""
+    """It replies READONLY."""
     node(port).execute_command("REPLICAOF", "127.0.0.1", free_port())
     yield
     node(port).execute_command("REPLICAOF", "NO", "ONE")
@@ -77,21 +77,21 @@ def read_only(port: int) -> Iterator[None]:
 
 @contextmanager
 def without_its_primary(port: int) -> Iterator[None]:
-    """MASTERDOWN."""
+    """It replies MASTERDOWN."""
     with configured(port, **{"replica-serve-stale-data": "no"}), read_only(port):
         yield
 
 
 @contextmanager
 def full(port: int) -> Iterator[None]:
-    """OOM."""
+    """It replies OOM."""
     with configured(port, **{"maxmemory-policy": "noeviction", "maxmemory": "1"}):
         yield
 
 
 @contextmanager
 def without_replicas(port: int) -> Iterator[None]:
-    """NOREPLICAS."""
+    """It replies NOREPLICAS."""
     with configured(port, **{"min-replicas-to-write": "1"}):
         yield
 
@@ -115,7 +115,7 @@ def test_it_is_not_ready_while_redis_refuses_writes(
 def test_it_is_not_ready_while_redis_says(
     every_proxy: RedisProxy, service: Service, sandbox: Sandbox, phone: str, word: str
 ) -> None:
-    """What the same server says on a connection that is open, it may no longer say on a new one, and the other way."""
+    """A new connection to the same server may reply differently from an open one."""
     whole_flow(service, sandbox, phone)
     asked = sandbox.request_count()
     every_proxy.fault(rp.refuse(f"{word} for a while"))
@@ -127,7 +127,7 @@ def test_it_is_not_ready_while_redis_says(
 
 
 def test_a_cluster_that_has_lost_slots(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """CLUSTERDOWN, whichever key it is."""
+    """It replies CLUSTERDOWN for every key."""
     (port,) = servers.cluster(1)
     service = start(sandbox.url, REDIS_URL=f"redis+cluster://127.0.0.1:{port}", **SETTINGS)
     crowd(service, phones(40000000, 40))
@@ -158,7 +158,7 @@ def test_connections_that_died_while_idle_cost_nobody_anything(
 
 
 def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: Service, phone: str) -> None:
-    """Nobody can know what became of the commands that went out over them; the others lose nothing."""
+    """The results of the commands on these connections are unknown; other commands lose nothing."""
     crowd(service, phones(70000000, 40))
     every_proxy.fall_silent()
     back_within(5, service, phone)
@@ -167,7 +167,7 @@ def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: 
 
 
 def soon(ask: Callable[..., requests.Response], *about: str) -> None:
-    """A yes that nobody had to wait for."""
+    """The service answers 200 without a wait."""
     started = time.monotonic()
     response = ask(*about)
     assert response.status_code == 200, response.text

@@ -1,4 +1,4 @@
-"""Somebody else writes into the Redis of the service: other types, and nonsense, at every key that it has."""
+"""Another program writes into the service's Redis: other types, and nonsense, at every key of the service."""
 
 import itertools
 from collections.abc import Callable
@@ -48,7 +48,7 @@ _numbers = itertools.count(80000000)
 
 
 class Story:
-    """A phone with a pending PIN, another one whose proof was redeemed, and a third one that nobody knows yet."""
+    """A phone with a pending PIN, another one whose proof was redeemed, and a third one that is unknown yet."""
 
     def __init__(self, service: Service, sandbox: Sandbox) -> None:
         self.service, self.sandbox = service, sandbox
@@ -68,14 +68,14 @@ class Story:
         assert self.service.send(phone, headers=headers).status_code == 200
 
     def keys(self, database: redis.Redis) -> list[str]:
-        """Without what comes when it comes: counts, alerts, and the end of an earlier story."""
+        """Return its keys, without those that come at any time: counts, alerts, and the end of an earlier story."""
         late = ("otp:counts:", "otp:alert:", ":trusted")
         return sorted(
             key for key in database.scan_iter() if not any(each in key for each in late) or self.verified in key
         )
 
     def goes_on(self) -> list[requests.Response]:
-        """Everything that a client may do now."""
+        """Make every request that a client may make now."""
         again = {**HEADERS, "Idempotency-Key": f"planted-{self.pending}"}
         return [
             self.service.send(self.pending, headers=again),

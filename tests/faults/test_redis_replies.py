@@ -1,4 +1,4 @@
-"""Redis takes a command and something else than its answer comes back: at every command of every request."""
+"""Redis takes a command, and something else than its reply comes back: at every command of every request."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from tests.faults.redis_proxy import Act, Exchange, RedisProxy
 from tests.support.running import Sandbox, Service, refusal
 
 RELEASE = Script("idempotency_release")
-# Nobody can tell whether it was executed.
+# Whether it was executed is unknown.
 DONE = {"lost": rp.lose_reply, "half": rp.cut_reply, "silence": rp.hang}
 # Answers in RESP, to another question.
 NONSENSE = {
@@ -36,7 +36,7 @@ LOST = {
     "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n"),
     "refused": rp.refuse("OOM command not allowed when used memory > 'maxmemory'."),
 }
-# For the commands that a PIN hangs on: to be kept, to be guessed, to be used up. All are asked by `RedisClient.run`,
+# For save, attempt and consume. All are run by `RedisClient.run`,
 # whose own faults are in test_redis_run.py.
 FAULTS = {**LOST, **NONSENSE}
 FEW: dict[str, list[Act]] = {"lost": [rp.lose_reply], "nonsense": list(NONSENSE.values())}  # for every other one
@@ -116,7 +116,7 @@ def test_a_pin_that_is_used_meanwhile_is_not_sent_again(
 def test_a_pin_that_may_not_have_been_kept_is_kept_again(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
-    """The SMS is paid for: of all commands, this one alone may run twice."""
+    """The SMS is paid for, so this is the one command that may run twice."""
     proxy.fault(act, SAVE.sha, times=1)
     sent = proxied.send(phone)
     assert proxy.met == 1
@@ -179,7 +179,7 @@ def test_a_guess_that_was_not_counted_for_certain_is_not_judged(
 def test_a_pin_is_never_accepted_twice(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
-    """The sandbox says yes as often as it is asked: it is ours to say so once, or not at all."""
+    """The sandbox accepts a PIN any number of times; the service must accept it at most once."""
     assert proxied.send(phone).status_code == 200
     proxy.fault(act, REMOVE.sha, times=1)
     assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE

@@ -1,4 +1,4 @@
-"""`RedisClient.run`, whose replies are lost, late, refused or nonsense: one error, in time, and the next one works."""
+"""`RedisClient.run` with lost, late, refused or nonsensical replies: one error, in time, and the next command works."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ REFUSALS = [
     "ERR max number of clients reached",
 ]
 ASKED_AGAIN = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOAUTH", "TRYAGAIN"]
-# Nobody can tell whether it was executed.
+# Whether it was executed is unknown.
 DONE: dict[str, Act] = {"lost": rp.lose_reply, "half": rp.cut_reply, "silence": rp.hang}
 BROKEN: dict[str, Act] = {**DONE, "cut": rp.cut, "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n")}
 KEY = "otp:run"

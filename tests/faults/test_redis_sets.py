@@ -1,4 +1,4 @@
-"""A Sentinel set and a Cluster, and what they are for: one server is lost, and another takes its place."""
+"""A Sentinel set and a Cluster do their work: one server is lost, and another takes its place."""
 
 from collections.abc import Callable
 from signal import SIGCONT, SIGSTOP
@@ -51,7 +51,7 @@ def test_the_primary_dies(servers: Servers, start: Start, sandbox: Sandbox, phon
 def test_the_primary_hangs_and_comes_back_when_it_is_none_any_more(
     servers: Servers, start: Start, sandbox: Sandbox, phone: str
 ) -> None:
-    """It takes itself for the primary until the Sentinel has told it. What it was told meanwhile would be lost."""
+    """It regards itself as the primary until the Sentinel demotes it. Writes until then would be lost."""
     primary, replica, sentinel = servers.replicated()
     service = on_sentinel(start, sandbox, sentinel)
     whole_flow(service, sandbox, phone)
@@ -68,7 +68,7 @@ def test_the_primary_hangs_and_comes_back_when_it_is_none_any_more(
 
 
 def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """Down at the start, then there, then hung, then gone."""
+    """The Cluster is down at the start, then runs, then hangs, then is gone."""
     ports = [free_port() for _ in range(3)]
     service = on_cluster(start, sandbox, ports)
     quickly_refused(service, phone)
@@ -89,7 +89,7 @@ def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, ph
 def test_a_node_of_the_cluster_is_lost_and_its_replica_promoted(
     servers: Servers, start: Start, sandbox: Sandbox
 ) -> None:
-    """Hung, not gone: whoever asks it waits in vain."""
+    """The node hangs, so its clients wait in vain."""
     ports = servers.cluster(3)
     replica = servers.replica_of(ports[0])
     service = on_cluster(start, sandbox, ports)
@@ -116,7 +116,7 @@ def on_cluster(start: Start, sandbox: Sandbox, ports: list[int]) -> Service:
 
 
 def without_end(*ports: int) -> None:
-    """No key of the service lives for ever."""
+    """Every key of the service must have a time to live."""
     for port in ports:
         with redis.Redis(port=port) as client:
             assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []

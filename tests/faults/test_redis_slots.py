@@ -1,4 +1,4 @@
-"""A Cluster whose slots move to another node, whose nodes hang, or that comes back elsewhere."""
+"""A Cluster whose slots move to another node, whose nodes hang, or that comes back at another port."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,7 +24,7 @@ KEPT = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 class Move:
-    """Of SLOT, from the node that has all of them to one that is new and has no scripts."""
+    """Moves SLOT from the node that has all slots to a new one without scripts."""
 
     def __init__(self, servers: Servers) -> None:
         (self.source,) = servers.cluster(1)
@@ -33,7 +33,7 @@ class Move:
         eventually(lambda: node(self.target).cluster("INFO")["cluster_state"] == "ok")
 
     def begin(self) -> None:
-        """From now on, keys that the one does not have are the other's."""
+        """From now on, the target serves the keys that the source does not have."""
         node(self.target).execute_command("CLUSTER", "SETSLOT", SLOT, "IMPORTING", _id(self.source))
         node(self.source).execute_command("CLUSTER", "SETSLOT", SLOT, "MIGRATING", _id(self.target))
 
@@ -47,14 +47,14 @@ class Move:
             node(port).execute_command("CLUSTER", "SETSLOT", SLOT, "NODE", _id(self.target))
 
     def said(self, word: str) -> int:
-        """How often either of them refused a command so."""
+        """Return how often either node refused a command with this word."""
         stats = [node(port).info("errorstats").get(f"errorstat_{word}", {}) for port in (self.source, self.target)]
         return sum(each.get("count", 0) for each in stats)
 
 
 @cache
 def phones() -> list[str]:
-    """Some whose keys are all in SLOT."""
+    """Return some phones whose keys are all in SLOT."""
     some = (f"+49151{number}" for number in range(10000000, 10300000))
     return [phone for phone in some if key_slot(f"otp:phoneNumber:{phone}".encode()) == SLOT]
 
@@ -101,7 +101,7 @@ def test_the_slot_moves_between_the_sms_and_the_save(
 def test_whoever_asks_while_the_slot_moves_waits_for_it(
     servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
-    """TRYAGAIN: of the keys of a script, neither node has all, or is to make them."""
+    """Redis replies TRYAGAIN: neither node has all keys of a script."""
     move, held.holds = Move(servers), False
     service = start(held.url, REDIS_URL=url(move.source), **SETTINGS)
     old, new = phones()[:10], phones()[10:]
@@ -117,14 +117,14 @@ def test_whoever_asks_while_the_slot_moves_waits_for_it(
 
 
 def test_all_nodes_hang(servers: Servers, start: Start, clients: ApiClients, sandbox: Sandbox, phone: str) -> None:
-    """Nobody waits for the table of the slots behind others who wait for it, too."""
+    """Requests do not queue for the table of slots."""
     ports = servers.cluster(2)
     service = start(sandbox.url, REDIS_URL=url(*ports), **SETTINGS)
     whole_flow(service, sandbox, phone)
     asked = sandbox.request_count()
     for port in ports:
         servers.processes[port].send_signal(SIGSTOP)
-    for first in (20000000, 30000000):  # whose connections fall silent, and who has none and no table
+    for first in (20000000, 30000000):  # with silent connections, then without connections and slots
         answers = clients.send(service.port, (f"+49151{first + number}" for number in range(AT_ONCE))).result(60)
         assert statuses(answers) == {503}
         assert max(answer.took for answer in answers) < 2
@@ -135,7 +135,7 @@ def test_all_nodes_hang(servers: Servers, start: Start, clients: ApiClients, san
 
 
 def test_it_comes_back_under_another_port(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """No address that it told of itself is right any more, and one of REDIS_URL is."""
+    """None of its announced addresses is valid any more, but one of REDIS_URL is."""
     (port,), other = servers.cluster(1, *KEPT), free_port()
     service = start(sandbox.url, REDIS_URL=url(port, other), **SETTINGS)
     assert service.send(phone).status_code == 200

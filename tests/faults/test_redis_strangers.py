@@ -1,4 +1,4 @@
-"""Redis says too much, too little or nonsense, and many wait for its replies: nobody is given that of another one."""
+"""Redis replies too much, too little or nonsense while many requests wait: none gets the reply of another."""
 
 import time
 from collections.abc import Callable
@@ -20,13 +20,13 @@ YES, NO = (200, None), (401, "invalid_otp")
 
 
 def early(exchange: Exchange) -> None:
-    """A reply that nobody has asked for, and then its own."""
+    """Send a reply that nobody asked for, and then the right one."""
     exchange.client.sendall(b"+OK\r\n")
     rp.pass_on(exchange)
 
 
 def early_yes(exchange: Exchange) -> None:
-    """The same in the form of our scripts: done."""
+    """Send such a reply in the form of the service's scripts: done."""
     exchange.client.sendall(b"*1\r\n:1\r\n")
     rp.pass_on(exchange)
 
@@ -43,7 +43,7 @@ each_act = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 
 
 def slowly(act: Act) -> Act:
-    """Only once others have asked, too."""
+    """Do `act` after other requests have come."""
 
     def slow(exchange: Exchange) -> None:
         time.sleep(0.2)  # a part of the fault
@@ -54,7 +54,7 @@ def slowly(act: Act) -> Act:
 
 @pytest.fixture
 def service(every_proxy: RedisProxy, start: Start, held: HeldInfobip, clients: ApiClients) -> Service:
-    """Half of the phones have a PIN, with nothing held."""
+    """Return the service. Half of the phones have a PIN; no answer of Infobip is held."""
     held.holds = False
     service = start(held.url, REDIS_URL=every_proxy.url, **SETTINGS)
     every = clients.send(service.port, PHONES[::2]).result(60)
@@ -71,7 +71,7 @@ def said(answer: Answer) -> tuple[int, str | None]:
 def test_no_guess_is_judged_as_that_of_another(
     every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, at: str, act: Act
 ) -> None:
-    """Every second one is wrong: it is the PIN of the phone beside it."""
+    """Every second guess is wrong: it is the PIN of the next phone."""
     asking = PHONES[::2]
     right = asking[::2]
     beside = dict(zip(asking, asking[1:] + asking[:1], strict=True))
@@ -91,7 +91,7 @@ def test_no_guess_is_judged_as_that_of_another(
 def test_no_send_is_let_through_for_another(
     every_proxy: RedisProxy, service: Service, clients: ApiClients, held: HeldInfobip, act: Act
 ) -> None:
-    """Every second phone has to wait, for it has a PIN already."""
+    """Every second phone has to wait, because it has a PIN already."""
     every_proxy.fault(slowly(act), PHONES[1], times=1)
     answers = clients.send(service.port, PHONES).result(60)
     assert every_proxy.met == 1

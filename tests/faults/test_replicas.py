@@ -25,7 +25,7 @@ _numbers = count(40000000)
 
 
 class Replicas:
-    """Starts two of them with the same settings; the second one's clock is `ahead` by so many seconds."""
+    """Starts two replicas with the same settings; the second one's clock is `ahead` by this number of seconds."""
 
     def __init__(self, stack: ExitStack, directory: Path, base: dict[str, str]) -> None:
         self._stack, self._directory, self._base = stack, directory, base
@@ -48,7 +48,7 @@ def replicas(sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: 
 
 
 def statuses(services: list[Service], phones: list[str]) -> Counter[int]:
-    """Of sends to these, in turn at each replica, all at once."""
+    """Send to these phones at once, alternating between the replicas, and count the statuses."""
     with ThreadPoolExecutor(16) as executor:
         answers = executor.map(lambda asked: asked[0].send(asked[1]), zip(cycle(services), phones, strict=False))
         return Counter(answer.status_code for answer in answers)
@@ -76,7 +76,7 @@ def test_limits_are_exact_together(
 
 @without_faketime
 def test_a_window_ends_when_it_ends(replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
-    """Counted by its own clock, one ahead would see the other's entries as old, and one behind as never ending."""
+    """With its own clock, a replica ahead would see the other's entries as old, and one behind as endless."""
     one, other = replicas(AHEAD, VERIFY_OTP_LIMIT="4 per 20 seconds", PHONE_SEND_LIMIT="5 per 20 seconds")
     assert [service.verify(phone, "123456").status_code for service in (one, one, other, other)] == [401] * 4
     for service in (one, other, one, other):

@@ -1,4 +1,4 @@
-"""What clients can use up: memory, file descriptors, sockets."""
+"""Resources that clients can use up: memory, file descriptors, sockets."""
 
 import itertools
 import os
@@ -23,7 +23,7 @@ _numbers = itertools.count(10000000)
 
 
 def mixed(service: Service, sandbox: Sandbox, count: int) -> None:
-    """So many requests of every kind, from eight clients at once; each does six at a time."""
+    """Make this number of requests of every kind, from eight clients at once; each makes six in a row."""
 
     def ask(_: int) -> None:
         with requests.Session() as session:
@@ -67,7 +67,7 @@ BODY = b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
 
 
 def test_clients_that_never_finish_are_in_nobodys_way(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    """200 of them, half in the head of a request and half in its body, a byte now and then; then they are put out."""
+    """200 clients send a byte now and then, half of them in the head and half in the body, until the service closes."""
     service = start(sandbox.url)
     with ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", service.port))) for _ in range(200)]
@@ -84,7 +84,7 @@ def test_clients_that_never_finish_are_in_nobodys_way(start: Start, database: re
 
 
 def goes_on(client: socket.socket) -> bool:
-    """Send another byte. Whether the service still listens."""
+    """Send another byte. Return whether the service still listens."""
     with suppress(BlockingIOError):
         try:
             client.sendall(b" ")

@@ -1,4 +1,4 @@
-"""Two versions on one Redis, as in a rolling update and in its rollback: the one before, from git, and this one."""
+"""Two versions on one Redis, as in a rolling update and its rollback: the previous release, from git, and this one."""
 
 import io
 import re
@@ -57,7 +57,7 @@ _places = count()
 
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source of the release before. Its `/readyz` says so, whatever its number is."""
+    """Return the source of the previous release. Its `/readyz` says so, whatever its version is."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--is-shallow-repository"]
     found = subprocess.run(command, capture_output=True, text=True, check=False) if (ROOT / ".git").exists() else None
     if not found or found.stdout.strip() != "false":
@@ -103,7 +103,7 @@ class Replicas:
 def both(
     previous: Path, _sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Service]]:
-    """The release before and this one, with every limit."""
+    """Start the previous release and this one, with every limit."""
     given = {"INFOBIP_BASE_URL": _sandbox.url, "REDIS_URL": redis_url, **SETTINGS, **LIMITS}
     with closing(Replicas(tmp_path_factory.mktemp("both"), given)) as replicas:
         yield [replicas.add(previous), replicas.add(ROOT)]
@@ -117,7 +117,7 @@ def in_turn(
 
 
 def of(client: str, **more: str) -> dict[str, str]:
-    """The headers of a client app, for an end user at an address of her own."""
+    """Return the headers of a client app, for an end user with an address of their own."""
     return {"Authorization": f"Bearer {KEYS[client]}", "X-End-User-IP": f"198.51.100.{next(_places) % 250}", **more}
 
 
@@ -196,7 +196,7 @@ def test_limits_are_counted_together(
 
 
 class People:
-    """They sign in through whichever replica is next, until the test has seen enough of them."""
+    """People who sign in through the next replica each time, until the test has seen enough."""
 
     def __init__(self, replicas: Replicas, sandbox: Sandbox) -> None:
         self._replicas, self._sandbox = replicas, sandbox
@@ -228,7 +228,7 @@ class People:
                 raise
 
     def _one(self) -> tuple[int, ...]:
-        """The statuses of a send, a wrong guess, a right one, and a redeem."""
+        """Return the statuses of a send, a wrong guess, a right one, and a redeem."""
         with self._lock:
             phone = next(self._numbers)
         sent = self._ask("/send-otp", {"phoneNumber": phone})
@@ -241,7 +241,7 @@ class People:
         return tuple(each.status_code for each in (sent, failed, verified, redeemed))
 
     def _ask(self, path: str, body: dict[str, str]) -> requests.Response:
-        """As a proxy does it: where nobody listens, the next one is asked."""
+        """Ask the next replica if one does not listen, as a proxy does."""
         while True:
             with self._lock:
                 service = self._replicas.ready[next(self._turns) % len(self._replicas.ready)]
@@ -275,12 +275,12 @@ def test_no_request_fails_while_replicas_are_replaced(
 
 
 def log_fields(service: Service) -> set[tuple[str, str]]:
-    """Those of the lines of requests, by route."""
+    """Return the fields of the request lines, by route."""
     return {(line["route"], field) for line in service.lines(event="request") for field in line}
 
 
 def members(schema: Any) -> Iterator[str]:
-    """The names of all members, at any depth."""
+    """Yield the names of all members, at any depth."""
     if isinstance(schema, dict):
         yield from schema.get("properties", {})
     if isinstance(schema, dict | list):
@@ -289,7 +289,7 @@ def members(schema: Any) -> Iterator[str]:
 
 
 def contract(tree: Path) -> Iterator[str]:
-    """What clients may send and get, and the codes of refusals."""
+    """Yield what clients may send and get, and the codes of refusals."""
     written = yaml.safe_load((tree / "openapi.yaml").read_text())
     for path, item in resolved(written, written)["paths"].items():
         for method, operation in item.items():
@@ -301,7 +301,7 @@ def contract(tree: Path) -> Iterator[str]:
 
 
 def stable_names(tree: Path) -> set[str]:
-    """What docs/deploy.md promises to keep."""
+    """Return the names that docs/deploy.md promises to keep."""
     settings = re.findall("(?m)^#? ?([A-Z][A-Z0-9_]+=)", (tree / ".env.example").read_text())
     metric = r'(?:Counter|Gauge|Histogram)\("(\w+)", "[^"]*"(?:, \[(.*?)\])?'
     metrics = re.findall(metric, (tree / "otp/telemetry/metrics.py").read_text())

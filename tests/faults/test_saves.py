@@ -1,4 +1,4 @@
-"""An SMS is out, and Redis fails its save: it is asked again, and neither beats a newer PIN nor revives a used one."""
+"""Redis fails the save of a sent PIN. The save is repeated, and neither replaces a newer PIN nor revives a used one."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ NO = (401, "invalid_otp")
 
 @contextmanager
 def sent(service: Service, clients: ApiClients, held: HeldInfobip) -> Iterator[None]:
-    """All have their SMS before the block, none is saved in it, and all PINs verify after it, once."""
+    """Each phone has its SMS before the block; no PIN is saved in it; all PINs verify after it, once."""
     asked = clients.send(service.port, PHONES)
     held.wait_for(len(PHONES), refused=clients.answered)
     yield
@@ -62,7 +62,7 @@ def test_redis_restarts_between_the_sms_and_the_save(
 def test_the_connection_ends_at_the_save(
     proxy: RedisProxy, start: Start, clients: ApiClients, held: HeldInfobip, act: Act, times: int
 ) -> None:
-    """`times` of them, with all that shares their connections."""
+    """`times` connections end, with all other requests that share them."""
     with sent(start(held.url, REDIS_URL=proxy.url, **SETTINGS), clients, held):
         proxy.fault(act, "otp:phoneNumber:", times=times)
         held.answer()
@@ -70,7 +70,7 @@ def test_the_connection_ends_at_the_save(
 
 
 class LateSave:
-    """A first send, whose save is asked for once, and asked again when `happen` was called; `other` does the rest."""
+    """A first send, whose save is repeated at the end of `after`; all other requests go to `other`."""
 
     def __init__(self, service: Service, other: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
         self.other, self.phone, self._proxy, self._sandbox = other, phone, proxy, sandbox
@@ -78,7 +78,7 @@ class LateSave:
 
     @contextmanager
     def after(self, act: Callable[[threading.Event], Act]) -> Iterator[None]:
-        """The block lies between the save that `act` is done to and the one that is asked again."""
+        """The block runs between the save that `act` breaks and its repetition."""
         self._proxy.fault(act(self._happened), f"otp:phoneNumber:{self.phone}", "pinId", times=1)
         with ThreadPoolExecutor(1) as executor:
             answer: Future[requests.Response] = executor.submit(self._service.send, self.phone)
@@ -90,13 +90,13 @@ class LateSave:
             assert answer.result().status_code in (200, 503)
 
     def send_again(self) -> None:
-        """A newer PIN."""
+        """Send a newer PIN."""
         with redis.Redis(port=self._proxy.server_port) as client:
             client.delete(f"{{otp:phoneNumber:{self.phone}}}:cooldown", f"{{otp:phoneNumber:{self.phone}}}:sent")
         assert self.other.send(self.phone).status_code == 200
 
     def verifies(self, which: int) -> bool:
-        """Whether the PIN of the first send does (0), or of the second one (1)."""
+        """Return whether the PIN of the first send (0) or of the second one (1) verifies."""
         response = self.other.verify(self.phone, self._sandbox.pins(self.phone)[which])
         assert response.status_code == 200 or refusal(response) == NO
         return response.status_code == 200
@@ -137,7 +137,7 @@ def test_never_a_pin_that_was_used(late: LateSave) -> None:
 
 
 def test_never_new_guesses(late: LateSave) -> None:
-    """All five were wrong."""
+    """All five guesses were wrong."""
     with late.after(rp.lose_reply_after):
         for _ in range(5):
             assert refusal(late.other.verify(late.phone, "000000")) == NO

@@ -1,4 +1,4 @@
-"""At DEBUG, with every kind of failure, nothing secret is seen. `leaks` looks at every other test."""
+"""At DEBUG, with every kind of failure, no secret is logged. `leaks` checks every other test."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ FAILURES = [
 
 @pytest.fixture
 def canary(start: Start, upstream: Upstream, proxy: RedisProxy) -> Service:
-    """With everything that has a secret, Redis's password among them."""
+    """Start a service in which everything has a secret, with a password for Redis."""
     settings = {
         "INFOBIP_API_KEY": API_KEY,
         "API_KEYS": f"shop:{CLIENT_KEY},shop:{OTHER_KEY}",

@@ -1,4 +1,4 @@
-"""The long run, in a form that is as short as it can be."""
+"""The long run, in its shortest form."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""More of what an upstream may do to a request than tests/support/upstream.py needs for its stories."""
+"""More faults of an upstream, in addition to those in tests/support/upstream.py."""
 
 import gzip
 import socket
@@ -14,7 +14,7 @@ BOMB = 200 * MIB
 
 
 def status_alone(status: int) -> Act:
-    """An answer that by its status has no body and no length."""
+    """Answer with a status that allows neither a body nor a length."""
     return lambda connection: connection.sendall(f"HTTP/1.1 {status} X\r\n\r\n".encode())
 
 
@@ -24,14 +24,14 @@ def redirect(status: int, url: str) -> Act:
 
 
 def html(status: int) -> Act:
-    """What stands in front of a service and is no part of it."""
+    """Answer with an HTML page, as a proxy in front of an API does."""
     page = b"<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>"
     head = f"HTTP/1.1 {status} X\r\nContent-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n"
     return lambda connection: connection.sendall(head.encode() + page)
 
 
 def late(act: Act, seconds: float) -> Act:
-    """`act`, after a while."""
+    """Do `act` after a while."""
 
     def later(connection: socket.socket) -> None:
         time.sleep(seconds)
@@ -41,7 +41,7 @@ def late(act: Act, seconds: float) -> Act:
 
 
 def drip_body(connection: socket.socket) -> None:
-    """A head at once, and of the body a byte now and then."""
+    """Send the head at once, and then the body byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
     for _ in range(30):
         connection.sendall(b" ")
@@ -54,22 +54,22 @@ def _bomb(size: int) -> bytes:
 
 
 def gzip_bomb(connection: socket.socket) -> None:
-    """200 MB of zeros, compressed, for whoever would unpack them."""
+    """Send 200 MB of zeros, compressed."""
     answer(_bomb(BOMB), headers="Content-Encoding: gzip\r\n")(connection)
 
 
 def small_gzip_bomb(connection: socket.socket) -> None:
-    """Small enough on the wire to be read whole: 10 MB that take less than 64 KiB."""
+    """Send 10 MB of zeros, which take less than 64 KiB on the wire: the answer is read whole."""
     answer(_bomb(10 * MIB), headers="Content-Encoding: gzip\r\n")(connection)
 
 
 def many_headers(connection: socket.socket) -> None:
-    """10,000 of them."""
+    """Send 10,000 headers."""
     answer({}, headers="".join(f"X-Header-{n}: {n}\r\n" for n in range(10_000)))(connection)
 
 
 def huge_header(connection: socket.socket) -> None:
-    """One header of 10 MB."""
+    """Send one header of 10 MB."""
     answer({}, headers=f"X-Huge: {'a' * 10_000_000}\r\n")(connection)
 
 
@@ -93,7 +93,7 @@ tiny_chunks = _for_ever(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def promised(length: Any) -> Act:
-    """Say that `length` bytes will come, and send two; the connection stays open."""
+    """Announce `length` bytes and send two; the connection stays open."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode())
@@ -103,12 +103,12 @@ def promised(length: Any) -> Act:
 
 
 def twice(first: Any, second: Any) -> Act:
-    """Answer, and once more to a question that nobody asked: it would stay in a kept connection."""
+    """Answer, and then answer again without a request: the second answer would stay in a kept connection."""
     return lambda connection: connection.sendall(response_bytes(first) + response_bytes(second))
 
 
 def after(hook: Callable[[], object], act: Act) -> Act:
-    """Run `hook`, which may break Redis or end a worker, and only then do `act`."""
+    """Run `hook`, which may break Redis or end a worker, before `act`."""
 
     def later(connection: socket.socket) -> None:
         hook()

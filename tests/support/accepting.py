@@ -1,11 +1,11 @@
-"""The clients of a listener."""
+"""A listener and its clients."""
 
 import socket
 from collections.abc import Iterator
 
 
 def accepted(listener: socket.socket) -> Iterator[socket.socket]:
-    """Each connection, until the listener is closed."""
+    """Yield each connection, until the listener is closed."""
     while True:
         try:
             connection, _ = listener.accept()

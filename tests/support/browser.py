@@ -20,9 +20,9 @@ OPTIONS = (
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The one that is installed. Without one the test is skipped, but for a CI: that would not notice.
+    """Start the installed Chromium. Without one the test is skipped; in CI it fails, because a skip goes unnoticed.
 
-    The headless shell draws the same pages for a third of the time, for it has no windows of its own.
+    The headless shell draws the same pages in a third of the time, because it has no windows.
     """
     installed = find("chromium-headless-shell") or program("chromium")
     with sync_playwright() as playwright:
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Screen:
-    """The page in a tab of its own context: what is on it and what one does with it."""
+    """The page in a tab of its own context: what it shows, and what a person does on it."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -68,21 +68,21 @@ class Screen:
         self.pin.press("Enter")
 
     def thread(self, number: str) -> Locator:
-        """Its tab."""
+        """Return the tab of this number."""
         return self.page.get_by_role("tab", name=number)
 
     @property
     def messages(self) -> Locator:
-        """Those of the thread that is open, oldest first."""
+        """Return the messages of the open thread, oldest first."""
         return self.page.get_by_role("tabpanel").get_by_role("listitem")
 
     @property
     def copy_button(self) -> Locator:
-        """The newest PIN."""
+        """Return the button with the newest PIN."""
         return self.messages.last.get_by_role("button", name="Copy")
 
     def read_pin(self) -> str:
-        """As a person does."""
+        """Return the newest PIN, as the page shows it."""
         return self.copy_button.inner_text().split()[0]
 
     def clipboard(self) -> Any:

@@ -22,7 +22,7 @@ IDS = ("INFOBIP_2FA_APP_ID", "INFOBIP_2FA_MSG_ID")
 
 
 class CommandLine:
-    """Runs `flask infobip`, or another group, with a `.env` in `directory` or without."""
+    """Runs `flask infobip`, or another group, in `directory`, which may have a `.env`."""
 
     group: click.Group = infobip
 
@@ -34,7 +34,7 @@ class CommandLine:
         self.environment = {**inherited, **here, **environment}
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """The running command; what it says comes on one pipe."""
+        """Start the command. Its output and its errors come on one pipe."""
         return subprocess.Popen(
             [sys.executable, "-m", "flask", str(self.group.name), *arguments],
             cwd=self.directory,
@@ -46,7 +46,7 @@ class CommandLine:
         )
 
     def run(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
-        """Its exit code, and everything it said. In this process, which is not patched by gevent: no deadlines."""
+        """Return its exit code and output. This process is not patched by gevent, so no deadline applies."""
         given = {**self.environment, **environment}
         with chdir(self.directory), patch.dict(os.environ, given, clear=True), warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # the process of a command ends with its sockets
@@ -59,7 +59,7 @@ class CommandLine:
         return ended.exit_code, ended.output
 
     def run_process(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
-        """The same in a process of its own, as people run it."""
+        """Run the command in a process of its own, as people do."""
         with self.start(*arguments, **environment) as process:
             try:
                 said, _ = process.communicate(typed, timeout=60)
@@ -70,13 +70,13 @@ class CommandLine:
         return process.returncode, said
 
     def ids(self) -> tuple[str, str]:
-        """The two ids in its `.env`."""
+        """Return the two ids in its `.env`."""
         lines = dict(line.split("=", 1) for line in self.env_file.read_text().splitlines() if "=" in line)
         return lines[IDS[0]], lines[IDS[1]]
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for it. The bound is for what never comes: what must come soon is measured where it happens."""
+    """Wait for the condition. The bound only ends a test that hangs; deadlines are measured where they apply."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

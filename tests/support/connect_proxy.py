@@ -1,4 +1,4 @@
-"""A proxy that connects (CONNECT) whoever has its credentials to wherever they want, or does what a test says."""
+"""A proxy that connects (CONNECT) each client with its credentials to any host, or acts as scripted."""
 
 import base64
 import socket
@@ -12,7 +12,7 @@ from tests.support.upstream import Act
 
 
 class ConnectProxy:
-    """`acts` are done in place of the next connections; `heads` are what was asked, `passed` the bytes that went on.
+    """The next connections get `acts` instead; `heads` are the requests, `passed` the bytes that clients sent on.
 
     Args:
         credentials: `user:password`; "" for none.

@@ -1,6 +1,6 @@
 """Infobip's published contract: which answers its 2FA API may give, and which requests it takes.
 
-The copy beside this file is checked more strictly than it is written: no member that it does not name.
+The check is stricter than the copy next to this file: it allows no member that the contract does not name.
 """
 
 import json
@@ -18,12 +18,12 @@ for schema in CONTRACT["components"]["schemas"].values():
 
 
 def operations() -> set[str]:
-    """Every operationId."""
+    """Return every operationId."""
     return {operation["operationId"] for item in CONTRACT["paths"].values() for operation in item.values()}
 
 
 def operation(method: str, path: str) -> dict[str, Any]:
-    """What the contract says of a request, nothing of one that it does not know.
+    """Return the contract of a request, or an empty one if the contract does not know the request.
 
     A path with fewer parameters comes first: /pin/voice is no pinId.
     """
@@ -35,7 +35,7 @@ def operation(method: str, path: str) -> dict[str, Any]:
 
 
 def answer_violations(method: str, path: str, status: int, body: Any) -> list[str]:
-    """What is wrong with an answer; nothing if it is as the contract says."""
+    """Return what is wrong with an answer; an empty list if it follows the contract."""
     declared = operation(method, path).get("responses", {"4XX": {"$ref": "#/components/responses/ApiException404"}})
     response = declared.get(str(status)) or declared.get(f"{status // 100}XX")
     if response is None:
@@ -44,7 +44,7 @@ def answer_violations(method: str, path: str, status: int, body: Any) -> list[st
 
 
 def request_violations(method: str, path: str, body: Any) -> list[str]:
-    """What is wrong with a request's body."""
+    """Return what is wrong with a request's body."""
     declared = operation(method, path).get("requestBody")
     return _violations(f"{method} {path}", declared, body) if declared else []
 

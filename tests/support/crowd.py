@@ -1,7 +1,7 @@
 """A day of the service, seeded: honest people in ten countries, and fraudsters in three others.
 
-A request is an event at a second of that day. Whoever asks is `honest` or not; an honest person asks again one time in
-five, and verifies the newest PIN, or gives up.
+Each event is a request at a second of that day. An honest person asks again one time in five, and verifies the newest
+PIN or gives up.
 """
 
 import random
@@ -29,7 +29,7 @@ SPIKE = "DE"
 
 
 class Event(NamedTuple):
-    """`verifies`: the person types the newest PIN; else asks for one."""
+    """With `verifies`, the person types the newest PIN; otherwise they ask for one."""
 
     at: float
     country: str
@@ -40,9 +40,9 @@ class Event(NamedTuple):
 
 
 def launch_day(seed: int, a_minute: float = 0.2, spike: float = 200) -> list[Event]:
-    """Ten countries at `a_minute` people each, and for ten minutes of the ninth hour `spike` in one of them.
+    """Return a day with `a_minute` people in each of ten countries, and `spike` in one of them for ten minutes.
 
-    60 to 90 % of the people verify, each country at a rate of its own.
+    The spike begins with the ninth hour. 60 to 90 % of the people verify, each country at a rate of its own.
     """
     source = random.Random(seed)
     events: list[Event] = []
@@ -56,9 +56,10 @@ def launch_day(seed: int, a_minute: float = 0.2, spike: float = 200) -> list[Eve
 
 
 def pumping(seed: int, start: float, requests: int = 10_000) -> list[Event]:
-    """`requests` over 2,000 addresses and 200 prefixes of three countries, none of them verified.
+    """Return `requests` to numbers with 200 prefixes, from 2,000 addresses; none is verified.
 
-    Half of them come in the first ten minutes, the rest in the five hours after.
+    The prefixes are of three countries. Half of the requests come in the first ten minutes, the rest in the five hours
+    after.
     """
     source = random.Random(seed)
     prefixes = [(country, number(source, country)[:-4]) for country in PUMPED for _ in range(67)][:200]
@@ -73,7 +74,7 @@ def pumping(seed: int, start: float, requests: int = 10_000) -> list[Event]:
 
 
 def number(source: random.Random, country: str) -> str:
-    """A valid one."""
+    """Return a valid number of this country."""
     while True:
         digits = "".join(source.choice("0123456789") if c == "#" else c for c in {**HONEST, **PUMPED}[country])
         if phonenumbers.region_code_for_number(phonenumbers.parse(digits)) == country:

@@ -9,7 +9,7 @@ import requests
 
 
 class CuttingProxy(ThreadingHTTPServer):
-    """Hands every request on, and cuts the connection instead of bringing the first answer back."""
+    """Passes every request on, and cuts the connection instead of returning the first answer."""
 
     def __init__(self, service_url: str) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)

@@ -1,4 +1,4 @@
-"""A Debian host with Docker, in namespaces of its own: no registry, no way out, and nothing of it is left at its end.
+"""A Debian host with Docker, in namespaces of its own: without a registry or a network, and without traces at its end.
 
 Its file system, with all images, is kept between runs. `python -m tests.support.docker` makes it (minutes, once).
 """
@@ -52,7 +52,7 @@ NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__",
 
 
 class Unavailable(Exception):  # noqa: N818  it is a fact, not a fault
-    """No Docker can be had here; it says why."""
+    """Docker cannot run here; the message says why."""
 
 
 class Namespace:
@@ -63,7 +63,7 @@ class Namespace:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """What this thread connects in the block, it connects there."""
+        """In the block, the connections of this thread are made in the namespace."""
         with _open(f"/proc/self/task/{threading.get_native_id()}/ns/net") as before, _open(self._path) as there:
             _enter(there)
             try:
@@ -87,7 +87,7 @@ def _enter(namespace: int) -> None:
 
 
 class DockerHost:
-    """A running one. Its /srv/otp is a copy of the repository, in `repository` here."""
+    """A running host. Its /srv/otp is a copy of the repository, which the tests find in `repository`."""
 
     def __init__(self, pid: int, repository: Path) -> None:
         self._pid = pid
@@ -96,7 +96,7 @@ class DockerHost:
         self.clients = Namespace(Path(f"/proc/{pid}/root/run/netns/clients"))
 
     def run(self, script: str, seconds: float = 300) -> str:
-        """What `script` prints, typed by root in /srv/otp. Raises AssertionError if a command of it fails."""
+        """Run `script` as root in /srv/otp. Return its output; raise AssertionError if one of its commands fails."""
         entered = ["nsenter", f"--target={self._pid}", *NAMESPACES]
         shell = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "bash", "-euo", "pipefail", "-c"]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -109,9 +109,9 @@ class DockerHost:
 
 @contextmanager
 def docker_host(directory: Path) -> Iterator[DockerHost]:
-    """Start one, with the images that the repository's files name; its /srv/otp is below `directory`.
+    """Start a host, with the images that the repository's files name; its /srv/otp is below `directory`.
 
-    Raises Unavailable. One at a time: others wait for its end.
+    Only one runs at a time: others wait for its end. Raises Unavailable.
     """
     _check()
     repository = Path(shutil.copytree(ROOT, directory / "otp", ignore=NOT_COPIED))
@@ -138,7 +138,7 @@ def _check() -> None:
 
 @contextmanager
 def _cache() -> Iterator[Path]:
-    """The folder that is kept, for one at a time."""
+    """Lock the folder that is kept, and return it."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infobip-otp-docker"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -147,7 +147,7 @@ def _cache() -> Iterator[Path]:
 
 
 def _debian(cache: Path) -> Path:
-    """The root of the host's file system."""
+    """Return the root of the host's file system; make it if it is not there."""
     packages = ",".join((*DOCKER, *IMAGES))
     root = cache / f"{SUITE}-{_digest(packages)}"
     if not root.exists():
@@ -167,7 +167,7 @@ def _digest(text: str) -> str:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Say how long it takes."""
+    """Print how long the step takes."""
     sys.stdout.write(f"{what} ... ")
     sys.stdout.flush()
     began = time.monotonic()
@@ -176,7 +176,7 @@ def _step(what: str) -> Iterator[None]:
 
 
 def _run(command: list[str], **environment: str) -> None:
-    """Raises Unavailable if it fails: mostly, because a mirror of Debian or PyPI cannot be reached."""
+    """Run the command. Raises Unavailable if it fails, mostly because a mirror of Debian or PyPI cannot be reached."""
     given = {**os.environ, **environment}
     limited = ["timeout", str(LONGEST), *command]
     ran = subprocess.run(limited, env=given, capture_output=True, text=True, check=False)
@@ -185,7 +185,7 @@ def _run(command: list[str], **environment: str) -> None:
 
 
 def _requirements(repository: Path) -> str:
-    """What the Dockerfile installs, with what."""
+    """Return what the Dockerfile installs, and uv, which installs it."""
     said = (repository / "Dockerfile").read_text()
     names = sorted(set(re.findall(r"requirements[\w/.-]*\.txt", said)))
     uv = re.findall(
@@ -195,7 +195,7 @@ def _requirements(repository: Path) -> str:
 
 
 def _make_images(root: Path, host: DockerHost) -> None:
-    """Unless they are there as they would be made now."""
+    """Make the images, unless they are there and up to date."""
     context, requirements = root / "srv/images", _requirements(host.repository)
     files = [host.repository / "Dockerfile", *host.repository.glob("**/*compose*.yml")]
     names = sorted(
@@ -219,7 +219,7 @@ def _make_images(root: Path, host: DockerHost) -> None:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """What fails in the block does so because of the machine: a kernel or a container that forbids it."""
+    """Raise Unavailable for a failure in the block: a kernel or a container forbids what it does."""
     try:
         yield
     except AssertionError as e:
@@ -227,13 +227,13 @@ def _unavailable() -> Iterator[None]:
 
 
 def _pip(root: Path) -> list[str]:
-    """Ours may have none."""
+    """Return the pip of the host's Debian: the Python of the tests may have none."""
     (wheel,) = root.glob("usr/share/python-wheels/pip-*.whl")
     return [sys.executable, f"{wheel}/pip"]
 
 
 def _download(context: Path) -> list[str]:
-    """For the Python of the host."""
+    """Return the arguments that download packages for the Python of the host."""
     machine = platform.machine()
     tags = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 42))]
     platforms = [f"--platform={tag}_{machine}" for tag in tags]
@@ -243,7 +243,7 @@ def _download(context: Path) -> list[str]:
 
 @contextmanager
 def _daemon(root: Path, repository: Path, log: Path) -> Iterator[int]:
-    """Its pid, which is the host's first."""
+    """Start dockerd and return its pid, which is the host's first process."""
     namespaces = ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child=KILL"]
     command = [*namespaces, str(SUPPORT / "docker_host.sh"), str(root), str(repository)]
     with log.open("wb") as output:
@@ -262,7 +262,7 @@ def _daemon(root: Path, repository: Path, log: Path) -> Iterator[int]:
 
 
 def main() -> str:
-    """Make what is kept. Returns what there is, or why there is nothing."""
+    """Make what is kept. Return what there is, or why there is nothing."""
     try:
         with tempfile.TemporaryDirectory() as directory, docker_host(Path(directory)) as host:
             return host.run("docker version --format 'Docker {{.Server.Version}}'; docker compose version")

@@ -1,7 +1,7 @@
-"""Starts Python programs quickly: a process that has other people's packages loaded forks a child for each.
+"""Starts Python programs quickly: a process that has loaded the packages forks a child for each program.
 
-The child is what `python -m` makes: it has an environment, a directory and outputs of its own. What reads the
-environment while it loads must be loaded in the child: gunicorn, and prometheus_client where metrics are on.
+The child is what `python -m` makes: it has an environment, a directory and outputs of its own. Packages that read the
+environment while they load are loaded in the child: gunicorn, and prometheus_client if metrics are on.
 
 There are two such processes. One has loaded the service too, which saves half of a start. The other is for services
 with metrics, for other versions of the service, and for coverage, which is measured from before the code is loaded.
@@ -64,7 +64,7 @@ class Forked:
 
 
 class ForkServer:
-    """The fork server, as the tests see it. It ends with the one that made it, and then ends what it started."""
+    """Starts the fork server and asks it. The server ends with the process that made it, and then ends its children."""
 
     def __init__(self, *more: str) -> None:
         self._lock = threading.Lock()
@@ -79,7 +79,7 @@ class ForkServer:
         atexit.register(self._end)
 
     def start(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], outputs: Sequence[int]) -> Forked:
-        """As `python -m` with these arguments; `outputs` are stdout and stderr."""
+        """Run `python -m` with these arguments; `outputs` are stdout and stderr."""
         asked = {"arguments": arguments, "cwd": str(cwd), "env": dict(env)}
         return Forked(self, self.ask(asked, outputs))
 
@@ -146,7 +146,7 @@ def _become(question: Any, files: list[int]) -> None:
 
 
 def _serve(control: socket.socket) -> None:
-    """Answer until nobody asks any more, then end what runs. Returns in each child, at once."""
+    """Answer until the tests close the connection, then end the children. Returns in each child, at once."""
     running: set[int] = set()
     for question, files in _questions(control):
         if "ended" in question:
@@ -166,7 +166,7 @@ def _serve(control: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever made this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that made this one ends it
     _load(sys.argv[2:])
     _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

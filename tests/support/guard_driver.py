@@ -1,4 +1,4 @@
-"""Asks the guard, and nothing else of the service, for sends at any time."""
+"""Asks the fraud guard for sends at any time, without the rest of the service."""
 
 import itertools
 from typing import Any
@@ -22,12 +22,12 @@ _numbers = itertools.count()
 
 
 def allowances(**settings: Any) -> Allowances:
-    """The guard's numbers, those that are not given by default."""
+    """Return the guard's allowances with these settings; the others have their defaults."""
     return Settings.model_construct(**settings).allowances
 
 
 def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int, int]]:
-    """How many were sent, and how many of these verified, by the number of the minute, hour or day."""
+    """Return how many were sent, and how many of these verified, by the number of the minute, hour or day."""
     numbers = [int(n) for n in str(database.hget(f"otp:guard:{scope}", unit) or "").split(",")[:-1]]
     return {number: (sent, verified) for number, sent, verified in zip(*[iter(numbers)] * 3, strict=True)}
 
@@ -59,7 +59,7 @@ class GuardDriver:
         return send_request
 
     def wait(self, at: float, phone: str = "", address: str | None = None) -> float | None:
-        """The seconds that a refusal says; None if there is none."""
+        """Return the seconds of the refusal; None if the send is allowed."""
         try:
             self.enter(at, phone, address)
         except TooManyRequests as e:
@@ -67,7 +67,7 @@ class GuardDriver:
         return None
 
     def fill(self, at: float, step: float = 0, **of: str) -> int:
-        """How many are let through until one is refused."""
+        """Return how many sends are allowed before the first refusal."""
         return next(n for n in itertools.count() if self.wait(at + n * step, **of) is not None)
 
     def verify(self, *sent: SendRequest) -> None:

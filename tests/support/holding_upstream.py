@@ -1,4 +1,4 @@
-"""An Infobip at which thousands of sends can hang at once: one thread answers all connections."""
+"""An Infobip that can hold thousands of sends: one thread answers all connections."""
 
 import selectors
 import socket
@@ -10,7 +10,7 @@ from tests.support.upstream import RIGHT, SENT, error_bytes, response_bytes
 
 
 class HoldingUpstream:
-    """Judges each PIN as right, at once, and answers sends at once too, until it `holds`: then only by `release`."""
+    """Accepts each PIN at once. Answers sends at once too, until `holds` is set: then `release` answers them."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -29,7 +29,7 @@ class HoldingUpstream:
         self._thread.join()
 
     def release(self, amount: int) -> None:
-        """Answer so many of those that hang, the first first."""
+        """Answer this number of held sends, oldest first."""
         for _ in range(amount):
             self._held.popleft().sendall(response_bytes(SENT))
 

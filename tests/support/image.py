@@ -25,7 +25,7 @@ LET_IN = re.findall("^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILIN
 
 
 class Image:
-    """`app` and `venv` below `root`, which nobody may write once they are there, and a `tmp` beside them.
+    """`app` and `venv` below `root`, which become read-only when they are complete, and a `tmp` next to them.
 
     Args:
         root: an empty directory.
@@ -53,7 +53,7 @@ class Image:
 
     @contextmanager
     def started(self, command: list[str], output: IO[bytes], **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """A container's only process, if `command` is the image's; it ends with the block."""
+        """Start `command` as a container's only process; it ends with the block."""
         process = subprocess.Popen(
             self._found(command), cwd=self.app, env=self._environment(settings), stdout=output, stderr=output
         )
@@ -64,7 +64,7 @@ class Image:
             process.wait()
 
     def run(self, command: list[str], **settings: str) -> int:
-        """The exit code of a command that ends, as a health check is."""
+        """Run a command that ends, such as a health check. Return its exit code."""
         environment = self._environment(settings)
         process = subprocess.run(
             self._found(command), cwd=self.app, env=environment, capture_output=True, timeout=30, check=False
@@ -72,7 +72,7 @@ class Image:
         return process.returncode
 
     def new_files(self) -> set[Path]:
-        """What is there now that the image does not have."""
+        """Return the files that the image does not have."""
         return self._files() - self._made
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
@@ -83,7 +83,7 @@ class Image:
         return [str(self._venv / "bin" / command[0]), *command[1:]]
 
     def _instructions(self, name: str) -> list[str]:
-        """What stands behind it in the stage of the service, and in the one that the variant adds."""
+        """Return the arguments of `name` in the stage of the service, and in the one that the variant adds."""
         stages = dict.fromkeys(("service", self.variant))
         return [each for stage in stages for each in re.findall(f"^{name} (.*)$", STAGES[stage], re.MULTILINE)]
 
@@ -92,7 +92,7 @@ class Image:
 
 
 def _copy_code(app: Path) -> None:
-    """By the lines after `WORKDIR /app`."""
+    """Copy what the lines after `WORKDIR /app` name."""
     for line in re.findall("^COPY (?!--)(.*)$", STAGES["builder"].partition("\nWORKDIR /app\n")[2], re.MULTILINE):
         *patterns, there = line.split()
         for source in (source for pattern in patterns for source in _sources(pattern)):
@@ -105,7 +105,7 @@ def _copy_code(app: Path) -> None:
 
 
 def _sources(pattern: str) -> list[Path]:
-    """What of it .dockerignore lets in. Docker refuses to copy nothing, too."""
+    """Return the files that .dockerignore lets in. Like Docker, fail if there are none."""
     found = ROOT.glob(pattern.rstrip("/"))
     sources = [path for path in found if any(fnmatch(path.name, let_in) for let_in in LET_IN)]
     assert sources, f"COPY {pattern} finds nothing"
@@ -113,9 +113,9 @@ def _sources(pattern: str) -> list[Path]:
 
 
 def _make_venv(directory: Path, requirements: Path) -> None:
-    """With what `requirements` names and no more, by links to what is installed for the tests: in the same versions.
+    """Make an environment with the packages of `requirements`, as links to the packages of the tests.
 
-    Installing it once more would take 20 seconds, and an index of packages.
+    Both have the same versions. Installing them again would take 20 seconds, and an index of packages.
     """
     venv.create(directory, symlinks=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory), "platbase": str(directory)}))
@@ -136,7 +136,7 @@ def _make_venv(directory: Path, requirements: Path) -> None:
 
 
 def _link_module(source: Path, link: Path) -> None:
-    """With its bytecode, which the image has too."""
+    """Link the module and its bytecode, which the image has as well."""
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(source)
     if source.suffix == ".py":
@@ -147,7 +147,7 @@ def _link_module(source: Path, link: Path) -> None:
 
 
 def _distributions(requirements: Path) -> Iterator[metadata.Distribution]:
-    """Those of this Python: what is only for others stands there with a condition, and is not installed."""
+    """Yield the distributions for this Python: those for others have a condition, and are not installed."""
     for name, condition in re.findall(r"^([\w.-]+)==\S+( ;)?", requirements.read_text(), re.MULTILINE):
         try:
             yield metadata.distribution(name)

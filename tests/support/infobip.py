@@ -1,4 +1,4 @@
-"""Infobip's API as somebody calls it by hand: no client in between."""
+"""Infobip's API, called directly, without a client library."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ TEMPLATE = f"{TEMPLATES}/{MESSAGE_ID}"
 
 
 def call(url: str, method: str, path: str, body: Any = None, authorization: str = f"App {API_KEY}") -> Answer:
-    """`path` from /2fa/2 on."""
+    """Call `path`, which begins after /2fa/2. Return the status and the body."""
     headers = {"Authorization": authorization, "Connection": "close"}
     response = requests.request(method, f"{url}/2fa/2{path}", json=body, headers=headers, timeout=5)
     return response.status_code, response.json()
@@ -38,14 +38,14 @@ def verify(url: str, pin_id: str, pin: str) -> Answer:
 
 
 def error(answer: Answer) -> tuple[int, str]:
-    """Status and messageId of a refusal, once its shape is right."""
+    """Return status and messageId of a refusal, after checking its shape."""
     status, body = answer
     assert set(body["requestError"]["serviceException"]) >= {"messageId", "text"}
     return status, body["requestError"]["serviceException"]["messageId"]
 
 
 def wrong_fields(answer: Answer) -> dict[str, list[str]]:
-    """What a 400 says of the request's fields."""
+    """Return what a 400 says of the request's fields."""
     assert error(answer) == BAD
     fields: dict[str, list[str]] = answer[1]["requestError"]["serviceException"]["validationErrors"]
     return fields

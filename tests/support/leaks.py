@@ -1,4 +1,4 @@
-"""What must not be seen: held against every log of the service, every answer to a test, and all that Redis holds."""
+"""Secrets that must not leak: looked for in every log of the service, in every answer to a test, and in Redis."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -30,17 +30,17 @@ _PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a r
 
 _FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # of a test; a URL of Redis may name some, and so may other settings
 
-_secrets: dict[str, str] = {}  # each secret that a test has told a service, and what it is
+_secrets: dict[str, str] = {}  # each secret that a test has sent to a service, and its kind
 
 
 def note_settings(settings: Mapping[str, str]) -> None:
-    """A service is started with these."""
+    """Remember the secrets of a service's settings."""
     given = {name: _FILE.sub("", settings.get(name, "")) for name in SETTINGS}
     _secrets.update({word: name for name in SETTINGS for word in _long(given[name])})
 
 
 def note_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
-    """A request is made with these. Returns its secrets."""
+    """Remember the secrets of a request, and return them."""
     body = json if isinstance(json, dict) else {}
     secrets = {re.sub("[^0-9]", "", str(body.get("phoneNumber"))): "phone", str(body.get("pin")): "PIN"}
     secrets = {word: kind for word, kind in secrets.items() if re.fullmatch("[0-9]{6,15}", word)}
@@ -54,26 +54,26 @@ def note_request(headers: Mapping[str, str], json: Any) -> dict[str, str]:
 
 
 def note_response(response: requests.Response) -> None:
-    """A request got this: the verification id in it is known to nobody but who asked."""
+    """Remember the verification id of a response, which must be known only to the requester."""
     if response.headers.get("Content-Type") == "application/json" and isinstance(response.json(), dict):
         _secrets.update(dict.fromkeys(_long(str(response.json().get("verificationId"))), "verification id"))
 
 
 def in_answer(response: requests.Response, secrets: Mapping[str, str]) -> list[str]:
-    """What it says that it must not say."""
+    """Return the secrets that a response repeats."""
     words = _words(f"{response.headers} {response.text}")
     return [kind for word, kind in secrets.items() if word in words] + _pin_ids(words)
 
 
 def in_log(text: str) -> list[str]:
-    """Likewise."""
+    """Return the secrets in a log."""
     words = _words(_PROCESS.sub("", text))
     phones = [f"phone {word}" for word in words if _PHONE.fullmatch(word)]
     return [f"{_secrets[word]} {word}" for word in words & _secrets.keys()] + _pin_ids(words) + phones
 
 
 def in_redis(client: redis.Redis) -> list[str]:
-    """What its keys and values have; a recipient is in the name of a key, and a pinId in one field."""
+    """Return the secrets in Redis. A key's name may have a recipient, and one field of a hash the pinId."""
     keys = [*client.scan_iter()]
     words = _words(" ".join(value for key in keys for value in values(client, key)))
     words |= {
@@ -85,7 +85,7 @@ def in_redis(client: redis.Redis) -> list[str]:
 
 
 def values(client: redis.Redis, key: str) -> Iterator[str]:
-    """What is in a key, but a pinId where it belongs."""
+    """Yield the values of a key, except a pinId in its field."""
     match client.type(key):
         case "string":
             yield str(client.get(key))

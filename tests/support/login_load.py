@@ -1,4 +1,4 @@
-"""People who log in, at a steady rate, while something is done to the service. Each has an address and a number."""
+"""People log in at a steady rate while something is done to the service. Each has an address and a number."""
 
 import itertools
 import threading
@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Answer:
-    """To one request. The status is 0 where there was none, and `code` says why."""
+    """The answer to one request. The status is 0 if there was none, and `code` says why."""
 
     path: str
     began: float
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass
 class Person:
-    """And what was answered to her, in order."""
+    """A person, and the answers to their requests, in order."""
 
     number: int
     url: str
@@ -43,7 +43,7 @@ class Person:
 
     @property
     def phone(self) -> str:
-        """Not beside those of others: the guard would take them for the numbers of one range."""
+        """The numbers are spread over many ranges, so that the guard does not see one range."""
         return f"+49151{self.number * 7919 % 10**8:08}"
 
     def send(self) -> Answer:
@@ -70,7 +70,7 @@ class Person:
 
 
 class LoginLoad:
-    """What came of it, once it has ended; `url` is what people reach."""
+    """The load on `url`, and its results when it has ended."""
 
     def __init__(self, host: DockerHost, url: str) -> None:
         self._host, self._url = host, url
@@ -81,7 +81,7 @@ class LoginLoad:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Some log in before the block and some after it, too. All end what they began."""
+        """Log people in during the block, and some before and after it. Everyone finishes."""
         threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
         for thread in threads:
             thread.start()
@@ -102,7 +102,7 @@ class LoginLoad:
         eventually(lambda: self._crashes or len(self.people) >= enough)
 
     def person(self) -> Person:
-        """A new one."""
+        """Add a person."""
         person = Person(next(_numbers), self._url)
         self.people.append(person)
         return person
@@ -116,7 +116,7 @@ class LoginLoad:
             return person.send().status == 200
 
     def use_pin(self, person: Person) -> None:
-        """She tries again where the service says that it is away."""
+        """Verify the newest PIN, and try again while the service answers 503."""
         pins = self.pins(person)
         until = time.monotonic() + PATIENCE
         with self._host.clients.entered():
@@ -124,7 +124,7 @@ class LoginLoad:
                 time.sleep(0.2)
 
     def pins(self, person: Person) -> list[str]:
-        """Those that arrived on her phone."""
+        """Return the PINs that arrived on the person's phone, newest first."""
         with self._host.inside.entered():
             messages = requests.get(INBOX, {"to": person.phone}, timeout=PATIENCE).json()["messages"]
         return [message["pin"] for message in messages]

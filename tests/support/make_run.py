@@ -1,4 +1,4 @@
-"""What `make run` starts, and where it listens."""
+"""Runs what `make run` starts."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from tests.support.running import ROOT
 
 @contextmanager
 def make_run(tmp_path: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m sandbox`, what `make run` starts, in a directory without a `.env`."""
+    """Run `python -m sandbox`, as `make run` does, in a directory without a `.env`."""
     inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
     (tmp_path / "tmp").mkdir(exist_ok=True)
     process = subprocess.Popen(
@@ -55,7 +55,7 @@ def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @dataclass
 class MakeRun:
-    """A running one, on ports of its own."""
+    """A running `make run` with its own ports."""
 
     port: int
     inbox_port: int
@@ -75,22 +75,22 @@ class MakeRun:
             assert process.wait(60) == 0
 
     def with_own_ports(self, text: str) -> str:
-        """`text`, which speaks of the ports of `make run`, for the ports of this one."""
+        """Replace the ports of `make run` in `text` by the ports of this one."""
         text = re.sub(r"//localhost:3000\b", f"//localhost:{self.port}", text)
         text = re.sub(r"//localhost:9090\b", f"//localhost:{self.metrics_port}", text)
         return re.sub(r"//(localhost|127\.0\.0\.1):3001\b", rf"//\1:{self.inbox_port}", text)
 
     def forget(self) -> None:
-        """Begin anew with an empty Redis: no cooldown, no PIN, no count."""
+        """Empty its Redis: no cooldown, no PIN, no count is left."""
         (url,) = re.findall(r"redis://\S+", self.said)
         with redis.Redis.from_url(url) as database:
             database.flushall()
 
     def pins(self, phone: str) -> list[str]:
-        """Those that arrived there, newest first."""
+        """Return the PINs that arrived, newest first."""
         answer = requests.get(f"http://127.0.0.1:{self.inbox_port}/inbox", {"to": phone}, timeout=5)
         return [message["pin"] for message in answer.json()["messages"]]
 
     def pin(self, phone: str) -> str:
-        """The newest one."""
+        """Return the newest PIN."""
         return self.pins(phone)[0]

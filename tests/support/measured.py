@@ -11,12 +11,12 @@ from tests.support.running import Service
 
 @cache
 def metrics_port(of: str = "") -> int:
-    """The port of a service that several tests share; it is chosen just before the service starts."""
+    """Return the metrics port of a service that several tests share; it is chosen just before the service starts."""
     return free_port()
 
 
 class Measured:
-    """A service with the port of its metrics."""
+    """A service and the port of its metrics."""
 
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
@@ -29,7 +29,7 @@ class Measured:
         return answer.text
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of all samples that have these labels."""
+        """Return the sum of all samples that have these labels."""
         families = text_string_to_metric_families(self.text())
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())

@@ -1,4 +1,4 @@
-"""A name server as Docker's is: one name, and the addresses that stand behind it now."""
+"""A name server like Docker's: one name, and its current addresses."""
 
 import socket
 import socketserver
@@ -31,7 +31,7 @@ class NameServer:
             thread.join()
 
     def answer(self, query: bytes) -> bytes:
-        """RFC 1035, 4.1: the question again, and for each address a record of one second that points to its name."""
+        """Return the question and one record for each address, with a lifetime of one second (RFC 1035, 4.1)."""
         self.asked += 1
         question = query[12 : query.index(0, 12) + 5]
         counts = [1, len(self.addresses), 0, 0]

@@ -1,7 +1,7 @@
 """The contract that the service publishes, openapi.yaml, and which answers it allows.
 
-Checked more strictly than it is written: no member and no Retry-After that it does not name, and of all refusals
-only those that it shows.
+The check is stricter than the file: it allows no member and no Retry-After that the file does not name, and no refusal
+without an example there.
 """
 
 import json
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def resolved(node: Any, document: Json) -> Any:
-    """`node` with what its references name in their place; what stands beside a reference goes over it."""
+    """Return `node` with its references replaced by what they name; members next to a reference override it."""
     if isinstance(node, list):
         return [resolved(each, document) for each in node]
     if not isinstance(node, dict):
@@ -37,12 +37,12 @@ CONTRACT: Json = resolved(WRITTEN, WRITTEN)
 
 
 def operations() -> dict[tuple[str, str], Json]:
-    """Each by method and path."""
+    """Return each operation, by method and path."""
     return {(method.upper(), path): each for path, item in CONTRACT["paths"].items() for method, each in item.items()}
 
 
 def violations(answer: requests.Response) -> list[str]:
-    """What is wrong with an answer of the service; nothing if it is as the contract says."""
+    """Return what is wrong with an answer of the service; an empty list if it follows the contract."""
     asked, path = answer.request, answer.request.path_url.partition("?")[0]
     where = f"{asked.method} {path} {answer.status_code}"
     declared = _operation(str(asked.method), path)["responses"].get(str(answer.status_code))
@@ -83,7 +83,7 @@ def _body_violations(declared: Json, answer: requests.Response) -> Iterator[str]
 
 
 def errors(schema: Json, value: Any, *, strict: bool = False) -> list[str]:
-    """What is wrong with a value; `strict` allows no member that the schema does not name."""
+    """Return what is wrong with a value; `strict` allows no member that the schema does not name."""
     return [f"{e.json_path} {e.message}" for e in _validator(json.dumps(schema), strict).iter_errors(value)]
 
 

@@ -1,4 +1,4 @@
-"""README.md and every page of docs/, for the tests that run what they show and compare what they say."""
+"""README.md and every page of docs/, for the tests that run their examples and check their statements."""
 
 from tests.support.running import ROOT
 

@@ -1,4 +1,4 @@
-"""The guard's rules as slow and plain as they can be written: a list of sends, and every sum anew at each moment."""
+"""The guard's rules, as simple and slow as possible: a list of sends, and every sum computed anew."""
 
 import math
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ class PlainSend:
 
 @dataclass
 class PlainGuard:
-    """One scope: `allowed` is its allowance."""
+    """One scope; `allowed` is its allowance."""
 
     allowed: dict[str, Any]
     sends: list[PlainSend] = field(default_factory=list)
 
     def counted(self, length: int, at: float, first: int, last: int) -> tuple[int, int]:
-        """Unverified and verified ones whose minute, hour or day is `first` to `last` of these ago."""
+        """Return how many unverified and verified sends are `first` to `last` minutes, hours or days old."""
         ages = [(at // length - send.at // length, send.verified) for send in self.sends]
         of = [verified for age, verified in ages if first <= age <= last]
         return of.count(False), of.count(True)
 
     def why(self, at: float) -> str:
-        """Why there is no room at that time; "" where there is."""
+        """Return why there is no room at that time; "" if there is room."""
         grace, ratio = self.allowed["grace"], self.allowed["ratio"]
         pending, _ = self.counted(MINUTE, at, 0, grace)
         hour, _ = self.counted(MINUTE, at, grace + 1, 59)
@@ -55,20 +55,20 @@ class PlainGuard:
         return float(max(self.allowed["least"], self.allowed[budget] - max(0, owed)))
 
     def room(self, at: float) -> float:
-        """The first minute of the next hour, or else the first hour, at which there is room."""
+        """Return the first minute of the next hour, or else the first hour, at which there is room."""
         minutes = [(at // MINUTE + n) * MINUTE for n in range(1, 62)]
         hours = [(at // HOUR + n) * HOUR for n in range(1, 26)]
         return next((later for later in [*minutes, *hours] if not self.why(later)), at + DAY)
 
     def send(self, at: float) -> tuple[int, int, str]:
-        """Count if there is room. Returns what the script replies."""
+        """Count the send if there is room. Return the script's reply."""
         if why := self.why(at):
             return 0, math.ceil(self.room(at) - at), why
         self.sends.append(PlainSend(at))
         return 1, 0, ""
 
     def record_result(self, at: float, result: str) -> None:
-        """One of those of that time was verified, or not sent."""
+        """Record that one of the sends of that time was verified, or not sent."""
         send = next(send for send in self.sends if send.at == at and not send.verified)
         if result == "verified":
             send.verified = True

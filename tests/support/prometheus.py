@@ -1,4 +1,4 @@
-"""A real Prometheus that looks at one service once a second, and the dashboard's own questions to it."""
+"""A real Prometheus that scrapes one service once a second, and the dashboard's own queries."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ PANELS: list[dict[str, Any]] = json.loads((ROOT / "deploy/grafana-dashboard.json
 
 
 class Prometheus:
-    """One that runs."""
+    """A running Prometheus."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -25,7 +25,7 @@ class Prometheus:
     @classmethod
     @contextmanager
     def started(cls, directory: Path, target: int, every: str = "1s") -> Iterator["Prometheus"]:
-        """Have it look at `target`, a port of this machine, and keep what it saw in `directory`."""
+        """Scrape `target`, a port of this machine, and keep the samples in `directory`."""
         port, configuration = free_port(), directory / "prometheus.yml"
         scrape = {"job_name": "otp", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
         seen = {"global": {"scrape_interval": every, "scrape_timeout": every}, "scrape_configs": [scrape]}
@@ -41,7 +41,7 @@ class Prometheus:
             process.wait(20)
 
     def ask(self, expression: str, window: str, **between: float) -> list[dict[str, Any]]:
-        """The series that answer it: now, or with start, end and step over that time."""
+        """Return the series of a query: now, or with start, end and step over that time."""
         path = "query_range" if between else "query"
         given: dict[str, str | float] = {"query": expression.replace("$__rate_interval", window), **between}
         answer = requests.get(f"{self.url}/api/v1/{path}", given, timeout=10).json()

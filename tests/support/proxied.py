@@ -1,4 +1,4 @@
-"""Replicas of the service behind a real nginx, with the configuration that ships, and clients in front."""
+"""Replicas of the service behind a real nginx, with the configuration in deploy/, and clients in front."""
 
 import socket
 import subprocess
@@ -19,7 +19,7 @@ PRIVATE = "127.0.0.26"  # as that of a proxy in front
 
 
 class From(HTTPAdapter):
-    """Has requests come from one address of this machine."""
+    """Sends requests from one address of this machine."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -40,7 +40,7 @@ class Proxied:
         self._log = log
 
     def log(self) -> str:
-        """What the proxy itself has to say."""
+        """Return the proxy's own log."""
         return self._log.read_text()
 
     def send(self, client: str, phone: str, **headers: str) -> requests.Response:
@@ -65,7 +65,7 @@ class Proxied:
                 process.wait(60)
 
     def set_replicas(self, *addresses: str) -> None:
-        """Let the proxy know these replicas and no others: it asks for them every second."""
+        """Make these the only replicas that the proxy knows: it asks for them every second."""
         if self.names.addresses != [*addresses]:
             self.names.addresses, before = [*addresses], self.names.asked
             while self.names.asked == before:
@@ -81,7 +81,7 @@ class Proxied:
 
 
 def configuration(port: int, shared: int, names: int) -> str:
-    """The one that ships, with the ports of this test in place of those of the containers, and a private address."""
+    """Return deploy/nginx.conf with the ports of this test instead of the containers', and a private address."""
     text = (ROOT / "deploy/nginx.conf").read_text()
     ports = {"listen 8080;": f"listen 127.0.0.1:{port};", "$replicas:3000;": f"$replicas:{shared};"}
     for shipped, here in {

@@ -1,4 +1,4 @@
-"""Somebody's receiver of webhooks, on a real port."""
+"""A receiver of webhooks, on a real port."""
 
 import threading
 import time
@@ -18,12 +18,12 @@ class Delivery(NamedTuple):
     body: bytes
 
     def verified(self) -> Any:
-        """Its JSON, once the official library finds the signature right."""
+        """Return the body's JSON, after the official library has checked the signature."""
         return Webhook(SECRET).verify(self.body, self.headers)
 
 
 class Receiver:
-    """Answers with what is in `statuses`, then with 204; a 302 leads to /elsewhere. While it is held, it is silent."""
+    """Answers with the next of `statuses`, then with 204; a 302 leads to /elsewhere. It is silent while it is held."""
 
     def __enter__(self) -> "Receiver":
         self.deliveries: list[Delivery] = []
@@ -46,7 +46,7 @@ class Receiver:
         self._open.clear()
 
     def holds(self) -> bool:
-        """Whether nothing that came has been answered yet."""
+        """Return whether it is held and has answered nothing yet."""
         return not self._answered and not self._open.is_set()
 
     def types(self) -> list[str]:
@@ -75,7 +75,7 @@ class Receiver:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for it; fail after a minute."""
+    """Wait for the condition; fail after a minute."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not come"

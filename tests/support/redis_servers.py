@@ -1,4 +1,4 @@
-"""Redis servers as a test wants them: alone, replicated under a Sentinel, a Cluster; plain or with TLS."""
+"""Redis servers for tests: a single one, one replicated under a Sentinel, or a Cluster; plain or with TLS."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.support.programs import program
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for it; a Redis that fails meanwhile is no reason to give up."""
+    """Wait for the condition. An error of Redis does not end the wait."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -47,7 +47,7 @@ class Servers:
             process.wait()
 
     def start(self, port: int, *flags: str) -> int:
-        """One more, or an ended one again with what it saved."""
+        """Start another server, or an ended one again with its saved data."""
         directory = self._directory / str(port)
         directory.mkdir(exist_ok=True)
         command = [self._binary, *flags, "--port", str(port), "--dir", str(directory)]
@@ -56,7 +56,7 @@ class Servers:
         return port
 
     def replicated(self) -> tuple[int, int, int]:
-        """A primary, its replica, and the Sentinel that calls the primary `main`."""
+        """Start a primary, its replica, and a Sentinel that calls the primary `main`."""
         primary = self.start(free_port(), "--save", "")
         replica = self.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {primary}")
         eventually(lambda: node(replica).info("replication")["master_link_status"] == "up")
@@ -65,7 +65,7 @@ class Servers:
         return primary, replica, sentinel
 
     def sentinel(self, primary: int, down_after: int = 500) -> int:
-        """One that calls it `main`, and takes it for dead when it was silent for so many milliseconds."""
+        """Start a Sentinel that calls the primary `main`. After these milliseconds of silence it is down."""
         configuration = self._directory / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor main 127.0.0.1 {primary} 1\n"
@@ -74,26 +74,26 @@ class Servers:
         return self.start(free_port(), str(configuration), "--sentinel")
 
     def cluster(self, size: int, *flags: str, ports: list[int] | None = None) -> list[int]:
-        """So many primaries that share the slots."""
+        """Start this number of primaries that share the slots."""
         ports = ports or [free_port() for _ in range(size)]
         for port in ports:
             self.cluster_node(port, *flags)
         bounds = [16384 * number // size for number in range(size + 1)]
         for port, first, after in zip(ports, bounds, bounds[1:], strict=False):
             node(port).execute_command("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
-        for port in ports[1:]:  # who meets each other at once may have to begin again
+        for port in ports[1:]:  # nodes that meet each other at the same time may have to begin again
             meet(ports[0], port)
         for port in ports:
             eventually(lambda: node(port).cluster("INFO")["cluster_state"] == "ok")  # noqa: B023
         return ports
 
     def cluster_node(self, port: int, *flags: str) -> int:
-        """A server that has no part in a Cluster yet."""
+        """Start a server that has no part in a Cluster yet."""
         cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
         return self.start(port, "--save", "", *cluster, *flags)
 
     def move(self, port: int, other: int, *flags: str) -> None:
-        """End a node of a Cluster, and start it under another port with what it saved."""
+        """End a node of a Cluster, and start it under another port with its saved data."""
         self.processes[port].terminate()
         self.processes[port].wait()
         (self._directory / str(port)).rename(self._directory / str(other))
@@ -101,7 +101,7 @@ class Servers:
         eventually(lambda: node(other).cluster("INFO")["cluster_state"] == "ok")
 
     def replica_of(self, primary: int) -> int:
-        """One more server of the Cluster, that has what `primary` has."""
+        """Add a server to the Cluster as a replica of `primary`."""
         port = self.cluster_node(free_port())
         meet(primary, port)
         name = node(primary).execute_command("CLUSTER", "MYID")
@@ -111,10 +111,10 @@ class Servers:
 
 
 class TlsServers(Servers):
-    """Debian's servers, which speak TLS at one port and plain at another, for the test's own questions.
+    """Debian's servers, which speak TLS at one port and plain at another, for the test's own commands.
 
-    Their certificate is of `localhost` alone. `authority` is the file of who issued it, `client` one with what a client
-    may have to show them.
+    Their certificate is for `localhost` alone. `authority` is the issuer's certificate file; `client` is a file with a
+    certificate and a key for clients.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -129,7 +129,7 @@ class TlsServers(Servers):
         authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(self._certificate))
 
     def start(self, port: int, *flags: str) -> int:
-        """One more; `tls_ports` has its other port."""
+        """Start another server; `tls_ports` has its other port."""
         self.tls_ports[port] = free_port()
         certificate = ("--tls-cert-file", self._certificate, "--tls-key-file", self._certificate)
         among_themselves = ("--tls-replication", "yes", "--tls-cluster", "yes", "--tls-auth-clients", "no")
@@ -144,7 +144,7 @@ class TlsServers(Servers):
         return super().start(port, *flags, *[str(flag) for flag in tls])
 
     def sentinel(self, primary: int, down_after: int = 60_000) -> int:
-        """One that calls it `main`, and by its host name, at its port with TLS."""
+        """Start a Sentinel that calls the primary `main`, and finds it by host name at its port with TLS."""
         configuration = self._directory / "sentinel.conf"
         configuration.write_text(
             "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"
@@ -155,12 +155,12 @@ class TlsServers(Servers):
 
 
 def in_redis(key: str) -> str:
-    """The name that a key of the service has there by default."""
+    """Return the name of a key in Redis, with the default prefix."""
     return add_prefix(PREFIX, key)
 
 
 class _Once(redis.Redis):
-    """Closes its connection after each command: nobody has to."""
+    """Closes its connection after each command, so that nobody else has to."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
@@ -170,17 +170,17 @@ class _Once(redis.Redis):
 
 
 def node(port: int) -> redis.Redis:
-    """A client of this one server, for a command now and then."""
+    """Return a client of this one server, for single commands."""
     return _Once(port=port, decode_responses=True)
 
 
 def connections_to(port: int) -> list[Any]:
-    """What this process has open to that port."""
+    """Return the open connections of this process to that port."""
     return [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == port]
 
 
 def meet(one: int, other: int) -> None:
-    """Have `other` join the Cluster of `one`."""
+    """Make `other` join the Cluster of `one`."""
     node(one).execute_command(
         "CLUSTER", "MEET", "127.0.0.1", other, node(other).config_get("cluster-port")["cluster-port"]
     )

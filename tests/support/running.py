@@ -1,4 +1,4 @@
-"""Handles on the running parts."""
+"""The running parts: the sandbox and the service."""
 
 import json
 import os
@@ -57,7 +57,7 @@ LAX = Configuration(
 
 
 def answers(url: str, process: Process) -> bool:
-    """Wait until `url` is answered; False if `process` ends before, or in a minute."""
+    """Wait until `url` is answered. Return False if `process` ends before, or after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(requests.ConnectionError, requests.Timeout):
@@ -68,7 +68,7 @@ def answers(url: str, process: Process) -> bool:
 
 
 class Clock:
-    """The time of the sandbox; can be moved."""
+    """The time of the sandbox, which tests can move."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -78,7 +78,7 @@ class Clock:
 
 
 class Sandbox:
-    """The local Infobip: its phones can be read, its clock moved, its requests counted."""
+    """The local Infobip. Tests can read its phones, move its clock and count its requests."""
 
     url = ""
     service_url = ""  # where the page's form goes; from the next reset on
@@ -108,12 +108,12 @@ class Sandbox:
         self.two_factor.applications.add(application, Template(**{**ids, **text, **template}), email)
 
     def forget_test(self) -> None:
-        """Empty, alone, and silent, as it was before the first test."""
+        """Put it back into its first state: empty, without a service and without a receiver of reports."""
         self.service_url, self.reports_url = "", None
         self.reset()
 
     def empty(self, quirks: Quirks | None = None, fixed_pin: str | None = None) -> None:
-        """An account without an application."""
+        """Make it an account without an application."""
         self.clock = Clock()
         self.two_factor = TwoFactor(lambda _: None, clock=self.clock, quirks=quirks, fixed_pin=fixed_pin)
         self._report_poster.stop()
@@ -127,7 +127,7 @@ class Sandbox:
         return app
 
     def _check(self, response: Response) -> Response:
-        """Hold every answer of the API, and what the service asked it, against Infobip's published contract."""
+        """Check every answer of the API, and every request of the service, against Infobip's published contract."""
         asked, method = flask.request, flask.request.method
         if asked.path.startswith("/2fa/") and response.is_json and not response.is_streamed:
             self.violations += contract.answer_violations(method, asked.path, response.status_code, response.json)
@@ -146,7 +146,7 @@ class Sandbox:
         return self._app_of(environ["PATH_INFO"])(environ, start_response)
 
     def _app_of(self, path: str) -> Flask:
-        """To make one takes 50 ms: the API has one for all tests, the pages one for each test that looks at them."""
+        """Return the app for a path. To make one takes 50 ms: tests share the API, and make pages only when needed."""
         if path.startswith("/2fa/"):
             return self._api
         if self._pages is None:
@@ -161,26 +161,26 @@ class Sandbox:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def pins(self, phone: str) -> list[str]:
-        """The PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
+        """Return the PINs that arrived on `phone`, which may be an e-mail address, oldest first."""
         to = without_plus(phone)
         return [m.pin.value for m in self.messages if m.pin.to == to]
 
     def pin(self, phone: str) -> str:
-        """The newest one."""
+        """Return the newest PIN."""
         return self.pins(phone)[-1]
 
     def request_count(self) -> int:
-        """How many sends and guesses came here."""
+        """Return how many sends and guesses arrived."""
         return sum("/pin" in path for path in self.calls)
 
     def verifies(self) -> int:
-        """How many guesses came here."""
+        """Return how many guesses arrived."""
         return sum(path.endswith("/verify") for path in self.calls)
 
 
 @contextmanager
 def serve(sandbox: Sandbox) -> Iterator[Sandbox]:
-    """Put it on a real port, in a thread of this process."""
+    """Serve it on a real port, in a thread of this process."""
     port, servers = free_port(), queue.SimpleQueue[Any]()
 
     def run_server() -> None:
@@ -211,7 +211,7 @@ def _gunicorn(
 
 
 class Service:
-    """A gunicorn with the service in it."""
+    """A gunicorn that runs the service."""
 
     def __init__(self, process: Process, port: int, log: Path, host: str = "127.0.0.1") -> None:
         self.process = process
@@ -232,10 +232,10 @@ class Service:
         cold: bool = False,
         source: Path = ROOT,
     ) -> Iterator["Service"]:
-        """Run it in `directory`, where no `.env` of the developer's is; replicas share a port and differ by `host`.
+        """Run it in `directory`, where no `.env` of the developer is; replicas share a port and differ by `host`.
 
-        Its code is in `source`. A `cold` one is a new Python, as people start it; others begin where it has loaded what
-        is not ours.
+        Its code is in `source`. With `cold`, it is a new Python, as people start it; others are forked from
+        a process that has loaded the packages.
         """
         port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
@@ -264,7 +264,7 @@ class Service:
         assert not (leaked := leaks.in_log(service.log())), leaked
 
     def wait_until_up(self, workers: int = 1) -> None:
-        """Until one answers, and the others are there."""
+        """Wait until one worker answers and the others run."""
         assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
         while len(self.workers()) < workers:
             assert self.process.poll() is None, self.log()
@@ -274,12 +274,12 @@ class Service:
         return self._log.read_text()
 
     def lines(self, **having: Any) -> list[dict[str, Any]]:
-        """The lines of its log with these members."""
+        """Return the lines of its log with these members."""
         lines = [json.loads(line) for line in self.log().splitlines() if line[:1] + line[-1:] == "{}"]
         return [line for line in lines if having.items() <= line.items()]
 
     def log_with(self, *answers: requests.Response) -> str:
-        """Its log, once the line of each of these is in it. A worker's lines come in their order."""
+        """Return its log when it has the line of each of these answers. A worker's lines come in order."""
         ids = {answer.headers["X-Request-ID"] for answer in answers}
         deadline = time.monotonic() + 60
         while ids - {line["request_id"] for line in self.lines(event="request")}:
@@ -317,7 +317,7 @@ class Service:
 
 
 def refusal(response: requests.Response) -> tuple[int, str]:
-    """Status and code of a refusal, once its shape is right."""
+    """Return status and code of a refusal, after checking its shape."""
     body = response.json()
     assert set(body) == {"error", "code"}
     assert response.headers["Content-Type"] == "application/json"
@@ -327,5 +327,5 @@ def refusal(response: requests.Response) -> tuple[int, str]:
 
 
 def other_pin(pin: str) -> str:
-    """A PIN of the same form that is not `pin`."""
+    """Return a PIN of the same form that is not `pin`."""
     return "".join(str((int(c) + 1) % 10) for c in pin)

@@ -1,4 +1,4 @@
-"""Keys and proofs of the tests' own."""
+"""Keys and proofs that the tests make themselves."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def key_id(private: str) -> str:
 
 
 def sign(key: Any = KEY, algorithm: str = "EdDSA", kid: str | None = None, **claims: Any) -> str:
-    """A proof of the test's own: a good one, but for what is given."""
+    """Return a valid proof, except for the given parts."""
     now = int(time.time())
     usual: Json = {"iss": "infobip-otp", "aud": "backend", "sub": "+14155552671", "jti": os.urandom(8).hex()}
     usual |= {"iat": now, "exp": now + 300, "amr": ["sms"]}
@@ -62,7 +62,7 @@ PAST: Json = {"iat": int(time.time()) - 600, "exp": int(time.time()) - 1}
 
 
 def refused_proofs() -> dict[str, tuple[Any, int, str]]:
-    """What is refused, with status and code. Made when it is wanted: proofs are good for five minutes."""
+    """Return proofs that are refused, with status and code. They are new each time: proofs expire in five minutes."""
     return {
         "tampered": (tamper(sign()), *INVALID),
         "another signature": (change_signature(sign()), *INVALID),

@@ -1,4 +1,4 @@
-"""A day of events, run through the service's own code: on a real Redis and the sandbox, with a clock that is moved."""
+"""Runs a day of events through the service's own code, with a real Redis, the sandbox and a moved clock."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,19 +19,19 @@ from tests.support.running import ACCOUNT, Sandbox
 
 PIN = "918273"
 START = 1_795_392_000  # 2026-11-23, midnight
-# What would refuse beside the guard is out of its way, but for the cooldown.
+# All limits except the guard and the cooldown are open.
 OPEN = {"phone_send_limit": "1000 per day", "total_send_limit": "1000000 per day"}
 
 
 class Outcome(NamedTuple):
-    """What became of an event: `sent`, `refused`, `verified` or `failed`."""
+    """The result of an event: `sent`, `refused`, `verified` or `failed`."""
 
     event: Event
     what: str
 
 
 class Day:
-    """The service, whose guard takes the time of each event for its own."""
+    """The service, whose guard uses the time of each event as the current time."""
 
     def __init__(self, database: redis.Redis, redis_url: str, sandbox: Sandbox, **settings: str) -> None:
         account = {name.lower(): value for name, value in ACCOUNT.items()}
@@ -41,7 +41,7 @@ class Day:
         sandbox.reset(fixed_pin=PIN)  # to look up each PIN among thousands of messages would take longer than the rest
 
     def run(self, events: Iterable[Event]) -> Iterator[Outcome]:
-        """Have each of them happen, in their order."""
+        """Run each of them, in order."""
         for event in events:
             yield Outcome(event, self._verify(event) if event.verifies else self._send(event))
 
@@ -70,5 +70,5 @@ class Day:
 
 
 def by_hour(outcomes: Iterable[Outcome], what: str) -> Counter[int]:
-    """How often that happened, by the hour of the day."""
+    """Count the outcomes of this kind by the hour of the day."""
     return Counter(int(outcome.event.at // HOUR) for outcome in outcomes if outcome.what == what)

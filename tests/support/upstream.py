@@ -1,4 +1,4 @@
-"""An Infobip whose every answer is scripted, down to the bytes."""
+"""An Infobip with scripted answers, down to the bytes."""
 
 import json
 import socket
@@ -21,14 +21,14 @@ Request = tuple[str, dict[str, str], dict[str, Any]]  # path, headers, body
 
 
 def response_bytes(body: Any, status: int = 200, headers: str = "") -> bytes:
-    """An answer with `body`: bytes as they are, anything else as JSON."""
+    """Return an answer with `body`: bytes unchanged, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
     return head.encode() + content
 
 
 def answer(body: Any, status: int = 200, headers: str = "") -> Act:
-    """Answer so."""
+    """Answer with `body`."""
     content = response_bytes(body, status, headers)
     return lambda connection: connection.sendall(content)
 
@@ -40,14 +40,14 @@ def error(status: int, message_id: str, headers: str = "") -> Act:
 
 
 def error_bytes(status: int, message_id: str, headers: str = "") -> bytes:
-    """A refusal in Infobip's usual shape."""
+    """Return a refusal in Infobip's usual shape."""
     return response_bytes(
         {"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers
     )
 
 
 def raw(content: bytes) -> Act:
-    """Send just these bytes and close."""
+    """Send only these bytes, and close."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(content)
@@ -63,17 +63,17 @@ def reset(connection: socket.socket) -> None:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """Take the request, then close in an orderly way (FIN) without an answer."""
+    """Take the request, then close in order (FIN) without an answer."""
     connection.close()
 
 
 def silence(connection: socket.socket) -> None:
-    """Take the request and say nothing."""
+    """Take the request and send nothing."""
     time.sleep(3)
 
 
 def drip(connection: socket.socket) -> None:
-    """Send the head of an answer byte by byte, for ever."""
+    """Send the head of an answer byte by byte, without end."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.1)
@@ -87,7 +87,7 @@ def endless(connection: socket.socket) -> None:
 
 
 class Held:
-    """An act that takes the request, and does `act` when it is let go."""
+    """Takes the request, and does `act` after `release`."""
 
     def __init__(self, act: Act) -> None:
         self._act = act
@@ -107,10 +107,10 @@ class Held:
 
 
 class Upstream:
-    """Plays its script, an act per request; with no act left, every PIN is sent and every PIN is right.
+    """Plays its script, one act for each request; without an act, every PIN is sent and every PIN is right.
 
-    Whoever looks at the account (GET) is answered by `look`: for usual, that the API key may only send.
-    A new connection is met by the next of the `greetings`, if there is one, before anything is read from it.
+    A GET of the account is answered by `look`: by default, that the API key may only send. A new connection is met by
+    the next of the `greetings`, if there is one, before anything is read from it.
     """
 
     def __enter__(self) -> Self:
@@ -134,18 +134,18 @@ class Upstream:
         self.requests: list[Request] = []
 
     def cut(self, hard: bool = False) -> None:
-        """End every connection that is open: orderly (FIN), or hard (RST)."""
+        """End every open connection: in order (FIN), or hard (RST)."""
         for connection in self.open.copy():
             if hard:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.shutdown(socket.SHUT_RDWR)  # wakes who reads from it, and that one closes it
+            connection.shutdown(socket.SHUT_RDWR)  # wakes the reader, which closes it
 
     def _accept(self) -> None:
         for connection in accepted(self._listener):
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is said is said now
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send at once
         self.open.add(connection)
         try:
             with connection:
@@ -174,7 +174,7 @@ class Upstream:
 
 
 def _requests(connection: socket.socket) -> Iterator[tuple[str, dict[str, str], bytes]]:
-    """Path, headers and body of each request that comes; ends with the connection."""
+    """Yield path, headers and body of each request, until the connection ends."""
     received = b""
     while True:
         while b"\r\n\r\n" not in received:
