@@ -1,4 +1,4 @@
-"""What the operator hears of: signed, once, and never at a request's cost."""
+"""Alerts are signed, sent once, and delay no request."""
 
 import itertools
 import logging
@@ -124,7 +124,7 @@ def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: P
 def test_a_refused_api_key_is_told_once_over_all_workers(
     settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path, status: int
 ) -> None:
-    """What waits when the worker stops is still told: the count is that of all there is."""
+    """Waiting alerts are sent when the worker stops, so the test counts all of them."""
     upstream.script.extend(error(status, "UNAUTHORIZED") for _ in range(20))
     tried = numbers()
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:

@@ -133,7 +133,7 @@ def test_the_first_report_decides_and_counts_once(silent: Service, database: red
 
 
 def test_an_old_message_frees_no_new_cooldown(silent: Service, database: redis.Redis, phone: str) -> None:
-    """Neither by its first report nor by one that is told again, whatever it calls the number."""
+    """Neither its first report nor one that is repeated does, whatever number it names."""
     first = send(silent, database, phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = send(silent, database, phone, first)

@@ -111,7 +111,7 @@ def test_what_is_tested_is_what_ships() -> None:
     shipped, tested = pins("requirements.txt"), pins("requirements/dev.txt")
     assert shipped.items() <= pins("requirements/sandbox.txt").items() <= tested.items()
     assert pins("requirements/login.txt").items() <= tested.items()
-    for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed beside it
+    for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed next to it
         assert {pin for pin in tested.items() if pin[0] in pins(name)} <= pins(name).items()
 
 

@@ -49,7 +49,7 @@ def test_workflows_run_pinned_actions_with_few_rights(path: Path) -> None:
 
 def test_ci_runs_what_developers_run() -> None:
     checkout, *_, last = steps(GITHUB / "workflows/ci.yml")
-    assert checkout["with"]["fetch-depth"] == "0", "or the release before cannot be tested beside this one"
+    assert checkout["with"]["fetch-depth"] == "0", "or the release before cannot be tested together with this one"
     assert last == {"run": ".ci/run"}
 
 

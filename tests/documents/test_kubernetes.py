@@ -171,7 +171,7 @@ def kubectl(*arguments: str | Path, folder: Path = ROOT) -> list[dict[str, Any]]
 
 
 def test_a_change_of_the_settings_replaces_the_pods(tmp_path: Path) -> None:
-    """As the page says: a copy of the example beside the base, built by kustomize itself."""
+    """As the page says: a copy of the example next to the base, built by kustomize itself."""
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     copy = tmp_path / "kubernetes/production"
     shutil.copytree(EXAMPLE, copy)

@@ -45,7 +45,7 @@ def recipe(command: str) -> str:
 
 @dataclass
 class Website:
-    """A running one, beside what `make run` starts."""
+    """A running website, with what `make run` starts."""
 
     url: str
     make_run: MakeRun

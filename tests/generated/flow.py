@@ -1,7 +1,7 @@
 """python flow.py <service> <key> <inbox> <number> <e-mail address>
 
 Verifies a number and an address, and redeems the proofs, by a client generated from the contract, `otp_client`.
-It is type-checked beside that client; `assert_type` says what a generator must have read from the contract.
+It is type-checked together with that client; `assert_type` says what a generator must have read from the contract.
 """
 
 import sys

@@ -64,7 +64,7 @@ def test_no_more_than_its_size_are_kept(pool: ConnectionPool, opened: Opened) ->
 
 @pytest.mark.parametrize("beyond", [-1, 1])
 def test_one_that_was_idle_too_long_is_not_used(pool: ConnectionPool, opened: Opened, beyond: float) -> None:
-    """A load balancer may have forgotten it, and tells nobody."""
+    """A load balancer may have dropped it without notice."""
     connection = pool.take(SOON)
     connection.used_at -= MAX_IDLE + beyond
     pool.give_back(connection)

@@ -133,7 +133,7 @@ def test_all_bytes_are_bounded(beyond: int) -> None:
 @pytest.mark.parametrize("place", ["interim", "head", "trailers"])
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_the_number_of_headers_is_bounded(place: str, beyond: int) -> None:
-    many = b"X: y\r\n" * (MAX_HEADERS - 1 + beyond)  # beside the one that frames the body
+    many = b"X: y\r\n" * (MAX_HEADERS - 1 + beyond)  # in addition to the one that frames the body
     said = {
         "interim": b"HTTP/1.1 100 Continue\r\n" + many + b"\r\n" + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
         "head": OK + many + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",

@@ -97,7 +97,7 @@ def test_a_valid_certificate(server: TlsServer) -> None:
 
 @pytest.mark.usefixtures("trusting")
 def test_a_kept_connection_saves_the_handshake(server: TlsServer) -> None:
-    """What the server sends beside its answers (session tickets) does not make it look ended."""
+    """What the server sends in addition to its answers (session tickets) does not make the connection look ended."""
     transport = Transport(f"https://localhost:{server.port}", {}, timeout=5, pool_size=1)
     assert [transport.post("/x", {}).status for _ in range(3)] == [200] * 3
     assert server.connections == 1

@@ -1,4 +1,4 @@
-"""What operators are told of a Redis that does not serve: what it answered, and never the password."""
+"""The diagnosis of a failing Redis: what it answered, and never the password."""
 
 import socket
 import threading

@@ -194,7 +194,7 @@ def shared(request: pytest.FixtureRequest, servers: Servers) -> str:
 def test_two_services_in_one_redis_do_not_see_each_other(
     shared: str, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
-    """What one of them has sent, counted, locked and kept is none of the other's, though all else is the same."""
+    """What one of them has sent, counted, locked and kept is invisible to the other, though all else is the same."""
     settings = {
         **EVERYTHING,
         "REDIS_URL": shared,

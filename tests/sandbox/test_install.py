@@ -1,4 +1,4 @@
-"""What `make` installs with: uv, from the index that pip is told; pip where uv cannot."""
+"""What `make` installs with: uv, from pip's configured index; pip if uv fails."""
 
 import base64
 import hashlib

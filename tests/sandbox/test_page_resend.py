@@ -1,4 +1,4 @@
-"""What the page offers to whom nothing came: the same PIN again, by SMS, by a call or by e-mail. In a real browser."""
+"""What the page offers if no message arrived: the same PIN again, by SMS, by a call or by e-mail. In a real browser."""
 
 import re
 from collections.abc import Callable

@@ -25,7 +25,7 @@ from tests.support.upstream import Upstream
 
 
 def test_it_runs_without_an_account_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    """Also beside a `.env` that was copied and not filled in, but for the ids that `flask infobip setup` wrote."""
+    """Also with a copied `.env` without values, except the ids that `flask infobip setup` wrote."""
     program("curl")
     port, sandbox_port = free_port(), free_port()
     pins = {"PIN_LENGTH": "4", "PIN_TYPE": "HEX", "PIN_TIME_TO_LIVE": "20m"}

@@ -1,4 +1,4 @@
-"""Who may ask the sandbox: this machine, and no web page that has a name of its own point to it."""
+"""Which hosts the sandbox answers to: this machine's, and not a web page's own name that points to it."""
 
 import socket
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_where_it_listens_is_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("empty", ["SANDBOX_HOST", "SANDBOX_NAMES"])
 def test_an_empty_setting_opens_nothing(empty: str) -> None:
-    """Nor does it say that somebody else may ask: who reaches the sandbox can call it localhost."""
+    """It allows no other host: any client can name localhost."""
     address = own_address()
     with sandbox_process(**{empty: ""}) as url, pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, int(url.rpartition(":")[2])), 5)

@@ -1,6 +1,6 @@
 """Two more published clients of Infobip go through the whole flow: that in JavaScript, and the community's in Python.
 
-Each is a process of its own, for neither can be loaded beside the service.
+Each is a process of its own, because neither can be loaded together with the service.
 """
 
 import json

@@ -34,7 +34,7 @@ def neighbours(n: int) -> list[str]:
 
 
 def wait_until_verified(database: redis.Redis, phone: str) -> None:
-    """Wait until the guard has heard that `phone` is verified; it does in the background."""
+    """Wait until the guard has recorded that `phone` is verified, which it does in the background."""
     eventually(lambda: not database.exists(f"otp:guard:pending:{phone}"))
 
 
@@ -51,7 +51,7 @@ def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sa
 def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
     guarded: Service, database: redis.Redis, verified_at: str, status: int
 ) -> None:
-    """Behind one NAT, or one backend that names no end users: for a day, else."""
+    """They are behind one NAT, or one backend that names no end users. Otherwise they would, for a day."""
     for phone in ("+4915112345678", "+33612345678", "+447400123456"):
         assert guarded.send(phone).status_code == 200
     owner = "+34612345678"

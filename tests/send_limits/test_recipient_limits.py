@@ -142,7 +142,7 @@ def test_who_comes_in_the_cooldown_uses_nothing_up(limited: Service, database: r
 
 
 def test_the_subnets_of_one_network_share_a_share(limited: Service, database: redis.Redis, to: To) -> None:
-    """Who has an IPv6 /48 has 65,536 of the addresses that other limits count by."""
+    """An IPv6 /48 has 65,536 of the addresses that other limits count by."""
     asked = statuses(database, limited, to, "2001:db8:1:1::7", "2001:db8:1:2::7", "2001:db8:1:3::7", "2001:db8:2:1::7")
     assert asked == [200, 200, 429, 200]
 
@@ -233,7 +233,7 @@ def test_a_share_of_a_verified_recipient_is_used_up_for_an_hour_at_most(
 
 
 def test_where_it_was_verified_strangers_keep_nobody_waiting(limited: Service, database: redis.Redis, to: To) -> None:
-    """Else whoever sends each time an hour is over would be there first each time."""
+    """Otherwise a client that sends every hour would always come first."""
     trust(database, to, Requester(OWNER))
     assert statuses(database, limited, to, STRANGER, STRANGER, ANOTHER) == [200, 200, 200]
     assert statuses(database, limited, to, "192.0.2.3", OWNER, OWNER) == [429, 200, 429]

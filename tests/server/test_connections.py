@@ -373,7 +373,7 @@ def test_what_comes_behind_the_last_answer_destroys_it_not(one_worker: Service) 
 def test_a_request_that_takes_long_keeps_its_connection(
     start: Callable[..., Service], database: redis.Redis, upstream: Upstream
 ) -> None:
-    """Its body came in pieces; it is not the client who is late."""
+    """Its body came in pieces; the client is not late."""
     service = start(upstream.url, WEB_CONCURRENCY="1", LOG_LEVEL="WARNING")
     held = up.Held(up.answer(up.SENT))
     upstream.script.append(held)

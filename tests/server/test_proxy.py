@@ -43,7 +43,7 @@ def _proxied(
     common |= {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
     with ExitStack() as stack:
         replicas = []
-        for number, host in enumerate(REPLICAS):  # which of them has answered, its expiresIn tells
+        for number, host in enumerate(REPLICAS):  # expiresIn identifies the replica that answered
             settings = {**common, "PIN_TIME_TO_LIVE": f"{600 + number}s"}
             started = Service.started(tmp_path_factory.mktemp("replica"), settings, host)
             replicas.append(stack.enter_context(started))

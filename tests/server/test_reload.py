@@ -92,7 +92,7 @@ def test_what_needs_a_restart_is_said_and_stays(service: Service, phone: str) ->
 def test_keys_that_are_gone_let_nobody_in(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path, phone: str
 ) -> None:
-    """A deployment that takes the file away and puts another one there is no reason to serve without keys."""
+    """A deployment that replaces the file must not make the service run without keys."""
     (tmp_path / ".env").write_text("API_KEYS=shop:0123456789abcdef0123456789abcdef\n")
     given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
     with Service.started(tmp_path, given) as service:

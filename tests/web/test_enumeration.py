@@ -1,4 +1,4 @@
-"""How long a no takes: with UNIFORM_VERIFY_TIME it does not tell whether a PIN was there."""
+"""How long a refusal takes: with UNIFORM_VERIFY_TIME it does not reveal whether there was a PIN."""
 
 import time
 from collections.abc import Callable

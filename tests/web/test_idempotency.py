@@ -94,7 +94,7 @@ def test_what_is_a_key(service: Service, database: redis.Redis, phone: str, key:
 
 
 def test_nothing_kept_tells_the_phone(service: Service, database: redis.Redis, phone: str) -> None:
-    """Not even to who tries all numbers: what is kept of the body cannot be made without the client's key."""
+    """Not even to someone who tries all numbers: what is kept of the body cannot be made without the client's key."""
     send(service, phone, key=f"send-{phone}")
     name = kept(database)
     everything = name + str(database.hgetall(name))
@@ -339,7 +339,7 @@ def test_a_worker_that_dies_in_flight_leaves_an_unknown_outcome(
 
 
 def test_it_takes_two_round_trips_and_one_again(service: Service, database: redis.Redis) -> None:
-    """Beside the three of a send, and the one of the limit by address."""
+    """In addition to the three of a send and the one of the address limit."""
 
     def reads() -> int:
         return int(database.info("stats")["total_reads_processed"])

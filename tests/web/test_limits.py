@@ -24,7 +24,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def limited(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with its own default limits, behind one proxy of ours."""
+    """The service with its own default limits, behind one trusted proxy."""
     return start(sandbox.url, TRUSTED_PROXIES="1", **DEFAULT_LIMITS)
 
 
@@ -266,7 +266,7 @@ def statuses(responses: list[requests.Response]) -> list[int]:
 
 @pytest.fixture
 def narrow(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Two verifies for each address, behind one proxy of ours."""
+    """Two verifies for each address, behind one trusted proxy."""
     return start(sandbox.url, TRUSTED_PROXIES="1", VERIFY_OTP_LIMIT="2 per 5 minutes")
 
 
@@ -281,7 +281,7 @@ def test_a_private_address_that_is_refused_is_warned_of_once(narrow: Service, ph
 
 
 def test_a_48_gets_as_much_as_ten_addresses(narrow: Service) -> None:
-    """Who has one has 65,536 of the /64s that count like an address."""
+    """An IPv6 /48 has 65,536 of the /64s that count like an address."""
     assert statuses(from_subnets(narrow, range(22))) == [401] * 20 + [429] * 2
     (refused,) = from_subnets(narrow, [0])
     assert refusal(refused) == TOO_MANY, "though its /64 has one left"

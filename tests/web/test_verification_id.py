@@ -1,4 +1,4 @@
-"""The verification id: who did not ask for a PIN can neither guess it nor use its guesses up."""
+"""The verification id: only the requester of a PIN can guess it or use up its guesses."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A verification is that of who asked for it: of one send, of one client app, with guesses of its own."""
+"""A verification belongs to its requester: of one send, of one client app, with guesses of its own."""
 
 from collections.abc import Callable
 from typing import Any
