@@ -22,11 +22,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from os import close, fork, waitpid  # now: gevent's own want its event loop
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 
-PACKAGES = """cryptography.hazmat.primitives.serialization dotenv email_validator flask flask_cors flask_limiter
+ROOT = Path(__file__).parents[2]
+PACKAGES = """cryptography.hazmat.primitives.serialization dotenv email_validator flask.cli flask_cors flask_limiter
 flask_swagger_ui gevent.pool gevent.pywsgi hiredis http.server httptools jwt langcodes limits phonenumbers
 pydantic.root_model redis.cluster requests structlog wsgiref.simple_server yaml"""
 READ_AT_THE_START = ("LD_", "OTEL_", "PYTHON")  # by Python itself, and by what is loaded here
@@ -62,6 +64,38 @@ class Forked:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkedCommand(Forked):
+    """One that reads `stdin`; all its output comes on `stdout`."""
+
+    def __init__(self, server: "ForkServer", pid: int, stdin: IO[str], stdout: IO[str]) -> None:
+        super().__init__(server, pid)
+        self.stdin, self.stdout = stdin, stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.wait(60)
+
+    def communicate(self, typed: str = "", timeout: float = 60) -> tuple[str, None]:
+        """Type the text, and return the output. A command that takes longer than `timeout` seconds is killed."""
+        with suppress(BrokenPipeError):
+            self.stdin.write(typed)
+            self.stdin.close()
+        killer = threading.Timer(timeout, self.kill)
+        killer.start()
+        said = self.stdout.read()
+        killer.cancel()
+        self.wait(60)
+        return said, None
+
 
 class ForkServer:
     """Starts the fork server and asks it. The server ends with the process that made it, and then ends its children."""
@@ -71,17 +105,27 @@ class ForkServer:
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno()), *more]
         unmeasured = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-        root, files = Path(__file__).parents[2], [theirs.fileno()]
         with theirs:
             self._process = subprocess.Popen(
-                command, cwd=root, env=unmeasured, pass_fds=files, stdin=subprocess.DEVNULL
+                command, cwd=ROOT, env=unmeasured, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
         atexit.register(self._end)
 
     def start(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], outputs: Sequence[int]) -> Forked:
         """Run `python -m` with these arguments; `outputs` are stdout and stderr."""
-        asked = {"arguments": arguments, "cwd": str(cwd), "env": dict(env)}
-        return Forked(self, self.ask(asked, outputs))
+        return Forked(self, self._fork(arguments, cwd, env, outputs))
+
+    def start_command(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> ForkedCommand:
+        """Run `python -m` with these arguments, for somebody who types and reads."""
+        (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
+        pid = self._fork(arguments, cwd, env, [theirs_out, theirs_out, theirs_in])
+        close(theirs_in)
+        close(theirs_out)
+        return ForkedCommand(self, pid, open(ours_out, "w"), open(ours_in))  # noqa: PTH123  its `with` closes them
+
+    def _fork(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: Sequence[int]) -> int:
+        """`files` are stdout, stderr and, where it is read, stdin."""
+        return int(self.ask({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}, files))
 
     def ask(self, question: Any, files: Sequence[int] = ()) -> Any:
         with self._lock:
@@ -95,7 +139,13 @@ class ForkServer:
         self._process.wait()
 
 
-fork_server = functools.cache(ForkServer)
+_fork_server = functools.cache(ForkServer)
+
+
+def fork_server(env: Mapping[str, str], source: Path = ROOT) -> ForkServer:
+    """Return the one for a program with this environment, whose code is in `source`."""
+    is_plain = source == ROOT and env.get("METRICS_PORT", "0") == "0" and "COVERAGE_PROCESS_CONFIG" not in env
+    return _fork_server(*(["app"] if is_plain else []))
 
 
 def _load(more: Sequence[str]) -> None:
@@ -109,7 +159,7 @@ def _load(more: Sequence[str]) -> None:
 
 def _questions(control: socket.socket) -> Iterator[tuple[Any, list[int]]]:
     while True:
-        asked, files, *_ = socket.recv_fds(control, 1 << 16, 2)
+        asked, files, *_ = socket.recv_fds(control, 1 << 16, 3)
         while asked and not asked.endswith(b"\n"):
             asked += control.recv(1 << 16)
         if not asked:
@@ -135,12 +185,13 @@ def _become(question: Any, files: list[int]) -> None:
     os.chdir(question["cwd"])
     os.environ.clear()
     os.environ.update(question["env"])
-    for there, file in enumerate(files, 1):
+    for there, file in zip((1, 2, 0), files, strict=False):
         os.dup2(file, there)
         close(file)
     _unshare()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.path[0], sys.argv = question["cwd"], question["arguments"]
+    sys.argv, sys.path[0] = question["arguments"], question["cwd"]
+    sys.path[1:1] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if os.environ.get("COVERAGE_PROCESS_CONFIG"):
         importlib.import_module("coverage").process_startup()
 

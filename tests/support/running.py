@@ -206,8 +206,7 @@ def _gunicorn(
     if cold or any(name.startswith(READ_AT_THE_START) for name in env):
         return subprocess.Popen([sys.executable, "-m", *command], cwd=directory, env=env, stdout=output, stderr=stderr)
     outputs = [output.fileno(), output.fileno() if stderr == subprocess.STDOUT else stderr]
-    is_plain = source == ROOT and env["METRICS_PORT"] == "0" and "COVERAGE_PROCESS_CONFIG" not in env
-    return fork_server(*(["app"] if is_plain else [])).start(command, directory, env, outputs)
+    return fork_server(env, source).start(command, directory, env, outputs)
 
 
 class Service:
