@@ -8,6 +8,7 @@ from flask import Flask
 
 from config import CONCURRENCY, AccountSettings, Settings, load_settings
 from infobip_client import InfobipClient, SendOptions
+from otp import USER_AGENT
 from otp.alerts.alerts import Alerts
 from otp.alerts.failed_verifies import FailedVerifies
 from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
@@ -240,7 +241,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
 
 def _transport(settings: AccountSettings, pool_size: int) -> Transport:
     key = settings.infobip_api_key.get_secret_value()
-    headers = {"Authorization": f"App {key}", "User-Agent": "infobip-otp"}
+    headers = {"Authorization": f"App {key}", "User-Agent": USER_AGENT}
     proxy = settings.infobip_proxy.get_secret_value()
     return Transport(
         settings.infobip_base_url,

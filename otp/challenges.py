@@ -13,6 +13,7 @@ import requests
 from pydantic import Field, ValidationError
 from requests.structures import CaseInsensitiveDict
 
+from otp import USER_AGENT
 from otp.errors import ChallengeFailed, ChallengeUnavailable, ServiceUnavailable
 from otp.infobip.adapter import OneHostAdapter
 from otp.infobip.bulkhead import Bulkhead
@@ -29,7 +30,7 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",  # a compressed response could be a bomb
     "Content-Type": "application/x-www-form-urlencoded",
-    "User-Agent": "infobip-otp",
+    "User-Agent": USER_AGENT,
 }
 # Codes of errors that the token did not cause. Only codes of this list are logged.
 _OURS = {"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch", "bad-request", "internal-error"}

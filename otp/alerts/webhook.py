@@ -11,6 +11,7 @@ import requests
 from gevent import Timeout
 from urllib3.exceptions import HTTPError
 
+from otp import USER_AGENT
 from otp.alerts.alert import Alert
 from otp.setting_types import is_loopback
 
@@ -63,7 +64,7 @@ class Webhook:
         return False
 
     def _try(self, message_id: str, body: bytes) -> bool:
-        headers = {"Content-Type": "application/json", "User-Agent": "infobip-otp", **self._signature(message_id, body)}
+        headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **self._signature(message_id, body)}
         try:
             with Timeout(DEADLINE), requests.Session() as session:
                 session.trust_env = False  # no proxy, no .netrc
