@@ -14,7 +14,7 @@ from otp.send_limits.fraud_guard.scopes import scopes
 from otp.send_limits.operator_rules import rule_for
 from otp.send_request import SendRequest
 
-_Until = tuple[str, float]  # a reason, as the request log has it, and until when (Unix seconds)
+_Until = tuple[Reason, float]  # until when it holds, in Unix seconds
 
 
 def refusals(
@@ -45,7 +45,7 @@ def _guard(redis: RedisClient, settings: Settings, send_request: SendRequest) ->
     for scope in scopes(settings.allowances):
         if which := scope.of(send_request):
             ((until,),) = redis.run(("HMGET", keys.guard_scope(scope.name, which), "until"))
-            yield f"guard_{scope.name}", float(until or 0)
+            yield scope.reason, float(until or 0)
 
 
 def _total(redis: RedisClient, settings: Settings, send_request: SendRequest) -> _Until:
@@ -62,4 +62,4 @@ def _budgets(redis: RedisClient, settings: Settings, send_request: SendRequest) 
         period = period_of(send_request.at)
         ((spent,),) = redis.run(("HMGET", keys.budget(period.name), "spent"))
         if amount and int(spent or 0) + price > amount:
-            yield f"{period.kind}_budget", period.end
+            yield period.reason, period.end

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from otp.errors import BudgetExhausted, Reason
 from otp.redis import keys
@@ -19,9 +19,9 @@ _RELEASE = Script("budget_release")
 
 
 class Period(NamedTuple):
-    """A day (2026-11-23) or a month (2026-11), and its end (Unix seconds)."""
+    """A day (2026-11-23) or a month (2026-11): the reason of its refusals, its name, and its end (Unix seconds)."""
 
-    kind: Literal["day", "month"]
+    reason: Reason
     name: str
     end: float
 
@@ -29,14 +29,14 @@ class Period(NamedTuple):
 def day(now: float) -> Period:
     """The day of `now`, in Unix seconds."""
     midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Period("day", f"{midnight:%Y-%m-%d}", (midnight + timedelta(days=1)).timestamp())
+    return Period(Reason.DAY_BUDGET, f"{midnight:%Y-%m-%d}", (midnight + timedelta(days=1)).timestamp())
 
 
 def month(now: float) -> Period:
     """The month of `now`, in Unix seconds."""
     today = datetime.fromtimestamp(now, UTC)
     first = datetime(today.year + today.month // 12, today.month % 12 + 1, 1, tzinfo=UTC)
-    return Period("month", f"{today:%Y-%m}", first.timestamp())
+    return Period(Reason.MONTH_BUDGET, f"{today:%Y-%m}", first.timestamp())
 
 
 class Budget:
@@ -79,7 +79,7 @@ class Budget:
             if before * 100 < self._amount * percent <= now * 100:
                 self._on_threshold(period.name, percent, self._amount)
         send_request.reserved.unaffordable |= self._prices.over(self._amount - spent, send_request.region)
-        return None if fits else BudgetExhausted(period.end - send_request.at, Reason(f"{period.kind}_budget"))
+        return None if fits else BudgetExhausted(period.end - send_request.at, period.reason)
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Subtract the price from the period in which it was added."""

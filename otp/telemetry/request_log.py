@@ -9,7 +9,7 @@ import gevent
 from werkzeug.datastructures import EnvironHeaders
 
 from otp import shutdown
-from otp.errors import OtpError
+from otp.errors import OtpError, Reason
 from otp.requester import UNKNOWN
 from otp.telemetry import logs, metrics, tracing
 from otp.telemetry.masking import Mask, Masked, mask_address
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("otp.request")
 
 FLUSH_INTERVAL = 0.1  # seconds; a worker that is killed loses what it has not flushed
-FAILED_VERIFIES = {"wrong_pin", "no_pin", "gone_pin", "failure_limit"}  # outcomes
+FAILED_VERIFIES = {Reason.WRONG_PIN, Reason.NO_PIN, Reason.GONE_PIN, Reason.FAILURE_LIMIT}  # they are the outcomes, too
 OTHER = "other"  # the route of every path that the service does not have
 
 

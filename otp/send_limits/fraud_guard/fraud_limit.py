@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from otp.errors import Reason, TooManyRequests
+from otp.errors import TooManyRequests
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
@@ -47,7 +47,7 @@ class FraudLimit:
                 self._redis.run(self._reserve(send_request, "force"))
             return None
         self._on_suspicion(send_request, f"{self._scope.name}: {why}")
-        return None if counted else TooManyRequests(wait, Reason(f"guard_{self._scope.name}"))
+        return None if counted else TooManyRequests(wait, self._scope.reason)
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount the send."""

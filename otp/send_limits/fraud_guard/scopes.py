@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from otp.errors import Reason
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 
@@ -30,6 +31,7 @@ class Scope:
     """One kind of scope, by its name in SCRIPTS.
 
     Args:
+        reason: of the refusals.
         of: the scope of a send; "" for none.
         allowance: how much may be unverified, in the JSON that the script reads.
         passes_trusted: whether a trusted phone is never refused, whoever asks for the send. If not, it is refused
@@ -37,6 +39,7 @@ class Scope:
     """
 
     name: str
+    reason: Reason
     of: Callable[[SendRequest], str]
     allowance: str
     passes_trusted: bool = True
@@ -71,9 +74,9 @@ def scopes(allowances: Allowances) -> list[Scope]:
     by_prefix = {"pending": few, "hour": few, "least": few, "ratio": allowances.prefix_ratio}
     by_address = {"countries": allowances.address_countries}
     return [
-        Scope("country", lambda send_request: send_request.region, json.dumps({**common, **by_country})),
-        Scope("prefix", lambda send_request: send_request.phone[:-4], json.dumps({**common, **by_prefix})),
-        Scope("address", _address, json.dumps(by_address), passes_trusted=False),
+        Scope("country", Reason.GUARD_COUNTRY, lambda send: send.region, json.dumps({**common, **by_country})),
+        Scope("prefix", Reason.GUARD_PREFIX, lambda send: send.phone[:-4], json.dumps({**common, **by_prefix})),
+        Scope("address", Reason.GUARD_ADDRESS, _address, json.dumps(by_address), passes_trusted=False),
     ]
 
 
