@@ -15,6 +15,7 @@ from otp.redis.scripts import Command, Script
 
 Kind = Literal["recipient", "address"]
 HOUR = 3600  # seconds
+LIFETIME = 2 * HOUR  # seconds that the counts of an hour are kept
 # In an hour. A person who mistypes gets PHONE_FAILURE_LIMIT guesses; an address may be that of a large network.
 MOST: dict[Kind, int] = {"recipient": 20, "address": 60}
 MOST_NAMES = 1000  # in a worker between two flushes
@@ -58,4 +59,4 @@ class FailedVerifies:
 
 def _add(key: str, named: Sequence[tuple[tuple[Kind, str, str], int]]) -> Command:
     added = [part for (kind, name, _), count in named for part in (f"{kind}:{name}", count)]
-    return _ADD([key], MOST_NAMES_IN_REDIS, *added)
+    return _ADD([key], LIFETIME, MOST_NAMES_IN_REDIS, *added)

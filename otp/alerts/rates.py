@@ -11,6 +11,7 @@ from otp.redis.client import RedisClient
 from otp.redis.scripts import Command, Script
 
 MINUTES = 5  # the one that runs, and those before it
+LIFETIME = 60 * (MINUTES + 2)  # seconds that the counts of a minute are kept
 MOST_REFUSALS = 20
 FEWEST_CHECKED = 100
 MOST_WRONG = 30  # percent
@@ -41,7 +42,7 @@ class Rates:
         counts, self._counts = self._counts, Counter()
         minute = int(self._clock() // 60)
         added = [part for pair in counts.items() for part in pair]
-        add: list[Command] = [_ADD([keys.counts(minute)], *added)] if counts else []
+        add: list[Command] = [_ADD([keys.counts(minute)], LIFETIME, *added)] if counts else []
         read = [("HMGET", keys.counts(one), *NAMES) for one in range(minute - MINUTES + 1, minute + 1)]
         replies = self._redis.run(*add, *read)[-MINUTES:]
         by_name = zip(NAMES, zip(*replies, strict=True), strict=True)
