@@ -8,12 +8,13 @@ from otp.errors import InvalidPhoneNumber
 from otp.phone_numbers import NO_COUNTRY, PhoneBook
 from otp.recipients import Recipient
 from otp.requester import SUBNET, UNKNOWN
+from otp.send_limits.fraud_guard.scopes import PREFIX_DIGITS
 from otp.typed_text import in_ascii
 from otp.web.api_keys import CLIENT_NAME
 from otp.web.client_ip import network_of, read_address
 
 _BETWEEN = re.compile("[ ()./-]+")
-_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]{2,10})")  # a number of up to 15 digits without its last four
+_PREFIX = re.compile("(?:[+]|00)?([1-9][0-9]+)")
 _CLIENT = re.compile(CLIENT_NAME)  # cannot be an address, which has dots or colons
 
 
@@ -34,7 +35,7 @@ def _country(typed: str) -> str:
 
 def _prefix(typed: str) -> str:
     read = _PREFIX.fullmatch(_BETWEEN.sub("", typed))
-    if not read:
+    if not read or len(read[1]) not in PREFIX_DIGITS:
         raise ValueError("must be a number with its country code and without its last four digits, like +4915112345")
     return Recipient("phone", f"+{read[1]}").canonical
 

@@ -15,13 +15,14 @@ from otp.redis.client import RedisClient
 from otp.redis.replies import invalid_reply
 from otp.redis.scripts import Command, Script
 from otp.send_limits.fraud_guard.blocks import Block
+from otp.send_limits.fraud_guard.scopes import PREFIX_DIGITS
 from otp.send_request import SendRequest
 
 KINDS = ("phone", "prefix")
 LONGEST = 90 * 24 * 60 * 60  # seconds that a rule may hold
 MOST_RULES = 10_000  # setting one takes Redis the same time, however many there are
-# Prefixes have a plus and 3 to 11 digits, as the guard's. For short numbers, some equal the whole number.
-_LENGTHS = range(12, 3, -1)
+# The lengths of prefixes, with their plus. For short numbers, some equal the whole number.
+_LENGTHS = [len("+") + digits for digits in reversed(PREFIX_DIGITS)]
 _SET = Script("operator_rule_set")
 _VALUE = re.compile("(block|trust) ([0-9]{1,12})")
 

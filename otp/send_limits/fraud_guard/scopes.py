@@ -24,6 +24,8 @@ class Scripts(NamedTuple):
 _BY_TIME = Scripts(*(Script(f"guard_scope_{name}") for name in ("reserve", "result", "unblock")))
 _BY_COUNTRY = Scripts(*(Script(f"guard_address_{name}") for name in ("reserve", "result", "unblock")))
 SCRIPTS = {"country": _BY_TIME, "prefix": _BY_TIME, "address": _BY_COUNTRY}
+LAST_DIGITS = 4  # of a number: its prefix has all others
+PREFIX_DIGITS = range(3, 15 - LAST_DIGITS + 1)  # how many digits prefixes have, of numbers of up to 15 (E.164)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def scopes(allowances: Allowances) -> list[Scope]:
     by_address = {"countries": allowances.address_countries}
     return [
         Scope("country", Reason.GUARD_COUNTRY, lambda send: send.region, json.dumps({**common, **by_country})),
-        Scope("prefix", Reason.GUARD_PREFIX, lambda send: send.phone[:-4], json.dumps({**common, **by_prefix})),
+        Scope(
+            "prefix", Reason.GUARD_PREFIX, lambda send: send.phone[:-LAST_DIGITS], json.dumps({**common, **by_prefix})
+        ),
         Scope("address", Reason.GUARD_ADDRESS, _address, json.dumps(by_address), passes_trusted=False),
     ]
 
