@@ -49,10 +49,10 @@ def _guard(redis: RedisClient, settings: Settings, send_request: SendRequest) ->
 
 
 def _total(redis: RedisClient, settings: Settings, send_request: SendRequest) -> _Until:
-    of_phones = (settings.total_send_limit, "total", Reason.TOTAL_LIMIT)
-    of_emails = (settings.total_email_limit, "total:email", Reason.TOTAL_EMAIL_LIMIT)
-    limit, name, reason = of_phones if send_request.phone else of_emails
-    ((room,),) = redis.run(("HMGET", keys.rate_limit(limit, name), "room"))
+    of_phones = (settings.total_send_limit, Reason.TOTAL_LIMIT)
+    of_emails = (settings.total_email_limit, Reason.TOTAL_EMAIL_LIMIT)
+    limit, reason = of_phones if send_request.phone else of_emails
+    ((room,),) = redis.run(("HMGET", keys.quota(limit, send_request.recipient.kind), "room"))
     return reason, float(room or 0) / 1_000_000
 
 

@@ -3,12 +3,12 @@
 import ipaddress
 import itertools
 import logging
-import re
 from collections.abc import Iterator
 
 from cli.account_check.findings import Finding
 from config import Settings
 from otp.errors import StoreUnavailable
+from otp.redis import keys
 from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
 from otp.redis.diagnosis import diagnose, diagnose_connection
@@ -18,8 +18,6 @@ from store import Store
 log = logging.getLogger("otp")
 
 SAMPLE = 10_000  # keys that are examined at most
-# Keys of limits by address (see otp/redis/windows.py). An IPv6 client is counted by its /64.
-_COUNTED = re.compile(r"LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
 def examine_redis(redis: RedisClient, store: Store, settings: Settings) -> Iterator[Finding]:
@@ -66,7 +64,7 @@ def _durability(redis: Administration) -> Iterator[Finding]:
 def _client_addresses(redis: Administration, settings: Settings) -> Finding:
     """Look for the address of a proxy that TRUSTED_PROXIES does not count among those of the clients."""
     name, sample = "client addresses", itertools.islice(redis.keys(), SAMPLE)
-    counted = {_address(match[1]) for key in sample if (match := _COUNTED.fullmatch(key))}
+    counted = {address for key in sample if (address := keys.counted_address(key))}
     if not counted:
         return Finding("ok", name, "No address was counted yet.")
     if private := sorted(filter(_may_be_a_proxy, counted)):
@@ -74,12 +72,6 @@ def _client_addresses(redis: Administration, settings: Settings) -> Finding:
         said = f"The address {private[0]} is counted as a client; if it is a proxy, all behind it share one limit."
         return Finding("warning", name, said, f"set TRUSTED_PROXIES (now {trusted}) to the number of your proxies")
     return Finding("ok", name, f"None of {len(counted)} counted addresses looks like a proxy's.")
-
-
-def _address(written: str) -> str:
-    """The address in a key, without the braces that choose its slot in a Cluster."""
-    address = written.translate({ord("{"): "", ord("}"): ""})
-    return str(ipaddress.ip_address(address)) if ":" in address else address
 
 
 def _may_be_a_proxy(written: str) -> bool:

@@ -41,6 +41,8 @@ client app shop/192.0.2.1; of IPv6 {2001:db8:1}:2::/64 and the /48 around it, {2
 
 import re
 from hashlib import sha256
+from ipaddress import ip_address
+from typing import Literal
 
 from limits import RateLimitItem
 
@@ -51,6 +53,7 @@ PREFIX = "otp:"
 READY = "ready"
 OPERATOR_RULES = "guard:operator"
 PERMISSIONS = ("permissions", "{permissions}")
+_OF_ADDRESS = re.compile("LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
 def check_prefix(prefix: str) -> str:
@@ -129,6 +132,19 @@ def rate_limit(limit: RateLimitItem, *counted_by: str) -> str:
     return f"LIMITS:{limit.key_for(*counted_by)}"
 
 
+def quota(limit: RateLimitItem, kind: Literal["phone", "email"], client: str = "") -> str:
+    """What a quota has counted, of messages to phones or of e-mails: that of a client app, or that of all sends."""
+    name = f"client:{client}" if client else "total"
+    return rate_limit(limit, name if kind == "phone" else f"{name}:email")
+
+
+def counted_address(key: str) -> str | None:
+    """The client address, of IPv6 the /64, by which the limit with this key counts; None for every other key."""
+    match = _OF_ADDRESS.fullmatch(key)
+    written = match and match[1].replace("{", "").replace("}", "")
+    return str(ip_address(written)) if written and ":" in written else written
+
+
 def refunds(rate_limit: str) -> str:
     """What was given back to the limit with this key. In the same slot."""
     return f"{rate_limit}:given-back" if "{" in rate_limit else f"{{{rate_limit}}}:given-back"
@@ -142,6 +158,12 @@ def budget(period: str) -> str:
 def guard_scope(kind: str, name: str) -> str:
     """What the fraud guard knows of a scope: of the kind country, prefix or address, and of a name like DE."""
     return f"guard:{kind}:{name}"
+
+
+def read_guard_scope(key: str) -> tuple[str, str]:
+    """The kind and the name of the scope with this key."""
+    _, kind, name = key.split(":", 2)
+    return kind, name
 
 
 def guard_pending(phone: str) -> str:

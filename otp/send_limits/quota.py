@@ -27,8 +27,8 @@ class _Count(NamedTuple):
     limit: RateLimitItem
 
     @classmethod
-    def of(cls, limit: RateLimitItem, name: str, reason: Reason) -> "_Count":
-        return cls((keys.rate_limit(limit, name),), limit.amount, limit.get_expiry(), reason, limit)
+    def of(cls, limit: RateLimitItem, key: str, reason: Reason) -> "_Count":
+        return cls((key,), limit.amount, limit.get_expiry(), reason, limit)
 
 
 class Quota:
@@ -46,14 +46,13 @@ class Quota:
         on_full: Callable[[Reason, RateLimitItem, str], None],
         client: str = "",
     ) -> None:
-        name = f"client:{client}" if client else "total"
         reasons = _CLIENT_REASONS if client else _TOTAL_REASONS
         self._on_full = on_full
         self._client = client
         self._reported: dict[str, float] = {}  # when `on_full` was called (time.monotonic()), by reason
         self._counts = {
-            "phone": _Count.of(phones, name, reasons[0]),
-            "email": _Count.of(emails, f"{name}:email", reasons[1]),
+            "phone": _Count.of(phones, keys.quota(phones, "phone", client), reasons[0]),
+            "email": _Count.of(emails, keys.quota(emails, "email", client), reasons[1]),
         }
 
     def reserve(self, send_request: SendRequest) -> list[Command]:

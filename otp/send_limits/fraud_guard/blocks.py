@@ -21,7 +21,7 @@ class Block(NamedTuple):
 def blocks(redis: RedisClient) -> Iterator[Block]:
     """The scopes that are blocked now, sorted by name."""
     for key in sorted(redis.administration().keys(keys.guard_scope("*", "*"))):
-        _, kind, which = key.split(":", 2)
+        kind, which = keys.read_guard_scope(key)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
             if until and float(until) > time.time():
