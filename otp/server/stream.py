@@ -8,9 +8,9 @@ from contextlib import suppress
 from gevent import get_hub
 
 from otp.server.connections import Connections
+from otp.web.request_body import PATIENCE
 
 IDLE = 75  # seconds for the next request: longer than the 60 for which load balancers keep connections
-PATIENCE = 5.0  # seconds for a whole head, and for a whole body
 PROGRESS = 12.0  # seconds within which a client must read more of its response
 LINGER = 2.0  # seconds for what a client still sends after the last response
 LINGER_BYTES = 4 * 1024 * 1024

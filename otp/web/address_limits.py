@@ -34,7 +34,7 @@ View = Callable[..., ResponseReturnValue]
 # The phones of a carrier share one too, as they share the one IPv4 address of its NAT. Ten is enough for the phones and
 # little for the attacker.
 SITE = 10
-PATIENCE = 0.4  # seconds already waited for Redis; with the 1.5 s of one more round trip the answer is out within 2 s
+SLOW = 0.4  # seconds already waited for Redis; with the 1.5 s of one more round trip the answer is out within 2 s
 _MISTAKES = {400, 409, 413, 415, 422}
 _TOO_SOON = {Reason.COOLDOWN, Reason.CLIENT_RATE}
 
@@ -95,7 +95,7 @@ class AddressLimits:
         is_mistake = STATUS[type(error)] in _MISTAKES or error.reason in _TOO_SOON
         if not is_mistake or error.keeps_reservation:
             return False
-        if sum(known.redis) > PATIENCE:  # Redis is slow: the client does not wait for it once more
+        if sum(known.redis) > SLOW:  # Redis is slow: the client does not wait for it once more
             return False
         with suppress(StoreUnavailable):  # the request stays counted
             return self._windows.storage.give_back(known.taken)[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MAX_BODY = 16 * 1024
-PATIENCE = 5  # seconds for a whole body, as for the head
+PATIENCE = 5.0  # seconds for a whole body; the server gives a whole head as many
 
 
 class Body(BaseModel):

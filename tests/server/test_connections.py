@@ -15,7 +15,8 @@ import pytest
 import redis
 
 from otp.server.connections import Connections
-from otp.server.stream import IDLE, PATIENCE, PROGRESS
+from otp.server.stream import IDLE, PROGRESS
+from otp.web.request_body import PATIENCE
 from tests.support import upstream as up
 from tests.support.running import Sandbox, Service
 from tests.support.upstream import Upstream
