@@ -15,6 +15,7 @@ class Step(IntEnum):
     FINISH_REDIS_WRITES = auto()
     SEND_ALERTS = auto()
     FLUSH_REQUEST_LOG = auto()
+    SEND_SPANS = auto()
     WRITE_LOG_LINES = auto()
     REMOVE_METRIC_FILES = auto()
 

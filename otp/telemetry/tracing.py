@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import Headers
 
-from otp import VERSION
+from otp import VERSION, shutdown
 from otp.telemetry.record import current
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def set_up() -> None:
         return
     named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     name = {} if named else {"service.name": "infobip-otp"}
-    provider = TracerProvider(resource=Resource.create({**name, "service.version": VERSION}))
+    resource = Resource.create({**name, "service.version": VERSION})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
+    shutdown.add(shutdown.Step.SEND_SPANS, provider.shutdown)
     use(provider)
 
 

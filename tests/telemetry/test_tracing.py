@@ -136,6 +136,17 @@ def test_the_standard_variables_have_the_service_export(
     assert len(line["trace_id"]) == 32
 
 
+def test_a_stop_exports_the_spans_that_are_left(
+    tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str
+) -> None:
+    with Collector() as collector:
+        settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        with Service.started(tmp_path, {**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as service:
+            service.send(phone)
+            assert collector.spans == []
+    assert {"POST /send-otp", "redis", "infobip send"} <= {name for _, name in collector.spans}
+
+
 @pytest.mark.parametrize("off", [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
 def test_nobody_is_told_unless_it_is_asked_for(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str, off: dict[str, str]
