@@ -391,7 +391,7 @@ class Settings(AccountSettings):
 
     def _open_ways(self) -> dict[str, bool]:
         """Which warnings apply to senders, destinations and prices."""
-        costs_money = not self.templates.keys().isdisjoint(("sms", "voice"))
+        costs_money = any(CHANNELS[name].member == "phoneNumber" for name in self.templates)
         is_open = not self.named_keys and not self.challenge
         is_test = self.challenge_secret.get_secret_value() in TEST_SECRETS or bool(self.challenge_url)
         return {

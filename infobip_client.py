@@ -144,7 +144,7 @@ class InfobipClient:
     def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any], query: str = "") -> SentPin:
         channel = send_request.channel
         filled = {"placeholders": dict(send_request.placeholders)} if send_request.placeholders else {}
-        tracked = {"trackDelivery": True} if self._track_delivery and channel.is_tracked else {}
+        tracked = {"trackDelivery": True} if self._track_delivery and channel.tracked_as else {}
         with self._sends:
             response = self._transport.post(path + channel.path + query, {**payload, **filled, **tracked})
         if response.status != 200:

@@ -1,4 +1,8 @@
-"""The channels that deliver PINs. Everything that differs between them is here."""
+"""The channels that deliver PINs, and what differs between them at Infobip.
+
+What a call takes from SMS where it has nothing of its own is in `otp.languages` (templates) and in
+`otp.send_limits.prices`.
+"""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +29,8 @@ class Channel:
         refused: the statuses of a message that is certainly not sent. All others are unclear.
         is_call: whether it calls the phone.
         has_lookup: whether Infobip can look the number up before it sends, with the parameter `ncNeeded`.
-        is_tracked: whether Infobip can report the delivery.
+        has_sender: whether its sender may be a name. That of a call must be a number.
+        tracked_as: Infobip's name of it in subscriptions to delivery reports; "" where it cannot report the delivery.
     """
 
     name: str
@@ -37,7 +42,8 @@ class Channel:
     refused: re.Pattern[str] = _REFUSED
     is_call: bool = False
     has_lookup: bool = False
-    is_tracked: bool = True
+    has_sender: bool = False
+    tracked_as: str = ""
 
 
 _SMS_TEMPLATE = "infobip_2fa_msg_id"
@@ -51,6 +57,8 @@ SMS = Channel(
     accepted=re.compile("MESSAGE_SENT"),
     refused=re.compile("MESSAGE_NOT_SENT"),
     has_lookup=True,
+    has_sender=True,
+    tracked_as="SMS",
 )
 VOICE = Channel(
     name="voice",
@@ -59,6 +67,7 @@ VOICE = Channel(
     templates=("infobip_2fa_voice_msg_id", _SMS_TEMPLATE),  # SMS and calls have the same kind of template
     status="callStatus",
     is_call=True,
+    tracked_as="VOICE_VIDEO",
 )
 EMAIL = Channel(
     name="email",
@@ -66,7 +75,6 @@ EMAIL = Channel(
     path="/email",
     templates=("infobip_2fa_email_msg_id",),
     status="emailStatus",
-    is_tracked=False,
 )
 
 CHANNELS = {channel.name: channel for channel in (SMS, VOICE, EMAIL)}

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from cli.account_check.findings import SETUP, Finding
 from config import Settings
 from otp.infobip.account_errors import AccountError
-from otp.infobip.subscriptions import CHANNELS, DELIVERY, Profile, Subscription, Subscriptions
+from otp.infobip.subscriptions import DELIVERY, TRACKED, Profile, Subscription, Subscriptions
 from otp.web.delivery_report_api import PATH
 
 _REMEDY = f"{SETUP} --delivery-reports with the service's address"
@@ -14,12 +14,12 @@ _REMEDY = f"{SETUP} --delivery-reports with the service's address"
 
 def compare_delivery(settings: Settings, subscriptions: Subscriptions) -> Iterator[Finding]:
     """A finding for each channel whose delivery is tracked, or why Infobip cannot be read."""
-    channels = [channel for channel in CHANNELS if channel in settings.templates] if settings.track_delivery else []
+    channels = [channel for channel in TRACKED if channel in settings.templates] if settings.track_delivery else []
     secret = settings.delivery_reports_secret.get_secret_value()
     try:
         profiles = subscriptions.profiles() if channels else []
         for channel in channels:
-            yield _compare(channel, _delivery_profiles(subscriptions.of(CHANNELS[channel]), profiles), secret)
+            yield _compare(channel, _delivery_profiles(subscriptions.of(TRACKED[channel]), profiles), secret)
     except AccountError as e:
         yield Finding("warning", "delivery reports", e.sentence, e.remedy)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cli.account_check.delivery_differences import is_delivery
 from cli.account_setup.changes import Change
-from otp.infobip.subscriptions import CHANNELS, DELIVERY, Profile, ProfileId, Subscription, Subscriptions
+from otp.infobip.subscriptions import DELIVERY, TRACKED, Profile, ProfileId, Subscription, Subscriptions
 from otp.web.delivery_report_api import PATH
 
 ID = "otp-service"  # of the profile, and of the subscription of each channel
@@ -49,7 +49,7 @@ def plan_subscriptions(subscriptions: Subscriptions, address: str, secret: str) 
         AccountError: the account cannot be read.
     """
     profile = next((each for each in subscriptions.profiles() if each.profile_id == ID), None)
-    changes = {channel: _subscription(subscriptions.of(channel), channel) for channel in CHANNELS.values()}
+    changes = {channel: _subscription(subscriptions.of(channel), channel) for channel in TRACKED.values()}
     return SubscriptionPlan(_profile(profile, address + PATH, secret), changes)
 
 

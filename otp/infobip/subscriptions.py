@@ -8,10 +8,11 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from otp.channels import CHANNELS
 from otp.infobip.account import Account, Part
 from otp.infobip.account_errors import ApiKeyNotAllowed, SubscriptionsNotAllowed
 
-CHANNELS = {"sms": "SMS", "voice": "VOICE_VIDEO"}  # Infobip's names of those with delivery reports
+TRACKED = {name: channel.tracked_as for name, channel in CHANNELS.items() if channel.tracked_as}
 DELIVERY = "DELIVERY"
 _PROFILES, _SUBSCRIPTIONS = "/subscriptions/1/profiles", "/subscriptions/1/subscription"
 _PAGE = "?size=100"  # the largest one

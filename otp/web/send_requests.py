@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from otp import errors
-from otp.channels import CHANNELS, DEFAULT_CHANNEL, SMS, Channel, Member
+from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel, Member
 from otp.email_addresses import read_email
 from otp.infobip.senders import sender_for
 from otp.languages import Templates
@@ -102,8 +102,6 @@ class SendRequestParser:
         record.current().about(recipient, channel.name)
         of_new_pin = self._of_new_pin(body, channel, accept_language) if isinstance(body, SendOtp) else ("", "", "")
         template, purpose, nonce = of_new_pin
-        # That of a call must be a number.
-        sender = sender_for(self._senders, recipient.region) if channel is SMS else ""
         return SendRequest(
             recipient,
             requester,
@@ -112,7 +110,7 @@ class SendRequestParser:
             purpose=purpose,
             nonce=nonce,
             placeholders=read_placeholders(body.placeholders or {}, self._placeholders),
-            sender=sender,
+            sender=sender_for(self._senders, recipient.region) if channel.has_sender else "",
             reachable_over=self._names[channel.member] if is_reachable else (channel.name,),
         )
 
