@@ -103,6 +103,7 @@ _REPORTS = "must be 16 to 256 letters, digits, dots, dashes, underscores or tild
 _ReportsSecret = Annotated[OptionalSecret, matching("[A-Za-z0-9._~-]{16,256}", _REPORTS)]  # in a path
 _SALT = "must have at least 16 characters: whoever guesses it can recover the numbers"
 _Salt = Annotated[OptionalSecret, matching("(?s:.{16,})", _SALT)]
+_TestNumbers = Annotated[OptionalSecret, BeforeValidator(inline), checked_by(read_codes)]
 _Channel = Annotated[str, matching("|".join(CHANNELS), f"must be of {', '.join(CHANNELS)}, separated by commas")]
 _Prices = Annotated[Prices | None, from_text(read_prices)]
 _Budget = Annotated[Amount, needs("sms_prices")]
@@ -244,9 +245,7 @@ class Settings(AccountSettings):
     alert_webhook_url: Annotated[str | None, checked_by(check_url), needs("alert_webhook_secret")] = None
 
     test_numbers_until: Annotated[date | None, from_text(iso_date), AfterValidator(check_until)] = None
-    test_numbers: Annotated[
-        OptionalSecret, BeforeValidator(inline), checked_by(read_codes), needs("test_numbers_until")
-    ] = _UNSET
+    test_numbers: Annotated[_TestNumbers, needs("test_numbers_until")] = _UNSET
 
     proof_signing_key: Annotated[Secret, checked_by(read_signing_key)] = _UNSET
     proof_old_keys: Annotated[Secret, checked_by(read_old_keys)] = _UNSET
