@@ -127,15 +127,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     proofs = ProofApi(parts.proofs, parts.store.redeem, settings.proof_audience) if parts.proofs else None
     needs_id, challenges = settings.require_verification_id, _challenges(settings)
     pins = PinApi(parts.otp, parts.parser, settings.pin_pattern, needs_id, proofs, challenges)
-    clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
 
     app = Application(__name__)
     app.wsgi_app = Border(app.wsgi_app, _request_log(settings, parts.alerts), settings.trusted_proxies)  # type: ignore[method-assign]
-    _add_health_routes(app, HealthApi(parts.store.ping))
-    _add_pin_routes(app, pins, clients, parts, settings)
-    if proofs:
-        _add_proof_routes(app, proofs, clients)
-    _add_tracking_routes(app, clients, parts, settings)
+    _add_open_routes(app, proofs, parts, settings)
+    _add_client_routes(app, pins, proofs, parts, settings)
     add_docs(app, page=settings.docs == "on")
     allow_origins(app, settings.cors_origins, (SEND_OTP, RESEND_OTP, VERIFY_OTP))
     error_responses.register(app)
@@ -148,38 +144,36 @@ def _request_log(settings: Settings, alerts: Alerts) -> RequestLog:
     return RequestLog(salt, alerts.verify_failed, settings.prices.currency, budgets)
 
 
-def _add_health_routes(app: Flask, health: HealthApi) -> None:
+def _add_open_routes(app: Flask, proofs: ProofApi | None, parts: Parts, settings: Settings) -> None:
+    """The routes that no client app needs a key for. Infobip's reports have a secret of their own."""
+    health = HealthApi(parts.store.ping)
     app.add_url_rule("/", view_func=health.index)
     app.add_url_rule("/healthz", view_func=health.healthz)
     app.add_url_rule("/readyz", view_func=health.readyz)
-
-
-def _add_pin_routes(app: Flask, pins: PinApi, clients: ApiClients, parts: Parts, settings: Settings) -> None:
-    # From the outside in: API key, limit of the address, rate of the client app, Idempotency-Key.
-    limited = AddressLimits(app, parts.redis).limited
-    idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
-    views = {
-        SEND_OTP: limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.send_otp))),
-        RESEND_OTP: limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.resend_otp))),
-        VERIFY_OTP: limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", pins.verify_otp)),
-    }
-    for rule, view in views.items():
-        app.add_url_rule(rule, view_func=clients.authenticated(view), methods=["POST"])
-
-
-def _add_proof_routes(app: Flask, proofs: ProofApi, clients: ApiClients) -> None:
-    app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
-    app.add_url_rule("/proofs/redeem", view_func=clients.authenticated(proofs.redeem), methods=["POST"])
-
-
-def _add_tracking_routes(app: Flask, clients: ApiClients, parts: Parts, settings: Settings) -> None:
-    if parts.verifications:
-        verification = clients.authenticated(VerificationApi(parts.verifications).show)
-        app.add_url_rule("/verifications/<verificationId>", view_func=verification)
+    if proofs:
+        app.add_url_rule("/.well-known/jwks.json", view_func=proofs.jwks)
     if settings.track_delivery:
         take = DeliveryApi(parts.tracker, settings.delivery_reports_secret.get_secret_value(), parts.redis).take
         for rule in (DELIVERY_REPORTS, f"{DELIVERY_REPORTS}/<secret>"):
             app.add_url_rule(rule, view_func=take, methods=["POST"])
+
+
+def _add_client_routes(app: Flask, pins: PinApi, proofs: ProofApi | None, parts: Parts, settings: Settings) -> None:
+    """The routes that a client app needs its key for, where API_KEYS has any."""
+    clients = ApiClients(settings.named_keys, settings.client_limits, parts.redis)
+    limited = AddressLimits(app, parts.redis).limited
+    idempotent = Idempotency(parts.redis, settings.infobip_timeout).once
+    # From the outside in: API key, limit of the address, rate of the client app, Idempotency-Key.
+    send = limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.send_otp)))
+    resend = limited(settings.send_otp_limit, "send", clients.limited("send", idempotent(pins.resend_otp)))
+    verify = limited(settings.verify_otp_limit, "verify_otp", clients.limited("verify", pins.verify_otp))
+    routes = [("POST", SEND_OTP, send), ("POST", RESEND_OTP, resend), ("POST", VERIFY_OTP, verify)]
+    if proofs:
+        routes.append(("POST", "/proofs/redeem", proofs.redeem))
+    if parts.verifications:
+        routes.append(("GET", "/verifications/<verificationId>", VerificationApi(parts.verifications).show))
+    for method, rule, view in routes:
+        app.add_url_rule(rule, view_func=clients.authenticated(view), methods=[method])
 
 
 def account(settings: AccountSettings) -> Account:
