@@ -1,6 +1,10 @@
-"""The map in docs/CONTRIBUTING.md names every room and every file outside of rooms, and nothing that is not there."""
+"""The map in docs/CONTRIBUTING.md names every room and every file outside of rooms, and nothing that is not there.
+
+Its rows stand in the order of the layers that `make lint` checks.
+"""
 
 import re
+import tomllib
 from pathlib import Path
 
 from tests.support.pages import PAGES
@@ -8,7 +12,9 @@ from tests.support.running import ROOT
 
 NOT_IN_GIT = {"sbom.json", "secrets"}
 MAP = PAGES["docs/CONTRIBUTING.md"].split("## The map")[1].split("\n## ")[0]
-NAMED = {name.rstrip("/") for row in re.findall(r"(?m)^\| (`.*?) \|", MAP) for name in re.findall("`(.*?)`", row)}
+NAMED = [name.rstrip("/") for row in re.findall(r"(?m)^\| (`.*?) \|", MAP) for name in re.findall("`(.*?)`", row)]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+(LAYERS,) = (contract["layers"] for contract in CONTRACTS if contract["type"] == "layers")
 
 
 def visible(folder: Path) -> set[str]:
@@ -19,7 +25,13 @@ def visible(folder: Path) -> set[str]:
 
 def test_every_room_is_on_the_map_and_nothing_else() -> None:
     top = {name for name in visible(ROOT) if (ROOT / name).is_dir() or name.endswith(".py")}
-    assert (top - {"otp", "docs"}) | visible(ROOT / "otp") == NAMED
+    assert (top - {"otp", "docs"}) | visible(ROOT / "otp") == set(NAMED)
+
+
+def test_the_rooms_stand_in_the_order_of_the_layers() -> None:
+    depth = {room: depth for depth, layer in enumerate(LAYERS) for room in layer.split(" | ")}
+    rooms = [name for name in NAMED if name.startswith("otp/")]
+    assert rooms == sorted(rooms, key=lambda name: depth[Path(name).stem])
 
 
 def test_the_top_level_is_understood_at_a_glance() -> None:
