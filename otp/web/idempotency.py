@@ -118,7 +118,7 @@ class Idempotency:
         try:
             response = make_response(view())
         except OtpError as e:
-            if isinstance(e, _REDIS_FAILED):  # Redis is slow: the client does not wait for it once more
+            if isinstance(e, _REDIS_FAILED):  # Redis has failed: the client does not wait for it once more
                 finish = partial(gevent.spawn, self._finish)
             if not e.may_have_sent:
                 finish(_RELEASE, keyed)
