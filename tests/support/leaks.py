@@ -1,7 +1,7 @@
 """Secrets that must not leak: looked for in every log of the service, in every answer to a test, and in Redis."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -30,6 +30,11 @@ _PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a r
 
 _FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # of a test; a URL of Redis may name some, and so may other settings
 
+_READ: dict[str, Callable[[str], tuple[Any, ...]]] = {
+    "string": lambda key: ("GET", key),
+    "list": lambda key: ("LRANGE", key, 0, -1),
+    "hash": lambda key: ("HGETALL", key),
+}
 _secrets: dict[str, str] = {}  # each secret that a test has sent to a service, and its kind
 
 
@@ -74,8 +79,8 @@ def in_log(text: str) -> list[str]:
 
 def in_redis(client: redis.Redis) -> list[str]:
     """Return the secrets in Redis. A key's name may have a recipient, and one field of a hash the pinId."""
-    keys = [*client.scan_iter()]
-    words = _words(" ".join(value for key in keys for value in values(client, key)))
+    keys = [*client.scan_iter(count=1000)]
+    words = _words(" ".join(values(client, keys)))
     words |= {
         word
         for word in _words(" ".join(keys))
@@ -84,15 +89,22 @@ def in_redis(client: redis.Redis) -> list[str]:
     return [f"{_secrets[word]} {word}" for word in words & _secrets.keys()] + _pin_ids(words)
 
 
-def values(client: redis.Redis, key: str) -> Iterator[str]:
-    """Yield the values of a key, except a pinId in its field."""
-    match client.type(key):
-        case "string":
-            yield str(client.get(key))
-        case "list":
-            yield from map(str, client.lrange(key, 0, -1))
-        case "hash":
-            yield from (str(value) for field, value in client.hgetall(key).items() if not str(field).endswith("pinId"))
+def values(client: redis.Redis, keys: Sequence[str]) -> Iterator[str]:
+    """Yield the values of the keys, except a pinId in its field."""
+    kinds = zip(keys, round_trip(client, [("TYPE", key) for key in keys]), strict=True)
+    for value in round_trip(client, [_READ[kind](key) for key, kind in kinds if kind in _READ]):
+        if isinstance(value, dict):
+            yield from (str(each) for field, each in value.items() if not str(field).endswith("pinId"))
+        else:
+            yield from map(str, value if isinstance(value, list) else [value])
+
+
+def round_trip(client: redis.Redis, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Return the replies to the commands. A round trip for each key would take seconds over all tests."""
+    with client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)
+        return pipeline.execute()
 
 
 def _words(text: str) -> set[str]:
