@@ -9,21 +9,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Script, names_in_scripts
 
-_OUTSIDE_SCRIPTS = {
-    "del",
-    "eval",
-    "evalsha",
-    "exists",
-    "hdel",
-    "hgetall",
-    "hmget",
-    "lrange",
-    "lrem",
-    "ping",
-    "pttl",
-    "scan",
-    "set",
-}
+_OUTSIDE_SCRIPTS = "del eval evalsha exists hdel hgetall hmget lrange lrem ping pttl scan set"
 _MISSING = Script("permissions_missing")
 _REFUSED = re.compile("'([a-z|]+)' command")
 
@@ -39,7 +25,7 @@ def missing_rules(redis: RedisClient) -> list[str]:
 
 def _missing_for(redis: RedisClient, key: str) -> list[str]:
     try:
-        (names,) = redis.run(_MISSING([key], *sorted(_OUTSIDE_SCRIPTS | names_in_scripts())))
+        (names,) = redis.run(_MISSING([key], *sorted({*_OUTSIDE_SCRIPTS.split(), *names_in_scripts()})))
     except StoreUnavailable as e:
         if not isinstance(e.__cause__, NoPermissionError):
             raise
