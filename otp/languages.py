@@ -77,10 +77,9 @@ def _ids(of: Any) -> Any:
 Locale = Annotated[str, AfterValidator(_locale)]
 _Key = Annotated[str, AfterValidator(_purpose_and_locale)]  # de, payment/de or payment/*
 _Ids = Annotated[dict[_Key, str], BeforeValidator(_ids), AfterValidator(_for_all_languages)]
-TemplateIds = Annotated[  # by the channel's name, and the purpose and the locale, as INFOBIP_TEMPLATES has them
-    dict[Annotated[str, AfterValidator(_channel)], _Ids],
-    from_text(lambda text: json_or_file(text, _LIKE)),
-]
+_ChannelName = Annotated[str, AfterValidator(_channel)]
+# By the channel's name, and the purpose and the locale, as INFOBIP_TEMPLATES has them.
+TemplateIds = Annotated[dict[_ChannelName, _Ids], from_text(lambda text: json_or_file(text, _LIKE))]
 
 
 def read_locale(text: str) -> str | None:

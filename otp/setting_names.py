@@ -14,11 +14,8 @@ _FOREIGN = re.compile(
 )
 # Similar names that belong to other programs: keys of Cloudflare or Hugging Face, a second address from Heroku.
 _NEIGHBOURS = re.compile("(?!OTP_)[A-Z0-9]{2,3}_API_KEY|API_KEY_ID|REDIS_(TLS_URL|USER)")
-_LINKED = (
-    "tcp://",
-    "udp://",
-    "sctp://",
-)  # beginnings of the X_PORT values that Kubernetes and Docker set for a service X
+# Beginnings of the X_PORT values that Kubernetes and Docker set for a service X.
+_LINKED = ("tcp://", "udp://", "sctp://")
 _SHORT = 4  # letters; BINDIR is as similar to BIND as a misspelling is
 # Names that may be quoted: a line of a secret that spans several lines without quotes is read as a name.
 _WORD = "[0-9]{0,2}[a-z]{1,20}[0-9]{0,2}"  # a hexadecimal key has digits between its letters

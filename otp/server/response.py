@@ -106,9 +106,8 @@ class Response:
         lines = [*own, *(f"{name}: {value}" for name, value in self._fields), ""]
         head = "\r\n".join(lines)
         if head.count("\n") != len(lines) - 1 or not _LINES.fullmatch(head):
-            raise ValueError(
-                "A field of the response has a control character."
-            )  # without its name and value, which may be secret
+            # Without its name and value, which may be secret.
+            raise ValueError("A field of the response has a control character.")
         return f"{head}\r\n".encode("latin-1")
 
 

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("otp")
 
 X_FORWARDED_FOR = "X-Forwarded-For"
-_PROXIES_WRITE = {
-    "HTTP_X_FORWARDED_FOR": X_FORWARDED_FOR,
-    "HTTP_X_REAL_IP": "X-Real-IP",
-    "HTTP_FORWARDED": "Forwarded",
-}
+_PROXIES_WRITE = {"HTTP_X_FORWARDED_FOR": X_FORWARDED_FOR, "HTTP_X_REAL_IP": "X-Real-IP", "HTTP_FORWARDED": "Forwarded"}
 UNTRUSTED = (
     "A request came with {}, but TRUSTED_PROXIES is 0: if one of your proxies wrote it, all clients behind the proxy "
     "share one limit. Set TRUSTED_PROXIES to how many proxies stand in front."
