@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+from wsgiref.types import WSGIEnvironment
 
 import gevent
 from werkzeug.datastructures import EnvironHeaders
@@ -16,9 +17,6 @@ from otp.telemetry.masking import Mask, Masked, mask_address
 from otp.telemetry.metrics import MetricBatch
 from otp.telemetry.outcomes import outcome
 from otp.telemetry.record import Record
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger("otp.request")
 
@@ -73,14 +71,14 @@ class RequestLog:
             if amount:
                 metrics.BUDGET.labels(period, currency).set(amount)
 
-    def begin(self, record: Record, environ: "WSGIEnvironment") -> None:
+    def begin(self, record: Record, environ: WSGIEnvironment) -> None:
         """A request begins."""
         if tracing.is_on():
             record.span = tracing.start_request(environ["REQUEST_METHOD"], EnvironHeaders(environ))
         self._in_flight += 1
         self._schedule_flush()
 
-    def respond(self, record: Record, environ: "WSGIEnvironment", status: int) -> None:
+    def respond(self, record: Record, environ: WSGIEnvironment, status: int) -> None:
         """Its response begins."""
         rule = environ["werkzeug.request"].url_rule
         route = rule.rule if rule else OTHER

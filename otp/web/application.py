@@ -5,7 +5,8 @@ Each of them costs every request CPU, used or not: together as much as the route
 
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Request, Response
 from flask.json.provider import DefaultJSONProvider
@@ -14,9 +15,6 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
 from otp.telemetry import record
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _NO_SESSION = NullSession()
@@ -28,7 +26,7 @@ class JsonResponse(Response):
     def __init__(self, members: Any, status: int = 200) -> None:
         super().__init__(f"{_encode(members)}\n".encode(), status, content_type="application/json")
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request. Content-Length is set already, and nothing must be closed afterwards."""
         start_response(self.status, self.headers.to_wsgi_list())
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self.get_data(),)

@@ -3,15 +3,12 @@
 import random
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from otp.telemetry import record
+from otp.telemetry.request_log import RequestLog
 from otp.web.client_ip import client_address
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from otp.telemetry.request_log import RequestLog
 
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 _EMPTY = ("Content-Length", "0")
@@ -30,12 +27,12 @@ class Border:
         trusted_proxies: see `client_address`.
     """
 
-    def __init__(self, application: "WSGIApplication", request_log: "RequestLog", trusted_proxies: int) -> None:
+    def __init__(self, application: WSGIApplication, request_log: RequestLog, trusted_proxies: int) -> None:
         self._application = application
         self._request_log = request_log
         self._trusted_proxies = trusted_proxies
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request of `environ`."""
         known = record.begin(_request_id(environ))
         known.client_ip = client_address(environ, self._trusted_proxies)
@@ -57,7 +54,7 @@ def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _request_id(environ: "WSGIEnvironment") -> str:
+def _request_id(environ: WSGIEnvironment) -> str:
     given = environ.get("HTTP_X_REQUEST_ID", "")
     return given if _REQUEST_ID.fullmatch(given) else new_request_id()
 

@@ -4,12 +4,9 @@ import logging
 import mmap
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from wsgiref.types import WSGIEnvironment
 
 from otp.requester import SUBNET, UNKNOWN
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger("otp")
 
@@ -40,7 +37,7 @@ _OF_48 = (6, 7, 9, 10)
 _ZERO_BYTE = 8
 
 
-def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
+def client_address(environ: WSGIEnvironment, trusted_proxies: int) -> str:
     """The address that limits count: an IPv4 address or an IPv6 /64, never empty.
 
     The last `trusted_proxies` entries of X-Forwarded-For were written by the operator's proxies, so the first of those
@@ -54,7 +51,7 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
     return network_of(address) if address else UNKNOWN
 
 
-def _warn(environ: "WSGIEnvironment", trusted_proxies: int) -> None:
+def _warn(environ: WSGIEnvironment, trusted_proxies: int) -> None:
     """Log, once for all workers, that TRUSTED_PROXIES does not fit what comes in."""
     written = [name for key, name in _PROXIES_WRITE.items() if environ.get(key)]
     if trusted_proxies and X_FORWARDED_FOR not in written:

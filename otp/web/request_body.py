@@ -1,7 +1,8 @@
 """Reads the JSON body of a request, which is untrusted input until it is read here."""
 
 from io import BytesIO
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+from wsgiref.types import WSGIEnvironment
 
 from flask import Request
 from gevent import Timeout
@@ -12,9 +13,6 @@ from werkzeug.http import parse_options_header
 from otp.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 from otp.telemetry import record
 from otp.web.strict_json import parse
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 JSON = "application/json"
 MAX_BODY = 16 * 1024
@@ -46,7 +44,7 @@ def read_body(request: Request, model: type[_B], longest: int = MAX_BODY) -> _B:
         raise InvalidRequest from e
 
 
-def _is_plain_json(environ: "WSGIEnvironment") -> bool:
+def _is_plain_json(environ: WSGIEnvironment) -> bool:
     if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         return False
     given = environ.get("CONTENT_TYPE", "")
