@@ -34,7 +34,7 @@ from otp.infobip.proxy import Proxy
 from otp.infobip.senders import Senders
 from otp.languages import TemplateIds
 from otp.proofs import read_old_keys, read_signing_key
-from otp.redis.keys import PREFIX, check_prefix
+from otp.redis.keys import PREFIX
 from otp.redis.url import parse as parse_redis_url
 from otp.send_limits.fraud_guard.scopes import Allowances
 from otp.send_limits.prices import Amount, PriceLists, Prices, in_millionths, price_lists, read_prices
@@ -101,6 +101,9 @@ _VISIBLE = "must be visible ASCII characters, without blanks or line breaks"
 _ApiKey = Annotated[Secret, matching("[!-~]+", _VISIBLE)]  # in a header
 _REPORTS = "must be 16 to 256 letters, digits, dots, dashes, underscores or tildes"
 _ReportsSecret = Annotated[OptionalSecret, matching("[A-Za-z0-9._~-]{16,256}", _REPORTS)]  # in a path
+_KEY_PREFIX = "must be 1 to 64 letters, digits, or any of : . _ / -, like otp:"
+# It means the same in a key, in a pattern of keys, and in a rule of an ACL.
+_KeyPrefix = Annotated[str, matching("[A-Za-z0-9:._/-]{1,64}", _KEY_PREFIX)]
 _SALT = "must have at least 16 characters: whoever guesses it can recover the numbers"
 _Salt = Annotated[OptionalSecret, matching("(?s:.{16,})", _SALT)]
 _TestNumbers = Annotated[OptionalSecret, BeforeValidator(inline), checked_by(read_codes)]
@@ -204,7 +207,7 @@ class Settings(AccountSettings):
     infobip_2fa_msg_id: Identifier
 
     redis_url: Annotated[Secret, checked_by(parse_redis_url)]
-    key_prefix: Annotated[str, AfterValidator(check_prefix)] = PREFIX
+    key_prefix: _KeyPrefix = PREFIX
 
     allowed_channels: Annotated[frozenset[_Channel], ByCommas] = frozenset()  # empty: each that has a template
     allowed_placeholders: Annotated[frozenset[PlaceholderName], ByCommas] = frozenset()

@@ -1,24 +1,18 @@
 """The rules of sending and verifying. No Flask, no Redis and no requests in here."""
 
-from __future__ import annotations
-
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
+from types import TracebackType
+from typing import Literal, NamedTuple, NoReturn
 
 from otp.errors import InvalidOtp, OtpError, PinGone, PinNotSaved, Reason, StoreUnavailable
-from otp.ports import Claim, Guess, LockedOut, NoPin, PendingPin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-
-    from otp.ports import Limits, PinProvider, PinStore, SentPin, StatusTracker
-    from otp.recipients import Recipient
-    from otp.requester import Requester
-    from otp.response_padding import ResponsePadding
-    from otp.send_request import SendRequest
+from otp.ports import Claim, Guess, Limits, LockedOut, NoPin, PendingPin, PinProvider, PinStore, SentPin, StatusTracker
+from otp.recipients import Recipient
+from otp.requester import Requester
+from otp.response_padding import ResponsePadding
+from otp.send_request import SendRequest
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,6 @@ class OneHostAdapter(HTTPAdapter):
     def init_poolmanager(self, *_: Any, **__: Any) -> None:
         """Do nothing: urllib3's pools are not used."""
 
-    def close(self) -> None:
-        """Close the kept connections."""
-        self._pool.close()
-
     def send(self, request: requests.PreparedRequest, *_: Any, timeout: Any = 10, **__: Any) -> requests.Response:
         """Send it and read the whole response within `timeout` seconds.
 

@@ -54,13 +54,13 @@ class Opener:
 class ConnectionPool:
     """Keeps up to `size` idle connections, for one thread. The newest is taken first, so that surplus ones expire.
 
-    The pool does not limit how many connections are in use.
+    The pool does not limit how many connections are in use. It closes those that it keeps when it is garbage-collected.
     """
 
     def __init__(self, opener: Callable[[float], Connection], size: int) -> None:
         self._open = opener
         self._kept: deque[Connection] = deque(maxlen=size)
-        self._end = weakref.finalize(self, _close_all, self._kept)
+        weakref.finalize(self, _close_all, self._kept)
 
     def take(self, deadline: float) -> Connection:
         """An idle connection on which nothing has arrived since its last response, or a new one.
@@ -80,10 +80,6 @@ class ConnectionPool:
         while self._kept and (len(self._kept) == self._kept.maxlen or _is_old(self._kept[0])):
             self._kept.popleft().close()
         self._kept.append(connection)
-
-    def close(self) -> None:
-        """Close all kept connections. This also happens when the pool is garbage-collected."""
-        self._end()
 
 
 def _close_all(kept: deque[Connection]) -> None:

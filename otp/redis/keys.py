@@ -56,17 +56,6 @@ PERMISSIONS = ("permissions", "{permissions}")
 _OF_ADDRESS = re.compile("LIMITS:LIMITER/(?:[a-z0-9-]+/)?(None|[0-9a-f:.{}]+)(?:/64)?/[a-z_]+/[0-9]+/[0-9]+/[a-z]+")
 
 
-def check_prefix(prefix: str) -> str:
-    """Return `prefix` if it means the same everywhere: in a key, in a pattern of keys, and in a rule of an ACL.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not re.fullmatch("[A-Za-z0-9:._/-]{1,64}", prefix):
-        raise ValueError("must be 1 to 64 letters, digits, or any of : . _ / -, like otp:")
-    return prefix
-
-
 def pins(recipient: Recipient) -> str:
     """The recipient's PINs."""
     return f"{recipient.member}:{recipient.canonical}"

@@ -37,6 +37,5 @@ def allow_origins(app: Flask, origins: Collection[str], routes: Iterable[str]) -
             allow_headers=ASKED,
             expose_headers=ANSWERED,
             max_age=600,
-            supports_credentials=False,
             always_send=False,
         )

@@ -40,10 +40,8 @@ def opened() -> Iterator[Opened]:
 
 
 @pytest.fixture
-def pool(opened: Opened) -> Iterator[ConnectionPool]:
-    pool = ConnectionPool(opened, size=2)
-    yield pool
-    pool.close()
+def pool(opened: Opened) -> ConnectionPool:
+    return ConnectionPool(opened, size=2)
 
 
 def test_the_newest_is_taken_first(pool: ConnectionPool) -> None:
