@@ -8,6 +8,7 @@ import io
 import re
 import ssl
 import time
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from requests.structures import CaseInsensitiveDict
 
 from otp.infobip.authorities import Authorities
 from otp.infobip.connection import Connection, NothingSent
-from otp.infobip.connection_pool import ConnectionPool, Opener
+from otp.infobip.connection_pool import ConnectionPool, open_connection
 from otp.infobip.http_response import HttpResponse
 from otp.infobip.proxy import Proxy
 
@@ -44,8 +45,8 @@ class OneHostAdapter(HTTPAdapter):
         self._origin, self._host = f"{url.scheme}://{url.netloc}", url.netloc
         is_tls = url.scheme == "https"
         context = _tls_context(authorities) if is_tls else None
-        opener = Opener(url.hostname or "", url.port or (443 if is_tls else 80), context, proxy)
-        self._pool = ConnectionPool(opener, pool_size)
+        port = url.port or (443 if is_tls else 80)
+        self._pool = ConnectionPool(partial(open_connection, url.hostname or "", port, context, proxy), pool_size)
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:

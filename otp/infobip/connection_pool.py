@@ -15,40 +15,30 @@ from otp.infobip.proxy import Proxy
 MAX_IDLE = 20.0  # seconds; load balancers drop a connection after 35 or more, some of them silently
 
 
-class Opener:
-    """Opens connections to one host: over TLS if there is a `context`, through the `proxy` if there is one."""
+def open_connection(
+    host: str, port: int, context: ssl.SSLContext | None, proxy: Proxy | None, deadline: float
+) -> Connection:
+    """Resolve the host and connect: over TLS if there is a `context`, through the `proxy` if there is one.
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
-        self._host, self._port = host, port
-        self._context = context
-        self._proxy = proxy
-
-    def __call__(self, deadline: float) -> Connection:
-        """Resolve the host, connect, and do the TLS handshake.
-
-        Raises:
-            OSError, Timeout: it failed, or took longer than the `deadline` allows. No request was sent.
-        """
-        address = self._proxy.address if self._proxy else (self._host, self._port)
-        with Timeout(remaining(deadline)):  # the sockets' own timeouts bound neither a DNS lookup nor a slow handshake
-            connected = socket.create_connection(address, remaining(deadline))
-            try:
-                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._proxy:
-                    self._proxy.connect(connected, self._host, self._port, deadline)
-                connected = self._wrap(connected)
-                connected.settimeout(remaining(deadline))
-                if isinstance(connected, ssl.SSLSocket):
-                    connected.do_handshake()
-            except BaseException:
-                connected.close()
-                raise
-        return Connection(connected)
-
-    def _wrap(self, connected: socket.socket) -> socket.socket:
-        if self._context is None:
-            return connected
-        return self._context.wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
+    Raises:
+        OSError, Timeout: it failed, or took longer than the `deadline` allows. No request was sent.
+    """
+    address = proxy.address if proxy else (host, port)
+    with Timeout(remaining(deadline)):  # the sockets' own timeouts bound neither a DNS lookup nor a slow handshake
+        connected = socket.create_connection(address, remaining(deadline))
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if proxy:
+                proxy.connect(connected, host, port, deadline)
+            if context:
+                connected = context.wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
+            connected.settimeout(remaining(deadline))
+            if isinstance(connected, ssl.SSLSocket):
+                connected.do_handshake()
+        except BaseException:
+            connected.close()
+            raise
+    return Connection(connected)
 
 
 class ConnectionPool:
@@ -66,7 +56,7 @@ class ConnectionPool:
         """An idle connection on which nothing has arrived since its last response, or a new one.
 
         Raises:
-            OSError, Timeout: see `Opener`.
+            OSError, Timeout: see `open_connection`.
         """
         while self._kept:
             connection = self._kept.pop()
