@@ -227,7 +227,7 @@ def _infobip(settings: Settings, alerts: Alerts) -> InfobipClient:
         settings.infobip_2fa_app_id,
         throttle_pause=settings.cooldowns[0],
         concurrency=CONCURRENCY,
-        events=alerts,
+        alerts=alerts,
         options=SendOptions(settings.track_delivery, settings.number_lookup == "on"),
         pin_spelling=settings.pin_spelling,
     )

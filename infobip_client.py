@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
+from otp.alerts.alerts import Alerts
 from otp.channels import Channel
 from otp.errors import (
     OtpError,
@@ -24,7 +25,6 @@ from otp.errors import (
 )
 from otp.infobip.bulkhead import Bulkhead
 from otp.infobip.delivery_reports import DELIVERY_ID
-from otp.infobip.events import InfobipEvents
 from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
 from otp.infobip.transport import Response, Transport
 from otp.ports import SentPin
@@ -89,7 +89,7 @@ class InfobipClient:
     Args:
         throttle_pause: seconds to wait where Infobip throttles and does not say for how long.
         concurrency: sends in flight at once, and as many verifies; more are refused.
-        events: gets every result of a check, and every refusal of the API key.
+        alerts: counts every check of a PIN, and reports every refusal of the API key.
         pin_spelling: turns a typed PIN into the spelling that Infobip compares. Whether Infobip distinguishes capitals
             from small letters is not documented.
     """
@@ -101,12 +101,12 @@ class InfobipClient:
         *,
         throttle_pause: float,
         concurrency: int,
-        events: InfobipEvents,
+        alerts: Alerts,
         options: SendOptions,
         pin_spelling: Callable[[str], str],
     ) -> None:
         self._transport = transport
-        self._events = events
+        self._alerts = alerts
         self._application_id = application_id
         self._throttle_pause = throttle_pause
         self._track_delivery = options.track_delivery
@@ -169,7 +169,7 @@ class InfobipClient:
         with self._verifies:
             response = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, attempts=2)
         if response.status in (400, 404) and error_code(response) in UNKNOWN_PIN:
-            self._events.pin_checked(False)
+            self._alerts.pin_checked(False)
             raise PinGone(reason=Reason.GONE_PIN)
         if response.status != 200:
             raise self._error(response)
@@ -177,14 +177,14 @@ class InfobipClient:
         if result.pin_id not in (None, pin_id):
             raise ProviderUnclear
         right = result.verified and result.pin_error in (None, "NO_ERROR")
-        self._events.pin_checked(right)
+        self._alerts.pin_checked(right)
         if not right and result.pin_error in GONE:
             raise PinGone(reason=Reason.GONE_PIN)
         return right
 
     def _error(self, response: Response) -> OtpError:
         if response.status in (401, 403):
-            self._events.credentials_refused(response.status)
+            self._alerts.credentials_refused(response.status)
         error = error_for(response, self._throttle_pause)
         # The refusal is that of the second attempt: the first one, a 5xx, may have been carried out.
         return ProviderTimeout() if response.after_server_error else error
