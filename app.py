@@ -10,8 +10,7 @@ from config import CONCURRENCY, AccountSettings, Settings, load_settings
 from infobip_client import InfobipClient, SendOptions
 from otp import USER_AGENT
 from otp.alerts.alerts import Alerts
-from otp.alerts.failed_verifies import FailedVerifies
-from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, Rates
+from otp.alerts.counts import GUARD_REFUSAL, LOCKED_OUT, FailedVerifies, Rates
 from otp.alerts.sender import Sender
 from otp.alerts.webhook import Webhook, signing_key
 from otp.challenges import VENDORS, Challenges

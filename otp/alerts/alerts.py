@@ -7,8 +7,7 @@ from limits import RateLimitItem
 
 from otp import shutdown
 from otp.alerts import messages
-from otp.alerts.failed_verifies import MOST, FailedVerifies, Kind
-from otp.alerts.rates import RIGHT, WRONG, Rates
+from otp.alerts.counts import MOST, RIGHT, WRONG, FailedVerifies, Kind, Rates
 from otp.alerts.sender import Sender
 from otp.errors import Reason, StoreUnavailable
 from otp.infobip.delivery_reports import Charge
@@ -31,7 +30,7 @@ class Alerts:
         shutdown.add(shutdown.Step.SEND_ALERTS, self.finish)
 
     def count(self, name: str) -> None:
-        """Count an event of `rates.NAMES`; only many of them cause an alert."""
+        """Count an event of `counts.EVENTS`; only many of them cause an alert."""
         self._rates.count(name)
         self._schedule_flush()
 

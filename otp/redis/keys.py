@@ -29,8 +29,8 @@ otp:guard:address:192.0.2.1               hash: see guard_address_reserve.lua   
 otp:guard:pending:+14155552671            list: sends that nobody has verified yet    the newest PIN's   fraud_guard
 of the operator
 otp:guard:operator                        hash: see operator_rule_set.lua             the longest rule   operator_rules
-otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.rates
-otp:failed-verifies:<hour since 1970>     hash: how many, by recipient and address    2 hours            failed_verifies
+otp:counts:<minute since 1970>            hash: how often alarming things happened    7 minutes          alerts.counts
+otp:failed-verifies:<hour since 1970>     hash: how many, by recipient and address    2 hours            alerts.counts
 otp:alert:<kind>                          1, once a worker has sent the alert         10 min or more     alerts.sender
 otp:ready                                 1, written by GET /readyz                   1 minute           store
 otp:permissions, {otp:permissions}        never written                                                  permissions

@@ -13,8 +13,7 @@ import redis
 
 from otp.alerts.alert import Alert
 from otp.alerts.alerts import Alerts
-from otp.alerts.failed_verifies import MOST, MOST_NAMES_IN_REDIS, FailedVerifies
-from otp.alerts.rates import GUARD_REFUSAL, LOCKED_OUT, RIGHT, WRONG, Rates
+from otp.alerts.counts import GUARD_REFUSAL, LOCKED_OUT, MOST, MOST_NAMES_IN_REDIS, RIGHT, WRONG, FailedVerifies, Rates
 from otp.alerts.sender import MOST_WAITING, QUIET, Sender
 from otp.alerts.webhook import Webhook, signing_key
 from otp.redis.client import RedisClient, connect
