@@ -12,17 +12,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ConfigDict
 
+from otp import errors
 from otp.alerts.alerts import Alerts
 from otp.channels import Channel
-from otp.errors import (
-    OtpError,
-    PhoneNumberUnreachable,
-    PinGone,
-    ProviderRefused,
-    ProviderTimeout,
-    ProviderUnclear,
-    Reason,
-)
 from otp.infobip.bulkhead import Bulkhead
 from otp.infobip.delivery_reports import DELIVERY_ID
 from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
@@ -138,8 +130,8 @@ class InfobipClient:
         _check(pin_id)
         try:
             return self._send(f"/2fa/2/pin/{pin_id}/resend", send_request, {})
-        except ProviderRefused as e:
-            raise PinGone(reason=Reason.GONE_PIN) if e.detail in NOT_FOUND else e from e
+        except errors.ProviderRefused as e:
+            raise errors.PinGone(reason=errors.Reason.GONE_PIN) if e.detail in NOT_FOUND else e from e
 
     def _send(self, path: str, send_request: SendRequest, payload: dict[str, Any], query: str = "") -> SentPin:
         channel = send_request.channel
@@ -170,37 +162,37 @@ class InfobipClient:
             response = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, attempts=2)
         if response.status in (400, 404) and error_code(response) in UNKNOWN_PIN:
             self._alerts.pin_checked(False)
-            raise PinGone(reason=Reason.GONE_PIN)
+            raise errors.PinGone(reason=errors.Reason.GONE_PIN)
         if response.status != 200:
             raise self._error(response)
         result = parse_response(VerifyResponse, response)
         if result.pin_id not in (None, pin_id):
-            raise ProviderUnclear
+            raise errors.ProviderUnclear
         right = result.verified and result.pin_error in (None, "NO_ERROR")
         self._alerts.pin_checked(right)
         if not right and result.pin_error in GONE:
-            raise PinGone(reason=Reason.GONE_PIN)
+            raise errors.PinGone(reason=errors.Reason.GONE_PIN)
         return right
 
-    def _error(self, response: Response) -> OtpError:
+    def _error(self, response: Response) -> errors.OtpError:
         if response.status in (401, 403):
             self._alerts.credentials_refused(response.status)
         error = error_for(response, self._throttle_pause)
         # The refusal is that of the second attempt: the first one, a 5xx, may have been carried out.
-        return ProviderTimeout() if response.after_server_error else error
+        return errors.ProviderTimeout() if response.after_server_error else error
 
 
 def _check(pin_id: str) -> None:
     if not PIN_ID.fullmatch(pin_id):
-        raise ProviderRefused
+        raise errors.ProviderRefused
 
 
 def _check_sent(sent: SendResponse, channel: Channel) -> None:
     status = sent.status(channel)
     if channel.refused.fullmatch(status) and sent.is_unreachable:
-        raise PhoneNumberUnreachable(detail=status)
+        raise errors.PhoneNumberUnreachable(detail=status)
     if channel.refused.fullmatch(status):
         log.warning("provider_refused", extra={"status": 200, "sms_status": status})
-        raise ProviderRefused(detail=status)
+        raise errors.ProviderRefused(detail=status)
     if not channel.accepted.fullmatch(status) or not PIN_ID.fullmatch(sent.pin_id):
-        raise ProviderUnclear
+        raise errors.ProviderUnclear

@@ -13,14 +13,8 @@ from typing import Any, NamedTuple
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 from jwt.algorithms import OKPAlgorithm
 from jwt.utils import base64url_encode
 
@@ -120,7 +114,8 @@ class Proofs:
 
 def new_signing_key() -> str:
     """A new private key, in PEM (PKCS #8)."""
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return Ed25519PrivateKey.generate().private_bytes(pem, pkcs8, serialization.NoEncryption()).decode()
 
 
 def read_signing_key(pem: str) -> Ed25519PrivateKey:
@@ -130,7 +125,7 @@ def read_signing_key(pem: str) -> Ed25519PrivateKey:
         ValueError: `pem` has another form. The message does not quote it.
     """
     try:
-        key = load_pem_private_key(_with_line_breaks(pem).encode(), password=None)
+        key = serialization.load_pem_private_key(_with_line_breaks(pem).encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise ValueError("must be a private key in PEM, as flask proof new-key makes one") from e
     if not isinstance(key, Ed25519PrivateKey):
@@ -154,7 +149,7 @@ def _public_key(pem: str) -> Ed25519PublicKey:
     if "PRIVATE" in pem:
         return read_signing_key(pem).public_key()
     try:
-        key = load_pem_public_key(pem.encode())
+        key = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as e:
         raise ValueError("has a public key that cannot be read") from e
     if not isinstance(key, Ed25519PublicKey):

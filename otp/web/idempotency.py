@@ -19,15 +19,7 @@ import gevent
 from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 
-from otp.errors import (
-    IdempotencyKeyReused,
-    InvalidHeader,
-    OtpError,
-    PinNotSaved,
-    ProviderTimeout,
-    RequestInProgress,
-    StoreUnavailable,
-)
+from otp import errors
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import invalid_reply, members, milliseconds
@@ -49,7 +41,7 @@ _BEGIN = Script("idempotency_begin")
 _STORE = Script("idempotency_answer")
 _RELEASE = Script("idempotency_release")
 
-_REDIS_FAILED = (StoreUnavailable, PinNotSaved)
+_REDIS_FAILED = (errors.StoreUnavailable, errors.PinNotSaved)
 
 View = Callable[[], ResponseReturnValue]
 
@@ -100,7 +92,7 @@ class Idempotency:
     def _begin(self, keyed: _KeyedRequest) -> Response | None:
         try:
             first = self._redis.run(_BEGIN([keyed.name], keyed.owner, keyed.body, milliseconds(KEPT)))[0]
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             # Redis may have taken the key all the same. Nothing was sent, so the key must be free for the next try.
             gevent.spawn(self._finish, _RELEASE, keyed)
             raise
@@ -108,16 +100,16 @@ class Idempotency:
             return None
         body, answer, age, since_answer = members(first, str, str, int, int)
         if body != keyed.body:
-            raise IdempotencyKeyReused
+            raise errors.IdempotencyKeyReused
         if answer:
             return _replay(_decrypt(keyed, answer), since_answer / 1000)
-        raise RequestInProgress(1) if age < self._in_flight else ProviderTimeout
+        raise errors.RequestInProgress(1) if age < self._in_flight else errors.ProviderTimeout
 
     def _run(self, keyed: _KeyedRequest, view: View) -> Response:
         finish: Callable[..., object] = self._finish
         try:
             response = make_response(view())
-        except OtpError as e:
+        except errors.OtpError as e:
             if isinstance(e, _REDIS_FAILED):  # Redis has failed: the client does not wait for it once more
                 finish = partial(gevent.spawn, self._finish)
             if not e.may_have_sent:
@@ -128,13 +120,13 @@ class Idempotency:
         return response
 
     def _finish(self, script: Script, keyed: _KeyedRequest, *answer: str) -> None:
-        with suppress(StoreUnavailable):  # the outcome for this key stays unknown
+        with suppress(errors.StoreUnavailable):  # the outcome for this key stays unknown
             self._redis.run_idempotent(script([keyed.name], keyed.owner, *answer))
 
 
 def _read(key: str) -> _KeyedRequest:
     if not KEY.fullmatch(key):
-        raise InvalidHeader
+        raise errors.InvalidHeader
     whose = f"client {g.client}" if g.client else f"address {g.client_ip}"
     body = hmac.digest(key.encode(), request.path.encode() + b"\n" + content(request), "sha256").hex()
     return _KeyedRequest(keys.idempotency(whose, key), body, secrets.token_hex(8), TextCipher(key.encode(), _PURPOSE))
