@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,19 +27,6 @@ LIFETIME = 5 * 60  # seconds
 ALGORITHM = "EdDSA"
 
 _PEM = re.compile("-----BEGIN (?:PRIVATE|PUBLIC) KEY-----[A-Za-z0-9+/=\\s]*-----END (?:PRIVATE|PUBLIC) KEY-----")
-
-
-class ProofContent(NamedTuple):
-    """The content of a proof; `identity` is a phone (E.164) or an e-mail address. Times are in Unix seconds.
-
-    `about` has the claims of ABOUT that the proof has.
-    """
-
-    id: str
-    identity: str
-    verified_at: int
-    expires_at: int
-    about: dict[str, Any]
 
 
 class Proofs:
@@ -75,8 +62,8 @@ class Proofs:
         }
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self._key_id})
 
-    def check(self, proof: str, audience: str) -> ProofContent:
-        """The content of `proof`, if this service signed it for `audience` and it has not expired.
+    def check(self, proof: str, audience: str) -> dict[str, Any]:
+        """The claims of `proof`, if this service signed it for `audience` and it has not expired.
 
         Raises:
             InvalidProof: the service did not sign it, or it is not a proof.
@@ -84,15 +71,13 @@ class Proofs:
         """
         try:
             key = self._public[str(jwt.get_unverified_header(proof).get("kid"))]
-            claims = self._claims(proof, key, audience)
+            return self._claims(proof, key, audience)
         except jwt.ExpiredSignatureError as e:
             raise ProofExpired from e
         except jwt.InvalidAudienceError as e:
             raise ProofForAnother from e
         except (jwt.PyJWTError, KeyError, ValueError, RecursionError) as e:
             raise InvalidProof from e
-        about = {name: claims[name] for name in ABOUT if name in claims}
-        return ProofContent(claims["jti"], claims["sub"], claims["iat"], claims["exp"], about)
 
     def _claims(self, proof: str, key: Ed25519PublicKey, audience: str) -> dict[str, Any]:
         return jwt.decode(

@@ -7,7 +7,7 @@ from typing import Any
 from flask import g, request
 
 from otp import errors
-from otp.proofs import Proofs
+from otp.proofs import ABOUT, Proofs
 from otp.recipients import Recipient
 from otp.telemetry import record
 from otp.web.request_body import Body, read_body
@@ -46,11 +46,11 @@ class ProofApi:
 
     def redeem(self) -> dict[str, Any]:
         """Answer POST /proofs/redeem: the content of a proof, once."""
-        content = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
-        if not self._redeem(content.id, content.expires_at - time.time() + CLOCKS_APART):
+        claims = self._proofs.check(read_body(request, RedeemProof).proof, self._audience())
+        if not self._redeem(claims["jti"], claims["exp"] - time.time() + CLOCKS_APART):
             raise errors.ProofAlreadyRedeemed
-        member = Recipient.at(content.identity).member
-        return {member: content.identity, "verifiedAt": content.verified_at, **content.about}
+        about = {name: claims[name] for name in ABOUT if name in claims}
+        return {Recipient.at(claims["sub"]).member: claims["sub"], "verifiedAt": claims["iat"], **about}
 
     def _audience(self) -> str:
         """The audience of this request's proof: the client app, or without keys that of the settings."""
