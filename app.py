@@ -30,10 +30,9 @@ from otp.redis.client import RedisClient, connect
 from otp.response_padding import ResponsePadding
 from otp.send_limits.budget import Budget, day, month
 from otp.send_limits.chain import SendLimits
-from otp.send_limits.client_quotas import ClientQuotas
 from otp.send_limits.fraud_guard.fraud_guard import FraudGuard
 from otp.send_limits.operator_rules import OperatorRules
-from otp.send_limits.quota import Quota
+from otp.send_limits.quota import Quota, counts
 from otp.send_limits.recipient_limit import RecipientLimit, end_cooldown
 from otp.service import OtpService, Rules
 from otp.telemetry.request_log import RequestLog
@@ -101,13 +100,15 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _send_limits(settings: Settings, redis: RedisClient, alerts: Alerts, guard: FraudGuard) -> SendLimits:
+    total = counts(settings.total_send_limit, settings.total_email_limit)
+    of_clients = {client: counts(quota, quota, client) for client, quota in settings.client_quotas.items()}
     return SendLimits(
         redis,
         OperatorRules(),
         RecipientLimit(_rules(settings).cooldown, settings.phone_send_limit, settings.phone_send_share),
-        Quota(settings.total_send_limit, settings.total_email_limit, alerts.limit_reached),
+        Quota({}, total, alerts.limit_reached),
         *_budgets(settings, alerts),
-        ClientQuotas(settings.client_quotas, alerts.limit_reached),
+        Quota(of_clients, {}, alerts.limit_reached),
         *guard.limits,
         prices=settings.prices,
     )
