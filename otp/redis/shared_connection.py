@@ -128,6 +128,10 @@ class _OpenConnection:
         except FAILURES as e:
             self.close(e)
 
+    def is_waiting(self) -> bool:
+        """Whether replies are due."""
+        return bool(self._pending)
+
     def is_alive(self) -> bool:
         """Whether the server answers a PING in time. Waits for it."""
         nothing = Batch(b"", 0, PING_TIMEOUT)
@@ -277,7 +281,8 @@ class SharedConnection:
             self._current = None
 
     def _watch(self) -> None:
-        while self._unsent or self._open:
+        """Check what waits. Ends when nothing does: an idle worker must not wake ten times a second."""
+        while self._unsent or any(connection.is_waiting() for connection in self._open):
             gevent.sleep(CHECK_INTERVAL)
             for connection in [*self._open]:
                 connection.check()

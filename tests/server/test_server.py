@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import flask
+import psutil
 import pytest
 import redis
 import requests
@@ -120,3 +121,16 @@ def test_a_worker_that_ends_is_replaced(
         os.kill(lost, signal_number)
         eventually(lambda: lost not in service.workers() and len(service.workers()) == 2)
         assert service.send(phone).status_code == 200
+
+
+def test_a_worker_without_requests_sleeps(service: Service, phone: str) -> None:
+    """It wakes once a second, to show the master that it lives; Redis's connection is open all the same."""
+    assert service.send(phone).status_code == 200
+    workers = [psutil.Process(pid) for pid in service.workers()]
+
+    def wakes() -> int:
+        return sum(worker.num_ctx_switches().voluntary for worker in workers)
+
+    before = wakes()
+    time.sleep(5)  # what the request left to do is done in a part of it
+    assert wakes() - before < 50
