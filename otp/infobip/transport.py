@@ -4,7 +4,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import requests
@@ -43,6 +43,7 @@ class Transport:
         pool_size: idle connections that are kept between calls.
         proxy: connects through it.
         authorities: the certificate authorities that are trusted; None for those of certifi.
+        sleep: waits for seconds, before a request is repeated.
 
     The deadline includes the DNS lookup only in a process that gevent has patched.
     """
@@ -56,6 +57,7 @@ class Transport:
         pool_size: int,
         proxy: Proxy | None = None,
         authorities: Authorities | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._base_url = base_url
         self._headers = {
@@ -64,6 +66,7 @@ class Transport:
             **headers,
         }
         self._timeout = timeout
+        self._sleep = sleep
         self._adapter = OneHostAdapter(base_url, pool_size, proxy, authorities)
 
     def post(self, path: str, payload: Mapping[str, Any], *, attempts: int = 1) -> Response:
@@ -107,7 +110,7 @@ class Transport:
         except requests.RequestException:
             if call.was_sent or attempts == 1:
                 raise
-        time.sleep(random.uniform(*PAUSE))
+        self._sleep(random.uniform(*PAUSE))
         return self._try(call, attempts - 1)._replace(after_server_error=after_server_error)
 
     def _exchange(self, call: "_Call") -> Response:

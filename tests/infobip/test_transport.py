@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import psutil
 import pytest
 import trustme
 
 from otp.errors import ProviderTimeout, ServiceUnavailable
+from otp.infobip.authorities import Authorities
 from otp.infobip.transport import PAUSE, Transport
 from sandbox.free_port import free_port
 from tests.faults import upstream_acts
@@ -77,36 +77,37 @@ def server(authority: trustme.CA) -> Iterator[TlsServer]:
 
 
 @pytest.fixture
-def trusting(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Put the test's authority in the place of the world's."""
+def trusted(authority: trustme.CA, tmp_path: Path) -> Authorities:
+    """The authority of the tests alone."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
+    return Authorities(str(tmp_path / "ca.pem"))
 
 
-def post(host: str, port: int) -> int:
-    return Transport(f"https://{host}:{port}", {}, timeout=5, pool_size=1).post("/x", {"a": "b"}).status
+def https(host: str, port: int, authorities: Authorities | None = None) -> Transport:
+    return Transport(f"https://{host}:{port}", {}, timeout=5, pool_size=1, authorities=authorities)
 
 
-@pytest.mark.usefixtures("trusting")
-def test_a_valid_certificate(server: TlsServer) -> None:
-    assert post("localhost", server.port) == 200
+def post(host: str, port: int, authorities: Authorities | None = None) -> int:
+    return https(host, port, authorities).post("/x", {"a": "b"}).status
+
+
+def test_a_valid_certificate(trusted: Authorities, server: TlsServer) -> None:
+    assert post("localhost", server.port, trusted) == 200
     head, _, body = server.received[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /x HTTP/1.1\r\n")
     assert json.loads(body) == {"a": "b"}
 
 
-@pytest.mark.usefixtures("trusting")
-def test_a_kept_connection_saves_the_handshake(server: TlsServer) -> None:
+def test_a_kept_connection_saves_the_handshake(trusted: Authorities, server: TlsServer) -> None:
     """What the server sends in addition to its answers (session tickets) does not make the connection look ended."""
-    transport = Transport(f"https://localhost:{server.port}", {}, timeout=5, pool_size=1)
+    transport = https("localhost", server.port, trusted)
     assert [transport.post("/x", {}).status for _ in range(3)] == [200] * 3
     assert server.connections == 1
 
 
-@pytest.mark.usefixtures("trusting")
-def test_a_kept_connection_that_was_closed_over_tls(server: TlsServer) -> None:
+def test_a_kept_connection_that_was_closed_over_tls(trusted: Authorities, server: TlsServer) -> None:
     server.most = 1
-    transport = Transport(f"https://localhost:{server.port}", {}, timeout=5, pool_size=1)
+    transport = https("localhost", server.port, trusted)
     for number in range(1, 4):
         assert transport.post("/x", {}).status == 200
         eventually(lambda: not _is_established(server.port))
@@ -124,14 +125,12 @@ def test_an_unknown_authority(server: TlsServer) -> None:
     assert server.received == []
 
 
-@pytest.mark.usefixtures("trusting")
-def test_a_certificate_for_another_host(server: TlsServer) -> None:
+def test_a_certificate_for_another_host(trusted: Authorities, server: TlsServer) -> None:
     with pytest.raises(ServiceUnavailable):
-        post("127.0.0.1", server.port)
+        post("127.0.0.1", server.port, trusted)
     assert server.received == []
 
 
-@pytest.mark.usefixtures("trusting")
 def test_garbage_in_place_of_tls() -> None:
     """The request never left: the caller may ask again at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -147,7 +146,7 @@ def test_garbage_in_place_of_tls() -> None:
             post("localhost", listener.getsockname()[1])
 
 
-def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_never_left_is_repeated_once() -> None:
     """Somebody begins to listen in the pause between the two tries."""
     with Upstream() as upstream:
         port = free_port()
@@ -163,8 +162,7 @@ def test_a_request_that_never_left_is_repeated_once(monkeypatch: pytest.MonkeyPa
             late = socket.create_server(("127.0.0.1", port))
             threading.Thread(target=answer_one, args=(late,), daemon=True).start()
 
-        monkeypatch.setattr("otp.infobip.transport.time.sleep", pause)
-        transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1)
+        transport = Transport(f"http://127.0.0.1:{port}", {}, timeout=5, pool_size=1, sleep=pause)
         with pytest.raises(ServiceUnavailable):
             transport.post("/2fa/2/pin", {}, attempts=1)
         assert pauses == []
@@ -213,6 +211,7 @@ KILLED = """
 from gevent import monkey
 monkey.patch_all()
 import sys, gevent
+from otp.infobip.authorities import Authorities
 from otp.infobip.transport import Transport
 
 transport = Transport(sys.argv[1], {}, timeout=5, pool_size=5)
