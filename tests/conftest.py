@@ -1,5 +1,6 @@
 """The real parts that the tests run against: a Redis server, the sandbox on a real port, gunicorn."""
 
+import gc
 import itertools
 import os
 import signal
@@ -118,6 +119,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
+def pytest_collection_finish() -> None:
+    """Exclude what is loaded from garbage collection: pytest collects five times at the end, and commands after each."""
+    gc.freeze()
+
+
 @pytest.fixture
 def phone() -> str:
     """Return a valid number that no other test has used."""
@@ -143,16 +149,21 @@ def redis_url(redis_server: ValkeyServer) -> str:
     return f"redis://127.0.0.1:{redis_server.port}/0"
 
 
-@pytest.fixture
-def database(redis_url: str) -> Iterator[redis.Redis]:
-    """Empty that server and return a client of it. Whatever a test leaves there must have a time to live."""
+@pytest.fixture(scope="session")
+def _database(redis_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        client.flushall()
         yield client
-        keys = [*client.scan_iter(count=1000)]
-        ttls = leaks.round_trip(client, [("TTL", key) for key in keys])
-        assert [key for key, ttl in zip(keys, ttls, strict=True) if ttl == -1] == []
-        assert leaks.in_redis(client) == []
+
+
+@pytest.fixture
+def database(_database: redis.Redis) -> Iterator[redis.Redis]:
+    """Empty that server and return a client of it. Whatever a test leaves there must have a time to live."""
+    _database.flushall()
+    yield _database
+    keys = [*_database.scan_iter(count=1000)]
+    ttls = leaks.round_trip(_database, [("TTL", key) for key in keys])
+    assert [key for key, ttl in zip(keys, ttls, strict=True) if ttl == -1] == []
+    assert leaks.in_redis(_database) == []
 
 
 @pytest.fixture

@@ -55,10 +55,8 @@ class CommandLine:
         given = {**self.environment, **environment}
         with chdir(self.directory), patch.dict(os.environ, given, clear=True), warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # the process of a command ends with its sockets
-            gc.freeze()  # what was there before costs the collector much, and is not the command's
             ended = CliRunner().invoke(self.group, arguments, input=typed)
             gc.collect()
-            gc.unfreeze()
         if not isinstance(ended.exception, SystemExit | None):
             raise ended.exception
         return ended.exit_code, ended.output
