@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude what is loaded from garbage collection: pytest collects five times at the end, and commands after each."""
+    """Exclude what is loaded from garbage collection, which pytest runs five times at the end."""
     gc.freeze()
 
 
@@ -150,20 +151,22 @@ def redis_url(redis_server: ValkeyServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def _database(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
+def _client() -> Iterator[Callable[[str], redis.Redis]]:
+    """Return the client of a URL; to make one for each test would take seconds over all of them."""
+    with ExitStack() as stack:
+        yield cache(lambda url: stack.enter_context(redis.Redis.from_url(url, decode_responses=True)))
 
 
 @pytest.fixture
-def database(_database: redis.Redis) -> Iterator[redis.Redis]:
+def database(redis_url: str, _client: Callable[[str], redis.Redis]) -> Iterator[redis.Redis]:
     """Empty that server and return a client of it. Whatever a test leaves there must have a time to live."""
-    _database.flushall()
-    yield _database
-    keys = [*_database.scan_iter(count=1000)]
-    ttls = leaks.round_trip(_database, [("TTL", key) for key in keys])
+    client = _client(redis_url)
+    client.flushall()
+    yield client
+    keys = [*client.scan_iter(count=1000)]
+    ttls = leaks.round_trip(client, [("TTL", key) for key in keys])
     assert [key for key, ttl in zip(keys, ttls, strict=True) if ttl == -1] == []
-    assert leaks.in_redis(_database) == []
+    assert leaks.in_redis(client) == []
 
 
 @pytest.fixture
