@@ -16,10 +16,10 @@ run: $(VENV)/run.stamp ## the service, a local Infobip and a Redis, all on this 
 login: $(VENV)/login.stamp ## the website in examples/login, which needs `make run` in another terminal
 	@exec $(BIN)/flask --app examples/login/login run --host localhost --port 8080
 
-test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: three minutes
+test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: two minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: ten minutes
+test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: seven minutes
 	$(BIN)/python -m pytest
 
 coverage: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## all of them, and which lines they run, as in CI: twenty minutes
