@@ -60,7 +60,10 @@ LONG = {
     "test_recipient_model",
     "test_redis_shared",
     "test_redis_tls",
+    "test_run",  # this, and the two below, start 30 new Pythons
     "test_schemathesis",
+    "test_server",
+    "test_start",
     "test_snippets",
     "test_stopping",
     "test_tracing",
