@@ -1,4 +1,4 @@
-"""The connection of a process that gevent has not patched: a command at the terminal, or a test."""
+"""The connection of a process that gevent has not patched: `flask --app app run`, or a test."""
 
 import threading
 from collections.abc import Callable
