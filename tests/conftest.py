@@ -60,7 +60,7 @@ LONG = {
     "test_recipient_model",
     "test_redis_shared",
     "test_redis_tls",
-    "test_run",  # this, and the two below, start 30 new Pythons
+    "test_run",  # together with test_server and test_start, it starts 30 new Pythons
     "test_schemathesis",
     "test_server",
     "test_start",

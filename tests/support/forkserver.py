@@ -121,7 +121,7 @@ class ForkServer:
         pid = self._fork(arguments, cwd, env, [theirs_out, theirs_out, theirs_in])
         close(theirs_in)
         close(theirs_out)
-        return ForkedCommand(self, pid, open(ours_out, "w"), open(ours_in))  # noqa: PTH123  its `with` closes them
+        return ForkedCommand(self, pid, os.fdopen(ours_out, "w"), os.fdopen(ours_in))
 
     def _fork(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: Sequence[int]) -> int:
         """`files` are stdout, stderr and, where it is read, stdin."""
@@ -191,7 +191,7 @@ def _become(question: Any, files: list[int]) -> None:
     _unshare()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv, sys.path[0] = question["arguments"], question["cwd"]
-    sys.path[1:1] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     if os.environ.get("COVERAGE_PROCESS_CONFIG"):
         importlib.import_module("coverage").process_startup()
 
