@@ -48,13 +48,13 @@ def _durability(redis: Administration) -> Iterator[Finding]:
     except CommandRefused:
         yield Finding("warning", "Redis settings", "The user of REDIS_URL may not ask for INFO.", "allow it +info")
         return
-    policies = {str(server.get("maxmemory_policy", "unknown")) for server in servers}
+    policies = {server.get("maxmemory_policy", "unknown") for server in servers}
     if policies == {"noeviction"}:
         yield Finding("ok", "Redis eviction", "maxmemory-policy is noeviction.")
     else:
         said = f"maxmemory-policy is {', '.join(sorted(policies))}: PINs, guesses and limits can vanish."
         yield Finding("error", "Redis eviction", said, "set it to noeviction")
-    if all(server.get("aof_enabled") == 1 for server in servers):
+    if all(server.get("aof_enabled") == "1" for server in servers):
         yield Finding("ok", "Redis persistence", "The append-only file is on.")
     else:
         said = "The append-only file is off: a crash brings used PINs and spent guesses back."

@@ -1,14 +1,15 @@
-"""What only operators ask Redis, with redis-py's own clients. These block: only for commands at the terminal."""
+"""What only operators ask Redis: to find keys, and how its servers are set."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis import Redis, RedisCluster, RedisError, ResponseError
-from redis.exceptions import RedisClusterException
+from redis import ResponseError
 
 from otp.errors import StoreUnavailable
-from otp.redis.scripts import add_prefix
+from otp.redis.failures import FAILURES
+from otp.redis.nodes import REPLY_TIMEOUT, NodeConnection, Nodes
+from otp.redis.scripts import add_prefix, pack
 
 SCAN_COUNT = 1000  # keys that one SCAN looks at
 _SECTIONS = ("memory", "persistence")
@@ -19,31 +20,39 @@ class CommandRefused(Exception):  # noqa: N818  named like all errors of the ser
 
 
 class Administration:
-    """Looks at all servers of one client. Every method raises StoreUnavailable where Redis fails."""
+    """Looks at all servers. Every method raises StoreUnavailable where Redis fails, and CommandRefused."""
 
-    def __init__(self, client: Redis | RedisCluster, prefix: str) -> None:
-        self._client = client
+    def __init__(self, nodes: Nodes, prefix: str) -> None:
+        self._nodes = nodes
         self._prefix = prefix  # has no character that is special in a pattern
 
     def keys(self, pattern: str = "*") -> Iterator[str]:
         """Find the keys of all primaries that have the prefix and match; without the prefix, in no order."""
+        match = add_prefix(self._prefix, pattern)
         with _failures():
-            for key in self._client.scan_iter(match=add_prefix(self._prefix, pattern), count=SCAN_COUNT):
-                yield key.replace(self._prefix, "", 1)
+            for primary in self._nodes.primaries():
+                cursor = "0"
+                while True:
+                    cursor, found = _ask(primary, "SCAN", cursor, "MATCH", match, "COUNT", SCAN_COUNT)
+                    yield from (key.replace(self._prefix, "", 1) for key in found)
+                    if cursor == "0":
+                        break
 
-    def servers(self) -> list[dict[str, Any]]:
-        """Ask each primary for the sections of INFO on memory and persistence.
-
-        Raises:
-            CommandRefused: the user of REDIS_URL may not run INFO.
-        """
+    def servers(self) -> list[dict[str, str]]:
+        """Ask each primary for the sections of INFO on memory and persistence; the values are as Redis writes them."""
         with _failures():
-            primaries = [] if isinstance(self._client, Redis) else self._client.get_primaries()
-            one_by_one = [{"target_nodes": primary} for primary in primaries] or [{}]
-            return [
-                {name: value for section in _SECTIONS for name, value in self._client.info(section, **which).items()}
-                for which in one_by_one
+            infos = [
+                "\n".join(_ask(primary, "INFO", section) for section in _SECTIONS)
+                for primary in self._nodes.primaries()
             ]
+        return [dict(line.split(":", 1) for line in info.splitlines() if ":" in line) for info in infos]
+
+
+def _ask(primary: NodeConnection, *command: str | int) -> Any:
+    (reply,) = primary.submit(pack(command), 1, REPLY_TIMEOUT).wait()
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @contextmanager
@@ -52,5 +61,5 @@ def _failures() -> Iterator[None]:
         yield
     except ResponseError as e:
         raise CommandRefused from e
-    except (RedisError, RedisClusterException, OSError, UnicodeError) as e:
+    except FAILURES as e:
         raise StoreUnavailable(retry_after=1) from e

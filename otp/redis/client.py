@@ -11,7 +11,7 @@ from otp.errors import StoreUnavailable
 from otp.redis.administration import Administration
 from otp.redis.failures import FAILURES, NOT_RUN, UNREACHABLE
 from otp.redis.keys import PREFIX
-from otp.redis.nodes import REPLY_TIMEOUT, Nodes, Refusals, blocking_client, nodes
+from otp.redis.nodes import REPLY_TIMEOUT, Nodes, Refusals, nodes
 from otp.redis.scripts import Command, in_full, with_prefix
 from otp.telemetry.calls import time_redis_call
 
@@ -27,19 +27,15 @@ class RedisClient:
     It puts `prefix` before each key of a command: no other code knows the prefix.
     """
 
-    def __init__(self, nodes: Nodes, url: str, prefix: str) -> None:
+    def __init__(self, nodes: Nodes, prefix: str) -> None:
         self._nodes = nodes
-        self._url = url
         self.prefix = prefix
-        self._for_operators: list[Any] = []  # redis-py's clients
 
     def __enter__(self) -> "RedisClient":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._nodes.close()
-        for client in self._for_operators:
-            client.close()
 
     def run(self, *commands: Command) -> list[Any]:
         """Run the commands in one round trip; returns their replies. In a Cluster, nodes run theirs concurrently.
@@ -62,9 +58,7 @@ class RedisClient:
 
     def administration(self) -> Administration:
         """The same servers, for operators. Only for commands at the terminal."""
-        client = blocking_client(self._url)
-        self._for_operators.append(client)
-        return Administration(client, self.prefix)
+        return Administration(self._nodes, self.prefix)
 
     def _time_call(self, commands: Sequence[Command], run: Callable[[Sequence[Command]], list[Any]]) -> list[Any]:
         commands = [with_prefix(self.prefix, command) for command in commands]
@@ -120,4 +114,4 @@ def _without_sha(command: Command, refusal: Exception) -> Command:
 
 def connect(url: str, prefix: str = PREFIX) -> RedisClient:
     """Make a client for `url`, which `url.parse` accepts; its keys begin with `prefix`. Opens no connection yet."""
-    return RedisClient(nodes(url), url, prefix)
+    return RedisClient(nodes(url), prefix)

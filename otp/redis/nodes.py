@@ -52,6 +52,9 @@ class Nodes(Protocol):
             refusals: the error of each command, if it was refused before; the error may name another node.
         """
 
+    def primaries(self) -> list[NodeConnection]:
+        """The connection to each server that takes writes."""
+
     def close(self) -> None:
         """Close all connections."""
 
@@ -78,6 +81,10 @@ class OneNode:
         """See `Nodes`."""
         packed = b"".join([pack(command) for command in commands])
         return self._connection.submit(packed, len(commands), timeout).wait()
+
+    def primaries(self) -> list[NodeConnection]:
+        """See `Nodes`."""
+        return [self._connection]
 
     def close(self) -> None:
         """See `Nodes`."""
@@ -109,6 +116,10 @@ class ClusterNodes:
         except (RedisError, OSError):
             self._is_stale = True  # another node may have replaced the one that failed
             raise
+
+    def primaries(self) -> list[NodeConnection]:
+        """See `Nodes`."""
+        return [self._at(str(node.host), int(node.port)) for node in self._fresh_cluster(SLOTS_TIMEOUT).get_primaries()]
 
     def close(self) -> None:
         """See `Nodes`."""
@@ -242,14 +253,6 @@ def _by_name(usual: str, address: tuple[str | None, int]) -> tuple[str, int]:
     host, port = address
     name = host or usual
     return "LOCALHOST" if name == "localhost" else name, port
-
-
-def blocking_client(url: str) -> Redis | RedisCluster:
-    """redis-py's own client of the same servers."""
-    parsed = parse(url)
-    if parsed.kind == "cluster":
-        return _cluster(parsed)
-    return Redis(connection_pool=_pool(parsed, redis_connect_func=_open_pooled, **_BLOCKING))
 
 
 def ping(url: str) -> None:

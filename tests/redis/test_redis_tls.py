@@ -73,7 +73,7 @@ def test_a_cluster_of_host_names(tls_servers: TlsServers, start: Start, sandbox:
     hosts = ",".join(f"localhost:{tls_servers.tls_ports[port]}" for port in ports)
     url = f"rediss+cluster://:hunter2@{hosts}?ssl_ca_certs={tls_servers.authority}"
     with connect(url) as client:
-        assert [server["aof_enabled"] for server in client.administration().servers()] == [0, 0, 0]
+        assert [server["aof_enabled"] for server in client.administration().servers()] == ["0", "0", "0"]
     service = run(start, sandbox, url)
     for n in range(10):
         whole_flow(service, sandbox, f"{phone[:-2]}{10 + n}")
