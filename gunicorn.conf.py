@@ -37,6 +37,7 @@ from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.worker import Worker, announce_end  # noqa: E402
 from otp.setting_sources import ENV_FILE  # noqa: E402
 from otp.telemetry import logs, tracing  # noqa: E402
+from otp.web import client_ip  # noqa: E402
 
 wsgi_app = "app:create_app()"  # which the workers call with the settings of the master: see ServiceWorker
 bind = f"[{settings.bind}]:{settings.port}"  # brackets are for IPv6, and no harm to IPv4
@@ -100,8 +101,9 @@ def on_starting(_: object) -> None:
 
 
 def when_ready(server: object) -> None:
-    """Prepare reloads and metrics in the master, once it listens."""
+    """Prepare what workers share, reloads and metrics in the master, once it listens."""
     announce_end(server)
+    client_ip.warn_once()
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
         metrics_server.serve(settings.bind, settings.metrics_port)

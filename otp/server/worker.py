@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent import monkey
@@ -48,17 +48,16 @@ _NO_SYN = struct.pack(
 )
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
-_ending = mmap.mmap(-1, 1)  # shared with the workers: whether the master stops, and no other process has the socket
-
 
 def announce_end(arbiter: Any) -> None:
-    """Announce to this master's workers whether the whole service stops. Call this once, in the master."""
+    """Announce to this master's workers whether the whole service stops. Call this once, before they are forked."""
     handle_term = arbiter.handle_term
+    Worker.all_end = mmap.mmap(-1, 1)  # memory that they share
 
     def handle() -> None:
         # After SIGUSR2 another master has the same socket; with socket activation or fd://, the parent process has it.
         given = arbiter.systemd or any(isinstance(address, int) for address in arbiter.cfg.address)
-        _ending[0] = not (arbiter.reexec_pid or arbiter.master_pid or given)
+        Worker.all_end[0] = not (arbiter.reexec_pid or arbiter.master_pid or given)
         handle_term()
 
     arbiter.handle_term = handle
@@ -71,6 +70,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     """
 
     alive: bool  # from gunicorn, which has no types
+    all_end: ClassVar[mmap.mmap]  # whether the master stops, and no other process has the socket; see `announce_end`
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -136,7 +136,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def _is_last_process(self) -> bool:
         """Whether no other process accepts the connections in the backlog."""
-        return bool(_ending[0] or self.ppid != os.getppid())
+        return bool(self.all_end[0] or self.ppid != os.getppid())
 
     def _drain(self, servers: list[Any], until: float) -> None:
         """Wait for responses in progress, and shortly for requests that are under way on idle connections."""
@@ -158,7 +158,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """Accept until the backlog is empty, then close. New connections are dropped if the system supports it."""
         for server in servers:
             server.start_accepting()
-            if _ending[0]:
+            if self.all_end[0]:
                 _drop_new_connections(server.socket)
         gevent.sleep(HANDSHAKES)
         while _has_pending(self.sockets) and time.monotonic() < until:

@@ -24,7 +24,7 @@ SHARED = (
     "A limit refused a private address. If it is that of a proxy or of Docker's gateway (which replaces the addresses "
     "of IPv6 clients, and of all clients where Docker runs without root), all clients behind it share one limit."
 )
-_warned = mmap.mmap(-1, 2)  # shared with the workers that are forked later, so that a line is logged once in all
+_warned: bytearray | mmap.mmap = bytearray(2)  # whether each of the two kinds of warnings was logged
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
@@ -35,6 +35,12 @@ _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: prefixes of any length
 _PLACES = {11: (7, 9, 10, 11), 12: (9, 10, 11, 12), 13: (12, 13, 14, 15), 14: (12, 13, 14, 15), 15: (12, 13, 14, 15)}
 _OF_48 = (6, 7, 9, 10)
 _ZERO_BYTE = 8
+
+
+def warn_once() -> None:
+    """Log each warning once in all workers, not once in each. Call this in the master, before they are forked."""
+    global _warned  # noqa: PLW0603  one in a process, like the loggers
+    _warned = mmap.mmap(-1, 2)  # memory that they share
 
 
 def client_address(environ: WSGIEnvironment, trusted_proxies: int) -> str:
@@ -52,7 +58,7 @@ def client_address(environ: WSGIEnvironment, trusted_proxies: int) -> str:
 
 
 def _warn(environ: WSGIEnvironment, trusted_proxies: int) -> None:
-    """Log, once for all workers, that TRUSTED_PROXIES does not fit what comes in."""
+    """Log once that TRUSTED_PROXIES does not fit what comes in."""
     written = [name for key, name in _PROXIES_WRITE.items() if environ.get(key)]
     if trusted_proxies and X_FORWARDED_FOR not in written:
         return  # a direct connection, like a health check
@@ -62,7 +68,7 @@ def _warn(environ: WSGIEnvironment, trusted_proxies: int) -> None:
 
 
 def warn_of_private(address: str) -> None:
-    """Log, once for all workers, that a limit refused an address behind which there may be many clients."""
+    """Log once that a limit refused an address behind which there may be many clients."""
     known = None if _warned[1] else _ip(address.removesuffix(SUBNET))
     if known and known.is_private and not known.is_loopback:
         _warned[1] = 1

@@ -12,7 +12,6 @@ import functools
 import gc
 import importlib
 import json
-import mmap
 import os
 import runpy
 import signal
@@ -172,14 +171,6 @@ def _ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _unshare() -> None:
-    """Memory that a service shares with its workers must not be shared with other services."""
-    for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "otp"]:
-        for name, value in [*vars(module).items()]:
-            if isinstance(value, mmap.mmap):
-                setattr(module, name, mmap.mmap(-1, len(value)))
-
-
 def _become(question: Any, files: list[int]) -> None:
     importlib.import_module("gevent").reinit()  # urllib3 tries a socket when it is loaded: there is an event loop
     os.chdir(question["cwd"])
@@ -188,7 +179,6 @@ def _become(question: Any, files: list[int]) -> None:
     for there, file in zip((1, 2, 0), files, strict=False):
         os.dup2(file, there)
         close(file)
-    _unshare()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv, sys.path[0] = question["arguments"], question["cwd"]
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
