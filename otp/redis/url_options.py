@@ -65,14 +65,14 @@ def _verify_flags(text: str) -> Any:
 
 _OF_ALL: dict[str, Read] = {
     "client_name": _client_name,
-    "protocol": partial(_one_of, {"2": 2, "3": 3}),
     "socket_read_size": partial(_whole, least=1, most=2**24),  # bytes: 0 reads nothing, and more takes too much memory
 }
 # redis-py accepts them in a URL. Here they change nothing: there is no pool, redis-py retries nothing, and the service
-# has deadlines of its own.
+# has deadlines of its own. It reads the replies of RESP2, where HGETALL returns a list.
 _WITHOUT_EFFECT: dict[str, Read] = {
     "health_check_interval": _whole,
     "max_connections": _whole,
+    "protocol": partial(_one_of, {"2": 2, "3": 3}),
     "retry_on_timeout": _switch,
     "socket_connect_timeout": _seconds,
     "socket_timeout": _seconds,

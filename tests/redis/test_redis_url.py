@@ -185,3 +185,4 @@ def test_options_reach_redis(tmp_path: Path) -> None:
             client.administration()
         with connect(f"redis://localhost:{server.port}?db=5&protocol=3") as client:
             assert client.run(("GET", "key")) == ["value"]
+            assert client.run(("HSET", "hash", "field", "value"), ("HGETALL", "hash")) == [1, ["field", "value"]]
