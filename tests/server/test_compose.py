@@ -1,4 +1,4 @@
-"""The stack of docs/deploy.md, by its commands, on a real Docker: people who log in do not see what is done to it."""
+"""The Compose stack of docs/deploy.md, on a real Docker host: its updates, scaling and stops make no login fail."""
 
 import re
 import time
@@ -12,10 +12,10 @@ from tests.support.docker import DockerHost, Unavailable, docker_host
 from tests.support.login_load import LoginLoad, Person
 from tests.support.running import ROOT
 
-URL, URL_6 = "http://10.98.0.1:3000", "http://[fd98::1]:3000"  # of the host, as clients see it
+URL, URL_6 = "http://10.98.0.1:3000", "http://[fd98::1]:3000"  # the host's addresses as clients see them
 COMPOSE = (ROOT / "docs/deploy.md").read_text().partition("\n## Docker Compose\n")[2].partition("\n## ")[0]
 START, UPDATE, SCALE = re.findall(r"^```sh\n(.*?)^```$", COMPOSE, re.MULTILINE | re.DOTALL)
-# The sandbox is Infobip, in a container that no command of the page touches.
+# The sandbox plays Infobip, in a container that no command of the page touches.
 SETTINGS = {
     "INFOBIP_BASE_URL": "http://infobip:3001",
     "INFOBIP_ALLOW_HTTP": "true",
@@ -23,10 +23,10 @@ SETTINGS = {
     "INFOBIP_2FA_APP_ID": "sandbox-application",
     "INFOBIP_2FA_MSG_ID": "sandbox-message",
 }
-UNWRITTEN = 3  # seconds; where the disk is busy, Redis writes its file two seconds late (appendfsync everysec)
-AWAY = 5  # seconds in which the service is back when Redis is
+UNWRITTEN = 3  # seconds of writes that a crash may lose: Redis writes late on a busy disk (appendfsync everysec)
+AWAY = 5  # seconds that the service may take to recover after Redis has
 REDIS = "docker compose ps --quiet redis"
-FEWEST = 5  # people who begin while something is done, on a machine that has much else to do
+FEWEST = 5  # logins that begin during an operation, even on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerHost]:
 
 @pytest.fixture(scope="module")
 def deployed(host: DockerHost) -> DockerHost:
-    """With the stack running, as a person starts it for the first time."""
+    """The Docker host with the stack running, started by the commands for a first start."""
     host.run("docker image ls --quiet 'otp-*' | xargs --no-run-if-empty docker image rm --force")
     copy, *rest = START.splitlines(keepends=True)
     host.run(copy)
@@ -57,7 +57,7 @@ def load(deployed: DockerHost) -> LoginLoad:
 
 
 def change(host: DockerHost, **settings: str) -> None:
-    """Edit `.env`."""
+    """Change settings in the host's `.env` file."""
     path = host.repository / ".env"
     text = path.read_text()
     for name, value in settings.items():
@@ -73,24 +73,24 @@ def scale(host: DockerHost, number: int) -> None:
 
 
 def replicas(host: DockerHost) -> list[str]:
-    """The containers that run and are healthy."""
+    """Return the ids of the service's healthy containers."""
     filters = ["label=com.docker.compose.service=api", "health=healthy"]
     return host.run(f"docker ps --quiet --no-trunc --filter {' --filter '.join(filters)}").split()
 
 
-def nobody_saw_it(load: LoginLoad) -> None:
+def assert_no_login_failed(load: LoginLoad) -> None:
     assert load.failed() == []
     assert load.during >= FEWEST
 
 
-def test_an_update_of_a_setting(deployed: DockerHost, load: LoginLoad) -> None:
+def test_no_login_fails_while_a_setting_is_changed(deployed: DockerHost, load: LoginLoad) -> None:
     before = replicas(deployed)
     change(deployed, RESEND_COOLDOWN="31s")
     with load.running():
         deployed.run(UPDATE)
         with deployed.clients.entered():
             assert load.person().send().body["resendIn"] == 31
-    nobody_saw_it(load)
+    assert_no_login_failed(load)
     assert not set(before) & set(replicas(deployed))
 
 
@@ -100,37 +100,37 @@ def test_a_bad_setting_changes_nothing(deployed: DockerHost, load: LoginLoad) ->
     with load.running(), pytest.raises(AssertionError, match="PIN_ATTEMPTS"):
         deployed.run(UPDATE)
     change(deployed, PIN_ATTEMPTS="5")
-    nobody_saw_it(load)
+    assert_no_login_failed(load)
     assert set(before) == set(replicas(deployed))
 
 
-def test_more_replicas_and_fewer(deployed: DockerHost, load: LoginLoad) -> None:
+def test_no_login_fails_while_the_service_is_scaled(deployed: DockerHost, load: LoginLoad) -> None:
     with load.running():
         for number in (3, 5, 2):
             scale(deployed, number)
-    nobody_saw_it(load)
+    assert_no_login_failed(load)
 
 
-def test_to_start_it_again_changes_nothing(deployed: DockerHost, load: LoginLoad) -> None:
+def test_starting_the_stack_again_changes_nothing(deployed: DockerHost, load: LoginLoad) -> None:
     (up,) = re.findall("^docker compose up.*$", START, re.MULTILINE)
     scale(deployed, 3)
     before = replicas(deployed)
     with load.running():
         deployed.run(up)
-    nobody_saw_it(load)
+    assert_no_login_failed(load)
     assert set(before) == set(replicas(deployed))
 
 
-def test_a_replica_that_is_stopped(deployed: DockerHost, load: LoginLoad) -> None:
+def test_no_login_fails_while_a_replica_is_stopped(deployed: DockerHost, load: LoginLoad) -> None:
     with load.running():
         deployed.run(f"docker stop {replicas(deployed)[0]}")
         time.sleep(2)
         deployed.run("docker compose up --detach")
-    nobody_saw_it(load)
+    assert_no_login_failed(load)
 
 
-def test_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
-    """What was sent before is verified after. What is asked in between is refused, and nothing is sent."""
+def test_pins_survive_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
+    """PINs sent before the crash can be verified after it. During the outage requests get 503 and no PIN is sent."""
     waiting = [load.person() for _ in range(20)]
     assert all([load.get_pin(person) for person in waiting])
     commands = r"printf 'INCR written\nWAITAOF 1 0 60000\n'"
@@ -145,7 +145,7 @@ def test_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
     for person in waiting:
         load.use_pin(person)
     assert [person.phone for person in waiting if person.answers[-1].status != 200] == []
-    for failed in [answer for person in load.people if not caught(person, killed, died) for answer in person.failed()]:
+    for failed in [answer for person in load.people if not was_hit(person, killed, died) for answer in person.failed()]:
         assert failed.status == 503
         assert died < failed.ended
         assert failed.began < back + AWAY
@@ -153,13 +153,13 @@ def test_a_crash_of_redis(deployed: DockerHost, load: LoginLoad) -> None:
     assert [person.phone for person in refused if load.pins(person)] == []
 
 
-def caught(person: Person, killed: float, died: float) -> bool:
-    """Whether Redis died during or just after a request of hers: nobody can know what it kept of that."""
+def was_hit(person: Person, killed: float, died: float) -> bool:
+    """Return whether Redis died during or just after a request of the person: its writes may be kept or lost."""
     return any(answer.began < died and killed < answer.ended + UNWRITTEN for answer in person.answers)
 
 
-def test_clients_are_told_apart_and_none_comes_by_ipv6(deployed: DockerHost) -> None:
-    """By IPv6, Docker would give all of them one address, and so one limit."""
+def test_clients_can_connect_by_ipv4_only(deployed: DockerHost) -> None:
+    """Docker would give all IPv6 clients one address, so they would share one rate limit."""
     with deployed.clients.entered():
         assert requests.get(URL, timeout=5).status_code == 200
         with pytest.raises(requests.ConnectionError):

@@ -1,4 +1,4 @@
-"""The image starts: its own commands, in a tree of its own, on the Python that runs the tests."""
+"""The image starts: the tests run its commands in a copy of its file tree, on the Python that runs the tests."""
 
 import ast
 import json
@@ -32,12 +32,12 @@ WORKFLOW_SCHEMA = Path(check_jsonschema.__file__).parent / "builtin_schemas/vend
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    with unwritten(Image(tmp_path_factory.mktemp("image"))) as made:
+    with with_its_code_unchanged(Image(tmp_path_factory.mktemp("image"))) as made:
         yield made
 
 
 @contextmanager
-def unwritten(image: Image) -> Iterator[Image]:
+def with_its_code_unchanged(image: Image) -> Iterator[Image]:
     yield image
     assert image.new_files() == set(), "a container may not write its code"
 
@@ -77,10 +77,10 @@ def test_the_image_starts_sends_and_stops(
         ("127.0.0.2", ["127.0.0.2"], ["127.0.0.1", "[::1]"]),
     ],
 )
-def test_it_listens_where_it_is_told_to(
+def test_the_service_listens_on_the_configured_address(
     laid_out: Image, tmp_path: Path, redis_url: str, sandbox: Sandbox, bind: str, reached: list[str], refused: list[str]
 ) -> None:
-    """The metrics, too; and the image's own health check finds it."""
+    """So do the metrics, and the image's health check connects to that address."""
     port, metrics = free_port(), free_port()
     settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "BIND": bind}
     settings |= {"PORT": str(port), "METRICS_PORT": str(metrics)}
@@ -99,10 +99,10 @@ def test_it_listens_where_it_is_told_to(
         assert process.wait(60) == 0
 
 
-def test_the_image_with_traces_sends_them(tmp_path: Path, redis_url: str, sandbox: Sandbox, phone: str) -> None:
+def test_the_image_with_tracing_exports_spans(tmp_path: Path, redis_url: str, sandbox: Sandbox, phone: str) -> None:
     port, log = str(free_port()), tmp_path / "log"
     settings = {**ACCOUNT, "INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PORT": port, "METRICS_PORT": "0"}
-    with Collector() as collector, unwritten(Image(tmp_path, "otel")) as traced, log.open("wb") as output:
+    with Collector() as collector, with_its_code_unchanged(Image(tmp_path, "otel")) as traced, log.open("wb") as output:
         settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
         leaks.note_settings(settings)
         with traced.started(traced.start_command(), output, **settings) as process:
@@ -118,11 +118,11 @@ def test_the_image_with_the_sandbox_needs_nothing_else(tmp_path: Path, phone: st
     port, inbox, log = free_port(), free_port(), tmp_path / "log"
     settings = {"PORT": str(port), "SANDBOX_PORT": str(inbox), "SANDBOX_PIN": "123456", "SANDBOX_NAMES": "otp"}
     with (
-        unwritten(Image(tmp_path, "sandbox")) as alone,
+        with_its_code_unchanged(Image(tmp_path, "sandbox")) as alone,
         log.open("wb") as output,
         alone.started(alone.start_command(), output, **settings) as process,
     ):
-        service = Service(process, port, log, "127.0.0.2")  # as from outside of the container
+        service = Service(process, port, log, "127.0.0.2")  # as if from outside the container
         eventually(lambda: process.poll() is not None or alone.run(alone.health_check(), PORT=str(port)) == 0)
         assert process.poll() is None, log.read_text()
         assert service.send(phone).status_code == 200
@@ -136,7 +136,7 @@ def test_the_image_with_the_sandbox_needs_nothing_else(tmp_path: Path, phone: st
 
 
 def _run_testcontainers_snippet(ports: dict[int, int]) -> None:
-    """The one of the docs, on what runs at `ports`: the library itself needs a daemon."""
+    """Run the snippet of the docs on the programs at `ports`. The library is a mock, since it needs a Docker daemon."""
     container = MagicMock()
     for built in (container.with_env, container.with_exposed_ports, container.waiting_for, container.__enter__):
         built.return_value = container
@@ -149,12 +149,12 @@ def _run_testcontainers_snippet(ports: dict[int, int]) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", SANDBOX_PAGE, re.DOTALL)
     with patch.dict(sys.modules, library):
         exec(snippet, {})
-    ((said,), _) = strategies.LogMessageWaitStrategy.call_args
-    assert said in (ROOT / "sandbox/__main__.py").read_text()
+    ((message,), _) = strategies.LogMessageWaitStrategy.call_args
+    assert message in (ROOT / "sandbox/__main__.py").read_text()
     container.with_exposed_ports.assert_called_once_with(*ports)
 
 
-def test_the_job_of_github_actions_fits_its_schema() -> None:
+def test_the_github_actions_job_fits_its_schema() -> None:
     (services,) = re.findall(r"```yaml\n(services:.*?)```", SANDBOX_PAGE, re.DOTALL)
     job = {"runs-on": "ubuntu-latest", "steps": [{"run": "make test"}], **yaml.safe_load(services)}
     jsonschema.validate({"on": "push", "jobs": {"test": job}}, json.loads(WORKFLOW_SCHEMA.read_text()))
@@ -162,7 +162,7 @@ def test_the_job_of_github_actions_fits_its_schema() -> None:
     assert len(services.splitlines()) == 8
 
 
-def test_the_image_is_the_sandbox_of_compose_too(laid_out: Image, tmp_path: Path) -> None:
+def test_the_image_runs_the_sandbox_of_the_compose_file(laid_out: Image, tmp_path: Path) -> None:
     service = compose()["services"]["infobip"]
     port = str(free_port())
     check = [each.replace("3001", port) for each in service["healthcheck"]["test"][1:]]
@@ -180,7 +180,7 @@ def test_the_image_is_the_sandbox_of_compose_too(laid_out: Image, tmp_path: Path
 
 
 def texts(path: Path) -> Iterator[str]:
-    """The strings of a module that its user may read: of the docstrings, those of commands, which have a decorator."""
+    """Yield the strings of a module that a user may see. Only docstrings of commands (decorated) are among them."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     documented = [each for each in nodes if isinstance(each, ast.Module | ast.ClassDef | ast.FunctionDef)]
     notes = [each.body[0] for each in documented if each.body and not getattr(each, "decorator_list", [])]

@@ -1,4 +1,4 @@
-"""Three replicas behind the nginx that docker-compose.yml starts, with its very configuration."""
+"""Three replicas behind nginx, with the configuration that docker-compose.yml gives it."""
 
 import json
 import re
@@ -20,13 +20,13 @@ from tests.support.receiver import until
 from tests.support.running import ROOT, Sandbox, Service, refusal
 
 REPLICAS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
-GONE, DYING = "127.0.0.5", ("127.0.0.6", "127.0.0.7")
-ALL_GONE = (GONE, "127.0.0.8", "127.0.0.9", "127.0.0.10")
+MISSING, DYING = "127.0.0.5", ("127.0.0.6", "127.0.0.7")
+ALL_MISSING = (MISSING, "127.0.0.8", "127.0.0.9", "127.0.0.10")
 SECRET = "reports-secret-of-the-proxy"
 REPORTS = "/infobip/delivery-reports"
-MOST_CONNECTIONS = 200  # for one address
+MOST_CONNECTIONS = 200  # that one address may have open at a time
 LIMITS = ("worker_rlimit_nofile", "worker_connections")
-LIMIT = 24  # sends: that each replica gets one of them by chance is as good as certain
+LIMIT = 24  # sends; enough that, almost certainly, each replica gets at least one
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +43,18 @@ def _proxied(
     common |= {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
     with ExitStack() as stack:
         replicas = []
-        for number, host in enumerate(REPLICAS):  # expiresIn identifies the replica that answered
+        for number, host in enumerate(REPLICAS):  # expiresIn identifies the replica that responded
             settings = {**common, "PIN_TIME_TO_LIVE": f"{600 + number}s"}
             started = Service.started(tmp_path_factory.mktemp("replica"), settings, host)
             replicas.append(stack.enter_context(started))
         yield stack.enter_context(Proxied.started(nginx, replicas, tmp_path_factory.mktemp("nginx")))
-        for replica in replicas:  # all at once
+        for replica in replicas:  # so that all stop at the same time
             replica.process.terminate()
 
 
 @pytest.fixture
 def proxied(_proxied: Proxied, sandbox: Sandbox, database: redis.Redis) -> Proxied:
-    """Nothing was asked yet, and all three are there."""
+    """nginx in front of all three replicas, before the first request."""
     _proxied.set_replicas(*REPLICAS)
     return _proxied
 
@@ -74,7 +74,7 @@ def test_each_client_is_counted_by_its_own_address_on_all_replicas_together(prox
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-def test_a_forged_header_helps_nobody(proxied: Proxied, header: str) -> None:
+def test_a_forged_header_does_not_change_the_counted_address(proxied: Proxied, header: str) -> None:
     forged = [f"198.51.100.{n}" for n in range(4)]
     given = [
         proxied.send("127.0.0.21", phone, **{header: address})
@@ -85,29 +85,29 @@ def test_a_forged_header_helps_nobody(proxied: Proxied, header: str) -> None:
     assert victim.headers["X-RateLimit-Remaining"] == str(LIMIT - 1), "nor does it harm another"
 
 
-def test_the_request_id_is_one_from_end_to_end(proxied: Proxied) -> None:
+def test_the_request_id_is_the_same_from_end_to_end(proxied: Proxied) -> None:
     mine = proxied.send("127.0.0.21", "+4915850000000", **{"X-Request-ID": "mine-12345"})
     assert mine.headers["X-Request-ID"] == "mine-12345"
     assert mine.raw.headers.getlist("X-Request-ID") == ["mine-12345"]
 
 
-def test_what_a_replica_that_is_gone_would_have_got_goes_to_another(proxied: Proxied, sandbox: Sandbox) -> None:
-    """Nobody listens on its address: nothing was sent there."""
-    proxied.set_replicas(GONE, REPLICAS[0])
+def test_requests_for_a_missing_replica_go_to_another(proxied: Proxied, sandbox: Sandbox) -> None:
+    """Its address refuses connections, so no request can have reached a replica there."""
+    proxied.set_replicas(MISSING, REPLICAS[0])
     given = [proxied.send("127.0.0.21", phone) for phone in phones(60000000, 12)]
     assert [r.status_code for r in given] == [200] * 12
     assert len(sandbox.messages) == 12
 
 
-def test_most_replicas_may_be_gone_at_once(proxied: Proxied) -> None:
-    """As when there were five and one is left, or one and five are wanted."""
-    proxied.set_replicas(*ALL_GONE, REPLICAS[0])
+def test_most_replicas_may_be_missing_at_once(proxied: Proxied) -> None:
+    """This happens when the service is scaled from five replicas to one, or from one to five."""
+    proxied.set_replicas(*ALL_MISSING, REPLICAS[0])
     given = [proxied.send("127.0.0.21", phone) for phone in phones(65000000, 12)]
     assert [r.status_code for r in given] == [200] * 12
 
 
-def test_without_a_replica_nothing_was_sent(proxied: Proxied) -> None:
-    for addresses in ([GONE], []):
+def test_without_a_replica_a_send_gets_503(proxied: Proxied) -> None:
+    for addresses in ([MISSING], []):
         proxied.set_replicas(*addresses)
         answer = proxied.send("127.0.0.21", "+4915870000000")
         assert refusal(answer) == (503, errors.ServiceUnavailable.code)
@@ -116,14 +116,14 @@ def test_without_a_replica_nothing_was_sent(proxied: Proxied) -> None:
 
 
 class Dying(socketserver.StreamRequestHandler):
-    """Takes a request and ends without an answer."""
+    """A replica that reads a request and closes the connection without a response."""
 
     def handle(self) -> None:
         self.server.taken.append(self.rfile.readline().split()[0])  # type: ignore[attr-defined]
 
 
 def test_a_post_that_reached_a_replica_goes_to_no_other(proxied: Proxied) -> None:
-    """It may have sent an SMS before it died; a GET has another try."""
+    """The replica may have sent an SMS before it died. A GET is tried at another replica."""
     with ExitStack() as stack:
         taken: list[bytes] = []
         for host in DYING:
@@ -150,7 +150,7 @@ def test_a_post_that_reached_a_replica_goes_to_no_other(proxied: Proxied) -> Non
         (b"POST /send-otp HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", 413, errors.RequestTooLarge),
     ],
 )
-def test_what_nginx_itself_refuses_reads_like_the_service(
+def test_errors_of_nginx_have_the_format_of_the_service(
     proxied: Proxied, request_line: bytes, status: int, error: type[errors.OtpError]
 ) -> None:
     head, _, body = proxied.raw(request_line).partition(b"\r\n\r\n")
@@ -161,8 +161,8 @@ def test_what_nginx_itself_refuses_reads_like_the_service(
 
 
 @contextmanager
-def all_taken(proxied: Proxied, address: str) -> Iterator[None]:
-    """One address has as many requests under way as it may; their bodies do not come."""
+def all_connections_taken(proxied: Proxied, address: str) -> Iterator[None]:
+    """Keep as many requests of one address open as it may have: their bodies never arrive."""
     head = b"POST /verify-otp HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(MOST_CONNECTIONS):
@@ -173,16 +173,16 @@ def all_taken(proxied: Proxied, address: str) -> Iterator[None]:
 
 
 def test_one_address_cannot_take_all_connections(proxied: Proxied) -> None:
-    with all_taken(proxied, "127.0.0.24"):
+    with all_connections_taken(proxied, "127.0.0.24"):
         until(lambda: proxied.send("127.0.0.24", "+4915890000000").status_code == 503)
         refused = proxied.send("127.0.0.24", "+4915890000000")
         assert refusal(refused) == (503, errors.ServiceUnavailable.code), "nothing was sent"
         assert proxied.send("127.0.0.25", "+4915890000001").status_code == 200
 
 
-def test_all_clients_behind_a_private_address_are_not_one(proxied: Proxied) -> None:
-    """It is that of a proxy, as for TLS, or of Docker's gateway."""
-    with all_taken(proxied, PRIVATE), all_taken(proxied, "127.0.0.24"):
+def test_a_private_address_has_no_connection_limit(proxied: Proxied) -> None:
+    """A private address belongs to another proxy, such as one for TLS, or to Docker's gateway."""
+    with all_connections_taken(proxied, PRIVATE), all_connections_taken(proxied, "127.0.0.24"):
         until(lambda: proxied.send("127.0.0.24", "+4915890000002").status_code == 503)  # nginx has read all of them
         assert proxied.send(PRIVATE, "+4915890000003").status_code == 200
 
@@ -193,12 +193,12 @@ def test_nginx_may_open_the_files_that_its_connections_take() -> None:
     assert files > 2 * connections, "where the soft limit is 1,024, 1,100 half-sent requests closed it"
 
 
-def test_a_method_that_nginx_refuses(proxied: Proxied) -> None:
+def test_a_method_that_nginx_refuses_gets_405(proxied: Proxied) -> None:
     assert refusal(requests.request("TRACE", proxied.url, timeout=5)) == (405, "method_not_allowed")
 
 
 def test_the_secret_of_delivery_reports_is_in_no_log_line(proxied: Proxied) -> None:
-    proxied.set_replicas(GONE)
+    proxied.set_replicas(MISSING)
     answer = requests.post(f"{proxied.url}{REPORTS}/{SECRET}", json={"results": []}, timeout=10)
     assert refusal(answer) == (503, errors.ServiceUnavailable.code), "Infobip asks again"
     requests.get(f"{proxied.url}/seen-in-the-log", timeout=10)
@@ -207,8 +207,8 @@ def test_the_secret_of_delivery_reports_is_in_no_log_line(proxied: Proxied) -> N
 
 
 @pytest.mark.parametrize(("size", "status"), [(200, 200), (256, 413)])
-def test_many_delivery_reports_at_once(proxied: Proxied, size: int, status: int) -> None:
-    """The service's own limit."""
+def test_delivery_reports_may_have_a_larger_body(proxied: Proxied, size: int, status: int) -> None:
+    """nginx has the service's own limit for them, which is above its limit for other requests."""
     body, headers = {"results": ["x" * size * 1024]}, {"Authorization": f"Bearer {SECRET}"}
     answer = requests.post(f"{proxied.url}{REPORTS}", json=body, headers=headers, timeout=10)
     assert answer.status_code == status

@@ -1,4 +1,4 @@
-"""SIGHUP: new settings for new workers. Bad ones, whatever is bad about them, change nothing and end nothing."""
+"""SIGHUP starts new workers with the new settings. Invalid settings of any kind change nothing and stop no process."""
 
 import os
 import signal
@@ -16,26 +16,26 @@ IN_THE_FILE = {"PORT": "", "METRICS_PORT": ""}
 
 @pytest.fixture
 def service(sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path) -> Iterator[Service]:
-    """Its settings are in a file, as far as the tests change them."""
+    """A service that has the settings that the tests change in its `.env` file."""
     given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
     (tmp_path / ".env").write_text("METRICS_PORT=0\nPIN_TIME_TO_LIVE=10m\n")
     with Service.started(tmp_path, {**given, **IN_THE_FILE}) as service:
         yield service
 
 
-def hang_up(service: Service, settings: str | bytes) -> None:
+def write_and_reload(service: Service, settings: str | bytes) -> None:
     path = service.directory / ".env"
     path.write_bytes(settings if isinstance(settings, bytes) else settings.encode())
     service.process.send_signal(signal.SIGHUP)
 
 
-def refusals(service: Service) -> list[list[str]]:
+def refused_reloads(service: Service) -> list[list[str]]:
     return [line["reasons"] for line in service.lines(event="reload_refused", level="error")]
 
 
 def test_new_settings_reach_new_workers(service: Service, phone: str) -> None:
     old = service.workers()
-    hang_up(service, "WEB_CONCURRENCY=3\nMETRICS_PORT=0\nPIN_TIME_TO_LIVE=7m\n")
+    write_and_reload(service, "WEB_CONCURRENCY=3\nMETRICS_PORT=0\nPIN_TIME_TO_LIVE=7m\n")
     eventually(lambda: len(service.workers()) == 3 and not {*old} & {*service.workers()}, 30)
     assert service.send(phone).json()["expiresIn"] == 420
     (line,) = service.lines(event="reload")
@@ -52,22 +52,22 @@ def test_new_settings_reach_new_workers(service: Service, phone: str) -> None:
 )
 def test_bad_settings_change_nothing(service: Service, phone: str, settings: str | bytes, reasons: list[str]) -> None:
     old = service.workers()
-    hang_up(service, settings)
-    eventually(lambda: refusals(service))
-    (said,) = refusals(service)
-    assert len(said) == len(reasons)
-    assert all(sentence.startswith(start) for sentence, start in zip(said, reasons, strict=True))
+    write_and_reload(service, settings)
+    eventually(lambda: refused_reloads(service))
+    (logged,) = refused_reloads(service)
+    assert len(logged) == len(reasons)
+    assert all(sentence.startswith(start) for sentence, start in zip(logged, reasons, strict=True))
     assert "secret-value" not in service.log()
     assert service.workers() == old
-    for pid in old:  # and whoever takes its place has the settings that were right
+    for pid in old:  # the workers that replace them have the last valid settings
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: len(service.workers()) == 2 and not {*old} & {*service.workers()})
     assert service.send(phone).json()["expiresIn"] == 600
-    hang_up(service, "PIN_TIME_TO_LIVE=7m\n")
+    write_and_reload(service, "PIN_TIME_TO_LIVE=7m\n")
     eventually(lambda: service.lines(event="reload"))
 
 
-def test_without_a_file_that_is_needed(
+def test_a_reload_without_a_needed_file_is_refused(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path, phone: str
 ) -> None:
     (tmp_path / ".env").write_text(f"REDIS_URL={redis_url}\n")
@@ -75,28 +75,28 @@ def test_without_a_file_that_is_needed(
     with Service.started(tmp_path, given) as service:
         (tmp_path / ".env").unlink()
         service.process.send_signal(signal.SIGHUP)
-        eventually(lambda: refusals(service))
-        assert refusals(service) == [[".env: is gone"]]
+        eventually(lambda: refused_reloads(service))
+        assert refused_reloads(service) == [[".env: is gone"]]
         assert service.send(phone).status_code == 200
 
 
-def test_what_needs_a_restart_is_said_and_stays(service: Service, phone: str) -> None:
+def test_a_setting_that_needs_a_restart_is_logged_and_not_applied(service: Service, phone: str) -> None:
     old = service.workers()
-    hang_up(service, "PORT=1\nMETRICS_PORT=2\nPIN_TIME_TO_LIVE=7m\n")
+    write_and_reload(service, "PORT=1\nMETRICS_PORT=2\nPIN_TIME_TO_LIVE=7m\n")
     eventually(lambda: len(service.workers()) == 2 and not {*old} & {*service.workers()}, 30)
     (line,) = service.lines(event="restart_needed", level="warning")
     assert line["changed"] == ["PORT", "METRICS_PORT"]
     assert service.send(phone).json()["expiresIn"] == 420
 
 
-def test_keys_that_are_gone_let_nobody_in(
+def test_a_reload_without_the_file_of_api_keys_keeps_the_keys(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path, phone: str
 ) -> None:
-    """A deployment that replaces the file must not make the service run without keys."""
+    """A reload while a deployment replaces the file must not leave the service without API keys."""
     (tmp_path / ".env").write_text("API_KEYS=shop:0123456789abcdef0123456789abcdef\n")
     given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}
     with Service.started(tmp_path, given) as service:
         (tmp_path / ".env").unlink()
         service.process.send_signal(signal.SIGHUP)
-        eventually(lambda: refusals(service))
+        eventually(lambda: refused_reloads(service))
         assert service.send(phone).status_code == 401

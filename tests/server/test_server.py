@@ -1,4 +1,4 @@
-"""The server around the application: starting, stopping, logging."""
+"""The server around the application: how it starts, stops and logs."""
 
 import os
 import signal
@@ -28,21 +28,21 @@ from tests.support.upstream import PIN_ID, Upstream
 Start = Callable[..., Service]
 
 
-def test_every_error_has_its_one_status() -> None:
+def test_every_error_has_a_status() -> None:
     def family(kind: type[errors.OtpError]) -> set[type[errors.OtpError]]:
         return {kind}.union(*(family(child) for child in kind.__subclasses__()))
 
     assert family(errors.OtpError) == set(STATUS)
 
 
-def test_a_bad_setting_ends_the_start_with_one_message(tmp_path: Path) -> None:
+def test_an_invalid_setting_ends_the_start_with_one_message(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], **ACCOUNT, "PORT": "http"},
         capture_output=True,
         text=True,
-        timeout=60,  # for ever, were it tried again
+        timeout=60,  # a start that is tried again would never end
         check=False,
     )
     assert process.returncode == 1
@@ -99,14 +99,14 @@ def test_an_unexpected_error_is_a_json_500_that_quotes_nothing(caplog: pytest.Lo
 
 
 def test_a_body_that_ends_before_its_length_is_refused() -> None:
-    """Also where the server has all of it that will come."""
+    """The application checks this itself where the server hands over a body that it has read already."""
     given = {"infobip_base_url": "https://127.0.0.1:1", "redis_url": "redis://127.0.0.1:1/0"}
     app = create_app(Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()}))
     body = b"{}"
     app.add_url_rule("/body", view_func=lambda: {"length": len(content(flask.request))}, methods=["POST"])
-    asked = app.test_client().post
+    post_body = app.test_client().post
     whole, cut = (
-        asked("/body", data=body, environ_overrides={"CONTENT_LENGTH": str(len(body) + more)}) for more in (0, 1)
+        post_body("/body", data=body, environ_overrides={"CONTENT_LENGTH": str(len(body) + more)}) for more in (0, 1)
     )
     assert (whole.status_code, whole.get_json()) == (200, {"length": len(body)})
     assert (cut.status_code, cut.get_json()["code"]) == (400, "invalid_request")
@@ -124,7 +124,7 @@ def test_a_worker_that_ends_is_replaced(
 
 
 def test_a_worker_without_requests_sleeps(service: Service, phone: str) -> None:
-    """It wakes once a second, to show the master that it lives; Redis's connection is open all the same."""
+    """It wakes once a second to show the master that it lives, although its connection to Redis is open."""
     assert service.send(phone).status_code == 200
     workers = [psutil.Process(pid) for pid in service.workers()]
 
@@ -132,5 +132,5 @@ def test_a_worker_without_requests_sleeps(service: Service, phone: str) -> None:
         return sum(worker.num_ctx_switches().voluntary for worker in workers)
 
     before = wakes()
-    time.sleep(5)  # what the request left to do is done in a part of it
+    time.sleep(5)  # tasks that the request left behind end within that time
     assert wakes() - before < 50

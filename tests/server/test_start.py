@@ -1,4 +1,4 @@
-"""The look at the account when the service starts: it warns, and holds nothing up."""
+"""The comparison with the account at Infobip when the service starts: it logs warnings and delays nothing."""
 
 import os
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
     """Start a service, wait until its log has a text, and return the log."""
 
     def run(base_url: str, until: str, **settings: str) -> str:
-        defaults = {"PHONE_SEND_LIMIT": ""}  # which the account is compared with
+        defaults = {"PHONE_SEND_LIMIT": ""}  # the account is compared with this setting
         given = {"INFOBIP_BASE_URL": base_url, "REDIS_URL": redis_url, **defaults, **settings}
         with Service.started(tmp_path, given) as service:
             eventually(lambda: until in service.log())
@@ -34,7 +34,7 @@ def run(tmp_path: Path, redis_url: str, database: redis.Redis) -> Run:
     return run
 
 
-def test_what_differs_is_logged(run: Run, sandbox: Sandbox) -> None:
+def test_differences_from_the_account_are_logged(run: Run, sandbox: Sandbox) -> None:
     sandbox.reset(SAFE.model_copy(update={"pin_time_to_live": "9m", "pin_attempts": 7}), pin_length=4)
     log = run(sandbox.url, "PIN attempts: ")
     assert log.count("PIN time to live: PINs expire at Infobip after 9m") == 1
@@ -43,7 +43,7 @@ def test_what_differs_is_logged(run: Run, sandbox: Sandbox) -> None:
     assert len(sandbox.calls) == 2
 
 
-def test_a_worker_that_replaces_another_does_not_look_again(
+def test_a_worker_that_replaces_another_does_not_compare_again(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
@@ -56,14 +56,14 @@ def test_a_worker_that_replaces_another_does_not_look_again(
     assert [path.rpartition("/")[2] for path in sandbox.calls] == [APPLICATION_ID, "messages", "pin"]
 
 
-def test_no_warning_where_all_is_well(run: Run, sandbox: Sandbox) -> None:
+def test_an_account_that_fits_logs_no_warning(run: Run, sandbox: Sandbox) -> None:
     sandbox.reset(SAFE)
     log = run(sandbox.url, "The account at Infobip fits the settings")
     assert WARNING not in log
     assert len(sandbox.calls) == 2
 
 
-def test_a_key_that_may_only_send_is_no_warning(run: Run, sandbox: Sandbox) -> None:
+def test_an_api_key_that_may_only_send_logs_no_warning(run: Run, sandbox: Sandbox) -> None:
     log = run(sandbox.url, "the API key may only send", INFOBIP_API_KEY=SEND_ONLY_KEY)
     assert "The account was not compared" in log
     assert WARNING not in log
@@ -71,22 +71,22 @@ def test_a_key_that_may_only_send_is_no_warning(run: Run, sandbox: Sandbox) -> N
 
 
 @pytest.mark.parametrize(
-    ("look", "said"),
+    ("response", "warning"),
     [
         (up.answer(b"<html>"), "gave an answer that makes no sense"),
         (up.error(401, "UNAUTHORIZED"), "does not accept the API key"),
         (up.drip, "cannot be reached, or does not answer in time"),
     ],
 )
-def test_whatever_infobip_answers(run: Run, upstream: Upstream, look: up.Act, said: str) -> None:
-    upstream.look = look
-    log = run(upstream.url, said, INFOBIP_TIMEOUT="4s")
+def test_a_failed_comparison_logs_a_warning(run: Run, upstream: Upstream, response: up.Act, warning: str) -> None:
+    upstream.look = response
+    log = run(upstream.url, warning, INFOBIP_TIMEOUT="4s")
     assert WARNING in log
     assert "Traceback" not in log
     assert "sandbox-api-key" not in log
 
 
-def test_a_silent_infobip_holds_nothing_up(
+def test_an_infobip_that_does_not_respond_delays_no_send(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     upstream.look = up.silence

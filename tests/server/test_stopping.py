@@ -1,4 +1,4 @@
-"""Stops: what the server has accepted is answered, whoever is stopped, and whatever the client is doing."""
+"""Stops: every accepted connection gets its response, whichever process stops and whatever the client does."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ from tests.support.upstream import Upstream
 Connected = Callable[[Service], HTTPConnection]
 DUE = 1.2  # seconds; longer than any timer of an idle worker
 POST = ("POST", "/verify-otp", b'{"phoneNumber": "+4915112345678", "pin": "000000"}')
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # many starts, and a crowd that asks as fast as it can
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}  # no coverage: these tests start many services and send requests quickly
 JSON = {"Content-Type": "application/json"}
 
 
@@ -41,14 +41,14 @@ def settings(sandbox: Sandbox, redis_url: str, database: redis.Redis) -> dict[st
     }
 
 
-def ask(connection: HTTPConnection) -> int:
-    """Guess a PIN that was never sent."""
+def guess_pin(connection: HTTPConnection) -> int:
+    """Verify a PIN that was never sent, and return the status."""
     connection.request(*POST, JSON)
-    return whole(connection).status
+    return read_response(connection).status
 
 
-def whole(connection: HTTPConnection) -> HTTPResponse:
-    """The answer, read to its end: one that is not keeps its socket open."""
+def read_response(connection: HTTPConnection) -> HTTPResponse:
+    """Return the response after reading all of it: otherwise its socket would stay open."""
     answer = connection.getresponse()
     answer.read()
     return answer
@@ -75,8 +75,8 @@ def is_refused(service: Service) -> bool:
 
 
 @contextmanager
-def asleep(pids: list[int]) -> Iterator[None]:
-    """They do nothing, for so long that all they were waiting for is due at once when they go on."""
+def suspended(pids: list[int]) -> Iterator[None]:
+    """Suspend processes for so long that all of their timers are due at once when they continue."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     yield
@@ -86,28 +86,28 @@ def asleep(pids: list[int]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
-def test_connections_that_wait_in_the_backlog_are_answered(
+def test_connections_in_the_backlog_get_responses(
     settings: dict[str, str], tmp_path: Path, connected: Connected, all_of_them: bool
 ) -> None:
     with Service.started(tmp_path, settings) as service:
         workers = service.workers()
-        with asleep(workers):
+        with suspended(workers):
             waiting = [connected(service) for _ in range(24)]
             for connection in waiting:
                 connection.request(*POST, JSON)
             for pid in [service.process.pid] if all_of_them else workers:
                 os.kill(pid, signal.SIGTERM)
-        answers = [whole(connection) for connection in waiting]
+        answers = [read_response(connection) for connection in waiting]
         assert [answer.status for answer in answers] == [401] * 24
         if all_of_them:
             assert {answer.getheader("Connection") for answer in answers} == {"close"}
             assert service.process.wait(15) == 0
 
 
-def test_who_stops_a_moment_before_all_stop_answers_the_backlog_too(
+def test_a_draining_worker_serves_the_backlog_when_the_master_stops(
     settings: dict[str, str], tmp_path: Path, upstream: Upstream, connected: Connected, phone: str
 ) -> None:
-    """A worker that drains accepts nothing more; then the master stops, and nobody comes after it."""
+    """A worker that drains accepts no connections; then the master stops, and no other worker replaces the first."""
     held = up.Held(up.answer(up.SENT))
     upstream.script.append(held)
     given = {**settings, "INFOBIP_BASE_URL": upstream.url, "WEB_CONCURRENCY": "1"}
@@ -121,29 +121,29 @@ def test_who_stops_a_moment_before_all_stop_answers_the_backlog_too(
         for connection in waiting:
             connection.request(*POST, JSON)
         service.process.send_signal(signal.SIGTERM)
-        assert [whole(connection).status for connection in waiting] == [401] * 20
+        assert [read_response(connection).status for connection in waiting] == [401] * 20
         held.release()
         assert sent.result().status_code == 200
         assert service.process.wait(15) == 0
 
 
-def test_an_idle_connection_is_answered_once_more(
+def test_an_idle_connection_may_send_one_more_request_after_a_stop(
     settings: dict[str, str], tmp_path: Path, connected: Connected
 ) -> None:
     with Service.started(tmp_path, settings) as service:
         idle, silent = connected(service), connected(service)
-        assert ask(idle) == 401
+        assert guess_pin(idle) == 401
         service.process.send_signal(signal.SIGTERM)
         eventually(lambda: is_refused(service))
         idle.request(*POST, JSON)
-        answer = whole(idle)
+        answer = read_response(idle)
         assert (answer.status, answer.getheader("Connection")) == (401, "close")
         assert silent.sock.recv(1) == b"", "one that asks nothing is let go in order"
         assert service.process.wait(15) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_send_in_flight_is_answered_and_its_connection_closed(
+def test_a_send_in_flight_gets_its_response_and_a_closed_connection(
     settings: dict[str, str],
     tmp_path: Path,
     upstream: Upstream,
@@ -151,7 +151,7 @@ def test_a_send_in_flight_is_answered_and_its_connection_closed(
     phone: str,
     number: signal.Signals,
 ) -> None:
-    """Whether the master stops or dies."""
+    """This holds whether the master stops or is killed."""
     answered = threading.Event()
 
     def hold(connection: socket.socket) -> None:
@@ -167,7 +167,7 @@ def test_a_send_in_flight_is_answered_and_its_connection_closed(
         service.process.send_signal(number)
         eventually(lambda: is_refused(service))
         answered.set()
-        answer = whole(connection)
+        answer = read_response(connection)
         assert (answer.status, answer.getheader("Connection")) == (200, "close")
         eventually(lambda: not any(psutil.pid_exists(pid) for pid in workers))
 
@@ -176,7 +176,7 @@ def test_a_send_in_flight_is_answered_and_its_connection_closed(
 def test_after_an_upgrade_the_new_master_serves_on_the_same_socket(
     settings: dict[str, str], tmp_path: Path, connected: Connected
 ) -> None:
-    """SIGUSR2, then SIGTERM for the old one: the socket is not its own any more."""
+    """After SIGUSR2, the old master shares its socket with the new one, so it must leave it open on SIGTERM."""
     port, pid_file = free_port(), tmp_path / "pid"
     gunicorn = str(Path(sys.executable).parent / "gunicorn")
     command = [gunicorn, "-c", str(ROOT / "gunicorn.conf.py"), "-b", f"127.0.0.1:{port}", "-p", str(pid_file)]
@@ -197,21 +197,21 @@ def test_after_an_upgrade_the_new_master_serves_on_the_same_socket(
         assert old.wait(15) == 0
         try:
             for _ in range(8):
-                assert ask(connected(service)) == 401
+                assert guess_pin(connected(service)) == 401
         finally:
             new.terminate()
             eventually(lambda: not new.is_running())
 
 
 class Crowd:
-    """Clients that ask as fast as they are answered, half of them with a new connection for each request."""
+    """Clients that send requests as fast as they get responses, half of them on a new connection for each request."""
 
     def __init__(self, address: tuple[str, int], clients: int = 16) -> None:
         self._address = address
         self._stopped = threading.Event()
         self.seen: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(clients)
-        self._clients = [self._pool.submit(self._ask, number % 2 == 0) for number in range(clients)]
+        self._clients = [self._pool.submit(self._send_requests, number % 2 == 0) for number in range(clients)]
 
     def end(self) -> None:
         self._stopped.set()
@@ -219,17 +219,17 @@ class Crowd:
         for client in self._clients:
             client.result()
 
-    def _ask(self, keeps: bool) -> None:
+    def _send_requests(self, keeps: bool) -> None:
         connection: HTTPConnection | None = None
         while not self._stopped.is_set():
             if connection is None or connection.sock is None or not keeps:
-                connection = self._new(connection)
+                connection = self._reconnect(connection)
             if connection:
                 self._count(connection)
         if connection:
             connection.close()
 
-    def _new(self, old: HTTPConnection | None) -> HTTPConnection | None:
+    def _reconnect(self, old: HTTPConnection | None) -> HTTPConnection | None:
         if old:
             old.close()
         connection = HTTPConnection(*self._address, timeout=30)
@@ -243,14 +243,14 @@ class Crowd:
 
     def _count(self, connection: HTTPConnection) -> None:
         try:
-            self.seen[str(ask(connection))] += 1
+            self.seen[str(guess_pin(connection))] += 1
         except (OSError, HTTPException) as e:
             self.seen[f"lost: {type(e).__name__}"] += 1
             connection.close()
 
 
 def lost(seen: Counter[str]) -> dict[str, int]:
-    """What was connected and got no answer, or one that says that nobody knows."""
+    """Return the counts of connections that got no response, or one that leaves the result unknown."""
     return {what: times for what, times in seen.items() if what not in ("401", "refused", "503")}
 
 
@@ -304,7 +304,7 @@ def test_workers_that_are_replaced_under_load_lose_nothing(
 
 @pytest.mark.long
 def test_twenty_stops_behind_the_proxy_lose_nothing(settings: dict[str, str], tmp_path: Path, nginx: str) -> None:
-    """Two replicas, one of which is stopped and started again: nobody notices, for the other is there."""
+    """One of two replicas is stopped and started again. No request fails, since the other replica keeps running."""
     hosts = ("127.0.0.2", "127.0.0.3")
     settings = {**settings, **UNMEASURED, "PORT": str(free_port()), "TRUSTED_PROXIES": "1", "WEB_CONCURRENCY": "1"}
     (tmp_path / "steady").mkdir()
