@@ -1,4 +1,4 @@
-"""The local Infobip's delivery reports, as a receiver on a real port gets them."""
+"""Delivery reports of the local Infobip, as a webhook receiver on a real port gets them."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ NO_SMS, NOT_REACHABLE = "14155550109", "14155550101"
 
 @pytest.fixture
 def receiver(sandbox: Sandbox) -> Iterator[Receiver]:
-    """Takes the sandbox's reports, at an address with a secret in its path."""
+    """A receiver of the sandbox's delivery reports, at an address with a secret in its path."""
     with Receiver() as receiver:
         sandbox.reports_url = receiver.url.replace("/hook", "/canary-secret")
         sandbox.reset()
@@ -29,7 +29,7 @@ def receiver(sandbox: Sandbox) -> Iterator[Receiver]:
 
 
 def reported(receiver: Receiver, count: int = 1) -> list[dict[str, Any]]:
-    """What came, once there are so many."""
+    """Wait for `count` reports and return them."""
     until(lambda: len(receiver.deliveries) >= count)
     reports = [json.loads(delivery.body)["results"] for delivery in receiver.deliveries]
     assert [len(results) for results in reports] == [1] * count
@@ -56,8 +56,8 @@ def test_an_sms_that_arrives_is_reported_as_delivered(sandbox: Sandbox, receiver
     }
 
 
-def test_each_message_of_a_pin_has_a_report_of_its_own(sandbox: Sandbox, receiver: Receiver) -> None:
-    """Only those that are tracked; that of a call says that somebody answered it."""
+def test_each_message_of_a_pin_has_its_own_report(sandbox: Sandbox, receiver: Receiver) -> None:
+    """Only tracked messages are reported. The report of a call says that it was answered."""
     pin_id = send(sandbox.url)[1]["pinId"]
     tracked = [resend(sandbox.url, pin_id, path, trackDelivery=True)[1] for path in ("/resend", "/resend/voice")]
     by_id = {result["messageId"]: result for result in reported(receiver, 2)}
@@ -66,7 +66,7 @@ def test_each_message_of_a_pin_has_a_report_of_its_own(sandbox: Sandbox, receive
     assert (sms["error"]["name"], call["error"]["name"]) == ("NO_ERROR", "VOICE_ANSWERED")
 
 
-def test_an_sms_that_does_not_arrive_is_reported_so_and_a_call_does(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_an_undelivered_sms_is_reported_and_a_call_arrives(sandbox: Sandbox, receiver: Receiver) -> None:
     status, sent = send(sandbox.url, NO_SMS, trackDelivery=True)
     assert (status, sent["smsStatus"], sandbox.messages) == (200, "MESSAGE_SENT", [])
     (lost,) = reported(receiver)
@@ -77,14 +77,14 @@ def test_an_sms_that_does_not_arrive_is_reported_so_and_a_call_does(sandbox: San
     assert len(sandbox.messages) == 1
 
 
-def test_without_the_lookup_the_report_tells_that_nobody_was_reached(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_without_the_lookup_an_unreachable_number_is_reported(sandbox: Sandbox, receiver: Receiver) -> None:
     assert "externalMessageId" not in send(sandbox.url, NOT_REACHABLE, trackDelivery=True)[1]
     sent = send(sandbox.url, NOT_REACHABLE, "/pin?ncNeeded=false", trackDelivery=True)[1]
     (result,) = reported(receiver)
     assert (result["messageId"], result["status"]) == (sent["externalMessageId"], UNDELIVERABLE)
 
 
-def test_who_does_not_take_it_is_asked_again_with_the_same(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_a_report_that_is_not_accepted_is_posted_again_unchanged(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.statuses.extend([500, 401, 302])
     send(sandbox.url, trackDelivery=True)
     until(lambda: len(receiver.deliveries) == 4)
@@ -92,25 +92,25 @@ def test_who_does_not_take_it_is_asked_again_with_the_same(sandbox: Sandbox, rec
     assert not receiver.statuses, "a redirect is followed by nobody"
 
 
-def test_it_gives_up_and_keeps_the_secret(
+def test_the_sandbox_gives_up_and_does_not_log_the_secret(
     sandbox: Sandbox, receiver: Receiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receiver.statuses.extend([503] * 20)
     sent = send(sandbox.url, trackDelivery=True)[1]
-    said = ""
+    output = ""
 
     def gave_up() -> bool:
-        nonlocal said
-        said += capfd.readouterr().err
-        return "did not take" in said
+        nonlocal output
+        output += capfd.readouterr().err
+        return "did not take" in output
 
     until(gave_up)
     host = receiver.url.partition("/hook")[0]
-    assert said == f"{host} did not take the delivery report of {sent['externalMessageId']}.\n"
+    assert output == f"{host} did not take the delivery report of {sent['externalMessageId']}.\n"
     assert len(receiver.deliveries) == 1 + RETRIES
 
 
-def test_a_receiver_that_hangs_holds_no_send_up(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_a_receiver_that_hangs_delays_no_send(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.hold()
     send(sandbox.url, trackDelivery=True)
     until(lambda: receiver.deliveries)
@@ -118,7 +118,7 @@ def test_a_receiver_that_hangs_holds_no_send_up(sandbox: Sandbox, receiver: Rece
     assert receiver.holds()
 
 
-NO_HTTP = [
+INVALID_URLS = [
     "https://127.0.0.1/x",
     "127.0.0.1:1",
     "http:///x",
@@ -129,13 +129,13 @@ NO_HTTP = [
 ]
 
 
-@pytest.mark.parametrize("url", NO_HTTP)
-def test_what_is_no_http_url(url: str) -> None:
+@pytest.mark.parametrize("url", INVALID_URLS)
+def test_an_invalid_url_for_reports_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="DELIVERY_REPORTS_URL: must be an http URL"):
         ReportPoster.from_environment({"DELIVERY_REPORTS_URL": url}, time.time)
 
 
-def test_a_bad_setting_is_one_sentence() -> None:
+def test_an_invalid_setting_ends_the_sandbox_with_one_sentence() -> None:
     environment = {"DELIVERY_REPORTS_URL": "https://127.0.0.1/canary-secret", "SANDBOX_PORT": "1"}
     command = [sys.executable, "-m", "sandbox.server"]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

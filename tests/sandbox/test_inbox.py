@@ -1,4 +1,4 @@
-"""What the sandbox's page is made of, by HTTP: the inbox, the stream, the way to the service."""
+"""The HTTP endpoints behind the sandbox's page: the inbox, the event stream and the requests to the service."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def inbox(sandbox: Sandbox, query: str = "") -> list[dict[str, Any]]:
     return messages
 
 
-def test_a_message_tells_what_became_of_its_pin(sandbox: Sandbox) -> None:
+def test_a_message_shows_the_state_of_its_pin(sandbox: Sandbox) -> None:
     deliver(sandbox, TO)
     (message,) = inbox(sandbox)
     pin = sandbox.pin(TO)
@@ -47,7 +47,7 @@ def test_a_message_tells_what_became_of_its_pin(sandbox: Sandbox) -> None:
     assert (inbox(sandbox)[0]["state"], inbox(sandbox)[0]["expiresIn"]) == ("expired", 0)
 
 
-def test_an_email_says_from_whom_and_what_about(sandbox: Sandbox) -> None:
+def test_an_email_has_a_sender_and_a_subject(sandbox: Sandbox) -> None:
     deliver(sandbox, "ada@example.org", EMAIL_MESSAGE_ID, Channel.EMAIL)
     (message,) = inbox(sandbox, "?to=ada@example.org")
     assert message["channel"] == "EMAIL"
@@ -68,7 +68,7 @@ def test_an_email_says_from_whom_and_what_about(sandbox: Sandbox) -> None:
         "%2Bc@example.com",
     ],
 )
-def test_the_inbox_of_one_by_any_spelling(sandbox: Sandbox, written: str) -> None:
+def test_the_inbox_finds_a_recipient_by_any_spelling(sandbox: Sandbox, written: str) -> None:
     deliver(sandbox, TO)
     for address in ("a+b@example.org", "+c@example.com"):
         deliver(sandbox, address, EMAIL_MESSAGE_ID, Channel.EMAIL)
@@ -87,7 +87,7 @@ def events(stream: requests.Response) -> Iterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data: "))
 
 
-def test_the_stream_brings_what_was_there_then_what_happens(sandbox: Sandbox) -> None:
+def test_the_stream_sends_existing_messages_and_then_changes(sandbox: Sandbox) -> None:
     deliver(sandbox, TO)
     with requests.get(f"{sandbox.url}/events", stream=True, timeout=5) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
@@ -107,13 +107,13 @@ def test_the_stream_brings_what_was_there_then_what_happens(sandbox: Sandbox) ->
 
 @pytest.fixture
 def connected(sandbox: Sandbox, service: Service) -> Sandbox:
-    """The sandbox whose page asks the service under test."""
+    """The sandbox, whose page sends its requests to the service under test."""
     sandbox.service_url = service.url
     sandbox.reset()
     return sandbox
 
 
-def ask(sandbox: Sandbox, operation: str, body: bytes, content_type: str = "application/json") -> tuple[int, Any]:
+def post_try(sandbox: Sandbox, operation: str, body: bytes, content_type: str = "application/json") -> tuple[int, Any]:
     headers = {"Content-Type": content_type}
     response = requests.post(f"{sandbox.url}/try/{operation}", data=body, headers=headers, timeout=30)
     return response.status_code, response.json()
@@ -121,12 +121,12 @@ def ask(sandbox: Sandbox, operation: str, body: bytes, content_type: str = "appl
 
 def test_the_bytes_of_the_form_reach_the_service_untouched(connected: Sandbox) -> None:
     body = b'{ "phoneNumber":\t"+14155552671" }'
-    status, reply = ask(connected, "send-otp", body)
+    status, reply = post_try(connected, "send-otp", body)
     assert (status, reply["status"], reply["retryAfter"], reply["body"]["resendIn"]) == (200, 200, None, 30)
     assert reply["request"].endswith(f"Content-Length: {len(body)}\n\n{body.decode()}")
     assert reply["answer"].startswith("HTTP/1.1 200 OK\n")
     assert json.loads(reply["answer"].partition("\n\n")[2]) == reply["body"]
-    again = ask(connected, "send-otp", body)[1]
+    again = post_try(connected, "send-otp", body)[1]
     assert (again["status"], again["body"]["code"]) == (429, "too_many_requests")
     assert 25 <= again["retryAfter"] <= 30
     assert re.search("\nRetry-After: [0-9]+\n", again["answer"])
@@ -139,28 +139,28 @@ def test_the_bytes_of_the_form_reach_the_service_untouched(connected: Sandbox) -
         (b"{", "application/json", 400, "invalid_request"),
         (b" " * 20_000, "application/json", 413, "request_too_large"),
     ],
-    ids=["text", "no JSON", "too long"],
+    ids=["text", "invalid JSON", "too long"],
 )
-def test_what_the_service_refuses_is_shown(
+def test_a_refusal_of_the_service_is_shown(
     connected: Sandbox, body: bytes, content_type: str, status: int, code: str
 ) -> None:
-    reply = ask(connected, "verify-otp", body, content_type)[1]
+    reply = post_try(connected, "verify-otp", body, content_type)[1]
     assert (reply["status"], reply["body"]["code"]) == (status, code)
 
 
 def test_only_two_operations_and_no_large_bodies_are_passed_on(connected: Sandbox) -> None:
-    assert ask(connected, "readyz", b"{}")[0] == 404
-    assert ask(connected, "send-otp", b" " * (64 * 1024 + 1))[0] == 413
+    assert post_try(connected, "readyz", b"{}")[0] == 404
+    assert post_try(connected, "send-otp", b" " * (64 * 1024 + 1))[0] == 413
 
 
-def test_no_service_is_a_sentence(sandbox: Sandbox) -> None:
+def test_an_unreachable_service_is_reported_in_one_sentence(sandbox: Sandbox) -> None:
     sandbox.service_url = f"http://127.0.0.1:{free_port()}"
     sandbox.reset()
-    away = f"Nothing answers at {sandbox.service_url}: is the service running?"
-    assert ask(sandbox, "send-otp", b"{}") == (502, {"error": away})
+    sentence = f"Nothing answers at {sandbox.service_url}: is the service running?"
+    assert post_try(sandbox, "send-otp", b"{}") == (502, {"error": sentence})
 
 
-def test_the_page_trusts_nobody_else(sandbox: Sandbox) -> None:
+def test_the_page_has_strict_security_headers(sandbox: Sandbox) -> None:
     for path in ("/", "/page/main.js", "/inbox", "/try"):
         response = requests.get(f"{sandbox.url}{path}", timeout=5)
         assert response.status_code == 200
@@ -170,7 +170,7 @@ def test_the_page_trusts_nobody_else(sandbox: Sandbox) -> None:
         assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_the_page_learns_the_numbers_with_a_fixed_outcome(sandbox: Sandbox) -> None:
+def test_the_page_gets_the_numbers_with_a_fixed_outcome(sandbox: Sandbox) -> None:
     offer = requests.get(f"{sandbox.url}/try", timeout=5).json()
     assert set(offer) == {"service", "limits", "numbers"}
     assert {"phoneNumber": "+14155550102", "outcome": "send: 500 GENERAL_ERROR"} in offer["numbers"]

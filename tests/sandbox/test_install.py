@@ -1,4 +1,4 @@
-"""What `make` installs with: uv, from pip's configured index; pip if uv fails."""
+"""`make` installs packages with uv from pip's configured index, or with pip if uv fails."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ BY_PIP = "uv cannot install {} here, so pip does."
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
-    """One that has a package named tiny, and no more."""
+    """The URL of a package index that has only one package, `tiny`."""
     files = {"tiny.py": "", "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"}
     files["tiny-1.0.dist-info/WHEEL"] = (
         "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -56,7 +56,7 @@ def _hash(text: str) -> str:
 
 @pytest.fixture
 def install(tmp_path: Path, index: str) -> Install:
-    """Installs tiny into an environment without pip, on a machine whose pip is told the index by a file."""
+    """Install `tiny` into an environment without pip, where a file configures the index for pip."""
     (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {index}\n")
     home = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PATH": os.environ["PATH"]}
     binaries = tmp_path / "venv/bin"
@@ -75,7 +75,7 @@ def installed(tmp_path: Path) -> bool:
     return subprocess.run([tmp_path / "venv/bin/python", "-c", "import tiny"], check=False, stderr=-3).returncode == 0
 
 
-def test_uv_installs_from_the_index_that_pip_is_told(install: Install, tmp_path: Path) -> None:
+def test_uv_installs_from_the_index_that_is_configured_for_pip(install: Install, tmp_path: Path) -> None:
     (tmp_path / "venv/bin/uv").symlink_to(npm_tools.require(Path(sys.prefix) / "bin/uv"))
     made = install()
     assert (made.returncode, made.stderr) == (0, "")
@@ -89,7 +89,7 @@ def test_pip_installs_where_there_is_no_uv(install: Install, tmp_path: Path) -> 
     assert installed(tmp_path)
 
 
-def test_neither_installs_what_has_another_hash(install: Install, tmp_path: Path) -> None:
+def test_neither_installs_a_package_with_another_hash(install: Install, tmp_path: Path) -> None:
     (tmp_path / "venv/bin/uv").symlink_to(npm_tools.require(Path(sys.prefix) / "bin/uv"))
     made = install("0" * 64)
     assert made.returncode != 0
@@ -99,8 +99,8 @@ def test_neither_installs_what_has_another_hash(install: Install, tmp_path: Path
 
 
 @pytest.mark.parametrize("stamp", ["npm", "sdk"])
-def test_make_goes_on_without_what_only_some_tests_need(tmp_path: Path, stamp: str) -> None:
-    """Offline, or where a proxy lets only some through."""
+def test_make_continues_without_packages_that_only_some_tests_need(tmp_path: Path, stamp: str) -> None:
+    """This happens offline, or where a proxy allows only some downloads."""
     for name in ("Makefile", "tests/npm/package.json", "tests/npm/package-lock.json", "tests/sdk/requirements.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

@@ -31,7 +31,7 @@ def test_a_person_sends_reads_the_pin_and_verifies(visit: Visit, phone: str) -> 
     expect(screen.page.locator("#pin-hint")).to_be_hidden()
 
 
-def test_the_wire_shows_request_and_answer(visit: Visit, phone: str) -> None:
+def test_the_wire_shows_request_and_response(visit: Visit, phone: str) -> None:
     screen = visit()
     screen.send(phone)
     expect(screen.wire.locator("summary")).to_have_text(["POST /send-otp → 200 OK"])
@@ -44,7 +44,7 @@ def test_the_wire_shows_request_and_answer(visit: Visit, phone: str) -> None:
     )
 
 
-def test_a_wrong_pin_is_told_at_its_field(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_wrong_pin_is_reported_at_its_field(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     screen.send(phone)
     screen.copy_button.wait_for()
@@ -59,7 +59,7 @@ def test_a_wrong_pin_is_told_at_its_field(visit: Visit, sandbox: Sandbox, phone:
     expect(screen.pin).to_have_accessible_description(re.compile("^Invalid PIN format."))
 
 
-def test_what_is_no_number_is_told_at_its_field(visit: Visit) -> None:
+def test_an_invalid_number_is_reported_at_its_field(visit: Visit) -> None:
     screen = visit()
     screen.send("12")
     expect(screen.recipient).to_have_attribute("aria-invalid", "true")
@@ -67,7 +67,7 @@ def test_what_is_no_number_is_told_at_its_field(visit: Visit) -> None:
     expect(screen.recipient).to_be_focused()
 
 
-def test_the_last_attempt(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_the_last_attempt_uses_up_the_pin(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     sandbox.reset(LAX.copy_with({"pin_attempts": 1}))
     screen = visit()
     screen.send(phone)
@@ -91,7 +91,7 @@ def test_the_cooldown_counts_down(visit: Visit, sandbox: Sandbox, phone: str) ->
     screen.page.clock.fast_forward(10_000)
     expect(screen.send_button).to_have_text(re.compile("Send again in 0:(20|1.)"))
     assert 0 < seconds_left(screen) <= first - 10
-    expect(screen.wire.locator("summary")).to_have_count(1)  # Enter does not get around it
+    expect(screen.wire.locator("summary")).to_have_count(1)  # Enter does not bypass the cooldown
     screen.recipient.fill("+14155552671")
     expect(screen.send_button).to_have_text("Send PIN")
     screen.recipient.fill(phone)
@@ -107,7 +107,7 @@ def test_a_refused_send_counts_down_too(visit: Visit, service: Service, phone: s
     assert re.search(r"\nRetry-After: (30|2[0-9])\n", screen.wire.locator("pre").nth(1).inner_text())
 
 
-def test_a_pin_expires_before_ones_eyes(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_pin_expires_on_the_open_page(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     screen.send(phone)
     expect(screen.messages).to_contain_text(["Pending"])
@@ -120,17 +120,17 @@ def test_a_pin_expires_before_ones_eyes(visit: Visit, sandbox: Sandbox, phone: s
     expect(screen.pin).to_have_accessible_description(re.compile("^Invalid or expired OTP."))
 
 
-def test_the_service_is_away(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_an_unreachable_service_is_reported(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     sandbox.service_url = f"http://127.0.0.1:{free_port()}"
     sandbox.reset()
     screen = visit()
     screen.send(phone)
-    away = f"Nothing answers at {sandbox.service_url}: is the service running?"
-    expect(screen.page.locator("#send-result")).to_have_text(away)
+    sentence = f"Nothing answers at {sandbox.service_url}: is the service running?"
+    expect(screen.page.locator("#send-result")).to_have_text(sentence)
     expect(screen.send_button).to_have_text("Send PIN")
 
 
-def test_a_number_with_a_fixed_outcome(visit: Visit, sandbox: Sandbox) -> None:
+def test_the_page_offers_numbers_with_a_fixed_outcome(visit: Visit, sandbox: Sandbox) -> None:
     screen = visit()
     screen.page.get_by_text("Numbers to try").click()
     screen.page.get_by_role("button", name="+14155550106").click()

@@ -1,4 +1,4 @@
-"""The phone on the sandbox's page: messages that appear by themselves, for everybody, whatever is in them."""
+"""The phone on the sandbox's page shows new messages by itself, is accessible, and shows any content as text."""
 
 from collections.abc import Callable
 from itertools import product
@@ -19,7 +19,7 @@ HOSTILE = """<img src=x onerror="document.title='taken'"><script>document.title=
 
 
 def deliver(sandbox: Sandbox, phone: str, channel: Channel = Channel.SMS) -> None:
-    """A message that nobody sent from the page."""
+    """Send a message that was not requested on the page."""
     sandbox.two_factor.send(SendRequest(application_id=APPLICATION_ID, message_id=MESSAGE_ID, to=phone), channel)
 
 
@@ -37,7 +37,7 @@ def test_messages_appear_by_themselves_in_a_thread_per_number(visit: Visit, sand
     expect(screen.messages).to_contain_text([sandbox.pin(phone)])
 
 
-def test_a_person_who_reads_is_not_taken_elsewhere(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_new_message_does_not_replace_the_thread_that_is_read(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     deliver(sandbox, phone)
     screen.thread(phone).click()
@@ -51,7 +51,7 @@ def test_a_person_who_reads_is_not_taken_elsewhere(visit: Visit, sandbox: Sandbo
     expect(screen.messages).to_contain_text([sandbox.pin(OTHER)])
 
 
-def test_a_newer_pin_takes_the_place_of_the_older(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_newer_pin_marks_the_older_one(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     deliver(sandbox, phone)
     deliver(sandbox, phone)
@@ -60,7 +60,7 @@ def test_a_newer_pin_takes_the_place_of_the_older(visit: Visit, sandbox: Sandbox
     expect(screen.messages.last.get_by_text("A newer PIN was sent")).to_be_hidden()
 
 
-def test_a_lost_connection_comes_back_without_doubles(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_reconnect_shows_no_message_twice(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     deliver(sandbox, phone)
     expect(screen.messages).to_have_count(1)
@@ -83,7 +83,7 @@ def test_a_new_sandbox_begins_with_an_empty_phone(visit: Visit, sandbox: Sandbox
     expect(screen.page.get_by_role("tab")).to_contain_text([OTHER])
 
 
-def test_two_tabs_show_the_same(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_two_tabs_show_the_same_messages(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     first, second = visit(), visit()
     first.send(phone)
     expect(second.messages).to_contain_text(["Pending"])
@@ -94,7 +94,7 @@ def test_two_tabs_show_the_same(visit: Visit, sandbox: Sandbox, phone: str) -> N
         expect(screen.messages).to_have_count(1)
 
 
-def test_a_late_visitor_sees_what_was_there(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_late_visitor_sees_earlier_messages(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     deliver(sandbox, OTHER)
     deliver(sandbox, phone)
     screen = visit()
@@ -131,7 +131,7 @@ def test_where_copying_is_not_allowed_the_pin_is_selected(visit: Visit, sandbox:
     assert screen.page.evaluate("getSelection().toString()") == sandbox.pin(phone)
 
 
-def test_keys_alone_do_everything(visit: Visit, phone: str) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(visit: Visit, phone: str) -> None:
     keys = (screen := visit()).page.keyboard
     keys.press("Tab")
     expect(screen.recipient).to_be_focused()
@@ -153,8 +153,8 @@ def test_keys_alone_do_everything(visit: Visit, phone: str) -> None:
     expect(screen.messages).to_contain_text(["Verified"])
 
 
-def test_everybody_can_use_it(visit: Visit, sandbox: Sandbox, phone: str) -> None:
-    """axe-core finds nothing, narrow or wide, light or dark, with messages in every state, refusals and the wire."""
+def test_the_page_is_accessible(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+    """axe-core finds no violation on a narrow or wide, light or dark page, with messages, refusals and the wire."""
     deliver(sandbox, OTHER)
     deliver(sandbox, phone)
     sandbox.clock.ahead += 601
@@ -165,15 +165,15 @@ def test_everybody_can_use_it(visit: Visit, sandbox: Sandbox, phone: str) -> Non
     expect(screen.pin).to_have_attribute("aria-invalid", "true")
     screen.page.get_by_text("Numbers to try").click()
     screen.copy_button.click()
-    everybody_can_use(screen)
+    assert_accessible(screen)
     screen.verify(sandbox.pin(phone))
     expect(screen.messages).to_contain_text(["Verified"])
     screen.send("12")
     expect(screen.recipient).to_have_attribute("aria-invalid", "true")
-    everybody_can_use(screen)
+    assert_accessible(screen)
 
 
-def everybody_can_use(screen: Screen) -> None:
+def assert_accessible(screen: Screen) -> None:
     for width, color_scheme in product((360, 1200), COLOR_SCHEMES):
         screen.page.set_viewport_size({"width": width, "height": 800})
         screen.page.emulate_media(color_scheme=color_scheme)
@@ -186,13 +186,13 @@ def violations(screen: Screen) -> list[Any]:
     return [(each["id"], [node["target"] for node in each["nodes"]]) for each in found]
 
 
-def test_axe_finds_what_is_wrong(visit: Visit) -> None:
+def test_axe_finds_a_missing_label(visit: Visit) -> None:
     screen = visit()
     screen.page.evaluate("document.querySelector('label').remove()")
     assert ("label", [["#recipient"]]) in violations(screen)
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_nothing_is_animated_with_reduced_motion(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     deliver(sandbox, phone)
     for reduced_motion, moves in (("reduce", "none"), ("no-preference", "arrive")):
         screen = visit(reduced_motion=reduced_motion)

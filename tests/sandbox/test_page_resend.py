@@ -1,4 +1,4 @@
-"""What the page offers if no message arrived: the same PIN again, by SMS, by a call or by e-mail. In a real browser."""
+"""In a real browser: if no message arrived, the page offers the same PIN again, by SMS, by a call or by e-mail."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import redis
 from playwright.sync_api import Locator, expect
 
 from sandbox.server import EMAIL_MESSAGE_ID
-from tests.sandbox.test_page_phone import everybody_can_use
+from tests.sandbox.test_page_phone import assert_accessible
 from tests.support.browser import Screen
 from tests.support.running import Sandbox, Service
 
@@ -19,7 +19,7 @@ SHORT = {"INFOBIP_TIMEOUT": "2s", "RESEND_COOLDOWN": "2100ms", "RESEND_BACKOFF":
 
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """With every channel, and a short first cooldown."""
+    """A service with every channel and a short first cooldown."""
     channels = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
     return start(sandbox.url, **SHORT, **channels)
 
@@ -28,8 +28,8 @@ def offer(screen: Screen) -> Locator:
     return screen.page.get_by_role("group", name=OFFER)
 
 
-def ways(screen: Screen) -> list[str]:
-    """What is offered, once it is."""
+def offered_ways(screen: Screen) -> list[str]:
+    """Wait for the offer and return the texts of its buttons."""
     expect(offer(screen)).to_be_visible()
     return offer(screen).get_by_role("button").all_inner_texts()
 
@@ -38,12 +38,12 @@ def result(screen: Screen) -> Locator:
     return screen.page.locator("#send-result")
 
 
-def test_who_got_no_sms_is_called_with_the_same_pin(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+def test_a_call_repeats_the_pin_of_the_sms(visit: Visit, sandbox: Sandbox, phone: str) -> None:
     screen = visit()
     screen.send(phone)
     expect(screen.send_button).to_have_text(re.compile(r"Send again in 0:0\d"))
     expect(offer(screen)).to_be_hidden()
-    assert ways(screen) == ["Send it again", "Call me instead"]
+    assert offered_ways(screen) == ["Send it again", "Call me instead"]
     expect(screen.page.locator("#announcer")).to_have_text(OFFER)
     offer(screen).get_by_role("button", name="Call me instead").click()
     expect(result(screen)).to_have_text(f"A call with the same PIN is on its way to {phone}.")
@@ -56,9 +56,9 @@ def test_who_got_no_sms_is_called_with_the_same_pin(visit: Visit, sandbox: Sandb
     expect(call).to_contain_text("Transcript")
     assert call.locator(".digits").inner_text() == sms.locator(".digits").inner_text() == sandbox.pin(phone)
     expect(sms.get_by_text("A newer PIN was sent")).to_be_hidden()
-    asked = screen.wire.locator("pre").first
-    expect(asked).to_contain_text("POST /resend-otp")
-    expect(asked).to_contain_text(f'{{"phoneNumber":"{phone}","channel":"voice","verificationId":"')
+    request = screen.wire.locator("pre").first
+    expect(request).to_contain_text("POST /resend-otp")
+    expect(request).to_contain_text(f'{{"phoneNumber":"{phone}","channel":"voice","verificationId":"')
     screen.verify(screen.read_pin())
     expect(screen.page.get_by_text(f"{phone} is verified.").first).to_be_visible()
     screen.page.clock.fast_forward(30_000)
@@ -66,14 +66,14 @@ def test_who_got_no_sms_is_called_with_the_same_pin(visit: Visit, sandbox: Sandb
     expect(offer(screen)).to_be_hidden()
 
 
-def test_an_email_can_come_again_and_is_one(visit: Visit, sandbox: Sandbox) -> None:
+def test_an_email_can_be_sent_again_with_the_same_pin(visit: Visit, sandbox: Sandbox) -> None:
     screen, address = visit(), "Ada+otp@EXAMPLE.org"
     screen.send(address)
     expect(screen.messages).to_contain_text(
         ["From\nno-reply@infobip.example\nTo\nAda+otp@example.org"], use_inner_text=True
     )
     expect(screen.messages).to_contain_text(["Your verification code"])
-    assert ways(screen) == ["Send it again"]
+    assert offered_ways(screen) == ["Send it again"]
     offer(screen).get_by_role("button", name="Send it again").click()
     expect(result(screen)).to_have_text(f"The same PIN is on its way to {address}.")
     expect(screen.messages).to_have_count(2)
@@ -82,7 +82,7 @@ def test_an_email_can_come_again_and_is_one(visit: Visit, sandbox: Sandbox) -> N
     expect(screen.page.get_by_text(f"{address} is verified.").first).to_be_visible()
 
 
-def test_the_number_that_gets_no_sms_can_be_called(visit: Visit) -> None:
+def test_a_number_that_receives_no_sms_can_be_called(visit: Visit) -> None:
     screen = visit()
     screen.send("+14155550109")
     expect(result(screen)).to_contain_text("on its way")
@@ -91,11 +91,11 @@ def test_the_number_that_gets_no_sms_can_be_called(visit: Visit) -> None:
     expect(screen.messages).to_contain_text(["Call from"])
 
 
-def test_a_pin_that_is_gone_is_not_offered_any_longer(visit: Visit, sandbox: Sandbox, phone: str) -> None:
-    """Where another tab verified it, the service says no, and the person can have a new one."""
+def test_a_verified_pin_is_no_longer_offered(visit: Visit, sandbox: Sandbox, phone: str) -> None:
+    """After another tab verified the PIN, the service refuses the resend, and the person can request a new PIN."""
     first, second = visit(), visit()
     first.send(phone)
-    assert ways(first)
+    assert offered_ways(first)
     second.recipient.fill(phone)
     second.verify(second.read_pin())
     expect(second.page.get_by_text(f"{phone} is verified.").first).to_be_visible()
@@ -107,7 +107,7 @@ def test_a_pin_that_is_gone_is_not_offered_any_longer(visit: Visit, sandbox: San
     assert len(sandbox.pins(phone)) == 1
 
 
-def test_what_is_neither_number_nor_address_is_told_at_the_field(visit: Visit) -> None:
+def test_an_invalid_recipient_is_reported_at_the_field(visit: Visit) -> None:
     screen = visit()
     screen.send("ada@")
     expect(screen.recipient).to_have_attribute("aria-invalid", "true")
@@ -115,15 +115,15 @@ def test_what_is_neither_number_nor_address_is_told_at_the_field(visit: Visit) -
     expect(screen.page.locator("#recipient-error")).not_to_be_empty()
 
 
-def test_everybody_can_use_the_offer_and_read_calls_and_emails(visit: Visit, phone: str) -> None:
+def test_the_offer_and_calls_and_emails_are_accessible(visit: Visit, phone: str) -> None:
     screen = visit(reduced_motion="reduce")
     screen.send(phone)
     offer(screen).get_by_role("button", name="Call me instead").click()
     expect(screen.messages).to_have_count(2)
     screen.page.clock.fast_forward(30_000)
-    assert ways(screen) == ["Call me again", "Send an SMS instead"]
-    everybody_can_use(screen)
+    assert offered_ways(screen) == ["Call me again", "Send an SMS instead"]
+    assert_accessible(screen)
     screen.send("a.very.long.name.of.somebody@a-domain-that-is-long-as-well.example.org")
     expect(screen.messages).to_contain_text(["E-mail"])
-    assert ways(screen) == ["Send it again"]
-    everybody_can_use(screen)
+    assert offered_ways(screen) == ["Send it again"]
+    assert_accessible(screen)

@@ -1,4 +1,4 @@
-"""The switches for what Infobip's documents leave open, and the bounds of what is kept."""
+"""The switches for behavior that Infobip's documentation leaves open, and the bounds on what the sandbox keeps."""
 
 import tracemalloc
 
@@ -20,13 +20,13 @@ STRICT = Configuration(allow_multiple_pin_verifications=False, verify_pin_limit=
 
 
 @pytest.mark.parametrize(("status", "answer"), [("404", UNKNOWN), ("400", (400, "BAD_REQUEST"))])
-def test_an_unknown_pin(sandbox: Sandbox, status: str, answer: tuple[int, str]) -> None:
+def test_unknown_pin_status_selects_the_response(sandbox: Sandbox, status: str, answer: tuple[int, str]) -> None:
     sandbox.reset(quirks=Quirks(unknown_pin_status=status))
     assert error(verify(sandbox.url, "ABC", "1")) == error(resend(sandbox.url, "ABC")) == answer
 
 
 @pytest.mark.parametrize(("updates", "attempts"), [("merge", 2), ("replace", 10)])
-def test_what_a_put_leaves_out(sandbox: Sandbox, updates: str, attempts: int) -> None:
+def test_updates_selects_whether_a_put_keeps_omitted_members(sandbox: Sandbox, updates: str, attempts: int) -> None:
     sandbox.reset(STRICT, Quirks(updates=updates))
     changed = call(sandbox.url, "PUT", APPLICATION, {"name": "x", "configuration": {"pinTimeToLive": "1h"}})[1]
     assert changed["configuration"]["pinTimeToLive"] == "1h"
@@ -34,7 +34,7 @@ def test_what_a_put_leaves_out(sandbox: Sandbox, updates: str, attempts: int) ->
 
 
 @pytest.mark.parametrize(("older_pins", "right"), [("valid", True), ("void", False)])
-def test_an_older_pin(sandbox: Sandbox, older_pins: str, right: bool) -> None:
+def test_older_pins_selects_whether_an_older_pin_stays_valid(sandbox: Sandbox, older_pins: str, right: bool) -> None:
     sandbox.reset(quirks=Quirks(older_pins=older_pins))
     first, _, other = (send(sandbox.url, to)[1]["pinId"] for to in (TO, TO, "14155552671"))
     pin = sandbox.pins(PHONE)[0]
@@ -43,7 +43,7 @@ def test_an_older_pin(sandbox: Sandbox, older_pins: str, right: bool) -> None:
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_the_life_of_a_pin_after_a_resend(sandbox: Sandbox, restarts: bool) -> None:
+def test_resend_restarts_selects_whether_a_resend_renews_the_lifetime(sandbox: Sandbox, restarts: bool) -> None:
     sandbox.reset(quirks=Quirks(resend_restarts=restarts))
     pin_id = send(sandbox.url)[1]["pinId"]
     sandbox.clock.ahead += 500
@@ -52,24 +52,24 @@ def test_the_life_of_a_pin_after_a_resend(sandbox: Sandbox, restarts: bool) -> N
     assert verify(sandbox.url, pin_id, sandbox.pin(PHONE))[1]["verified"] is restarts
 
 
-@pytest.mark.parametrize("word", ["NO_MORE_PIN_ATTEMPTS", "WRONG_PIN", "TTL_EXPIRED"])
-def test_the_word_for_a_used_pin(sandbox: Sandbox, word: str) -> None:
-    sandbox.reset(STRICT, Quirks(used_pin_error=word))
+@pytest.mark.parametrize("pin_error", ["NO_MORE_PIN_ATTEMPTS", "WRONG_PIN", "TTL_EXPIRED"])
+def test_used_pin_error_selects_the_error_of_a_used_pin(sandbox: Sandbox, pin_error: str) -> None:
+    sandbox.reset(STRICT, Quirks(used_pin_error=pin_error))
     pin_id = send(sandbox.url)[1]["pinId"]
     answers = [verify(sandbox.url, pin_id, sandbox.pin(PHONE))[1].get("pinError") for _ in range(2)]
-    assert answers == [None, word]
+    assert answers == [None, pin_error]
 
 
-@pytest.mark.parametrize("word", ["WRONG_PIN", "NO_MORE_PIN_ATTEMPTS"])
-def test_the_word_for_the_last_attempt(sandbox: Sandbox, word: str) -> None:
-    sandbox.reset(STRICT, Quirks(last_attempt_error=word))
+@pytest.mark.parametrize("pin_error", ["WRONG_PIN", "NO_MORE_PIN_ATTEMPTS"])
+def test_last_attempt_error_selects_the_error_of_the_last_attempt(sandbox: Sandbox, pin_error: str) -> None:
+    sandbox.reset(STRICT, Quirks(last_attempt_error=pin_error))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     answers = [verify(sandbox.url, pin_id, other_pin(pin))[1]["pinError"] for _ in range(2)]
-    assert answers == ["WRONG_PIN", word]
+    assert answers == ["WRONG_PIN", pin_error]
 
 
 @pytest.mark.parametrize(("costs", "remaining"), [(False, 8), (True, 7)])
-def test_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> None:
+def test_throttled_costs_selects_the_cost_of_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> None:
     sandbox.reset(Configuration(), Quirks(throttled_costs=costs))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_a_throttled_verify(sandbox: Sandbox, costs: bool, remaining: int) -> No
 
 
 @pytest.mark.parametrize(("timestamps", "digits"), [("seconds", 10), ("milliseconds", 13)])
-def test_the_unit_of_time(sandbox: Sandbox, timestamps: str, digits: int) -> None:
+def test_timestamps_selects_the_unit_of_time(sandbox: Sandbox, timestamps: str, digits: int) -> None:
     sandbox.reset(quirks=Quirks(timestamps=timestamps))
     verify(sandbox.url, send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE))
     (verification,) = call(sandbox.url, "GET", f"{APPLICATION}/verifications?msisdn={TO}")[1]["verifications"]
@@ -98,8 +98,8 @@ def test_every_switch_is_explained() -> None:
     assert all(f"    {name} " in str(quirks.__doc__) for name in Quirks.model_fields)
 
 
-def test_what_was_sent_does_not_stay(sandbox: Sandbox) -> None:
-    """To one number or to ever new ones: what is kept comes to an end."""
+def test_the_memory_for_sent_messages_is_bounded(sandbox: Sandbox) -> None:
+    """The number of messages and the memory for sends to ever new numbers stay bounded."""
 
     def send_many(count: int, start: int) -> int:
         for n in range(count):

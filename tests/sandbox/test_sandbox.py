@@ -41,7 +41,7 @@ def test_send_and_verify(sandbox: Sandbox) -> None:
     )
 
 
-def test_a_wrong_pin_costs_an_attempt_until_there_are_none(sandbox: Sandbox) -> None:
+def test_a_wrong_pin_uses_an_attempt_until_none_are_left(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(pin_attempts=2, verify_pin_limit="100/s"))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     answers = [verify(sandbox.url, pin_id, other_pin(pin))[1] for _ in range(2)]
@@ -65,14 +65,14 @@ def test_a_pin_expires_and_is_forgotten_later(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_used_pin_by_configuration(sandbox: Sandbox, allowed: bool) -> None:
+def test_the_configuration_decides_whether_a_pin_can_be_used_again(sandbox: Sandbox, allowed: bool) -> None:
     sandbox.reset(Configuration(allow_multiple_pin_verifications=allowed, verify_pin_limit="100/s"))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     assert verify(sandbox.url, pin_id, pin)[1]["verified"] is True
     assert verify(sandbox.url, pin_id, pin)[1]["verified"] is allowed
 
 
-def test_a_resend_brings_the_same_pin(sandbox: Sandbox) -> None:
+def test_a_resend_sends_the_same_pin(sandbox: Sandbox) -> None:
     pin_id = send(sandbox.url)[1]["pinId"]
     status, sent = resend(sandbox.url, pin_id, trackDelivery=False)
     assert (status, sent["pinId"]) == (200, pin_id)
@@ -84,7 +84,7 @@ def test_a_resend_brings_the_same_pin(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("end", ["verified", "expired", "used_up"])
-def test_a_pin_that_is_over_is_not_resent(sandbox: Sandbox, end: str) -> None:
+def test_a_pin_that_is_no_longer_pending_is_not_resent(sandbox: Sandbox, end: str) -> None:
     sandbox.reset(Configuration(pin_attempts=1, verify_pin_limit="100/s"))
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     if end == "expired":
@@ -95,7 +95,7 @@ def test_a_pin_that_is_over_is_not_resent(sandbox: Sandbox, end: str) -> None:
     assert error(resend(sandbox.url, pin_id)) == UNKNOWN
 
 
-def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
+def test_the_verify_limit_counts_per_phone_number(sandbox: Sandbox) -> None:
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
     first, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     second = send(sandbox.url)[1]["pinId"]
@@ -105,8 +105,8 @@ def test_the_verify_limit_is_the_numbers(sandbox: Sandbox) -> None:
     assert verify(sandbox.url, first, other_pin(pin))[1]["attemptsRemaining"] == 8
 
 
-def test_the_send_limits(sandbox: Sandbox) -> None:
-    """With the switch, a resend counts as a send; what is refused does not count at all."""
+def test_the_send_limits_count_per_number_and_per_application(sandbox: Sandbox) -> None:
+    """With the switch, a resend counts as a send. A refused request does not count at all."""
     limits = Configuration(send_pin_per_phone_number_limit="2/h", send_pin_per_application_limit="3/1d")
     sandbox.reset(limits, Quirks(resend_counts=True))
     pin_id = send(sandbox.url)[1]["pinId"]
@@ -118,8 +118,8 @@ def test_the_send_limits(sandbox: Sandbox) -> None:
     assert send(sandbox.url)[0] == 200
 
 
-def test_without_number_lookup(sandbox: Sandbox) -> None:
-    """Then Infobip does not know that a number cannot be reached."""
+def test_without_number_lookup_an_unreachable_number_looks_sent(sandbox: Sandbox) -> None:
+    """Without the lookup, Infobip does not know that a number cannot be reached."""
     unreachable = "14155550101"
     assert send(sandbox.url, unreachable)[1]["ncStatus"] == "NC_DESTINATION_NOT_REACHABLE"
     status, sent = send(sandbox.url, unreachable, "/pin?ncNeeded=false")
@@ -134,20 +134,20 @@ def test_delivery_is_tracked_on_request(sandbox: Sandbox) -> None:
     assert "externalMessageId" not in send(sandbox.url, "14155550101", trackDelivery=True)[1]
 
 
-def test_placeholders(sandbox: Sandbox) -> None:
+def test_placeholders_are_filled_into_the_text(sandbox: Sandbox) -> None:
     sandbox.reset(message_text="{{name}}, {{other}}, {{ pin }}: {{pin}} {{pin}}", sender_id="Shop")
     send(sandbox.url, placeholders={"name": "{{pin}} <b>"})
     send(sandbox.url, **{"from": "Other"})
     (first, second), pin = sandbox.messages, sandbox.pins(PHONE)[0]
     assert first.text == f"{{{{pin}}}} <b>, {{{{other}}}}, {{{{ pin }}}}: {pin} {pin}"
     assert (first.sender, second.sender) == ("Shop", "Other")
-    no_placeholders: tuple[Any, ...] = ({"pin": "1"}, {"{x}": "1"}, {"x": True}, {"x": []}, "x", [1])
-    for bad in no_placeholders:
+    invalid_placeholders: tuple[Any, ...] = ({"pin": "1"}, {"{x}": "1"}, {"x": True}, {"x": []}, "x", [1])
+    for bad in invalid_placeholders:
         assert next(iter(wrong_fields(send(sandbox.url, placeholders=bad)))).startswith("placeholders")
 
 
 @pytest.mark.parametrize("pin_type", ALPHABETS)
-def test_pins_have_the_templates_form(sandbox: Sandbox, pin_type: str) -> None:
+def test_pins_have_the_form_of_the_template(sandbox: Sandbox, pin_type: str) -> None:
     sandbox.reset(pin_length=8, pin_type=pin_type)
     for n in range(20):
         send(sandbox.url, f"491511234567{n % 10}")
@@ -156,7 +156,7 @@ def test_pins_have_the_templates_form(sandbox: Sandbox, pin_type: str) -> None:
     assert all(len(pin) == 8 and set(pin) <= set(ALPHABETS[pin_type]) for pin in pins)
 
 
-def test_everybody_gets_the_fixed_pin(sandbox: Sandbox) -> None:
+def test_every_recipient_gets_the_fixed_pin(sandbox: Sandbox) -> None:
     sandbox.reset(fixed_pin="1234", pin_length=6)
     pin_id = send(sandbox.url)[1]["pinId"]
     assert verify(sandbox.url, pin_id, "123413")[1]["verified"] is False
@@ -164,16 +164,16 @@ def test_everybody_gets_the_fixed_pin(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("to", ["hello", "", "123", "1" * 16, "++4915112345678", "49 151 12345678", "٤٩١٥١١٢"])
-def test_what_is_no_number(sandbox: Sandbox, to: str) -> None:
+def test_an_invalid_phone_number_is_refused(sandbox: Sandbox, to: str) -> None:
     assert wrong_fields(send(sandbox.url, to)).keys() == {"to"}
 
 
-def test_what_is_no_email_address_and_no_email_template(sandbox: Sandbox) -> None:
+def test_an_invalid_email_address_or_template_is_refused(sandbox: Sandbox) -> None:
     assert wrong_fields(send(sandbox.url, "ada", "/pin/email")).keys() == {"to"}
     assert wrong_fields(send(sandbox.url, "ada@example.com", "/pin/email")).keys() == {"messageId"}
 
 
-def test_an_application_that_is_off_sends_nothing(sandbox: Sandbox) -> None:
+def test_a_disabled_application_sends_nothing(sandbox: Sandbox) -> None:
     pin_id, pin = send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE)
     assert call(sandbox.url, "PUT", APPLICATION, {"name": "Off", "enabled": False})[0] == 200
     assert error(send(sandbox.url)) == error(resend(sandbox.url, pin_id)) == BAD
@@ -190,7 +190,7 @@ def test_the_inbox_shows_what_arrived(sandbox: Sandbox) -> None:
     assert [m["id"] for m in of_one] == [inbox[1]["id"]]
 
 
-def test_what_changed_is_told_once(sandbox: Sandbox) -> None:
+def test_each_change_is_returned_once(sandbox: Sandbox) -> None:
     def send_to(to: str) -> str:
         request = SendRequest(application_id=APPLICATION_ID, message_id=MESSAGE_ID, to=to)
         return sandbox.two_factor.send(request, Channel.SMS).pin.pin_id

@@ -1,4 +1,4 @@
-"""The local Infobip: keys, applications, templates, and how it refuses."""
+"""The local Infobip: API keys, applications, templates and errors."""
 
 import base64
 import socket
@@ -31,9 +31,9 @@ LOGIN = base64.b64encode(f"sandbox:{API_KEY}".encode()).decode()
 
 
 @pytest.mark.parametrize("scheme", ["App", "APP", "app", "Bearer", "bearer", "IBSSO", "ibsso", "Basic", "BASIC"])
-@pytest.mark.parametrize("blanks", [" ", "  "])
-def test_every_scheme_of_the_contract_in_any_case(sandbox: Sandbox, scheme: str, blanks: str) -> None:
-    given = f"{scheme}{blanks}{LOGIN if scheme.lower() == 'basic' else API_KEY}"
+@pytest.mark.parametrize("spaces", [" ", "  "])
+def test_every_authorization_scheme_is_accepted_in_any_case(sandbox: Sandbox, scheme: str, spaces: str) -> None:
+    given = f"{scheme}{spaces}{LOGIN if scheme.lower() == 'basic' else API_KEY}"
     assert call(sandbox.url, "GET", APPLICATIONS, authorization=given)[0] == 200
 
 
@@ -52,13 +52,13 @@ def test_every_scheme_of_the_contract_in_any_case(sandbox: Sandbox, scheme: str,
         "App é",
     ],
 )
-def test_without_the_key(sandbox: Sandbox, given: str) -> None:
+def test_an_invalid_authorization_is_refused(sandbox: Sandbox, given: str) -> None:
     answer = call(sandbox.url, "GET", APPLICATIONS, authorization=given.encode().decode("latin-1"))
     assert error(answer) == (401, "UNAUTHORIZED")
 
 
-def test_a_key_that_may_only_send(sandbox: Sandbox) -> None:
-    """2fa:pin:send is enough for PINs and their status, and for nothing else."""
+def test_a_send_only_key_may_not_manage_the_account(sandbox: Sandbox) -> None:
+    """The scope 2fa:pin:send allows requests for PINs and their status, and no others."""
     key = f"App {SEND_ONLY_KEY}"
     for method, path in (("GET", APPLICATIONS), ("POST", TEMPLATES), ("PUT", TEMPLATE), ("GET", APPLICATION)):
         assert error(call(sandbox.url, method, path, {}, key)) == (403, "FORBIDDEN")
@@ -67,30 +67,30 @@ def test_a_key_that_may_only_send(sandbox: Sandbox) -> None:
 
 
 def test_subscriptions_are_kept_by_id(sandbox: Sandbox) -> None:
-    """As the contract of the Subscriptions API has them, for keys with its scope."""
+    """They follow the contract of the Subscriptions API and need a key with its scope."""
     root, key = f"{sandbox.url}/subscriptions/1", {"Authorization": f"App {API_KEY}"}
 
-    def ask(method: str, path: str, body: Any = None, headers: Any = key) -> tuple[int, Any]:
+    def exchange(method: str, path: str, body: Any = None, headers: Any = key) -> tuple[int, Any]:
         response = requests.request(method, f"{root}/{path}", json=body, headers=headers, timeout=5)
         return response.status_code, response.json()
 
     profile, sms = {"profileId": "P", "webhook": {"notifyUrl": "https://x"}}, "subscription/SMS"
     subscription = {"subscriptionId": "S", "events": ["DELIVERY"], "profile": {"profileId": "P"}}
-    assert error(ask("POST", sms, subscription)) == BAD, "there is no such profile"
-    assert ask("POST", "profiles", profile) == (201, {"profileId": "P"})
-    assert error(ask("POST", "profiles", profile)) == BAD, "it is there already"
-    assert ask("POST", sms, subscription)[0] == 201
-    assert ask("PUT", "profiles/P", {"maxBucketSize": 5})[0] == 200
-    assert ask("GET", "profiles?size=100")[1]["results"] == [{**profile, "maxBucketSize": 5}]
-    assert ask("GET", sms)[1]["results"] == [subscription]
-    assert ask("GET", "subscription/VOICE_VIDEO")[1]["results"] == []
-    assert error(ask("PUT", f"{sms}/other", subscription)) == UNKNOWN
-    assert ask("GET", "subscription/EMAIL")[0] == 404
+    assert error(exchange("POST", sms, subscription)) == BAD, "there is no such profile"
+    assert exchange("POST", "profiles", profile) == (201, {"profileId": "P"})
+    assert error(exchange("POST", "profiles", profile)) == BAD, "it is there already"
+    assert exchange("POST", sms, subscription)[0] == 201
+    assert exchange("PUT", "profiles/P", {"maxBucketSize": 5})[0] == 200
+    assert exchange("GET", "profiles?size=100")[1]["results"] == [{**profile, "maxBucketSize": 5}]
+    assert exchange("GET", sms)[1]["results"] == [subscription]
+    assert exchange("GET", "subscription/VOICE_VIDEO")[1]["results"] == []
+    assert error(exchange("PUT", f"{sms}/other", subscription)) == UNKNOWN
+    assert exchange("GET", "subscription/EMAIL")[0] == 404
     for given in (SEND_ONLY_KEY, MANAGE_KEY):
-        assert error(ask("GET", "profiles", headers={"Authorization": f"App {given}"})) == (403, "FORBIDDEN")
+        assert error(exchange("GET", "profiles", headers={"Authorization": f"App {given}"})) == (403, "FORBIDDEN")
 
 
-def test_an_application_has_infobips_defaults_and_keeps_what_a_put_leaves_out(sandbox: Sandbox) -> None:
+def test_an_application_has_infobips_defaults_and_keeps_what_a_put_omits(sandbox: Sandbox) -> None:
     status, made = call(sandbox.url, "POST", APPLICATIONS, {"name": "Shop", "configuration": {"pinAttempts": "5"}})
     defaults = {
         "pinAttempts": 5,
@@ -125,7 +125,7 @@ BAD_APPLICATIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), BAD_APPLICATIONS, ids=str)
-def test_what_is_no_application(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
+def test_an_invalid_application_is_refused(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
     assert wrong_fields(call(sandbox.url, "POST", APPLICATIONS, body)).keys() == {field}
     assert wrong_fields(call(sandbox.url, "PUT", APPLICATION, body)).keys() == {field}
 
@@ -148,11 +148,11 @@ BAD_TEMPLATES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), BAD_TEMPLATES, ids=str)
-def test_what_is_no_template(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
+def test_an_invalid_template_is_refused(sandbox: Sandbox, body: dict[str, Any], field: str) -> None:
     assert wrong_fields(call(sandbox.url, "POST", TEMPLATES, body)).keys() == {field}
 
 
-def test_a_template_comes_back_as_it_was_given(sandbox: Sandbox) -> None:
+def test_a_template_is_returned_as_it_was_created(sandbox: Sandbox) -> None:
     given = {
         **GOOD,
         "pinLength": 8,
@@ -169,7 +169,7 @@ def test_a_template_comes_back_as_it_was_given(sandbox: Sandbox) -> None:
     assert call(sandbox.url, "GET", path)[1]["messageText"] == "{{pin}}"
 
 
-def test_email_templates_are_read_like_the_others_and_written_apart(sandbox: Sandbox) -> None:
+def test_email_templates_have_their_own_endpoints_for_writing_only(sandbox: Sandbox) -> None:
     assert wrong_fields(call(sandbox.url, "POST", EMAIL_TEMPLATES, {"pinLength": 4})).keys() == {"emailTemplateId"}
     status, made = call(sandbox.url, "POST", EMAIL_TEMPLATES, {"emailTemplateId": 7, "landingPageId": "1_2"})
     assert (status, made["pinLength"], made["pinType"], "messageText" in made) == (200, 4, "NUMERIC", False)
@@ -179,7 +179,7 @@ def test_email_templates_are_read_like_the_others_and_written_apart(sandbox: San
     assert error(call(sandbox.url, "PUT", TEMPLATE.replace("/messages", "/email/messages"), {})) == UNKNOWN
 
 
-def test_what_is_not_there(sandbox: Sandbox) -> None:
+def test_unknown_ids_and_paths_are_refused(sandbox: Sandbox) -> None:
     other = call(sandbox.url, "POST", APPLICATIONS, {"name": "Other"})[1]["applicationId"]
     elsewhere = TEMPLATE.replace(APPLICATION, f"{APPLICATIONS}/{other}")
     for path in (f"{APPLICATIONS}/x", f"{APPLICATIONS}/x/messages", f"{TEMPLATES}/x", elsewhere, "/pin", "/x/y"):
@@ -190,18 +190,18 @@ def test_what_is_not_there(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"null", b"[" * 100_000], ids=lambda b: str(b[:9]))
-def test_what_is_no_json_object(sandbox: Sandbox, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(sandbox: Sandbox, body: bytes) -> None:
     headers = {"Authorization": f"App {API_KEY}", "Connection": "close"}
     response = requests.post(f"{sandbox.url}/2fa/2/pin", data=body, headers=headers, timeout=5)
     assert error((response.status_code, response.json())) == BAD
 
 
-def test_members_by_other_names_are_not_read(sandbox: Sandbox) -> None:
+def test_members_with_other_names_are_ignored(sandbox: Sandbox) -> None:
     assert wrong_fields(call(sandbox.url, "POST", TEMPLATES, {"message_text": "{{pin}}", "pinType": "HEX"}))
 
 
-def test_there_are_18_operations(sandbox: Sandbox) -> None:
-    """Each of the contract's is routed: an unknown id is an answer in Infobip's shape, not a missing page."""
+def test_all_18_operations_exist(sandbox: Sandbox) -> None:
+    """Each operation of the contract is routed: even for an unknown id, the response has Infobip's format."""
     assert len(contract.operations()) == 18
     for path, item in contract.CONTRACT["paths"].items():
         for method in item:
@@ -214,17 +214,17 @@ def test_there_are_18_operations(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), [("10m", 600), ("h", 3600), ("500ms", 0.5), ("365d", YEAR), ("1s", 1)])
-def test_durations(text: str, value: float) -> None:
+def test_durations_are_parsed(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "10", "m10", "10 m", "-1s", "1w", "0s", "366d", "10M", "1.5h", "٣s", "10m\n"])
-def test_what_is_no_duration(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         seconds(text)
 
 
-def test_limits() -> None:
+def test_limits_are_parsed() -> None:
     assert Limit.parse("3/1d", DAY) == Limit(3, DAY)
     assert Limit.parse("2/s") == Limit(2, 1)
     for text in ("3", "/1d", "x/1d", "3/", "0/1d", "3/0d", "3/25h", " 3/d"):
@@ -232,8 +232,8 @@ def test_limits() -> None:
             Limit.parse(text, DAY)
 
 
-def test_its_answers_leave_at_once() -> None:
-    """Head and body in two packets would wait 40 ms for each other on a kept connection."""
+def test_responses_are_sent_without_delay() -> None:
+    """Without TCP_NODELAY, the second packet of a response could wait 40 ms on a kept connection."""
     server = make_server(("127.0.0.1", 0), lambda *_: [])
     assert server.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     server.stop()

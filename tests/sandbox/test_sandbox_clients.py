@@ -1,4 +1,4 @@
-"""What published SDKs of Infobip put on the wire, sent by hand: the sandbox reads it as Infobip does."""
+"""Requests as Infobip's published SDKs write them, sent by hand: the sandbox reads them as Infobip does."""
 
 from typing import Any
 
@@ -34,34 +34,34 @@ STATUS = f"{APPLICATION}/verifications"
 
 
 def found(sandbox: Sandbox, query: str) -> int:
-    """How many verifications a query finds."""
+    """Return how many verifications a query finds."""
     status, answer = call(sandbox.url, "GET", f"{STATUS}?{query}")
     assert status == 200
     return len(answer["verifications"])
 
 
 @pytest.mark.parametrize(
-    ("said", "looked_up"),
+    ("value", "looked_up"),
     [
         *dict.fromkeys(("true", "True", "TRUE", "1", "yes", "on", " true"), True).items(),
         *dict.fromkeys(("false", "False", "FALSE", "0", "no", "Off"), False).items(),
         *dict.fromkeys(("undefined", "null", "None", ""), True).items(),
     ],
 )
-def test_booleans_of_a_query(sandbox: Sandbox, said: str, looked_up: bool) -> None:
-    """Python writes True, JavaScript undefined for what is not set."""
-    status, sent = send(sandbox.url, path=f"/pin?ncNeeded={said}")
+def test_a_boolean_of_a_query_may_have_several_spellings(sandbox: Sandbox, value: str, looked_up: bool) -> None:
+    """Python clients write True. JavaScript clients write undefined for a parameter that is not set."""
+    status, sent = send(sandbox.url, path=f"/pin?ncNeeded={value}")
     assert (status, "ncStatus" in sent) == (200, looked_up)
 
 
-@pytest.mark.parametrize("said", ["maybe", "2", "-1", "truefalse", "none of them"])
-def test_what_is_no_boolean_of_a_query(sandbox: Sandbox, said: str) -> None:
-    assert error(send(sandbox.url, path=f"/pin?ncNeeded={said}")) == BAD
+@pytest.mark.parametrize("value", ["maybe", "2", "-1", "truefalse", "none of them"])
+def test_an_invalid_boolean_of_a_query_is_refused(sandbox: Sandbox, value: str) -> None:
+    assert error(send(sandbox.url, path=f"/pin?ncNeeded={value}")) == BAD
     for name in ("verified", "sent"):
-        assert error(call(sandbox.url, "GET", f"{STATUS}?msisdn={TO}&{name}={said}")) == BAD
+        assert error(call(sandbox.url, "GET", f"{STATUS}?msisdn={TO}&{name}={value}")) == BAD
 
 
-def test_null_is_what_was_not_set(sandbox: Sandbox) -> None:
+def test_null_means_that_a_member_is_not_set(sandbox: Sandbox) -> None:
     nothing: dict[str, Any] = dict.fromkeys(
         ("from", "placeholders", "landingPagePlaceholders", "trackDelivery", "unknown")
     )
@@ -93,21 +93,21 @@ def test_null_is_what_was_not_set(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("member", ["applicationId", "messageId", "to"])
-def test_null_for_what_must_be_there(sandbox: Sandbox, member: str) -> None:
+def test_null_for_a_required_member_is_refused(sandbox: Sandbox, member: str) -> None:
     body: dict[str, Any] = {member: None}
     assert wrong_fields(send(sandbox.url, **body)).keys() == {member}
 
 
 @pytest.mark.parametrize("body", [b"[]", b" [ ] ", b"{}", b"null", b"", b"\n"], ids=repr)
 @pytest.mark.parametrize("path", ["resend", "resend/voice"])
-def test_nothing_to_say_with_a_resend(sandbox: Sandbox, body: bytes, path: str) -> None:
-    """PHP writes an empty object as an empty array."""
+def test_the_body_of_a_resend_may_be_empty(sandbox: Sandbox, body: bytes, path: str) -> None:
+    """PHP clients write an empty object as an empty array."""
     url = f"{sandbox.url}/2fa/2/pin/{send(sandbox.url)[1]['pinId']}/{path}"
     headers = {"Authorization": f"App {API_KEY}", "Content-Type": "application/json", "Connection": "close"}
     assert requests.post(url, data=body, headers=headers, timeout=5).status_code == 200
 
 
-def test_an_empty_array_for_an_empty_object(sandbox: Sandbox) -> None:
+def test_an_empty_array_is_read_as_an_empty_object(sandbox: Sandbox) -> None:
     status, sent = send(sandbox.url, placeholders=[])
     assert status == 200
     assert resend(sandbox.url, sent["pinId"], placeholders=[], landingPagePlaceholders=[])[0] == 200
@@ -117,7 +117,7 @@ def test_an_empty_array_for_an_empty_object(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("slash", ["/", "//"])
-def test_a_slash_at_the_end_of_any_path(sandbox: Sandbox, slash: str) -> None:
+def test_a_slash_at_the_end_of_a_path_is_ignored(sandbox: Sandbox, slash: str) -> None:
     for path in (APPLICATIONS, APPLICATION, TEMPLATES, TEMPLATE):
         assert call(sandbox.url, "GET", path + slash) == call(sandbox.url, "GET", path)
     status, sent = send(sandbox.url, path=f"/pin{slash}?ncNeeded=undefined")
@@ -132,8 +132,8 @@ def test_a_slash_at_the_end_of_any_path(sandbox: Sandbox, slash: str) -> None:
     assert requests.get(f"{sandbox.url}/inbox{slash}", timeout=5).status_code == 200
 
 
-def test_a_slash_too_many_opens_nothing(sandbox: Sandbox) -> None:
-    """Of a base URL that ends in one."""
+def test_an_extra_slash_does_not_bypass_the_authorization(sandbox: Sandbox) -> None:
+    """A base URL that ends in a slash leads to such paths."""
     for path in ("//2fa/2/applications", "/2fa//2/applications", "//2fa/2/applications/"):
         url = f"{sandbox.url}{path}"
         assert requests.get(url, timeout=5).status_code == 401
@@ -141,7 +141,7 @@ def test_a_slash_too_many_opens_nothing(sandbox: Sandbox) -> None:
         assert requests.get(url, headers={"Authorization": f"App {API_KEY}"}, timeout=5).status_code == 200
 
 
-def test_numbers_for_what_is_made_of_digits(sandbox: Sandbox) -> None:
+def test_numbers_are_accepted_for_strings_of_digits(sandbox: Sandbox) -> None:
     sandbox.reset(fixed_pin="1234", message_text="{{pin}} {{room}}")
     numbers: dict[str, Any] = {"from": 447491163443, "placeholders": {"room": 7}}
     status, sent = send(sandbox.url, int(TO), **numbers)
@@ -149,20 +149,20 @@ def test_numbers_for_what_is_made_of_digits(sandbox: Sandbox) -> None:
     assert sandbox.messages[0].text == "123412 7"
     assert call(sandbox.url, "POST", f"/pin/{sent['pinId']}/verify", {"pin": 123412})[1]["verified"] is True
     path = f"/pin/{sent['pinId']}/verify"
-    no_texts: tuple[Any, ...] = (True, [], {})
-    for each in no_texts:
+    not_strings: tuple[Any, ...] = (True, [], {})
+    for each in not_strings:
         assert wrong_fields(call(sandbox.url, "POST", path, {"pin": each})).keys() == {"pin"}
         assert wrong_fields(send(sandbox.url, to=each)).keys() == {"to"}
     assert wrong_fields(send(sandbox.url, to=4.5)).keys() == {"to"}
 
 
 @pytest.mark.parametrize("written", ["pt-br", "pt_br", "PT-BR", "pt_BR"])
-def test_a_language_with_a_dash(sandbox: Sandbox, written: str) -> None:
+def test_a_language_may_have_a_dash_and_capitals(sandbox: Sandbox, written: str) -> None:
     assert call(sandbox.url, "PUT", TEMPLATE, {"language": written})[1]["language"] == "pt_br"
 
 
 @pytest.mark.parametrize(("missing_times", "times"), [("zero", {"verifiedAt": 0, "sentAt": 0}), ("absent", {})])
-def test_the_time_of_what_has_not_happened(sandbox: Sandbox, missing_times: str, times: dict[str, int]) -> None:
+def test_missing_times_are_zero_or_absent(sandbox: Sandbox, missing_times: str, times: dict[str, int]) -> None:
     sandbox.reset(quirks=Quirks(missing_times=missing_times))
     send(sandbox.url, UNREACHABLE)
     (shown,) = call(sandbox.url, "GET", f"{STATUS}?msisdn={UNREACHABLE}")[1]["verifications"]
@@ -173,7 +173,7 @@ def test_the_time_of_what_has_not_happened(sandbox: Sandbox, missing_times: str,
 
 
 @pytest.mark.parametrize("text", ["The third verification code is {pin}", "{{ pin }}", "no code"])
-def test_a_text_without_the_pin(sandbox: Sandbox, text: str) -> None:
+def test_a_text_without_the_pin_is_accepted_or_refused(sandbox: Sandbox, text: str) -> None:
     template: dict[str, Any] = {"messageText": text, "pinType": "NUMERIC"}
     status, made = call(sandbox.url, "POST", TEMPLATES, template)
     assert (status, made["messageText"]) == (200, text)
@@ -188,7 +188,7 @@ def test_a_text_without_the_pin(sandbox: Sandbox, text: str) -> None:
 
 @pytest.mark.parametrize(("counts", "last"), [(False, 200), (True, 429)])
 def test_whether_a_resend_counts_against_the_send_limit(sandbox: Sandbox, counts: bool, last: int) -> None:
-    """Four messages under the default limit of three a day, two of them resends."""
+    """There are four messages, two of them resends, under the default limit of three sends a day."""
     sandbox.reset(Configuration(), Quirks(resend_counts=counts))
     first = send(sandbox.url)[1]["pinId"]
     assert resend(sandbox.url, first)[0] == 200
@@ -213,8 +213,8 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("query", "unset", "applied"), FILTERS)
-def test_filters_that_a_client_cannot_leave_out(sandbox: Sandbox, query: str, unset: int, applied: int) -> None:
-    """Go sends false for what was not set. Of a verified PIN, a pending one, and one that could not be sent."""
+def test_false_filters_are_ignored_or_applied(sandbox: Sandbox, query: str, unset: int, applied: int) -> None:
+    """Go clients send false for unset filters. One PIN is verified, one is pending and one could not be sent."""
     for false_filters, expected in (("unset", unset), ("applied", applied)):
         sandbox.reset(quirks=Quirks(false_filters=false_filters))
         verify(sandbox.url, send(sandbox.url)[1]["pinId"], sandbox.pin(PHONE))
@@ -223,7 +223,7 @@ def test_filters_that_a_client_cannot_leave_out(sandbox: Sandbox, query: str, un
         assert found(sandbox, query) == expected, false_filters
 
 
-def test_verifications_without_a_number(sandbox: Sandbox) -> None:
+def test_a_query_without_a_number_finds_all_verifications_or_is_refused(sandbox: Sandbox) -> None:
     send(sandbox.url)
     send(sandbox.url, "14155552671")
     assert (found(sandbox, ""), found(sandbox, "verified=true"), found(sandbox, f"msisdn=%2B{TO}")) == (2, 0, 1)
@@ -235,7 +235,7 @@ def test_verifications_without_a_number(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("length", [100, 101, 254])
-def test_an_address_as_long_as_there_are(sandbox: Sandbox, length: int) -> None:
+def test_an_email_address_may_have_254_characters(sandbox: Sandbox, length: int) -> None:
     to = address_of(length)
     status, sent = send(sandbox.url, to, "/pin/email", messageId=EMAIL_MESSAGE_ID)
     assert (status, sent["to"]) == (200, to)
@@ -243,7 +243,7 @@ def test_an_address_as_long_as_there_are(sandbox: Sandbox, length: int) -> None:
     assert shown["msisdn"] == to
 
 
-def test_the_contract_sets_no_lengths_that_are_refused(sandbox: Sandbox) -> None:
+def test_long_values_are_accepted_since_the_contract_sets_no_lengths(sandbox: Sandbox) -> None:
     long = "x" * 5000
     status, made = call(sandbox.url, "POST", APPLICATIONS, {"name": long})
     assert (status, made["name"]) == (201, long)

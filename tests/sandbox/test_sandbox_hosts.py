@@ -1,4 +1,4 @@
-"""Which hosts the sandbox answers to: this machine's, and not a web page's own name that points to it."""
+"""The sandbox accepts requests for hosts of this machine, not for a web page's own name that points to it."""
 
 import socket
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from tests.sandbox.test_test_numbers import sandbox_process
 from tests.support.infobip import TO, call, error, send
 from tests.support.running import Sandbox
 
-OURS = ["localhost", "localhost:3001", "LOCALHOST", "localhost.", "127.0.0.1:3001", "127.0.0.2", "[::1]:3001", "[::1]"]
-NAMED = ["app.localhost:3001", "a.b.localhost", *OURS]
+LOCAL = ["localhost", "localhost:3001", "LOCALHOST", "localhost.", "127.0.0.1:3001", "127.0.0.2", "[::1]:3001", "[::1]"]
+ACCEPTED = ["app.localhost:3001", "a.b.localhost", *LOCAL]
 FOREIGN = [
     *(
         "evil.example",
@@ -37,25 +37,25 @@ FOREIGN = [
 ]
 
 
-def asked_as(url: str, host: str, path: str = "/inbox") -> int:
-    """The status of the answer to a request that goes to `url` and names `host`."""
+def status_for_host(url: str, host: str, path: str = "/inbox") -> int:
+    """Return the status of a request that goes to `url` and names `host` in its Host header."""
     headers = {"Host": host, "Connection": "close", "Authorization": f"App {API_KEY}"}
-    with requests.get(f"{url}{path}", headers=headers, timeout=5, stream=True) as answer:  # of events, there is no end
+    with requests.get(f"{url}{path}", headers=headers, timeout=5, stream=True) as answer:  # /events has no end
         return answer.status_code
 
 
-@pytest.mark.parametrize("host", NAMED)
-def test_this_machine_may_ask(sandbox: Sandbox, host: str) -> None:
-    assert asked_as(sandbox.url, host) == asked_as(sandbox.url, host, "/2fa/2/applications") == 200
+@pytest.mark.parametrize("host", ACCEPTED)
+def test_a_host_of_this_machine_is_accepted(sandbox: Sandbox, host: str) -> None:
+    assert status_for_host(sandbox.url, host) == status_for_host(sandbox.url, host, "/2fa/2/applications") == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_no_other_name_may(sandbox: Sandbox, host: str) -> None:
+def test_any_other_host_is_refused(sandbox: Sandbox, host: str) -> None:
     for path in ("/", "/inbox", "/events", "/try", "/page/main.js", "/nowhere", "/2fa/2/applications"):
-        assert asked_as(sandbox.url, host, path) == 403, path
+        assert status_for_host(sandbox.url, host, path) == 403, path
 
 
-def test_a_page_that_has_its_name_point_here_learns_no_pin(sandbox: Sandbox) -> None:
+def test_a_page_whose_name_points_to_the_sandbox_gets_no_pin(sandbox: Sandbox) -> None:
     pin = send(sandbox.url) and sandbox.pin(f"+{TO}")
     answer = requests.get(f"{sandbox.url}/inbox", headers={"Host": "evil.example", "Connection": "close"}, timeout=5)
     assert error((answer.status_code, answer.json())) == (403, "FORBIDDEN")
@@ -65,7 +65,7 @@ def test_a_page_that_has_its_name_point_here_learns_no_pin(sandbox: Sandbox) -> 
 @pytest.mark.parametrize(
     "head", ["GET /inbox HTTP/1.0", "GET /inbox HTTP/1.1\r\nHost:", "GET http://localhost/inbox HTTP/1.0"]
 )
-def test_without_a_name_nobody_may(sandbox: Sandbox, head: str) -> None:
+def test_a_request_without_a_host_is_refused(sandbox: Sandbox, head: str) -> None:
     address = sandbox.url.removeprefix("http://").split(":")
     with socket.create_connection((address[0], int(address[1])), 5) as connection:
         connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
@@ -74,57 +74,57 @@ def test_without_a_name_nobody_may(sandbox: Sandbox, head: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[str]:
-    """A sandbox with the environment that compose gives it."""
+def in_compose() -> Iterator[str]:
+    """The URL of a sandbox with the environment that docker-compose.yml gives it."""
     environment: dict[str, Any] = compose()["services"]["infobip"]["environment"]
-    given = {name: value for name, value in environment.items() if value is not None}  # else it is what .env says
+    given = {name: value for name, value in environment.items() if value is not None}  # .env may set the others
     with sandbox_process(**{**given, "PORT": "3000"}) as url:
         yield url
 
 
 @pytest.mark.parametrize(("host", "status"), [("infobip:3001", 200), ("localhost:3001", 200), ("evil.example", 403)])
-def test_in_compose_the_service_may_ask_too(elsewhere: str, host: str, status: int) -> None:
-    assert asked_as(elsewhere, host) == status
+def test_in_compose_the_host_of_the_service_is_accepted_too(in_compose: str, host: str, status: int) -> None:
+    assert status_for_host(in_compose, host) == status
 
 
-def test_other_names_are_a_setting() -> None:
+def test_sandbox_names_adds_hosts() -> None:
     with sandbox_process(SANDBOX_NAMES="Otp-Sandbox.internal, 192.168.1.5") as url:
         hosts = ["otp-sandbox.internal:3001", "192.168.1.5", "localhost", "infobip", "internal"]
-        assert [asked_as(url, host) for host in hosts] == [200, 200, 200, 403, 403]
+        assert [status_for_host(url, host) for host in hosts] == [200, 200, 200, 403, 403]
 
 
-def test_where_it_listens_is_a_name_of_its_own() -> None:
+def test_the_address_in_sandbox_host_is_accepted() -> None:
     address = own_address()
     with sandbox_process(SANDBOX_HOST="0.0.0.0") as url:
-        assert asked_as(url, f"{address}:3001") == 403
+        assert status_for_host(url, f"{address}:3001") == 403
     with sandbox_process(address, SANDBOX_HOST=address) as url:
-        assert [asked_as(url, host) for host in (f"{address}:3001", "evil.example")] == [200, 403]
+        assert [status_for_host(url, host) for host in (f"{address}:3001", "evil.example")] == [200, 403]
 
 
 @pytest.mark.parametrize("empty", ["SANDBOX_HOST", "SANDBOX_NAMES"])
-def test_an_empty_setting_opens_nothing(empty: str) -> None:
-    """It allows no other host: any client can name localhost."""
+def test_an_empty_setting_keeps_the_sandbox_on_loopback(empty: str) -> None:
+    """The sandbox must not listen on other addresses, since any client can name localhost as its host."""
     address = own_address()
     with sandbox_process(**{empty: ""}) as url, pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, int(url.rpartition(":")[2])), 5)
 
 
-def test_an_address_may_be_written_in_capitals() -> None:
+def test_hosts_are_accepted_in_any_case() -> None:
     with sandbox_process("[::1]", SANDBOX_HOST="::1", SANDBOX_NAMES="Box.INTERNAL") as url:
-        assert [asked_as(url, host) for host in ("[::1]:3001", "box.internal")] == [200, 200]
+        assert [status_for_host(url, host) for host in ("[::1]:3001", "box.internal")] == [200, 200]
 
 
 def own_address() -> str:
-    """An address of this machine that is not loopback, where it has one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as guard_driver:
+    """Return an address of this machine that is not loopback. Skip the test if there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            guard_driver.connect(("192.0.2.1", 9))  # sends nothing
+            probe.connect(("192.0.2.1", 9))  # sends nothing
         except OSError:
             pytest.skip("this machine has no other address than loopback")
-        return str(guard_driver.getsockname()[0])
+        return str(probe.getsockname()[0])
 
 
-def test_the_api_refuses_before_it_looks_at_the_key(sandbox: Sandbox) -> None:
+def test_the_api_checks_the_host_before_the_key(sandbox: Sandbox) -> None:
     assert call(sandbox.url, "GET", "/applications", authorization="App no")[0] == 401
     headers = {"Host": "evil.example", "Connection": "close"}
     assert requests.get(f"{sandbox.url}/2fa/2/applications", headers=headers, timeout=5).status_code == 403

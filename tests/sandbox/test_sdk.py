@@ -17,7 +17,7 @@ TO = "4915112345678"
 
 @functools.cache
 def sdk() -> Any:
-    """Infobip's client. It takes two seconds to load, and each worker of pytest-xdist loads all files of tests."""
+    """Import Infobip's client late: that takes two seconds, and each worker of pytest-xdist imports all test files."""
     return importlib.import_module("infobip_api_client")
 
 
@@ -62,7 +62,7 @@ def api(sandbox: Sandbox) -> Iterator[Any]:
 
 @pytest.fixture
 def application_id(api: Any) -> str:
-    # Its typed answer is None: the client knows only 200 for this call, the contract says 201.
+    # The typed response is None: the client knows only status 200 for this call, but the contract says 201.
     created = json.loads(api.create_tfa_application_without_preload_content(application()).data)
     return str(created["applicationId"])
 
@@ -101,21 +101,21 @@ def test_sending_and_verifying(api: Any, sandbox: Sandbox, send_request: Any) ->
     assert (again.verified, again.pin_error) == (False, "NO_MORE_PIN_ATTEMPTS")
 
 
-def test_an_expired_pin(api: Any, sandbox: Sandbox, send_request: Any) -> None:
+def test_an_expired_pin_has_its_own_error(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     sent = api.send_tfa_pin_code_over_sms(send_request)
     sandbox.clock.ahead += 600
     expired = guess(api, sent.pin_id, sandbox.pin(f"+{TO}"))
     assert (expired.verified, expired.pin_error) == (False, "TTL_EXPIRED")
 
 
-def test_attempts_used_up(api: Any, sandbox: Sandbox, send_request: Any) -> None:
+def test_used_up_attempts_have_their_own_error(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     sent = api.send_tfa_pin_code_over_sms(send_request)
     pin = sandbox.pin(f"+{TO}")
     assert [guess(api, sent.pin_id, other_pin(pin)).attempts_remaining for _ in range(3)] == [2, 1, 0]
     assert guess(api, sent.pin_id, pin).pin_error == "NO_MORE_PIN_ATTEMPTS"
 
 
-def test_the_verification_status(api: Any, sandbox: Sandbox, send_request: Any) -> None:
+def test_the_verification_status_can_be_queried(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     sent = api.send_tfa_pin_code_over_sms(send_request)
     application_id = send_request.application_id
 
@@ -132,7 +132,7 @@ def test_the_verification_status(api: Any, sandbox: Sandbox, send_request: Any) 
     assert api.get_tfa_verification_status("4915100000000", application_id).verifications == []
 
 
-def test_over_voice_with_tracking(api: Any, sandbox: Sandbox, send_request: Any) -> None:
+def test_sending_over_voice_with_tracking(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     sent = api.send_tfa_pin_code_over_voice(send_request.model_copy(update={"track_delivery": True}))
     assert (sent.call_status, sent.sms_status, sent.nc_status) == ("PENDING_ACCEPTED", None, None)
     assert len(sent.external_message_id) == 36
@@ -141,7 +141,7 @@ def test_over_voice_with_tracking(api: Any, sandbox: Sandbox, send_request: Any)
     assert [m.channel for m in sandbox.messages] == ["VOICE", "VOICE"]
 
 
-def test_over_email(api: Any, sandbox: Sandbox, application_id: str) -> None:
+def test_sending_over_email(api: Any, sandbox: Sandbox, application_id: str) -> None:
     made = api.create_tfa_email_message_template(
         application_id,
         sdk().TfaCreateEmailMessageRequest(emailTemplateId=1234, pinType="HEX", **{"from": "a@b.example"}),
@@ -162,7 +162,7 @@ def test_over_email(api: Any, sandbox: Sandbox, application_id: str) -> None:
     assert (yes.verified, yes.msisdn) == (True, "ada@example.com")
 
 
-def test_applications(api: Any, application_id: str) -> None:
+def test_applications_can_be_read_and_updated(api: Any, application_id: str) -> None:
     (listed,) = api.get_tfa_applications()
     assert api.get_tfa_application(application_id) == listed
     assert (listed.application_id, listed.name, listed.enabled) == (application_id, "Shop", True)
@@ -172,7 +172,7 @@ def test_applications(api: Any, application_id: str) -> None:
     assert (updated.name, updated.enabled, updated.configuration) == ("Shop 2", False, safe())
 
 
-def test_templates(api: Any, template: Any) -> None:
+def test_templates_can_be_read_and_updated(api: Any, template: Any) -> None:
     ids = template.application_id, template.message_id
     assert (template.pin_placeholder, template.sender_id, template.language) == ("{{pin}}", "Shop", "de")
     assert (template.repeat_dtmf, template.speech_rate) == ("1#", 1.5)
@@ -196,7 +196,7 @@ def test_with_the_switch_the_client_understands_a_new_application(sandbox: Sandb
     sandbox.violations.clear()
 
 
-def test_every_refusal_is_the_clients_own_exception(api: Any, sandbox: Sandbox, send_request: Any) -> None:
+def test_every_refusal_raises_the_clients_own_exception(api: Any, sandbox: Sandbox, send_request: Any) -> None:
     bad = new_template().model_copy(update={"pin_length": 17})
     with pytest.raises(sdk().exceptions.BadRequestException) as refused:
         api.create_tfa_message_template(send_request.application_id, bad)

@@ -1,6 +1,6 @@
-"""Two more published clients of Infobip go through the whole flow: that in JavaScript, and the community's in Python.
+"""Two more published clients of Infobip go through the whole flow: the JavaScript SDK and the community's Python SDK.
 
-Each is a process of its own, because neither can be loaded together with the service.
+Each runs in its own process, because neither can be loaded together with the service.
 """
 
 import json
@@ -35,7 +35,7 @@ TEMPLATE = {"messageText": "{{pin}} for {{name}}", "pinType": "NUMERIC", "pinLen
 
 @contextmanager
 def caller(command: list[str], sandbox: Sandbox, **environment: str) -> Iterator[Call]:
-    """Calls a method of a client; gives its answer, which must have the status 200 unless another is expected."""
+    """Yield a function that calls a method of a client, expects a status of its response and returns its data."""
     sandbox.empty()
     inherited = {"PATH": os.environ["PATH"], **environment}
 
@@ -70,7 +70,7 @@ def python(sandbox: Sandbox) -> Iterator[Call]:
         yield call
 
 
-def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
+def test_the_javascript_client_works(javascript: Call, sandbox: Sandbox) -> None:
     made = javascript("createApplication", {"name": "Shop", "configuration": CONFIGURATION}, status=201)
     app = made["applicationId"]
     assert javascript("updateApplication", app, {"name": "Shop 2"})["configuration"] == CONFIGURATION
@@ -79,7 +79,7 @@ def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
     assert javascript("updateMessageTemplate", app, template, TEMPLATE)["language"] == "pt_br"
     assert javascript("getMessageTemplate", app, template) == javascript("getMessageTemplates", app)[0]
 
-    # Without its second argument it asks for ncNeeded=undefined, of /pin/
+    # Without its second argument, the client requests /pin/ with ncNeeded=undefined.
     send_request = {"applicationId": app, "messageId": template, "to": TO, "placeholders": {"name": "Ada"}}
     sent = javascript("sendPINCodeSMS", send_request)
     assert (sent["to"], sent["smsStatus"], sent["ncStatus"]) == (TO, "MESSAGE_SENT", "NC_DESTINATION_REACHABLE")
@@ -99,7 +99,7 @@ def test_the_client_in_javascript(javascript: Call, sandbox: Sandbox) -> None:
     assert len(javascript("getVerificationStatus", app, unset)["verifications"]) == 3
 
 
-def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None:
+def test_the_communitys_python_client_works(python: Call, sandbox: Sandbox) -> None:
     made = python("create_tfa_application", {"name": "Shop", "configuration": {"pinAttempts": 3}}, status=201)
     app = made["applicationId"]
     assert (made["configuration"]["pinAttempts"], made["configuration"]["pinTimeToLive"]) == (3, "15m")
@@ -130,8 +130,8 @@ def test_the_communitys_client_in_python(python: Call, sandbox: Sandbox) -> None
     assert len(python("get_tfa_verification_status", app, filters)["verifications"]) == 1
 
 
-def test_what_that_client_cannot_read(python: Call, sandbox: Sandbox) -> None:
-    """Evidence for missing_times: it has no verification without verifiedAt."""
+def test_that_client_cannot_read_absent_times(python: Call, sandbox: Sandbox) -> None:
+    """This is evidence for the switch missing_times: the client cannot read a verification without verifiedAt."""
     sandbox.reset(quirks=Quirks(missing_times="absent"))
     ids = {"applicationId": "sandbox-application", "messageId": "sandbox-message"}
     python("send_pin_over_sms", {}, {**ids, "to": TO})

@@ -1,4 +1,4 @@
-"""Numbers with a fixed outcome, on the sandbox as a process of its own, raw and through the service."""
+"""Phone numbers with a fixed outcome, on a sandbox in its own process, by direct requests and through the service."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.support.running import ROOT, Service, answers, refusal
 
 @contextmanager
 def sandbox_process(address: str = "127.0.0.1", **environment: str) -> Iterator[str]:
-    """`python -m sandbox.server`, which is reached at `address`; gives its URL."""
+    """Run `python -m sandbox.server`, which is reached at `address`, and yield its URL."""
     port = str(free_port())
     inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME"))}
     command = [sys.executable, "-m", "sandbox.server"]
@@ -61,7 +61,7 @@ def number(step: str, fault: Fault) -> str:
 
 IDS = {"applicationId": APPLICATION_ID, "messageId": MESSAGE_ID}
 
-# What the client of the app sees when the service meets it, and whether the message arrives all the same.
+# The refusal that the service returns for each fault of a send, and how many messages arrive nevertheless.
 AT_SEND = {
     Fault.UNREACHABLE: ((400, "phone_number_unreachable"), 0),
     Fault.ERROR: ((504, "provider_timeout"), 0),
@@ -76,14 +76,14 @@ AT_VERIFY = {fault: expected for fault, (expected, _) in AT_SEND.items()} | {Fau
 
 
 @pytest.fixture
-def impatient(start: Callable[..., Service], database: redis.Redis, url: str) -> Service:
+def short_timeout(start: Callable[..., Service], database: redis.Redis, url: str) -> Service:
     return start(url, INFOBIP_TIMEOUT="1s", RESEND_COOLDOWN="2s", WEB_CONCURRENCY="1", NUMBER_LOOKUP="on")
 
 
 @pytest.mark.parametrize("outcome", TABLE, ids=lambda outcome: f"{outcome.step}-{outcome.fault.name}")
-def test_an_app_sees_what_it_would_see(impatient: Service, url: str, outcome: Any) -> None:
+def test_each_number_has_its_outcome_through_the_service(short_timeout: Service, url: str, outcome: Any) -> None:
     phone = f"+{outcome.number}"
-    sent = impatient.send(phone)
+    sent = short_timeout.send(phone)
     if outcome.fault is Fault.UNDELIVERABLE:
         assert (sent.status_code, messages(url, phone)) == (200, [])
         return
@@ -93,7 +93,7 @@ def test_an_app_sees_what_it_would_see(impatient: Service, url: str, outcome: An
         assert len(messages(url, phone)) == arrived
         return
     assert sent.status_code == 200
-    answer = impatient.verify(phone, messages(url, phone)[0]["pin"])
+    answer = short_timeout.verify(phone, messages(url, phone)[0]["pin"])
     assert refusal(answer) == AT_VERIFY[outcome.fault]
     if outcome.fault is Fault.THROTTLED:
         assert answer.headers["Retry-After"] == "30"
@@ -113,7 +113,7 @@ def test_the_page_on_the_sandbox_has_the_same_table() -> None:
         assert f"| {meaning} | {numbers.get('send', '')} | {numbers.get('verify', '')} |" in PAGES["docs/sandbox.md"]
 
 
-def test_infobips_own_refusals(url: str) -> None:
+def test_refusals_are_those_of_infobip(url: str) -> None:
     assert error(send(url, number("send", Fault.ERROR))) == (500, "GENERAL_ERROR")
     assert error(send(url, number("send", Fault.THROTTLED))) == THROTTLED
     status, sent = send(url, number("send", Fault.UNREACHABLE))
@@ -129,9 +129,9 @@ def raw(url: str, to: str, patience: float = 30) -> requests.Response:
     )
 
 
-def test_what_is_no_answer_of_infobip(url: str) -> None:
-    away = raw(url, number("send", Fault.REDIRECT))
-    assert (away.status_code, away.headers["Location"]) == (307, "https://infobip.example/maintenance")
+def test_some_numbers_get_responses_that_infobip_does_not_define(url: str) -> None:
+    redirect = raw(url, number("send", Fault.REDIRECT))
+    assert (redirect.status_code, redirect.headers["Location"]) == (307, "https://infobip.example/maintenance")
     html = raw(url, number("send", Fault.HTML))
     assert (html.status_code, html.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     for fault in (Fault.SILENCE, Fault.DRIP):
@@ -139,15 +139,15 @@ def test_what_is_no_answer_of_infobip(url: str) -> None:
             raw(url, number("send", fault), patience=1).json()
 
 
-def test_the_reset_is_a_real_one(url: str) -> None:
-    """RST: the client's system says so, where a plain end would read as an empty answer."""
+def test_the_reset_is_a_tcp_reset(url: str) -> None:
+    """The client's system reports a TCP RST as a reset. A plain close would read as an empty response."""
     with pytest.raises(requests.ConnectionError) as failed:
         raw(url, number("send", Fault.RESET))
     assert not isinstance(failed.value.args[0].args[1], RemoteDisconnected)
     assert isinstance(failed.value.args[0].args[1], ConnectionResetError)
 
 
-def test_silence_and_drips_hold_nobody_up(url: str) -> None:
+def test_a_silent_response_delays_no_other_request(url: str) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
     body = json.dumps({**IDS, "to": number("send", Fault.SILENCE)})
     head = "POST /2fa/2/pin HTTP/1.1\r\nHost: localhost\r\nAuthorization: App sandbox-api-key"
@@ -161,14 +161,14 @@ def test_silence_and_drips_hold_nobody_up(url: str) -> None:
     assert faults.SILENCE == 60
 
 
-def test_a_fixed_pin_for_everybody(url: str) -> None:
+def test_every_number_gets_the_fixed_pin(url: str) -> None:
     pin_id = send(url)[1]["pinId"]
     assert messages(url, TO)[0]["pin"] == "123456"
     assert resend(url, pin_id)[0] == 200
     assert verify(url, pin_id, "123456")[1]["verified"] is True
 
 
-def test_settings_that_are_not_right_are_one_message(tmp_path: Path) -> None:
+def test_invalid_settings_end_the_sandbox_with_one_message(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sandbox.server"]
     given = {**os.environ, "SANDBOX_OLDER_PINS": "gone", "SANDBOX_PORT": "1"}
     ended = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
