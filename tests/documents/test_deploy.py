@@ -1,4 +1,4 @@
-"""What the repository offers to run the service with fits its formats, and the service."""
+"""The repository's files for running the service fit their formats and the service."""
 
 import json
 import re
@@ -41,13 +41,13 @@ def test_every_container_is_confined(service: dict[str, Any]) -> None:
     assert conditions <= {"service_healthy"}
 
 
-def test_nothing_in_production_is_replaced_because_another_container_is() -> None:
-    """Compose 2.26 replaces what depends on a container with it: the proxy with each replica, all with Redis."""
+def test_no_production_container_is_replaced_because_another_one_is() -> None:
+    """Compose 2.26 replaces a container with one that it depends on: the proxy with any replica, and all with Redis."""
     assert {name for name, each in compose()["services"].items() if "depends_on" in each} == {"api-sandbox"}
 
 
-def test_only_the_proxy_is_reached_from_outside_and_by_ipv4_alone() -> None:
-    """By IPv6, Docker would put one address in place of all."""
+def test_only_the_proxy_is_published_and_only_by_ipv4() -> None:
+    """By IPv6, Docker would replace the addresses of all clients by one."""
     services = compose()["services"]
     published = {name: each["ports"] for name, each in services.items() if "ports" in each and "api" not in name}
     assert published == {"proxy": ["${BIND:-0.0.0.0}:${PORT:-3000}:8080"], "infobip": ["127.0.0.1:3001:3001"]}
@@ -56,7 +56,7 @@ def test_only_the_proxy_is_reached_from_outside_and_by_ipv4_alone() -> None:
     assert "listen 8080;" in (ROOT / "deploy/nginx.conf").read_text()
 
 
-def test_the_replicas_count_the_proxy_to_those_in_front_of_it() -> None:
+def test_the_replicas_add_the_proxy_to_the_trusted_proxies() -> None:
     written = compose()["services"]["api"]["environment"]["TRUSTED_PROXIES"]
     account = {**ACCOUNT, "INFOBIP_BASE_URL": "https://x.api.infobip.com", "REDIS_URL": "redis://redis"}
     read = [
@@ -66,16 +66,16 @@ def test_the_replicas_count_the_proxy_to_those_in_front_of_it() -> None:
     assert read == [1, 3]
 
 
-def test_another_number_of_replicas_changes_none_of_those_there_are() -> None:
-    """Compose replaces a container whose environment changes, and all of `.env` is in it."""
+def test_scaling_replaces_no_running_replica() -> None:
+    """Compose replaces a container whose environment changes, and the environment includes all of `.env`."""
     api = compose()["services"]["api"]
     own = {name for name in re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())}
     assert own - {"INFOBIP_API_KEY_FILE", "TRUSTED_PROXIES"} == {"BIND", "PORT", "REPLICAS"}
     assert [name for name in own if "$" in api["environment"][name]] == ["TRUSTED_PROXIES"]
 
 
-def test_nothing_is_killed_before_infobip_and_the_challenge_have_answered() -> None:
-    """However long INFOBIP_TIMEOUT is, gunicorn gives its last requests 5 s more, and waits 15 s for a worker."""
+def test_nothing_is_killed_before_infobip_and_the_challenge_have_responded() -> None:
+    """However long INFOBIP_TIMEOUT is, gunicorn gives its last requests 5 s more and waits 15 s for a worker."""
     (most,) = [each.le for each in Settings.model_fields["infobip_timeout"].metadata if hasattr(each, "le")]
     services, longest = compose()["services"], most + DEADLINE
     assert [seconds(services[name]["stop_grace_period"]) >= longest + 20 for name in ("api", "proxy")] == [True, True]
@@ -107,21 +107,21 @@ def test_requirements_are_pinned_with_hashes_and_name_no_host(name: str) -> None
     assert len(pins(name)) == len(re.findall("^[a-z]", text, re.MULTILINE))
 
 
-def test_what_is_tested_is_what_ships() -> None:
+def test_the_tested_versions_are_those_that_ship() -> None:
     shipped, tested = pins("requirements.txt"), pins("requirements/dev.txt")
     assert shipped.items() <= pins("requirements/sandbox.txt").items() <= tested.items()
     assert pins("requirements/login.txt").items() <= tested.items()
-    for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed next to it
+    for name in ("requirements/docs.txt", "requirements/tools.txt"):  # installed in addition to the others
         assert {pin for pin in tested.items() if pin[0] in pins(name)} <= pins(name).items()
 
 
 def test_make_help_has_a_line_for_each_target() -> None:
-    said = subprocess.run(
+    printed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert [line.split()[1] for line in said.splitlines()] == targets.split()
-    assert "the service, a local Infobip and a Redis" in said
+    assert [line.split()[1] for line in printed.splitlines()] == targets.split()
+    assert "the service, a local Infobip and a Redis" in printed
 
 
 def report(*packages: dict[str, Any]) -> str:
@@ -134,7 +134,7 @@ BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versi
 
 
 @pytest.mark.parametrize(
-    ("written", "complaint", "code", "said"),
+    ("written", "complaint", "code", "printed"),
     [
         (report(CLEAN), "", 0, "1 packages audited, 0 known vulnerabilities."),
         (report(BAD, UNKNOWN), "", 1, "flask 0.1: PYSEC-1 (fixed in 0.2)"),
@@ -144,7 +144,7 @@ BAD = {"name": "flask", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versi
         ("", "error: no such option", 1, "no such option"),
     ],
 )
-def test_an_audit_that_could_ask_nobody_is_not_a_clean_one(written: str, complaint: str, code: int, said: str) -> None:
+def test_an_audit_without_a_connection_is_not_clean(written: str, complaint: str, code: int, printed: str) -> None:
     exit_code, sentence = verdict(written, complaint)
     assert exit_code == code
-    assert said in sentence
+    assert printed in sentence

@@ -1,4 +1,4 @@
-"""What the repository shows to try the service with: every line of it is run against what `make run` starts."""
+"""The examples for trying out the service: every line of them runs against the service that `make run` starts."""
 
 import json
 import os
@@ -27,9 +27,9 @@ HTTP_FILE = (ROOT / "examples/otp.http").read_text()
 POSTMAN = ROOT / "examples/postman"
 COLLECTION: Json = json.loads((POSTMAN / "otp.postman_collection.json").read_text())
 REQUESTS: list[Json] = [request for folder in COLLECTION["item"] for request in folder["item"]]
-# Members of the service's answers that differ each time: with the request, the number, the key of a `make run`.
+# Members of responses that differ each time: by the request, the phone number or the key of a `make run`.
 CHANGING = {"verificationId", "proof", "phoneNumber", "verifiedAt", "version", "x", "kid"}
-EVERYTHING: Json = {  # that can be switched on
+EVERYTHING: Json = {  # settings that switch on every feature
     "infobip_base_url": "https://127.0.0.1:1",
     "redis_url": "redis://127.0.0.1:1/0",
     "proof_signing_key": new_signing_key(),
@@ -52,7 +52,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
 
 @pytest.fixture
 def newman(make_run: MakeRun, tmp_path: Path) -> Callable[..., Json]:
-    """Run the collection with an environment; gives the report of newman, in which nothing failed."""
+    """Run the collection with an environment, and return newman's report after checking that nothing failed."""
     newman = npm_tools.command("newman")
     inherited = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
@@ -84,7 +84,7 @@ def body_of(report: Json, name: str) -> Json:
 
 
 def assertions_of(request: Json) -> int:
-    """How many there are, with the one that the collection has for every answer of the service."""
+    """Return how many assertions a request has, with the collection's own one for every response of the service."""
     scripts = [event["script"]["exec"] for event in request["event"]]
     url: str = request["request"]["url"]
     return str(scripts).count("pm.test(") + url.startswith("{{service}}")
@@ -96,7 +96,7 @@ def test_the_collection_runs_from_top_to_bottom(newman: Callable[..., Json]) -> 
     assert [len(e["assertions"]) for e in report["executions"]] == [assertions_of(request) for request in REQUESTS]
 
 
-def test_the_saved_examples_are_what_comes_back(newman: Callable[..., Json]) -> None:
+def test_the_saved_examples_equal_the_responses(newman: Callable[..., Json]) -> None:
     for execution, request in zip(newman("local")["executions"], REQUESTS, strict=True):
         answer, name = execution["response"], request["name"]
         saved = [example for example in request["response"] if example["code"] == answer["code"]]
@@ -108,18 +108,18 @@ def test_the_saved_examples_are_what_comes_back(newman: Callable[..., Json]) -> 
 
 
 def shape(request: Json, body: str) -> Any:
-    """What must be the same each time: the service's answers but for what changes, and the members of the inbox's."""
+    """Return what must be the same each time: the unchanging part of a response, or the members of the inbox."""
     if request["request"]["url"].startswith("{{service}}"):
         return unchanging(body) if body.startswith("{") else body
     return [sorted(message) for message in json.loads(body)["messages"]]
 
 
 def unchanging(body: str) -> Any:
-    """An answer of the service, and of the members that differ each time only that they are there."""
+    """Return a response of the service, in which members that differ each time have no value."""
     return json.loads(body, object_hook=lambda members: {**members, **dict.fromkeys(CHANGING & members.keys())})
 
 
-def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], make_run: MakeRun) -> None:
+def test_in_the_live_environment_a_person_enters_the_pin(newman: Callable[..., Json], make_run: MakeRun) -> None:
     phone = "+385911234567"
     given = ["--env-var", f"service=http://localhost:{make_run.port}", "--env-var", f"phoneNumber={phone}"]
     needs_pin = ["The PIN", "The same PIN again"]
@@ -131,12 +131,12 @@ def test_live_a_person_puts_the_pin_in(newman: Callable[..., Json], make_run: Ma
     ran = names(report)
     assert [request["name"] for request in REQUESTS if request["name"] not in ran] == skipped
     folders = [option for name in needs_pin for option in ("--folder", name)]
-    # Postman keeps what a request put into the environment; newman begins anew.
+    # Postman keeps what a request stored in the environment. newman starts each run without it.
     given += ["--env-var", f"verificationId={body_of(report, 'Send a PIN')['verificationId']}"]
     assert names(newman("live", *given, "--env-var", f"pin={make_run.pin(phone)}", *folders)) == needs_pin
 
 
-def test_every_refusal_has_its_example_and_no_other_is_shown() -> None:
+def test_every_refusal_has_an_example_and_no_other_is_shown() -> None:
     shown = set()
     for request in REQUESTS:
         for example in request["response"]:
@@ -156,7 +156,7 @@ def test_every_endpoint_is_shown_everywhere() -> None:
     }
     endpoints -= {
         ("GET", path) for path in ("/openapi.json", "/docs", "/docs/<file>")
-    }  # to read: docs/api.md links them
+    }  # documentation, which docs/api.md links
     linked = set(re.findall("<.*?>", PAGES["docs/api.md"]))
     assert {"<http://localhost:3000/docs>", "<http://localhost:3000/openapi.json>"} <= linked
     collection = {(r["request"]["method"], r["request"]["url"].removeprefix("{{service}}")) for r in REQUESTS}
@@ -174,7 +174,7 @@ def is_shown(endpoint: tuple[str, str], shown: set[tuple[str, str]]) -> bool:
 
 
 def test_the_http_file_runs_from_top_to_bottom(make_run: MakeRun) -> None:
-    """As VS Code's REST Client reads it: values come from the answers of named requests, and nobody pastes one."""
+    """The test reads it like VS Code's REST Client: values come from responses to named requests, not from pasting."""
     head, *blocks = re.split("^### ", make_run.with_own_ports(HTTP_FILE), flags=re.MULTILINE)
     variables = dict(re.findall("^@(.*) = (.*)$", head, re.MULTILINE))
     answers = dict[str, Json]()
@@ -192,7 +192,7 @@ def test_the_http_file_runs_from_top_to_bottom(make_run: MakeRun) -> None:
 
 
 def value(expression: str, variables: dict[str, str], answers: dict[str, Json]) -> str:
-    """Of a variable, or of a request variable: a JSONPath into the answer of a named request that was sent before."""
+    """Return the value of a variable, or of a JSONPath into the response to a named request that was sent before."""
     name, of_answer, path = expression.partition(".response.body.$.")
     if not of_answer:
         return variables[name]
@@ -210,7 +210,7 @@ def perform(text: str) -> requests.Response:
     return requests.request(method, url, data=body, headers={"Connection": "close", **headers}, timeout=5)
 
 
-def test_the_curl_lines_of_the_pages_answer_as_they_say(make_run: MakeRun) -> None:
+def test_the_curl_lines_of_the_pages_return_what_the_pages_show(make_run: MakeRun) -> None:
     program("curl")
     reached, real = 0, dict[str, str]()
     for name in sorted(PAGES):
@@ -218,31 +218,31 @@ def test_the_curl_lines_of_the_pages_answer_as_they_say(make_run: MakeRun) -> No
         for line, answer in curl_lines(PAGES[name]):
             comment = re.split(" {2,}", line.partition(" # ")[2].strip())[0]
             assert answer or comment, f"{name} does not say what comes back from: {line}"
-            said = paste(make_run, line, real).strip()
+            output = paste(make_run, line, real).strip()
             if answer.startswith("{"):
-                assert unchanging(said) == unchanging(answer)
-                real |= stand_ins(answer, said)
+                assert unchanging(output) == unchanging(answer)
+                real |= stand_ins(answer, output)
             else:
-                assert said == comment or series(answer) & series(said)
+                assert output == comment or series(answer) & series(output)
             reached += 1
     local = re.findall(r"curl\b[^`]*?//(?:localhost|127\.0\.0\.1)\b", ALL_PAGES)
     assert len(local) == reached >= 5
 
 
 def series(metrics: str) -> set[tuple[str, ...]]:
-    """The name and the labels of each metric, without their values."""
+    """Return the name and the labels of each metric, without their values."""
     return {(name, *re.findall(r"(\w+)=", labels)) for name, labels in re.findall(r"(?m)^(\w+)\{(.*)\} ", metrics)}
 
 
 def curl_lines(page: str) -> Iterator[tuple[str, str]]:
-    """Each line that asks something on this machine, with the answer that the page shows below its block."""
+    """Yield each curl line for this machine with the response that the page shows below its block."""
     for block, answer in re.findall(r"^```sh\n(.*?)^```\n(?:```(?:json)?\n(.*?)```)?", page, re.MULTILINE | re.DOTALL):
         for line in re.findall(r"^curl .*//(?:localhost|127\.0\.0\.1)\b.*$", block, re.MULTILINE):
             yield line, answer
 
 
-def test_who_gets_no_sms_from_make_run_can_be_called_soon(make_run: MakeRun) -> None:
-    """As docs/infobip.md says: Infobip's reports are switched on."""
+def test_with_make_run_a_number_without_an_sms_can_be_called_soon(make_run: MakeRun) -> None:
+    """As docs/infobip.md says, `make run` switches Infobip's delivery reports on."""
     service, phone = f"http://localhost:{make_run.port}", {"phoneNumber": "+14155550109"}
 
     def post(path: str, **more: str) -> int:
@@ -254,14 +254,14 @@ def test_who_gets_no_sms_from_make_run_can_be_called_soon(make_run: MakeRun) -> 
     assert make_run.pins(phone["phoneNumber"]), "calls do arrive"
 
 
-def stand_ins(shown: str, said: str) -> dict[str, str]:
-    """What differs each time, by what stands for it on the pages: in the lines that follow, too."""
-    example, answer = json.loads(shown), json.loads(said)
+def stand_ins(shown: str, output: str) -> dict[str, str]:
+    """Map the example values of a page to the real ones, which differ each time. Later lines need them, too."""
+    example, answer = json.loads(shown), json.loads(output)
     return {example[name]: answer[name] for name in {"verificationId", "proof"} & answer.keys()}
 
 
 def paste(make_run: MakeRun, line: str, real: dict[str, str]) -> str:
-    """Run it in a shell, with the PIN in the inbox for the one that stands on the page, and with what is `real`."""
+    """Run a line in a shell, with the PIN of the inbox and the `real` values in place of those on the page."""
     for shown, given in real.items():
         line = line.replace(shown, given)
     if "123456" in line:

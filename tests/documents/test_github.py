@@ -1,4 +1,4 @@
-"""What GitHub reads in .github/: workflows, forms of issues, updates of actions."""
+"""The files that GitHub reads in .github/: workflows, issue forms and updates of actions."""
 
 import json
 import re
@@ -24,7 +24,7 @@ SCHEMA_OF = {
 
 
 def loaded(path: Path) -> Any:
-    return yaml.load(path.read_text(), yaml.BaseLoader)  # it takes `on` for a word
+    return yaml.load(path.read_text(), yaml.BaseLoader)  # it reads `on` as a string
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", SCHEMA_OF, ids=lambda path: path.name)
-def test_github_takes_it(path: Path) -> None:
+def test_the_file_fits_githubs_schema(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
     document = {"on" if name is True else name: value for name, value in document.items()}
     jsonschema.validate(document, json.loads((SCHEMAS / f"{SCHEMA_OF[path]}.json").read_text()))

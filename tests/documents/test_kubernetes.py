@@ -1,4 +1,4 @@
-"""The manifests: Kubernetes' schemas take them, kustomize builds them, and the service starts with what they set."""
+"""The manifests fit Kubernetes' schemas, kustomize builds them, and the service starts with their settings."""
 
 import re
 import shutil
@@ -21,8 +21,8 @@ FOLDER = ROOT / "deploy/kubernetes"
 BASE, EXAMPLE = FOLDER / "base", FOLDER / "example"
 PAGE = (ROOT / "docs/deploy.md").read_text()
 LABELS = {"app.kubernetes.io/name": "infobip-otp"}
-PROXY = 20  # seconds that gunicorn takes more than a call: 5 for the requests in flight, 15 for a worker
-# Of the custom resource of Prometheus' operator, what is used here.
+AFTER_CALL = 20  # seconds that gunicorn may take after a call: 5 for the requests in flight, 15 for a worker
+# The part of the Prometheus operator's custom resource that is used here.
 POD_MONITOR = {
     "required": ["apiVersion", "kind", "metadata", "spec"],
     "properties": {
@@ -44,7 +44,7 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 
 def manifests() -> dict[str, dict[str, Any]]:
-    """All that stands in files, by kind."""
+    """Return the manifests that are files, by kind."""
     files = [each for folder in (BASE, EXAMPLE) for each in folder.glob("*.yaml") if each.name != "kustomization.yaml"]
     return {each["kind"]: each for file in files for each in yaml.safe_load_all(file.read_text())}
 
@@ -54,7 +54,7 @@ def pod() -> dict[str, Any]:
 
 
 def settings_of_pods() -> dict[str, str]:
-    """What the ConfigMap will have: that of the base, and that of the example."""
+    """Return the settings of the ConfigMap: those of the base and those of the example."""
     (base,) = kustomization(BASE)["configMapGenerator"]
     lines = (EXAMPLE / "settings.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in [*base["literals"], *lines] if not line.startswith("#"))
@@ -66,14 +66,14 @@ def longest_call() -> float:
 
 
 @pytest.mark.parametrize("manifest", manifests().values(), ids=manifests())
-def test_kubernetes_takes_it(manifest: dict[str, Any]) -> None:
+def test_the_manifest_fits_its_schema(manifest: dict[str, Any]) -> None:
     if manifest["kind"] == "PodMonitor":
         jsonschema.validate(manifest, POD_MONITOR)
     else:
         kubernetes_validate.validate(manifest, "1.34", strict=True)
 
 
-def test_a_typing_error_in_a_manifest_is_seen() -> None:
+def test_a_typing_error_in_a_manifest_is_found() -> None:
     deployment = manifests()["Deployment"]
     deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -108,22 +108,22 @@ def test_an_init_container_checks_what_the_service_gets() -> None:
     assert "> /venv/bin/check" in (ROOT / "Dockerfile").read_text()
 
 
-def test_without_redis_pods_do_not_start_and_do_not_leave() -> None:
+def test_without_redis_new_pods_do_not_start_and_running_ones_stay() -> None:
     (api,) = pod()["containers"]
-    asked = {name: api[name]["httpGet"] for name in api if name.endswith("Probe")}
-    assert asked == {
+    probes = {name: api[name]["httpGet"] for name in api if name.endswith("Probe")}
+    assert probes == {
         "startupProbe": {"path": "/readyz", "port": "http"},
         "readinessProbe": {"path": "/healthz", "port": "http"},
         "livenessProbe": {"path": "/healthz", "port": "http"},
     }
-    assert all(api[name]["timeoutSeconds"] >= 3 for name in asked), "a refusal of /readyz is out within 2 s"
+    assert all(api[name]["timeoutSeconds"] >= 3 for name in probes), "a refusal of /readyz is out within 2 s"
 
 
-def test_nothing_is_cut_before_infobip_and_the_challenge_have_answered() -> None:
-    """However long INFOBIP_TIMEOUT is."""
+def test_nothing_is_cut_before_infobip_and_the_challenge_have_responded() -> None:
+    """This holds even for the longest INFOBIP_TIMEOUT."""
     spec = pod()
     pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert spec["terminationGracePeriodSeconds"] >= pause + longest_call() + PROXY
+    assert spec["terminationGracePeriodSeconds"] >= pause + longest_call() + AFTER_CALL
     waits = manifests()["Ingress"]["metadata"]["annotations"]["nginx.org/proxy-read-timeout"]
     assert seconds(waits) > longest_call() + 5
     assert f"wait {waits[:-1]} s for an answer" in PAGE
@@ -139,7 +139,7 @@ def test_the_objects_belong_together() -> None:
     assert found["Service"]["spec"]["selector"] == LABELS
 
 
-def test_the_ports_that_are_named_are_there() -> None:
+def test_the_named_ports_exist() -> None:
     found, (api,) = manifests(), pod()["containers"]
     ports = {each["name"] for each in api["ports"]}
     let_in = {port["port"] for rule in found["NetworkPolicy"]["spec"]["ingress"] for port in rule["ports"]}
@@ -161,7 +161,7 @@ def test_the_page_builds_the_image_that_the_example_runs() -> None:
 
 
 def kubectl(*arguments: str | Path, folder: Path = ROOT) -> list[dict[str, Any]]:
-    """The objects that it prints. It asks no API server."""
+    """Run kubectl, which needs no API server for this, and return the objects that it prints."""
     program = shutil.which("kubectl")
     if not program:
         pytest.skip("no kubectl (1.21 or newer): kustomize is a part of it")
@@ -171,7 +171,7 @@ def kubectl(*arguments: str | Path, folder: Path = ROOT) -> list[dict[str, Any]]
 
 
 def test_a_change_of_the_settings_replaces_the_pods(tmp_path: Path) -> None:
-    """As the page says: a copy of the example next to the base, built by kustomize itself."""
+    """As the page says, the example is copied next to the base, and kustomize itself builds the copy."""
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     copy = tmp_path / "kubernetes/production"
     shutil.copytree(EXAMPLE, copy)
@@ -193,7 +193,7 @@ def test_a_change_of_the_settings_replaces_the_pods(tmp_path: Path) -> None:
     assert changed["containers"][0]["envFrom"] == changed["initContainers"][0]["envFrom"] != named
 
 
-def test_the_command_of_the_page_makes_the_secret_that_the_pods_mount(tmp_path: Path) -> None:
+def test_the_command_of_the_page_creates_the_secret_that_the_pods_mount(tmp_path: Path) -> None:
     (command,) = re.findall(r"^kubectl (.* create secret .*)$", PAGE, re.MULTILINE)
     for name in re.findall(r"--from-file=(\S+)", command):
         (tmp_path / name).write_text("x")

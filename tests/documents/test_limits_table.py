@@ -26,7 +26,7 @@ FIXED = {
     "the life of a proof": duration(proofs.LIFETIME),
     "a rule that an operator sets by hand": duration(operator_rules.LONGEST),
     "test numbers": f"{fixed_codes.LONGEST}d",
-    "PINs of one recipient that live side by side": "3",  # tests/web/test_whose_pin.py
+    "PINs of one recipient that live side by side": "3",  # tested in tests/web/test_whose_pin.py
 }
 
 

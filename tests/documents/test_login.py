@@ -1,4 +1,4 @@
-"""The website in examples/login, started by the commands in docs/login.md: in a browser, and as an attacker uses it."""
+"""The website in examples/login, started by the commands in docs/login.md, in a browser and under attack."""
 
 import os
 import re
@@ -36,7 +36,7 @@ TOO_MANY = "Too many wrong codes."
 
 
 def recipe(command: str) -> str:
-    """What the last word of `command`, a target of make, runs once everything is installed."""
+    """Return the command that the last word of `command`, a target of make, runs once everything is installed."""
     target = command.rsplit(maxsplit=1)[-1]
     stamps = [f"--old-file={sys.prefix}/{each}.stamp" for each in ("login", "run")]
     make = ["make", "--no-print-directory", "--dry-run", f"VENV={sys.prefix}", *stamps, target]
@@ -45,7 +45,7 @@ def recipe(command: str) -> str:
 
 @dataclass
 class Website:
-    """A running website, with what `make run` starts."""
+    """A running website, together with the service that `make run` starts."""
 
     url: str
     make_run: MakeRun
@@ -76,7 +76,7 @@ class Website:
             return connection.execute(statement, values).fetchall()
 
     def let_time_pass(self) -> None:
-        """As if the codes of the apps had been used long ago, and so had the guesses been made."""
+        """Change the database as if the apps' codes had been used, and the guesses made, long ago."""
         self.sql("UPDATE users SET totp_step = min(totp_step, 1)")
         self.sql("DELETE FROM guesses")
 
@@ -89,13 +89,13 @@ def _website(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterat
 
 @pytest.fixture
 def website(_website: Website, database: redis.Redis) -> Website:
-    """With the users of the tests before, but nobody's guesses."""
+    """The website with the users of earlier tests, but without their guesses."""
     _website.let_time_pass()
     return _website
 
 
 class Visitor:
-    """A browser without a person: it has cookies, and fills in forms as it likes."""
+    """A client with cookies, like a browser, that can submit any form."""
 
     def __init__(self, website: Website, cookie: str = "") -> None:
         self._website = website
@@ -146,7 +146,7 @@ class Visitor:
         return self.post(path, proof=sign(sub=phone, nonce=self.nonce))
 
     def add_app(self) -> tuple[pyotp.TOTP, list[str]]:
-        """An authenticator app, of which one code is used, and the backup codes."""
+        """Add an authenticator app, which uses one of its codes. Return the app and the backup codes."""
         self.get("/authenticator")
         totp = pyotp.TOTP(self._hidden('id="secret">(.*?)<'))
         self.post("/authenticator", code=totp.now())
@@ -157,7 +157,7 @@ class Visitor:
 
 
 def member(website: Website, phone: str) -> tuple[Visitor, pyotp.TOTP, list[str]]:
-    """Somebody who is logged in and has second factors."""
+    """Return a visitor who is logged in, with an authenticator app and backup codes."""
     visitor = Visitor(website)
     visitor.prove(phone)
     totp, codes = visitor.add_app()
@@ -173,7 +173,7 @@ def at_second_factor(website: Website, phone: str) -> Visitor:
 
 
 def later(totp: pyotp.TOTP) -> str:
-    """The code after that of now, for a person whose clock is ahead."""
+    """Return the app's next code, as on a phone whose clock is ahead."""
     return totp.at(int(time.time()) + 30)
 
 
@@ -181,12 +181,12 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10**6:06}"
 
 
-def test_it_is_small() -> None:
+def test_the_example_is_small() -> None:
     assert sum(path.read_text().count("\n") for path in EXAMPLE.glob("*.py")) < 250
 
 
-def look(page: Page) -> None:
-    """At what a person who uses a screen reader, or only keys, would stumble over."""
+def assert_accessible(page: Page) -> None:
+    """Check that a person who uses a screen reader or only the keyboard meets no barrier."""
     assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
 
 
@@ -199,12 +199,12 @@ def prove_by_sms(page: Page, website: Website, phone: str, database: redis.Redis
     expect(pin).to_be_focused()
     expect(pin).to_have_attribute("autocomplete", "one-time-code")
     expect(pin).to_have_attribute("inputmode", "numeric")
-    look(page)
+    assert_accessible(page)
     pin.fill(website.make_run.pin(phone))
     pin.press("Enter")
 
 
-def answer_with(page: Page, code: str) -> None:
+def enter_code(page: Page, code: str) -> None:
     expect(page.get_by_role("heading")).to_have_text("One more code")
     field = page.get_by_label("Code of your authenticator app")
     expect(field).to_be_focused()
@@ -220,7 +220,7 @@ def log_out(page: Page) -> None:
 
 @pytest.fixture
 def page(browser: Browser, website: Website) -> Iterator[Page]:
-    """The website in a new browser, which finds no fault with it."""
+    """The website in a new browser context, which must report no error."""
     context, errors = browser.new_context(), list[str]()
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
@@ -236,42 +236,42 @@ def test_a_person_signs_up_logs_in_and_loses_the_phone(
     page: Page, website: Website, database: redis.Redis, phone: str
 ) -> None:
     heading, new_phone = page.get_by_role("heading"), phone.replace("+49151", "+49160")
-    look(page)
+    assert_accessible(page)
     prove_by_sms(page, website, phone, database)
     expect(heading).to_have_text("You are logged in")
     expect(page.get_by_text(phone)).to_be_visible()
-    look(page)
+    assert_accessible(page)
     page.get_by_role("link", name="Add an authenticator app").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
-    look(page)
+    assert_accessible(page)
     totp = pyotp.TOTP(page.locator("#secret").inner_text())
     page.get_by_label("Type the code").fill(totp.now())
     page.get_by_role("button", name="Add the app").click()
     expect(heading).to_have_text("Your backup codes")
-    look(page)
+    assert_accessible(page)
     codes = page.locator("li code").all_inner_texts()
     page.get_by_role("link", name="I have kept them").click()
     log_out(page)
 
     prove_by_sms(page, website, phone, database)
-    answer_with(page, later(totp))
+    enter_code(page, later(totp))
     expect(heading).to_have_text("You are logged in")
-    look(page)
+    assert_accessible(page)
     log_out(page)
 
     prove_by_sms(page, website, phone, database)
-    answer_with(page, codes[0].lower().replace("-", " "))
+    enter_code(page, codes[0].lower().replace("-", " "))
     expect(heading).to_have_text("You are logged in")
     log_out(page)
 
     prove_by_sms(page, website, phone, database)
-    answer_with(page, codes[0])
+    enter_code(page, codes[0])
     expect(page.get_by_role("alert")).to_have_text(WRONG_CODE)
-    look(page)
+    assert_accessible(page)
     page.get_by_role("button", name="Cancel").click()
 
     page.get_by_text("I lost my phone").click()
-    look(page)
+    assert_accessible(page)
     page.get_by_label("Phone number until now").fill(phone)
     page.get_by_label("Backup code").fill(codes[1])
     page.get_by_role("button", name="Set a new number").click()
@@ -279,11 +279,11 @@ def test_a_person_signs_up_logs_in_and_loses_the_phone(
     prove_by_sms(page, website, new_phone, database)
     expect(page.get_by_text("Your new phone number is set.")).to_be_visible()
     prove_by_sms(page, website, new_phone, database)
-    answer_with(page, codes[2])
+    enter_code(page, codes[2])
     expect(page.get_by_text(new_phone)).to_be_visible()
 
 
-def test_a_wrong_pin_is_said_and_typed_again(page: Page, website: Website, database: redis.Redis, phone: str) -> None:
+def test_a_wrong_pin_is_reported_and_corrected(page: Page, website: Website, database: redis.Redis, phone: str) -> None:
     page.get_by_label("Phone number", exact=True).fill("12")
     page.get_by_role("button", name="Send me a code").click()
     expect(page.get_by_role("status")).to_have_text("Invalid phone number.")
@@ -299,7 +299,7 @@ def test_a_wrong_pin_is_said_and_typed_again(page: Page, website: Website, datab
     expect(page.get_by_role("heading")).to_have_text("You are logged in")
 
 
-def test_a_proof_is_of_this_session_and_counts_once(website: Website, phone: str) -> None:
+def test_a_proof_belongs_to_its_session_and_counts_once(website: Website, phone: str) -> None:
     visitor, other = Visitor(website), Visitor(website)
     before, form = visitor.cookie, {"csrf": visitor.csrf, "proof": sign(sub=phone, nonce=visitor.nonce)}
     assert other.post("/login", proof=form["proof"]).status_code == 403
@@ -309,7 +309,7 @@ def test_a_proof_is_of_this_session_and_counts_once(website: Website, phone: str
     assert Visitor(website, before).post("/login", **form).status_code == 403, "with the old cookie"
 
 
-def test_of_proofs_at_once_one_counts(website: Website, phone: str) -> None:
+def test_only_one_of_simultaneous_proofs_counts(website: Website, phone: str) -> None:
     visitor = Visitor(website)
     form = {"csrf": visitor.csrf, "proof": sign(sub=phone, nonce=visitor.nonce)}
     visitors = [Visitor(website, visitor.cookie) for _ in range(8)]
@@ -336,7 +336,7 @@ def test_a_form_needs_the_csrf_token_of_its_session(website: Website, phone: str
     assert website.sql("SELECT 1 FROM users WHERE phone = ?", phone) == []
 
 
-def test_a_login_is_another_session_and_a_logout_ends_all(website: Website, phone: str) -> None:
+def test_a_login_starts_a_new_session_and_a_logout_ends_all(website: Website, phone: str) -> None:
     visitor = Visitor(website)
     planted, csrf = visitor.cookie, visitor.csrf
     set_cookie = visitor.page.headers["Set-Cookie"]
@@ -355,9 +355,9 @@ def test_with_https_the_cookie_is_secure(tmp_path: Path) -> None:
     code = "import login; c = login.app.config.get_namespace('SESSION_COOKIE_'); print(c['name'], c)"
     given = {"PATH": os.environ["PATH"], "LOGIN_URL": "https://example.com", "LOGIN_DATABASE": str(tmp_path / "db")}
     python = [sys.executable, "-c", code]
-    said = subprocess.run(python, cwd=EXAMPLE, env=given, capture_output=True, text=True, check=True).stdout
-    assert said.split()[:1] == ["__Host-session"]
-    assert "'secure': True" in said
+    output = subprocess.run(python, cwd=EXAMPLE, env=given, capture_output=True, text=True, check=True).stdout
+    assert output.split()[:1] == ["__Host-session"]
+    assert "'secure': True" in output
 
 
 def test_another_host_is_refused(website: Website) -> None:
@@ -388,7 +388,7 @@ def test_the_code_that_added_the_app_does_not_log_in(website: Website, phone: st
 
 
 @pytest.mark.parametrize("kind", ["app", "backup"])
-def test_of_codes_at_once_one_counts(website: Website, phone: str, kind: str) -> None:
+def test_only_one_of_simultaneous_codes_counts(website: Website, phone: str, kind: str) -> None:
     _, totp, codes = member(website, phone)
     visitors = [at_second_factor(website, phone) for _ in range(5)]
     code = later(totp) if kind == "app" else codes[0]
@@ -397,7 +397,7 @@ def test_of_codes_at_once_one_counts(website: Website, phone: str, kind: str) ->
     assert statuses == {200: 1, 403: 4}
 
 
-def test_guesses_are_few_also_at_once(website: Website, phone: str) -> None:
+def test_guesses_are_limited_even_if_simultaneous(website: Website, phone: str) -> None:
     _, totp, codes = member(website, phone)
     visitors = [at_second_factor(website, phone) for _ in range(10)]
     with ThreadPoolExecutor(10) as crowd:
@@ -434,8 +434,8 @@ def test_one_factor_does_not_reach_the_account(website: Website, phone: str) -> 
         assert visitor.heading == "One more code"
 
 
-def test_an_app_is_added_soon_after_a_login(website: Website, phone: str) -> None:
-    """Whoever has a stolen session cannot lock its owner out by an app of their own; nor replace one."""
+def test_an_app_cannot_be_replaced_by_another(website: Website, phone: str) -> None:
+    """With a stolen session, a person must not lock out its owner by replacing the app."""
     visitor, _, _ = member(website, phone)
     secret = website.sql("SELECT totp_secret FROM users WHERE phone = ?", phone)
     visitor.get("/authenticator")
@@ -449,24 +449,24 @@ def without_tokens(page: requests.Response) -> tuple[int, str]:
     return page.status_code, re.sub('(value|data-nonce)="[^"]*"', "", page.text)
 
 
-def test_a_recovery_does_not_say_who_has_an_account(website: Website, phone: str) -> None:
-    """Nor by the sixth guess: strangers' numbers have as many."""
+def test_a_recovery_does_not_reveal_who_has_an_account(website: Website, phone: str) -> None:
+    """The sixth guess does not reveal it either, since unknown numbers have the same limit."""
     member(website, phone)
     without_app, unknown = phone.replace("+49151", "+49152"), phone.replace("+49151", "+49153")
     Visitor(website).prove(without_app)
-    said = []
+    output = []
     for number in (phone, without_app, unknown):
         visitor = Visitor(website)
         pages = []
         for _ in range(6):
             website.sql("DELETE FROM guesses WHERE who LIKE 'address %'")
             pages.append(without_tokens(visitor.post("/recover", phone=number, code="000000")))
-        said.append(pages)
+        output.append(pages)
         assert TOO_MANY in visitor.error
-    assert said[0] == said[1] == said[2]
+    assert output[0] == output[1] == output[2]
 
 
-def test_one_address_does_not_try_many_numbers(website: Website, phone: str) -> None:
+def test_one_address_cannot_try_many_numbers(website: Website, phone: str) -> None:
     _, _, codes = member(website, phone)
     visitor = Visitor(website)
     for n in range(5):
@@ -476,7 +476,7 @@ def test_one_address_does_not_try_many_numbers(website: Website, phone: str) -> 
     assert TOO_MANY in visitor.error
 
 
-def test_strangers_who_guess_at_the_recovery_lock_nobody_out(website: Website, phone: str) -> None:
+def test_recovery_guesses_of_strangers_do_not_lock_the_owner_out(website: Website, phone: str) -> None:
     _, _, codes = member(website, phone)
     stranger = Visitor(website)
     for _ in range(6):

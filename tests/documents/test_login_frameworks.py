@@ -24,7 +24,7 @@ PURPOSE = "login"
 TEMPLATES = {"INFOBIP_TEMPLATES": json.dumps({"sms": {f"{PURPOSE}/*": MESSAGE_ID}})}
 FRAMEWORKS = ("Django", "FastAPI", "Express")
 REFUSED = 401
-# What any project in Django has: the page shows its views.
+# The usual parts of a Django project; the page shows only its views.
 DJANGO_PROJECT = """
 from django.conf import settings
 
@@ -67,14 +67,14 @@ FILES = {"Django": "views.py", "FastAPI": "website.py", "Express": "website.mjs"
 
 
 def code_block(name: str) -> str:
-    """The first block of code after these words in bold."""
+    """Return the first block of code after `name` in bold."""
     found = re.search(rf"\*\*{name}\*\*.*?^```\w+\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)
     assert found, name
     return found[1]
 
 
 class Visitor:
-    """A browser with its cookies, at a login."""
+    """A client with cookies, like a browser at a login."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -84,7 +84,7 @@ class Visitor:
         self.nonce = str(self._post("nonce").json()["nonce"])
 
     def _post(self, path: str, **body: str) -> requests.Response:
-        csrf_token = self.session.cookies.get("csrftoken")  # Django's, whose views take forms
+        csrf_token = self.session.cookies.get("csrftoken")  # set by Django, whose views take forms
         given = {"data": {**body, "csrfmiddlewaretoken": csrf_token}} if csrf_token else {"json": body}
         return self.session.post(f"{self.url}/{path}", timeout=30, **given)  # type: ignore[arg-type]
 
@@ -92,14 +92,14 @@ class Visitor:
         return self._post("login", proof=proof)
 
     def proof(self, service: Service, sandbox: Sandbox, phone: str) -> str:
-        """Of the service, as the person's app gets it."""
-        asked = {"phoneNumber": phone, "purpose": PURPOSE}
-        assert service.post("/send-otp", {**asked, "nonce": self.nonce}).status_code == 200
-        return str(service.post("/verify-otp", {**asked, "pin": sandbox.pin(phone)}).json()["proof"])
+        """Return a proof of the service, as the person's app gets it."""
+        fields = {"phoneNumber": phone, "purpose": PURPOSE}
+        assert service.post("/send-otp", {**fields, "nonce": self.nonce}).status_code == 200
+        return str(service.post("/verify-otp", {**fields, "pin": sandbox.pin(phone)}).json()["proof"])
 
 
 class KeptService:
-    """The service on one port, with keys that change."""
+    """The service on a fixed port, with signing keys that change."""
 
     def __init__(self, stack: ExitStack, directory: Path, given: dict[str, str]) -> None:
         self._outer, self._directory = stack, directory
@@ -124,7 +124,7 @@ def kept(redis_url: str, _sandbox: Sandbox, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def started(kept: KeptService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The URL of a login, which keeps running for all tests here."""
+    """Return the URL of a framework's login, which keeps running for all tests of this module."""
     urls = dict[str, str]()
     with ExitStack() as stack:
 
@@ -137,7 +137,7 @@ def started(kept: KeptService, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 class website(ExitStack):  # noqa: N801
-    """One of them, in a folder with what the page shows."""
+    """A login with one framework, in a folder with the files that the page shows."""
 
     def __init__(self, framework: str, folder: Path, kept: KeptService) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class website(ExitStack):  # noqa: N801
 
 @pytest.fixture(params=FRAMEWORKS)
 def login(request: pytest.FixtureRequest, started: Callable[[str], str], database: redis.Redis) -> str:
-    """The URL of one of the logins."""
+    """The URL of the login with one framework."""
     return started(request.param)
 
 
@@ -173,7 +173,7 @@ def test_the_page_shows_the_file_of_the_example() -> None:
     assert code_block("In Python") == (ROOT / "examples/login/proof.py").read_text()
 
 
-def test_a_right_proof_logs_in_once(login: str, kept: KeptService, sandbox: Sandbox, phone: str) -> None:
+def test_a_valid_proof_logs_in_once(login: str, kept: KeptService, sandbox: Sandbox, phone: str) -> None:
     visitor = Visitor(login)
     before = visitor.session.cookies.copy()
     proof = visitor.proof(kept.running, sandbox, phone)
@@ -192,8 +192,8 @@ def test_a_proof_of_another_session_is_refused(login: str, kept: KeptService, sa
     assert kept.running.post("/proofs/redeem", {"proof": proof}).status_code == 200, "it was not used up"
 
 
-def bad(nonce: str) -> dict[str, str]:
-    """Proofs with one fault each."""
+def invalid_proofs(nonce: str) -> dict[str, str]:
+    """Return proofs with one fault each."""
     right = {"nonce": nonce, "purpose": PURPOSE}
     return {
         "changed": tamper(sign(**right)),
@@ -201,7 +201,7 @@ def bad(nonce: str) -> dict[str, str]:
         "alg none": sign(None, "none", **right),
         "the public key as a shared secret": sign(public_pem(KEY).encode().hex(), "HS256", **right),
         "an unknown key": sign(FOREIGN, kid=key_id(FOREIGN), **right),
-        "an unknown key under the name of ours": sign(FOREIGN, **right),
+        "an unknown key with the id of the known one": sign(FOREIGN, **right),
         "another issuer": sign(iss="somebody", **right),
         "another audience": sign(aud="somebody", **right),
         "expired": sign(**PAST, **right),
@@ -211,18 +211,18 @@ def bad(nonce: str) -> dict[str, str]:
         "no nonce": sign(purpose=PURPOSE),
         "a test number": sign(test=True, **right),
         "an e-mail address": sign(sub="jo@example.com", amr=["otp"], **right),
-        "nothing": "",
-        "words": "not a proof",
+        "no proof": "",
+        "text that is no proof": "not a proof",
     }
 
 
-@pytest.mark.parametrize("name", bad(""))
-def test_a_bad_proof_is_refused(login: str, name: str) -> None:
+@pytest.mark.parametrize("name", invalid_proofs(""))
+def test_an_invalid_proof_is_refused(login: str, name: str) -> None:
     visitor = Visitor(login)
-    assert visitor.log_in(bad(visitor.nonce)[name]).status_code == REFUSED
+    assert visitor.log_in(invalid_proofs(visitor.nonce)[name]).status_code == REFUSED
 
 
-def test_without_a_nonce_in_the_session_nobody_is_let_in(login: str) -> None:
+def test_a_session_without_a_nonce_cannot_log_in(login: str) -> None:
     visitor = Visitor(login)
     kept = {name: value for name, value in visitor.session.cookies.items() if name == "csrftoken"}
     visitor.session.cookies.clear()
@@ -230,10 +230,10 @@ def test_without_a_nonce_in_the_session_nobody_is_let_in(login: str) -> None:
     assert visitor.log_in(sign(purpose=PURPOSE)).status_code == REFUSED
 
 
-def test_keys_change_while_websites_run(
+def test_the_signing_key_can_change_while_websites_run(
     started: Callable[[str], str], kept: KeptService, sandbox: Sandbox, database: redis.Redis
 ) -> None:
-    """As the page says: the next key was announced before it signs; the last one is believed for a while."""
+    """As the page says, the next key is announced before it signs, and the last one is accepted for a while."""
     visitors = {name: Visitor(started(name)) for name in FRAMEWORKS}
     before = {name: sign(nonce=visitors[name].nonce, purpose=PURPOSE) for name in FRAMEWORKS}
     kept.restart(PROOF_SIGNING_KEY=OLD, PROOF_OLD_KEYS=public_pem(KEY))

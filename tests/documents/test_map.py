@@ -1,6 +1,6 @@
-"""The map in docs/CONTRIBUTING.md names every room and every file outside of rooms, and nothing that is not there.
+"""The map in docs/CONTRIBUTING.md lists every package and every file outside of packages, and nothing else.
 
-Its rows stand in the order of the layers that `make lint` checks.
+Its rows have the order of the layers that `make lint` checks.
 """
 
 import re
@@ -18,21 +18,21 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 
 
 def visible(folder: Path) -> set[str]:
-    """The names in `folder` that a reader of the repository sees, as paths from its top."""
+    """Return the paths from the top of the repository of what a reader sees in `folder`."""
     names = {path for path in folder.iterdir() if not path.name.startswith((".", "__"))}
     return {str(path.relative_to(ROOT)) for path in names} - NOT_IN_GIT
 
 
-def test_every_room_is_on_the_map_and_nothing_else() -> None:
+def test_the_map_lists_every_package_and_nothing_else() -> None:
     top = {name for name in visible(ROOT) if (ROOT / name).is_dir() or name.endswith(".py")}
     assert (top - {"otp", "docs"}) | visible(ROOT / "otp") == set(NAMED)
 
 
-def test_the_rooms_stand_in_the_order_of_the_layers() -> None:
-    depth = {room: depth for depth, layer in enumerate(LAYERS) for room in layer.split(" | ")}
-    rooms = [name for name in NAMED if name.startswith("otp/")]
-    assert rooms == sorted(rooms, key=lambda name: depth[Path(name).stem])
+def test_the_map_has_the_order_of_the_layers() -> None:
+    depth = {package: depth for depth, layer in enumerate(LAYERS) for package in layer.split(" | ")}
+    packages = [name for name in NAMED if name.startswith("otp/")]
+    assert packages == sorted(packages, key=lambda name: depth[Path(name).stem])
 
 
-def test_the_top_level_is_understood_at_a_glance() -> None:
+def test_the_top_level_has_at_most_24_entries() -> None:
     assert len(visible(ROOT)) <= 24

@@ -1,4 +1,4 @@
-"""README.md and the pages of docs/ as a reader on GitHub has them: links lead somewhere, and the README stays short."""
+"""README.md and the pages of docs/ as GitHub shows them: every link has a target, and the README stays short."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ FENCED = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 
 
 def anchors(text: str) -> set[str]:
-    """Those that GitHub gives to the headings of a page; of equal ones, the second ends in -1.
+    """Return the anchors that GitHub gives to the headings of a page. The second of two equal ones ends in -1.
 
     Source: https://github.com/Flet/github-slugger.
     """
@@ -26,13 +26,13 @@ def anchors(text: str) -> set[str]:
 
 
 def links(text: str) -> list[str]:
-    """Where its links and pictures lead, those to other sites left out."""
+    """Return the targets of a page's links and pictures, without those on other sites."""
     targets = re.findall(r"\]\(([^()\s]+)\)", re.sub("`[^`\n]*`", "", FENCED.sub("", text)))
     return [target for target in targets if "://" not in target]
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     dead = []
     for target in links(page.read_text()):
         path, _, anchor = target.partition("#")
@@ -59,7 +59,7 @@ def test_the_readme_is_short_and_links_every_page() -> None:
     assert set(PAGES) - {"README.md"} <= set(links(PAGES["README.md"]))
 
 
-def test_no_two_names_are_one_where_case_does_not_matter() -> None:
+def test_the_names_of_pages_differ_in_more_than_case() -> None:
     names = [page.name.lower() for page in (ROOT / "docs").iterdir()]
     assert len(names) == len(set(names))
 

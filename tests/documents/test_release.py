@@ -1,4 +1,4 @@
-"""A version is said in one voice: by otp/__init__.py, CHANGELOG.md and every page."""
+"""The version is the same in otp/__init__.py, CHANGELOG.md and every page."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
     assert (tmp_path / "notes.md").read_text().strip() == section.strip() != ""
 
 
-def test_every_page_says_this_version() -> None:
+def test_every_page_states_this_version() -> None:
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES if path.suffix in TEXTS}
     found = {name: set(STATED.findall(text)) for name, text in texts.items()}
     assert {name: stated for name, stated in found.items() if stated - {VERSION}} == {}

@@ -1,4 +1,4 @@
-"""The recipes for secrets managers in docs/deploy.md name what the service and its manifests know."""
+"""The recipes for secrets managers in docs/deploy.md use names that the service and its manifests know."""
 
 import re
 
@@ -13,11 +13,11 @@ SECTION = PAGES["docs/deploy.md"].split("## Secrets managers")[1].split("\n## ")
 SECRETS = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
-def test_every_file_is_of_a_secret() -> None:
+def test_every_file_setting_is_for_a_secret() -> None:
     assert set(re.findall(r"\b([A-Z_]+)_FILE\b", SECTION)) | set(re.findall('"name": "([A-Z_]+)"', SECTION)) <= SECRETS
 
 
-def test_the_external_secret_makes_what_the_deployment_mounts() -> None:
+def test_the_external_secret_creates_the_secret_that_the_deployment_mounts() -> None:
     (block,) = re.findall(r"^```yaml\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
     (file,) = ROOT.glob("deploy/kubernetes/**/service.yaml")
     (deployment,) = [each for each in yaml.safe_load_all(file.read_text()) if each["kind"] == "Deployment"]

@@ -1,4 +1,4 @@
-"""examples/verify.html in a real browser, on a host of its own, against what `make run` starts."""
+"""examples/verify.html in a real browser, on its own origin, against the service that `make run` starts."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ from tests.support.make_run import MakeRun
 from tests.support.running import ROOT
 
 PIN = "123456"
-# Chromium reads SMS only on phones: the page is handed what it would get there.
+# Chromium reads SMS only on phones, so this script gives the page what it would get there.
 WEB_OTP = """
 window.OTPCredential ??= class {};
 navigator.credentials.get = (options) => new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ navigator.credentials.get = (options) => new Promise((resolve, reject) => {
 """
 
 
-# Cloudflare's own script needs the network: this one gives tokens as it does, a new one after each reset.
+# Cloudflare's own script needs the network. This one returns tokens like it, with a new one after each reset.
 TURNSTILE = """
 window.turnstile = {
   round: 1,
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def origin(folder: Path) -> Iterator[str]:
-    """Where the page is served, as `python -m http.server` does it."""
+    """The origin that serves the page, as `python -m http.server` does."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -70,7 +70,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, origin: str, folder: Path
 
 @pytest.fixture
 def visit(browser: Browser, make_run: MakeRun, origin: str) -> Iterator[Callable[..., Page]]:
-    """Open the page as a new visitor, with a script that runs before it. It has no errors of its own."""
+    """Open the page as a new visitor, with a script that runs before it. The page must have no errors."""
     pages, errors = [], list[str]()
 
     def visit(script: str = "", file: str = "verify.html", widget: str = "") -> Page:
@@ -112,32 +112,32 @@ def test_a_person_types_the_pin(visit: Callable[..., Page], phone: str) -> None:
     expect(page.locator("form:visible")).to_have_count(0)
 
 
-def test_a_double_tap_does_not_say_wrong_to_somebody_who_is_verified(visit: Callable[..., Page], phone: str) -> None:
-    """Both taps are there before the first answer is; the second guess would come too late for its PIN."""
+def test_a_double_tap_verifies_once_and_shows_no_error(visit: Callable[..., Page], phone: str) -> None:
+    """Both taps come before the first response. A second request would find that its PIN was used."""
     page = visit()
     send(page, phone)
     page.get_by_label("PIN", exact=True).fill(PIN)
-    asked: list[Request] = []
-    page.on("request", lambda request: asked.append(request) if "/verify-otp" in request.url else None)
+    seen: list[Request] = []
+    page.on("request", lambda request: seen.append(request) if "/verify-otp" in request.url else None)
     page.evaluate("verify.requestSubmit(); verify.requestSubmit()")
     expect(page.get_by_role("status")).to_have_text("Verified.")
     page.wait_for_load_state("networkidle")
     expect(page.get_by_role("status")).to_have_text("Verified.")
-    assert len([request for request in asked if request.method == "POST"]) == 1
+    assert len([request for request in seen if request.method == "POST"]) == 1
 
 
 def test_a_double_tap_sends_once(visit: Callable[..., Page], phone: str) -> None:
     page = visit()
     page.get_by_label("Phone number").fill(phone)
-    asked: list[Request] = []
-    page.on("request", lambda request: asked.append(request) if "/send-otp" in request.url else None)
+    seen: list[Request] = []
+    page.on("request", lambda request: seen.append(request) if "/send-otp" in request.url else None)
     page.evaluate("send.requestSubmit(); send.requestSubmit()")
     expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
     page.wait_for_load_state("networkidle")
-    assert len([request for request in asked if request.method == "POST"]) == 1
+    assert len([request for request in seen if request.method == "POST"]) == 1
 
 
-def test_the_sms_fills_it_in(visit: Callable[..., Page], phone: str) -> None:
+def test_the_sms_fills_in_the_pin(visit: Callable[..., Page], phone: str) -> None:
     page = visit(WEB_OTP)
     send(page, phone)
     page.wait_for_function("window.asked")
@@ -146,7 +146,7 @@ def test_the_sms_fills_it_in(visit: Callable[..., Page], phone: str) -> None:
     expect(page.get_by_role("status")).to_have_text("Verified.")
 
 
-def test_who_types_it_needs_no_sms_any_more(visit: Callable[..., Page], phone: str) -> None:
+def test_typing_the_pin_ends_the_wait_for_the_sms(visit: Callable[..., Page], phone: str) -> None:
     page = visit(WEB_OTP)
     send(page, phone)
     page.get_by_label("PIN", exact=True).fill(PIN)
@@ -156,7 +156,7 @@ def test_who_types_it_needs_no_sms_any_more(visit: Callable[..., Page], phone: s
 
 
 def test_the_next_send_counts_down(visit: Callable[..., Page], phone: str) -> None:
-    """From the answer's resendIn; in another tab, from the Retry-After of the refusal."""
+    """It counts from the response's resendIn or, in another tab, from the Retry-After of the refusal."""
     page = visit()
     send(page, phone)
     button = page.locator("#send-button")
@@ -179,16 +179,16 @@ def test_a_call_is_offered_after_the_wait(visit: Callable[..., Page], make_run: 
     expect(call).to_be_hidden()
     page.clock.fast_forward(31_000)
     page.route("**/resend-otp", lambda route: route.fulfill(json={"resendIn": 60, "channels": ["sms"]}))
-    with page.expect_request("**/resend-otp") as asked:
+    with page.expect_request("**/resend-otp") as seen:
         call.click()
-    assert '"channel":"voice"' in (asked.value.post_data or "")
+    assert '"channel":"voice"' in (seen.value.post_data or "")
     expect(page.get_by_role("status")).to_have_text("A call is on its way.")
     page.clock.fast_forward(61_000)
     expect(page.locator("#send-button")).to_be_enabled()
     expect(call).to_be_hidden()
 
 
-def test_another_number_need_not_wait(visit: Callable[..., Page], phone: str) -> None:
+def test_another_number_has_no_countdown(visit: Callable[..., Page], phone: str) -> None:
     page = visit()
     send(page, phone)
     expect(page.locator("#send-button")).to_be_disabled()
@@ -205,7 +205,7 @@ def test_the_pin_of_one_number_is_not_tried_for_another(visit: Callable[..., Pag
     expect(pin).to_be_hidden()
 
 
-def test_a_number_that_changes_while_it_is_sent_to_shows_no_pin(visit: Callable[..., Page], phone: str) -> None:
+def test_a_number_changed_during_its_send_shows_no_pin_field(visit: Callable[..., Page], phone: str) -> None:
     page = visit()
     held: list[Route] = []
 
@@ -223,18 +223,18 @@ def test_a_number_that_changes_while_it_is_sent_to_shows_no_pin(visit: Callable[
     expect(page.get_by_role("status")).to_be_empty()
 
 
-def lose_an_answer(page: Page, phone: str) -> Request:
-    """Send, and cut the connection once the service has answered; gives the request."""
+def lose_a_response(page: Page, phone: str) -> Request:
+    """Send, drop the response of the service, and return the request."""
     page.route("**/send-otp", lambda route: (route.fetch(), route.abort()), times=1)
-    with page.expect_request("**/send-otp") as asked:
+    with page.expect_request("**/send-otp") as seen:
         send(page, phone)
     expect(page.get_by_role("status")).to_have_text("The service cannot be reached. Please try again.")
-    return asked.value
+    return seen.value
 
 
-def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], make_run: MakeRun, phone: str) -> None:
+def test_after_a_lost_response_the_same_key_is_sent(visit: Callable[..., Page], make_run: MakeRun, phone: str) -> None:
     page = visit()
-    lost = lose_an_answer(page, phone)
+    lost = lose_a_response(page, phone)
     with page.expect_request("**/send-otp") as again:
         page.locator("#send-button").click()
     assert again.value.headers["idempotency-key"] == lost.headers["idempotency-key"]
@@ -243,17 +243,17 @@ def test_without_an_answer_the_same_key_asks_again(visit: Callable[..., Page], m
 
 
 def test_another_number_gets_another_key(visit: Callable[..., Page], phone: str) -> None:
-    """With that of the lost request, it would be refused for its other body."""
+    """With the key of the lost request, the service would refuse it because of its different body."""
     page = visit()
-    lose_an_answer(page, phone)
+    lose_a_response(page, phone)
     send(page, "+442071838750")
     expect(page.get_by_role("status")).to_have_text("A PIN is on its way.")
 
 
-def test_each_send_has_a_token_of_its_own_and_a_repeated_one_the_same(visit: Callable[..., Page], phone: str) -> None:
+def test_each_send_has_its_own_token_and_a_repeated_send_keeps_it(visit: Callable[..., Page], phone: str) -> None:
     page = visit(file="challenge.html", widget=TURNSTILE)
     expect(page.locator("#challenge")).to_have_text("Passed 1x00000000000000000000AA")
-    sent = lose_an_answer(page, phone)
+    sent = lose_a_response(page, phone)
     assert '"challenge":"token 1 of cf-1"' in (sent.post_data or "")
     with page.expect_request("**/send-otp") as again:
         page.locator("#send-button").click()

@@ -1,4 +1,4 @@
-"""The clients in examples/, as people start them, against what `make run` starts."""
+"""The clients in examples/, started as people start them, against the service that `make run` starts."""
 
 import os
 import re
@@ -36,14 +36,14 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
 
 @pytest.fixture
 def keyed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with an API key, in front of an Infobip that has one PIN for everybody."""
+    """The service with an API key, and with an Infobip that sends the same PIN to everybody."""
     sandbox.reset(fixed_pin=PIN)
     return start(sandbox.url, API_KEYS=f"shop:{KEY}")
 
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Client:
-    """Run one with a phone and what is typed; it asks the service at `url`."""
+    """Run a client for the service at `url`, with a phone number and the lines that a person types."""
     command = command_of(request.param)
 
     def run(url: str, phone: str, *typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,9 +53,9 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 def command_of(name: str) -> list[str]:
-    """What a person types before the phone number."""
+    """Return the command that a person types before the phone number."""
     if name.endswith(".sh"):
-        program("curl")  # which it runs
+        program("curl")  # the script runs it
     return [program(CLIENTS[name], "nodejs"), str(ROOT / "examples" / name)]
 
 
@@ -77,7 +77,7 @@ def test_a_number_is_verified(client: Client, make_run: MakeRun, phone: str) -> 
 @pytest.mark.parametrize("typed", ["", f"{WRONG}\n"], ids=["nothing", "a wrong PIN"])
 @pytest.mark.parametrize("name", CLIENTS)
 def test_an_end_of_input_grants_nothing(make_run: MakeRun, phone: str, name: str, typed: str) -> None:
-    """`verify PHONE && grant`, with Ctrl-D in place of the PIN."""
+    """In `verify PHONE && grant`, Ctrl-D in place of the PIN must not lead to `grant`."""
     ended = ran([*command_of(name), phone], typed, OTP_URL=f"http://localhost:{make_run.port}")
     assert (ended.returncode, ended.stderr.strip()) == (1, "Not verified."), ended.stdout
 
@@ -109,28 +109,28 @@ def test_ctrl_c_leaves_no_traceback(make_run: MakeRun, phone: str) -> None:
         assert process.stderr.read().strip() == "Not verified."
 
 
-def test_who_asks_again_too_soon_hears_how_long_to_wait(client: Client, make_run: MakeRun, phone: str) -> None:
+def test_a_second_send_too_soon_prints_how_long_to_wait(client: Client, make_run: MakeRun, phone: str) -> None:
     client(f"http://localhost:{make_run.port}", phone)
     again = client(f"http://localhost:{make_run.port}", phone)
     assert again.returncode == 1
-    said = re.search(r"Wait (\d+) seconds\. \(too_many_requests, request [0-9a-f]{32}\)", again.stderr)
-    assert said, again.stderr
-    assert 1 <= int(said[1]) <= 30
+    found = re.search(r"Wait (\d+) seconds\. \(too_many_requests, request [0-9a-f]{32}\)", again.stderr)
+    assert found, again.stderr
+    assert 1 <= int(found[1]) <= 30
     assert make_run.pins(phone) == [PIN]
 
 
-def test_without_a_key_it_says_so(client: Client, keyed: Service, phone: str) -> None:
+def test_without_a_key_the_client_prints_the_refusal(client: Client, keyed: Service, phone: str) -> None:
     ran = client(keyed.url, phone)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("This needs a valid API key. (unauthorized, request ")
 
 
-def test_with_its_key_it_verifies(client: Client, keyed: Service, phone: str) -> None:
+def test_with_its_key_the_client_verifies(client: Client, keyed: Service, phone: str) -> None:
     ran = client(keyed.url, phone, PIN, OTP_API_KEY=KEY)
     assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
 
 
-def test_an_answer_that_is_lost_is_asked_for_again(client: Client, make_run: MakeRun, phone: str) -> None:
+def test_a_request_is_sent_again_if_its_response_is_lost(client: Client, make_run: MakeRun, phone: str) -> None:
     with CuttingProxy.before(f"http://localhost:{make_run.port}") as proxy:
         ran = client(proxy.url, phone, PIN)
     assert (ran.returncode, ran.stdout.endswith("Verified.\n")) == (0, True), ran.stderr
@@ -138,14 +138,14 @@ def test_an_answer_that_is_lost_is_asked_for_again(client: Client, make_run: Mak
     assert make_run.pins(phone) == [PIN], "one SMS"
 
 
-def test_nobody_there(client: Client, phone: str) -> None:
+def test_an_unreachable_service_is_reported(client: Client, phone: str) -> None:
     ran = client(f"http://127.0.0.1:{free_port()}", phone)
     assert ran.returncode == 1
     assert "The service cannot be reached" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def test_a_proxy_that_says_no_in_html(client: Client, upstream: Upstream, phone: str) -> None:
+def test_an_html_error_of_a_proxy_is_reported(client: Client, upstream: Upstream, phone: str) -> None:
     html = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
     upstream.script.append(raw(html))
     ran = client(upstream.url, phone)
@@ -158,14 +158,14 @@ OTHERS = {"HTML": (b"text/html", b"<p>Log in to this network"), "JSON": (b"appli
 
 @pytest.mark.parametrize("sent", [False, True], ids=["from the start", "after the send"])
 @pytest.mark.parametrize("kind", OTHERS)
-def test_a_200_of_somebody_else_grants_nothing(
+def test_a_200_of_another_server_grants_nothing(
     client: Client, upstream: Upstream, phone: str, kind: str, sent: bool
 ) -> None:
-    """A captive portal, another server on the port, a page that takes every path."""
+    """It may come from a captive portal, another server on the port or a page that accepts every path."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-    said, body = OTHERS[kind]
-    ours = [answer({"message": "OTP sent successfully.", "expiresIn": 600, "verificationId": "x" * 22})] if sent else []
-    upstream.script.extend([*ours, *[raw(head % (said, len(body)) + body)] * 9])
+    content_type, body = OTHERS[kind]
+    real = [answer({"message": "OTP sent successfully.", "expiresIn": 600, "verificationId": "x" * 22})] if sent else []
+    upstream.script.extend([*real, *[raw(head % (content_type, len(body)) + body)] * 9])
     ran = client(upstream.url, phone, PIN)
     assert ran.returncode == 1
     assert "Verified." not in ran.stdout
@@ -173,8 +173,8 @@ def test_a_200_of_somebody_else_grants_nothing(
 
 
 @pytest.mark.parametrize("name", ["verify.py", "verify.sh"])
-def test_what_a_proxy_says_of_its_tunnel_is_no_answer(make_run: MakeRun, tmp_path: Path, phone: str, name: str) -> None:
-    """Its 200 comes before the service's 401."""
+def test_a_proxys_response_to_connect_is_skipped(make_run: MakeRun, tmp_path: Path, phone: str, name: str) -> None:
+    """The 200 of the proxy comes before the 401 of the service."""
     with TlsProxy(make_run.port, tmp_path) as service, ConnectProxy() as proxy:
         authority = str(service.authority)
         outside = {"https_proxy": f"http://127.0.0.1:{proxy.port}", "OTP_URL": f"https://localhost:{service.port}"}
@@ -186,7 +186,7 @@ def test_what_a_proxy_says_of_its_tunnel_is_no_answer(make_run: MakeRun, tmp_pat
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_pin_in_another_script_is_passed_on(make_run: MakeRun, phone: str, name: str) -> None:
+def test_a_pin_with_digits_of_another_script_is_accepted(make_run: MakeRun, phone: str, name: str) -> None:
     pasted = "\u200f\u0661\u0662\u0663 \u0664\u0665\u0666\n"
     ended = ran([*command_of(name), phone], pasted, OTP_URL=f"http://localhost:{make_run.port}", LC_ALL="C.UTF-8")
     assert (ended.returncode, ended.stdout.endswith("Verified.\n")) == (0, True), ended.stderr
