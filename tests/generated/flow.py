@@ -1,7 +1,7 @@
 """python flow.py <service> <key> <inbox> <number> <e-mail address>
 
-Verifies a number and an address, and redeems the proofs, by a client generated from the contract, `otp_client`.
-It is type-checked together with that client; `assert_type` says what a generator must have read from the contract.
+Verifies a phone number and an e-mail address and redeems the proofs, with a client generated from the contract.
+It is type-checked together with that client; `assert_type` checks what the generator read from the contract.
 """
 
 import sys
@@ -33,12 +33,12 @@ client = AuthenticatedClient(base_url=service, token=key)
 
 
 def pin_of(to: str) -> str:
-    """The PIN that arrived there last."""
+    """Return the PIN that arrived last for `to`."""
     return str(httpx.get(inbox, params={"to": to}).json()["messages"][0]["pin"])
 
 
 def redeemed(verified: OtpVerified | Refusal | None) -> PhoneProofRedeemed | EmailProofRedeemed:
-    """What the proof of an answer is about."""
+    """Redeem the proof of a response, and return what it proves."""
     assert isinstance(verified, OtpVerified)
     assert not isinstance(verified.proof, Unset)
     about = redeem_proof.sync(client=client, body=RedeemProof(proof=verified.proof))

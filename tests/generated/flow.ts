@@ -1,5 +1,5 @@
 // node flow.js <service> <key> <inbox> <number> <e-mail address>
-// The same as flow.py, by types that were generated from the contract (openapi-typescript) and openapi-fetch.
+// Does the same as flow.py, with openapi-fetch and types that openapi-typescript generated from the contract.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./contract";
 

@@ -1,7 +1,7 @@
 """python call.py <base URL> <key>
 
-For each line [method, arguments] of JSON, calls that method of the PyPI package infobip-api-python-sdk; prints what it
-returns as {status, data, read}, where `read` is whether it could read the answer.
+For each line [method, arguments] of JSON, calls that method of the PyPI package infobip-api-python-sdk and prints the
+result as {status, data, read}, where `read` is whether the package could parse the response.
 """
 
 import json
@@ -15,6 +15,6 @@ for line in sys.stdin:
     method, arguments = json.loads(line)
     returned = getattr(channel, method)(*arguments)
     raw = getattr(returned, "raw_response", returned)
-    said = {"status": raw.status_code, "data": raw.json(), "read": returned is not raw}
-    sys.stdout.write(json.dumps(said) + "\n")
+    result = {"status": raw.status_code, "data": raw.json(), "read": returned is not raw}
+    sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
