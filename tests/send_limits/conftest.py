@@ -1,4 +1,4 @@
-"""What the tests of more than one limit start."""
+"""The fixture that the tests of several limits share."""
 
 from collections.abc import Callable
 
@@ -12,5 +12,5 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def guarded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with its guard as it is by default, and no limit by address."""
+    """The service with the fraud guard in its default settings, and without rate limits by address."""
     return start(sandbox.url, FRAUD_GUARD="block")

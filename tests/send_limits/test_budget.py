@@ -1,4 +1,4 @@
-"""What all SMS of a day and of a month may cost."""
+"""The budgets limit what all SMS of a day and of a month may cost."""
 
 import json
 import time
@@ -33,7 +33,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def costly(start: Start, database: redis.Redis, sandbox: Sandbox) -> Callable[..., Service]:
-    """The service with prices, and budgets as given."""
+    """A function that starts the service with prices and the given budgets."""
 
     def costly(**budgets: str) -> Service:
         prices = json.dumps(PRICES)
@@ -58,26 +58,26 @@ def this_month() -> str:
     return f"otp:spent:{datetime.now(UTC):%Y-%m}"
 
 
-def true_for(response_seconds: str, end: float) -> bool:
-    """Whether a Retry-After of just now says when `end` comes."""
-    return abs(time.time() + int(response_seconds) - end) < 30
+def retry_after_ends_at(retry_after: str, end: float) -> bool:
+    """Return whether a Retry-After that was just received ends at `end`, give or take 30 seconds."""
+    return abs(time.time() + int(retry_after) - end) < 30
 
 
-def test_what_the_day_cannot_pay_is_not_sent(
+def test_a_send_above_the_daily_budget_is_refused(
     costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
 ) -> None:
-    service, tried = costly(DAILY_BUDGET="0.3"), numbers()
-    assert [service.send(next(tried)).status_code for _ in range(4)] == [200] * 4
+    service, phones = costly(DAILY_BUDGET="0.3"), numbers()
+    assert [service.send(next(phones)).status_code for _ in range(4)] == [200] * 4
     assert spent(database, today()) == 300_000
-    refused = service.send(next(tried))
+    refused = service.send(next(phones))
     assert refusal(refused) == EXHAUSTED
-    assert true_for(refused.headers["Retry-After"], day(time.time()).end)
+    assert retry_after_ends_at(refused.headers["Retry-After"], day(time.time()).end)
     assert len(sandbox.messages) == 4
 
 
 def test_a_text_of_two_sms_costs_two(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
-    service, tried = costly(DAILY_BUDGET="0.3", SMS_SEGMENTS="2"), numbers()
-    assert [service.send(next(tried)).status_code for _ in range(3)] == [200, 200, 503]
+    service, phones = costly(DAILY_BUDGET="0.3", SMS_SEGMENTS="2"), numbers()
+    assert [service.send(next(phones)).status_code for _ in range(3)] == [200, 200, 503]
     assert spent(database, today()) == 300_000
     assert len(sandbox.messages) == 2
 
@@ -89,34 +89,36 @@ def test_a_verify_costs_nothing(costly: Callable[..., Service], sandbox: Sandbox
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_racing_sends_never_overshoot(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
-    service, tried = costly(DAILY_BUDGET="1", MONTHLY_BUDGET="5"), numbers()
+def test_racing_sends_never_exceed_the_budgets(
+    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
+) -> None:
+    service, phones = costly(DAILY_BUDGET="1", MONTHLY_BUDGET="5"), numbers()
     with ThreadPoolExecutor(30) as crowd:
-        statuses = Counter(r.status_code for r in crowd.map(service.send, [next(tried) for _ in range(60)]))
+        statuses = Counter(r.status_code for r in crowd.map(service.send, [next(phones) for _ in range(60)]))
     assert statuses == {200: 13, 503: 47}
     assert len(sandbox.messages) == 13
     assert spent(database, today()) == spent(database, this_month()) == 975_000
 
 
-def test_the_month_refuses_and_the_day_is_not_charged(
+def test_a_send_above_the_monthly_budget_is_not_charged_to_the_day(
     costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
 ) -> None:
-    service, tried = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.1"), numbers()
-    assert service.send(next(tried)).status_code == 200
+    service, phones = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.1"), numbers()
+    assert service.send(next(phones)).status_code == 200
     database.delete(today())
-    refused = service.send(next(tried))
+    refused = service.send(next(phones))
     assert refusal(refused) == EXHAUSTED
-    assert true_for(refused.headers["Retry-After"], month(time.time()).end)
+    assert retry_after_ends_at(refused.headers["Retry-After"], month(time.time()).end)
     assert (spent(database, today()), spent(database, this_month())) == (0, 75_000)
 
 
-def test_where_both_are_used_up_the_later_end_is_the_true_one(costly: Callable[..., Service]) -> None:
-    service, tried = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.075"), numbers()
-    service.send(next(tried))
-    assert true_for(service.send(next(tried)).headers["Retry-After"], month(time.time()).end)
+def test_retry_after_is_the_later_end_if_both_budgets_are_used_up(costly: Callable[..., Service]) -> None:
+    service, phones = costly(DAILY_BUDGET="0.075", MONTHLY_BUDGET="0.075"), numbers()
+    service.send(next(phones))
+    assert retry_after_ends_at(service.send(next(phones)).headers["Retry-After"], month(time.time()).end)
 
 
-def test_what_another_gate_refuses_costs_nothing(
+def test_a_send_that_another_limit_refuses_costs_nothing(
     costly: Callable[..., Service], database: redis.Redis, phone: str
 ) -> None:
     service = costly(DAILY_BUDGET="1")
@@ -125,27 +127,27 @@ def test_what_another_gate_refuses_costs_nothing(
     assert spent(database, today()) == 75_000
 
 
-def test_what_was_not_sent_is_given_back_and_what_is_unknown_is_not(
+def test_a_failed_send_is_refunded_and_an_uncertain_one_is_not(
     start: Start, database: redis.Redis, upstream: Upstream
 ) -> None:
     settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
     service = start(upstream.url, SMS_PRICES=json.dumps(PRICES), DAILY_BUDGET="0.1", MONTHLY_BUDGET="0.1", **settings)
-    tried = numbers()
+    phones = numbers()
     upstream.script.append(error(400, "BAD_REQUEST"))
-    assert service.send(next(tried)).status_code == 502
+    assert service.send(next(phones)).status_code == 502
     assert (spent(database, today()), spent(database, this_month())) == (0, 0)
     upstream.script.append(silence)
-    assert service.send(next(tried)).status_code == 504
+    assert service.send(next(phones)).status_code == 504
     assert (spent(database, today()), spent(database, this_month())) == (75_000, 75_000)
-    assert refusal(service.send(next(tried))) == EXHAUSTED
+    assert refusal(service.send(next(phones))) == EXHAUSTED
 
 
 @pytest.mark.parametrize(
     "plant",
     [lambda db, key: db.lpush(key, "x"), lambda db, key: db.hset(key, "spent", "x")],
-    ids=["another type", "no number"],
+    ids=["another type", "not a number"],
 )
-def test_a_budget_that_cannot_be_read_refuses(
+def test_a_budget_that_cannot_be_read_refuses_sends(
     costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, plant: Callable[[redis.Redis, str], None]
 ) -> None:
     plant(database, today())
@@ -154,16 +156,14 @@ def test_a_budget_that_cannot_be_read_refuses(
     assert not sandbox.messages
 
 
-def test_budgets_take_no_round_trip_of_their_own(
-    costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox
-) -> None:
-    service, tried = costly(DAILY_BUDGET="1000", MONTHLY_BUDGET="1000"), numbers()
-    for _ in range(20):  # connections are opened
-        service.send(next(tried))
-    assert round_trips(database, lambda _: service.send(next(tried)), range(20)) <= 3
+def test_budgets_add_no_round_trip(costly: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+    service, phones = costly(DAILY_BUDGET="1000", MONTHLY_BUDGET="1000"), numbers()
+    for _ in range(20):  # opens the connections
+        service.send(next(phones))
+    assert round_trips(database, lambda _: service.send(next(phones)), range(20)) <= 3
 
 
-# Below, time is moved.
+# The tests below move the clock.
 
 
 class Clock:
@@ -191,7 +191,7 @@ def send_limits(
     return SendLimits(client, budget)
 
 
-def test_the_end_of_the_day_frees(client: RedisClient) -> None:
+def test_a_daily_budget_allows_sends_again_on_the_next_day(client: RedisClient) -> None:
     clock = Clock("2026-11-23T23:59:58")
     limits = send_limits(client, "0.1", [])
     limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
@@ -202,7 +202,7 @@ def test_the_end_of_the_day_frees(client: RedisClient) -> None:
     limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
 
 
-def test_the_end_of_the_month_frees_and_not_that_of_a_day(client: RedisClient) -> None:
+def test_a_monthly_budget_allows_sends_again_only_in_the_next_month(client: RedisClient) -> None:
     clock = Clock("2026-12-30T12:00:00")
     limits = send_limits(client, "0.1", [], month)
     limits.reserve(SendRequest(Recipient.at("+14155552671"), at=clock()))
@@ -228,7 +228,7 @@ def test_periods(period: Callable[[float], Period], at: str, name: str, end: str
     assert period(Clock(at).now)[1:] == (name, Clock(end).now)
 
 
-def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClient, database: redis.Redis) -> None:
+def test_a_release_after_midnight_refunds_the_day_of_the_send(client: RedisClient, database: redis.Redis) -> None:
     clock = Clock("2026-11-23T23:59:59")
     limits, late = send_limits(client, "1", []), SendRequest(Recipient.at("+14155552671"), at=clock())
     limits.reserve(late)
@@ -238,12 +238,12 @@ def test_what_midnight_separates_is_given_back_to_its_own_day(client: RedisClien
     assert [spent(database, f"otp:spent:2026-11-{n}") for n in (23, 24)] == [0, 100_000]
 
 
-def test_a_counter_outlives_its_period_a_little(client: RedisClient, database: redis.Redis) -> None:
+def test_a_counter_expires_shortly_after_its_period(client: RedisClient, database: redis.Redis) -> None:
     send_limits(client, "1", []).reserve(SendRequest(Recipient.at("+14155552671"), at=Clock("2026-11-23T23:00:00")()))
     assert 3600 < database.ttl("otp:spent:2026-11-23") <= 3600 + AFTERWARDS
 
 
-def test_each_threshold_is_told_once_however_many_race(client: RedisClient) -> None:
+def test_each_threshold_is_reported_once_when_sends_race(client: RedisClient) -> None:
     crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
     limits = send_limits(client, "2", crossed)
@@ -266,18 +266,18 @@ def test_a_threshold_is_reached_exactly_and_not_before(client: RedisClient) -> N
     assert seen == [[], [], [], [], [50], [50], [50], [50, 80], [50, 80], [50, 80, 100]]
 
 
-def test_a_threshold_that_is_crossed_again_is_not_told_again(client: RedisClient) -> None:
+def test_a_threshold_that_is_crossed_again_is_not_reported_again(client: RedisClient) -> None:
     crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
     limits = send_limits(client, "0.4", crossed)
     for _ in range(3):
-        parser = [
+        send_requests = [
             SendRequest(Recipient.at("+14155552671"), at=clock()),
             SendRequest(Recipient.at("+14155552671"), at=clock()),
         ]
-        for send_request in parser:
+        for send_request in send_requests:
             limits.reserve(send_request)
-        for send_request in parser:
+        for send_request in send_requests:
             limits.release(send_request)
     assert [percent for _, percent, _ in crossed] == [50]
 
@@ -295,7 +295,7 @@ def test_a_budget_that_no_price_fills_exactly_is_used_up_at_the_first_refusal(cl
     assert sentence == "The budget for 2026-11-23 (0.15 EUR) is used up: what it cannot pay is not sent."
 
 
-def test_a_new_period_tells_anew(client: RedisClient) -> None:
+def test_a_new_period_reports_its_thresholds_again(client: RedisClient) -> None:
     crossed: list[Threshold] = []
     clock = Clock("2026-11-23T12:00:00")
     limits = send_limits(client, "0.2", crossed)
@@ -307,12 +307,12 @@ def test_a_new_period_tells_anew(client: RedisClient) -> None:
 
 def test_the_region_of_a_number_sets_its_price() -> None:
     prices = Prices("EUR", 1, {"US": 2, "CA": 3, "DE": 4, "GG": 5})
-    of = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
-    assert {phone: prices.of(PhoneBook().read(phone).region) for phone in of} == of
+    expected = {"+14155552671": 2, "+16135550123": 3, "+4915112345678": 4, "+447911123456": 5, "+385911234567": 1}
+    assert {phone: prices.of(PhoneBook().read(phone).region) for phone in expected} == expected
     assert prices.of(PhoneBook().read("+883510000000094").region) == 1, "it is of no country"
 
 
-def test_the_shipped_example_is_read_and_says_what_it_is() -> None:
+def test_the_shipped_price_list_is_valid_and_marked_as_an_example() -> None:
     example = ROOT / "examples/sms-prices.json"
     given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_prices": str(example)}
     settings = Settings(**given, **{name.lower(): value for name, value in ACCOUNT.items()})
@@ -330,7 +330,7 @@ def test_a_price_is_exact() -> None:
     assert settings.budgets == (1_100_000, 0)
 
 
-def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
+def test_a_call_without_a_price_of_its_own_costs_as_much_as_a_text() -> None:
     given = {"infobip_base_url": "https://x", "redis_url": "redis://x:1", "sms_segments": 2}
     given |= {name.lower(): value for name, value in ACCOUNT.items()}
     given["sms_prices"] = '{"currency": "EUR", "default": 1}'
@@ -339,6 +339,6 @@ def test_a_call_has_a_price_of_its_own_or_that_of_a_text() -> None:
         assert [prices.of("sms", "DE"), prices.of("voice", "DE")] == [2 * MILLION, price * MILLION]
 
 
-def test_amounts_as_people_write_them() -> None:
+def test_amounts_are_formatted_as_people_write_them() -> None:
     amounts = {0: "0.00", 3: "0.000003", 80_000: "0.08", 75_000: "0.075", 12_500_000: "12.50", 10**15: "1000000000.00"}
     assert {millionths: format_amount(millionths) for millionths in amounts} == amounts

@@ -1,4 +1,4 @@
-"""The guard as client apps and operators meet it."""
+"""The fraud guard, as client apps and operators experience it."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def flask(tmp_path: Path, sandbox: Sandbox, redis_url: str) -> CommandLine:
 
 
 def neighbours(n: int) -> list[str]:
-    """Numbers of one prefix."""
+    """Return `n` phone numbers with one prefix."""
     return [f"+4915112340{i:03}" for i in range(n)]
 
 
@@ -49,10 +49,10 @@ def test_a_range_of_numbers_that_nobody_verifies_is_refused(guarded: Service, sa
 
 
 @pytest.mark.parametrize(("verified_at", "status"), [("127.0.0.1", 200), ("192.0.2.1", 429), ("", 429)])
-def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
+def test_a_full_address_still_serves_a_phone_that_was_verified_there(
     guarded: Service, database: redis.Redis, verified_at: str, status: int
 ) -> None:
-    """They are behind one NAT, or one backend that names no end users. Otherwise they would, for a day."""
+    """Behind one NAT, or a backend that names no end users, people would otherwise lock each other out for a day."""
     for phone in ("+4915112345678", "+33612345678", "+447400123456"):
         assert guarded.send(phone).status_code == 200
     owner = "+34612345678"
@@ -63,8 +63,10 @@ def test_whoever_shares_the_address_locks_nobody_out_where_it_was_verified(
 
 
 @pytest.mark.parametrize(("trusted_by", "status"), [("1", 429), ("junk", 429), ("A" * 12, 429), ("-", 200)])
-def test_nonsense_makes_no_phone_known(guarded: Service, database: redis.Redis, trusted_by: str, status: int) -> None:
-    """Of a full prefix; `-` stands for an end user whom the client app has not named."""
+def test_an_invalid_fingerprint_makes_no_phone_trusted(
+    guarded: Service, database: redis.Redis, trusted_by: str, status: int
+) -> None:
+    """The prefix is full, so only a trusted phone passes. `-` stands for an end user whom no client app has named."""
     *others, owner = neighbours(11)
     for phone in others:
         assert guarded.send(phone).status_code == 200
@@ -79,14 +81,14 @@ def test_a_refused_phone_has_no_cooldown(guarded: Service, database: redis.Redis
     assert database.exists(f"{{otp:phoneNumber:{neighbours(11)[0]}}}:cooldown")
 
 
-def test_people_who_verify_are_never_in_the_way(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_verified_sends_never_fill_a_prefix(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
     for phone in neighbours(40):
         assert guarded.send(phone).status_code == 200
         assert guarded.verify(phone, sandbox.pin(phone)).status_code == 200
         wait_until_verified(database, phone)
 
 
-def test_a_wrong_pin_verifies_nothing(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_a_wrong_pin_leaves_a_send_unverified(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
     for phone in neighbours(10):
         guarded.send(phone)
         assert guarded.verify(phone, "000000").status_code == 401
@@ -101,24 +103,24 @@ def test_monitor_refuses_nothing(start: Start, database: redis.Redis, sandbox: S
     assert "4915112340" not in service.log()
 
 
-def test_it_adds_no_round_trip(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_guard_adds_no_round_trip(guarded: Service, database: redis.Redis, sandbox: Sandbox) -> None:
     phones = [f"+4915{n}" for n in range(110000000, 150000000, 1000000)]
-    for phone in phones[:20]:  # connections are opened
+    for phone in phones[:20]:  # opens the connections
         guarded.send(phone)
     assert round_trips(database, guarded.send, phones[20:]) <= 3
 
 
-def test_the_command_shows_what_is_refused_and_lifts_it(guarded: Service, flask: CommandLine) -> None:
+def test_the_command_shows_a_block_and_lifts_it(guarded: Service, flask: CommandLine) -> None:
     assert flask.run() == (0, "Nothing is refused.\n")
     for phone in neighbours(11):
         guarded.send(phone)
-    code, said = flask.run()
+    code, output = flask.run()
     assert code == 0
-    assert "prefix   +491511234" in said
-    assert "too many sends at once, before anybody could verify them" in said
-    assert "flask guard lift prefix +491511234" in said
-    code, said = flask.run("lift", "prefix", "+491511234")
-    assert (code, said) == (
+    assert "prefix   +491511234" in output
+    assert "too many sends at once, before anybody could verify them" in output
+    assert "flask guard lift prefix +491511234" in output
+    code, output = flask.run("lift", "prefix", "+491511234")
+    assert (code, output) == (
         0,
         "The unverified sends for prefix +491511234 are forgiven. The guard counts from zero again.\n",
     )
@@ -126,7 +128,7 @@ def test_the_command_shows_what_is_refused_and_lifts_it(guarded: Service, flask:
     assert guarded.send(neighbours(11)[-1]).status_code == 200
 
 
-def test_the_command_does_not_show_what_is_over(database: redis.Redis, flask: CommandLine) -> None:
+def test_the_command_does_not_show_a_block_that_has_ended(database: redis.Redis, flask: CommandLine) -> None:
     database.hset("otp:guard:country:DE", mapping={"until": 1_795_435_200 - 86400, "why": "day"})
     database.expire("otp:guard:country:DE", 60)
     assert flask.run() == (0, "Nothing is refused.\n")
@@ -141,8 +143,8 @@ def test_the_command_shows_countries_and_addresses_too(
         service.send(phone)
     for phone in ("+33612345678", "+447400123456", "+34612345678"):
         service.send(phone)
-    _, said = flask.run()
-    assert [line.split()[:2] for line in said.splitlines()[:2]] == [["address", "127.0.0.1"], ["country", "DE"]]
+    _, output = flask.run()
+    assert [line.split()[:2] for line in output.splitlines()[:2]] == [["address", "127.0.0.1"], ["country", "DE"]]
     for kind, which in (("address", "127.0.0.1"), ("country", "DE")):
         flask.run("lift", kind, which)
     assert flask.run() == (0, "Nothing is refused.\n")
@@ -154,17 +156,17 @@ def test_an_address_is_shown_with_the_client_that_named_it(
 ) -> None:
     key = "shop-key-0123456789"
     service = start(sandbox.url, FRAUD_GUARD="block", API_KEYS=f"shop:{key}")
-    asked = {"headers": {"Authorization": f"Bearer {key}", "X-End-User-IP": "2001:db8::1"}}
+    as_shop = {"headers": {"Authorization": f"Bearer {key}", "X-End-User-IP": "2001:db8::1"}}
     for phone in ("+4915112345678", "+33612345678", "+447400123456", "+34612345678"):
-        service.send(phone, **asked)
+        service.send(phone, **as_shop)
     assert flask.run()[1].split()[:2] == ["address", "shop/2001:db8::/64"]
     flask.run("lift", "address", "shop/2001:db8::/64")
     assert flask.run() == (0, "Nothing is refused.\n")
-    assert service.send("+34612345678", **asked).status_code == 200
+    assert service.send("+34612345678", **as_shop).status_code == 200
 
 
-def blocked(database: redis.Redis, scope: str) -> None:
-    """Have something to lift there."""
+def block(database: redis.Redis, scope: str) -> None:
+    """Block the scope, so that there is something to lift."""
     key = f"otp:guard:{scope}"
     database.hset(key, mapping={"until": time.time() + 600, "why": "day"})
     database.expire(key, 600)
@@ -194,15 +196,15 @@ def blocked(database: redis.Redis, scope: str) -> None:
         ("address", "shop/None", "shop/None"),
     ],
 )
-def test_a_lift_reads_what_people_type(
+def test_lift_accepts_a_scope_as_people_type_it(
     database: redis.Redis, flask: CommandLine, kind: str, typed: str, counted_as: str
 ) -> None:
-    blocked(database, f"{kind}:{counted_as}")
-    said = f"The unverified sends for {kind} {counted_as} are forgiven. The guard counts from zero again.\n"
-    assert flask.run("lift", kind, typed) == (0, said)
+    block(database, f"{kind}:{counted_as}")
+    expected = f"The unverified sends for {kind} {counted_as} are forgiven. The guard counts from zero again.\n"
+    assert flask.run("lift", kind, typed) == (0, expected)
     assert flask.run() == (0, "Nothing is refused.\n")
-    said = f"There is nothing to forgive for {kind} {counted_as}. flask guard shows what is refused.\n"
-    assert flask.run("lift", kind, typed) == (1, said)
+    expected = f"There is nothing to forgive for {kind} {counted_as}. flask guard shows what is refused.\n"
+    assert flask.run("lift", kind, typed) == (1, expected)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +220,15 @@ def test_a_lift_reads_what_people_type(
         ),
     ],
 )
-def test_a_lift_of_what_cannot_be_is_refused(database: redis.Redis, flask: CommandLine, kind: str, typed: str) -> None:
-    blocked(database, f"{kind}:{typed}")
-    code, said = flask.run("lift", kind, typed)
+def test_lift_refuses_an_invalid_scope(database: redis.Redis, flask: CommandLine, kind: str, typed: str) -> None:
+    block(database, f"{kind}:{typed}")
+    code, output = flask.run("lift", kind, typed)
     assert code == 2
-    assert f"Invalid value for {kind}: must be " in said
-    assert "forgiven" not in said
+    assert f"Invalid value for {kind}: must be " in output
+    assert "forgiven" not in output
 
 
-def test_there_is_nothing_to_lift_where_all_have_verified(
+def test_there_is_nothing_to_lift_if_every_send_is_verified(
     guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine, phone: str
 ) -> None:
     guarded.send(phone)
@@ -238,11 +240,11 @@ def test_there_is_nothing_to_lift_where_all_have_verified(
     assert flask.run("lift", "country", "DE")[0] == 1
 
 
-def test_a_lift_without_redis_is_no_lift(flask: CommandLine) -> None:
+def test_lift_fails_without_redis(flask: CommandLine) -> None:
     assert flask.run("lift", "country", "DE", REDIS_URL="redis://127.0.0.1:1")[0] == 1
 
 
-def test_a_lift_keeps_what_was_verified(
+def test_lift_keeps_the_counts_of_verified_sends(
     guarded: Service, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
 ) -> None:
     verified, *others = neighbours(11)

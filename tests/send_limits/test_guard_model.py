@@ -1,4 +1,4 @@
-"""The guard's script against its rules, written plainly, over histories that nobody thought of."""
+"""The guard's Redis script must decide as a plain model of its rules does, over random histories."""
 
 import json
 import random
@@ -14,8 +14,8 @@ from tests.support.plain_guard import PlainGuard, PlainSend
 
 RESERVE, RESULT = Script("guard_scope_reserve"), Script("guard_scope_result")
 KEY = "otp:guard:country:DE"
-# Rhythms: bursts within a minute; a steady trickle; hours and days apart. Each pause is at least the second that a
-# verdict is kept for.
+# Seconds between two sends: bursts within a minute, a steady trickle, or hours and days apart. Each pause is at least
+# one second, for which the script keeps a verdict.
 PAUSES = {
     "bursts": [1, 1, 2, 3, 20 * MINUTE],
     "trickle": [30, MINUTE, 2 * MINUTE, 5 * MINUTE],
@@ -24,7 +24,7 @@ PAUSES = {
 
 
 def allowance(source: random.Random, scope: str) -> dict[str, Any]:
-    """Small budgets, so that each of them is met."""
+    """Return random allowances, small enough that each of them is reached."""
     given = allowances(
         guard_country_pending=source.randint(3, 25),
         guard_country_hour=source.randint(2, 12),
@@ -45,7 +45,7 @@ def reply(database: redis.Redis, script: Script, *arguments: Any) -> Any:
 @pytest.mark.parametrize("rhythm", PAUSES)
 @pytest.mark.parametrize("scope", ["country", "prefix"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, scope: str, seed: int) -> None:
+def test_the_script_decides_as_the_model_does(database: redis.Redis, rhythm: str, scope: str, seed: int) -> None:
     source = random.Random(f"{rhythm} {scope} {seed}")
     allowed = allowance(source, scope)
     plain, at, unverified = PlainGuard(allowed), NOON + source.random() * DAY, list[float]()
@@ -53,7 +53,7 @@ def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, s
     for _ in range(150):
         at = round(at + source.choice(PAUSES[rhythm]) * source.uniform(1, 1.5), 3)
         if not database.exists(KEY):
-            plain.sends.clear()  # all were released, or the prefix was forgotten
+            plain.sends.clear()  # all sends were released, or the script deleted the prefix
         expected = plain.send(at)
         assert tuple(reply(database, RESERVE, at, "DE", json.dumps(allowed), "block")) == expected
         reasons.add(expected[2])
@@ -68,8 +68,8 @@ def test_the_script_judges_as_the_rules_do(database: redis.Redis, rhythm: str, s
     assert rhythm == "days" or reasons - {""}, "it was full at times"
 
 
-def test_a_verdict_stands_for_a_second(database: redis.Redis) -> None:
-    """Outcomes make room, and requests by the hundred do not have it searched for by the hundred."""
+def test_a_refusal_is_kept_for_a_second(database: redis.Redis) -> None:
+    """Otherwise, each of hundreds of requests would make the script search for the room that a verify has made."""
     allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 4})
     assert reply(database, RESERVE, NOON, "DE", allowed, "block")[0] == 1
     assert reply(database, RESERVE, NOON, "DE", allowed, "block")[0] == 0
@@ -79,7 +79,7 @@ def test_a_verdict_stands_for_a_second(database: redis.Redis) -> None:
     assert database.hget(KEY, "until") is None
 
 
-def test_a_forced_send_is_counted_and_not_judged(database: redis.Redis) -> None:
+def test_a_forced_send_is_counted_and_not_checked(database: redis.Redis) -> None:
     allowed = json.dumps({"grace": 3, "pending": 1, "hour": 1, "least": 1, "ratio": 0, "follow": 0})
     for _ in range(5):
         assert reply(database, RESERVE, NOON, "DE", allowed, "force") == [1, 0, ""]
@@ -89,7 +89,7 @@ def test_a_forced_send_is_counted_and_not_judged(database: redis.Redis) -> None:
 
 @pytest.mark.parametrize("skew", [-2 * DAY, -HOUR, -90, 90, HOUR, 2 * DAY])
 def test_a_replica_whose_clock_is_wrong_breaks_nothing(database: redis.Redis, skew: float) -> None:
-    """Both count into the same lists: each judges by its own clock, and the lists stay in order and bounded."""
+    """Two replicas write to the same lists. Each decides by its own clock, and the lists stay sorted and bounded."""
     allowed = {one.name: one.allowance for one in scopes(allowances())}["country"]
     for n in range(300):
         at = NOON + n * MINUTE + (skew if n % 2 else 0)
@@ -98,12 +98,12 @@ def test_a_replica_whose_clock_is_wrong_breaks_nothing(database: redis.Redis, sk
         numbers = [int(n) for n in str(database.hget(KEY, unit)).split(",")[:-1]][::3]
         assert numbers == sorted(set(numbers), reverse=True)
         assert len(numbers) <= 2 * kept
-    if skew < DAY:  # one that is days ahead forgets what is days old to it
+    if skew < DAY:  # a clock that is days ahead makes the script forget older sends
         assert reply(database, RESERVE, NOON + 300 * MINUTE, "DE", allowed, "block")[0] == 0
 
 
-def test_the_wait_knows_how_long_a_verified_send_makes_room(database: redis.Redis) -> None:
-    """The five of three minutes ago are pending no more in a minute, and the three verified ones count until then."""
+def test_the_wait_considers_how_long_a_verified_send_makes_room(database: redis.Redis) -> None:
+    """In a minute, the five sends of three minutes ago stop being pending; until then the three verified ones count."""
     allowed = {"grace": 3, "pending": 2, "hour": 100, "least": 1, "ratio": 2, "follow": 2}
     plain = PlainGuard(allowed)
     for minutes, sends, result in ((4, 3, "verified"), (3, 5, ""), (0, 3, "")):

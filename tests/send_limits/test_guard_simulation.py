@@ -16,7 +16,7 @@ from tools.simulate import ATTACK, events, table
 
 @pytest.fixture(scope="module")
 def day(_sandbox: Sandbox) -> Iterator[list[Outcome]]:
-    """All that happened."""
+    """The outcomes of all events of the day."""
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         with redis.Redis.from_url(url, decode_responses=True) as database:
@@ -41,11 +41,11 @@ def test_pumping_is_stopped(day: list[Outcome]) -> None:
     assert max(sent[hour] for hour in range(ATTACK + 1, 24)) <= 60
 
 
-def test_the_table_on_the_page_is_what_comes_out(day: list[Outcome]) -> None:
+def test_the_table_in_the_docs_has_the_results_of_the_simulation(day: list[Outcome]) -> None:
     assert table(day) in PAGES["docs/money.md"]
 
 
-def test_without_the_guard_all_of_it_is_sent(database: redis.Redis, redis_url: str, sandbox: Sandbox) -> None:
+def test_without_the_guard_all_pumping_is_sent(database: redis.Redis, redis_url: str, sandbox: Sandbox) -> None:
     events = pumping(seed=2, start=0, requests=1000)
     day = Day(database, redis_url, sandbox, fraud_guard="off")
     assert {outcome.what for outcome in day.run(events)} == {"sent"}

@@ -1,4 +1,4 @@
-"""How many messages one recipient gets, and that strangers cannot use them up for the owner."""
+"""The limits of a recipient: how many messages it gets, and that strangers cannot use them up for its owner."""
 
 from collections.abc import Callable, Mapping
 
@@ -21,7 +21,7 @@ TOO_MANY = (429, "too_many_requests")
 HOUR, DAY = 3600, 86400
 OWNER, STRANGER, ANOTHER = "198.51.100.7", "192.0.2.1", "203.0.113.9"
 SHOP, BANK = "shop-key-0123456789", "bank-key-0123456789"
-# The limits by address are out of the way; those of a recipient are the service's own.
+# The rate limits by address are open. The empty PHONE_SEND_LIMIT stands for the service's own limits of a recipient.
 SETTINGS = {
     "PHONE_SEND_LIMIT": "",
     "TRUSTED_PROXIES": "1",
@@ -40,32 +40,32 @@ def limited(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
 
 
 @pytest.fixture
-def alike(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Requesters without shares."""
+def without_shares(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
+    """The service without shares: one requester may use up the whole limit of a recipient."""
     return start(sandbox.url, **SETTINGS, PHONE_SEND_SHARE="1")
 
 
 @pytest.fixture
 def keyed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Client apps with keys, each of which names its end users, or does not."""
+    """The service with two client apps that have keys, and may name their end users."""
     return start(sandbox.url, **SETTINGS, API_KEYS=f"shop:{SHOP}, bank:{BANK}")
 
 
-def ask(service: Service, to: To, address: str, path: str = "/send-otp", **more: str) -> requests.Response:
+def post(service: Service, to: To, address: str, path: str = "/send-otp", **more: str) -> requests.Response:
     return service.post(path, to, headers={"X-Forwarded-For": address, **more})
 
 
 def statuses(database: redis.Redis, service: Service, to: To, *addresses: str) -> list[int]:
-    """Of sends from these addresses, each after the cooldown of the one before."""
+    """Return the statuses of sends from these addresses, each after the cooldown of the previous one."""
     answers = []
     for address in addresses:
-        later(database, 0)
-        answers.append(ask(service, to, address).status_code)
+        let_time_pass(database, 0)
+        answers.append(post(service, to, address).status_code)
     return answers
 
 
-def later(database: redis.Redis, seconds: float) -> None:
-    """As if so much time had passed, and the cooldown with it."""
+def let_time_pass(database: redis.Redis, seconds: float) -> None:
+    """Move the recorded sends back by this many seconds, and end the cooldown."""
     for key in database.scan_iter("*}:sent*"):
         for place, at in enumerate(database.lrange(key, 0, -1)):
             database.lset(key, place, str(int(at) - int(seconds * 1_000_000)))
@@ -73,7 +73,7 @@ def later(database: redis.Redis, seconds: float) -> None:
 
 
 def trust(database: redis.Redis, to: To, requester: Requester) -> None:
-    """As if it had been verified just now, by this requester."""
+    """Store that this requester verified the recipient just now."""
     (recipient,) = map(Recipient.at, to.values())
     database.set(in_redis(keys.trusted(recipient)), requester.fingerprint, ex=DAY)
 
@@ -97,102 +97,104 @@ def test_five_requests_from_one_address_lock_nobody_out(
     assert len(sandbox.messages) == 3
 
 
-def test_an_address_takes_a_share_of_every_window(limited: Service, database: redis.Redis, to: To) -> None:
+def test_an_address_may_use_only_its_share_of_every_window(limited: Service, database: redis.Redis, to: To) -> None:
     assert statuses(database, limited, to, STRANGER, STRANGER) == [200, 200]
-    later(database, HOUR)
-    refused = ask(limited, to, STRANGER)
+    let_time_pass(database, HOUR)
+    refused = post(limited, to, STRANGER)
     assert 23 * HOUR - 60 < wait(refused) <= 23 * HOUR, "the window of a day is the longer one to wait for"
     assert reason(limited, refused) == "phone_share"
-    later(database, 23 * HOUR)
+    let_time_pass(database, 23 * HOUR)
     assert statuses(database, limited, to, STRANGER) == [200]
 
 
-def test_every_window_is_exact(alike: Service, database: redis.Redis, sandbox: Sandbox, to: To) -> None:
-    assert statuses(database, alike, to, *[OWNER] * 3) == [200, 200, 200]
-    later(database, 0)
-    assert HOUR - 60 < wait(ask(alike, to, OWNER)) <= HOUR
-    later(database, HOUR - 60)
-    assert 0 < wait(ask(alike, to, OWNER)) <= 60
-    later(database, 60)
-    assert statuses(database, alike, to, OWNER, OWNER) == [200, 200]
-    later(database, 0)
-    refused = ask(alike, to, OWNER)
+def test_every_window_is_exact(without_shares: Service, database: redis.Redis, sandbox: Sandbox, to: To) -> None:
+    assert statuses(database, without_shares, to, *[OWNER] * 3) == [200, 200, 200]
+    let_time_pass(database, 0)
+    assert HOUR - 60 < wait(post(without_shares, to, OWNER)) <= HOUR
+    let_time_pass(database, HOUR - 60)
+    assert 0 < wait(post(without_shares, to, OWNER)) <= 60
+    let_time_pass(database, 60)
+    assert statuses(database, without_shares, to, OWNER, OWNER) == [200, 200]
+    let_time_pass(database, 0)
+    refused = post(without_shares, to, OWNER)
     assert 23 * HOUR - 60 < wait(refused) <= 23 * HOUR
-    assert reason(alike, refused) == "phone_limit"
-    later(database, 23 * HOUR)
-    assert statuses(database, alike, to, *[OWNER] * 4) == [200, 200, 200, 429], "the first three of yesterday are over"
+    assert reason(without_shares, refused) == "phone_limit"
+    let_time_pass(database, 23 * HOUR)
+    assert statuses(database, without_shares, to, *[OWNER] * 4) == [200, 200, 200, 429], (
+        "the first three of yesterday are over"
+    )
 
 
-def test_the_longest_wait_of_the_full_windows_is_told(
+def test_retry_after_is_the_longest_wait_of_the_full_windows(
     start: Start, database: redis.Redis, sandbox: Sandbox, to: To
 ) -> None:
     both = {**SETTINGS, "PHONE_SEND_LIMIT": "2 per day, 2 per hour", "PHONE_SEND_SHARE": "1"}
     service = start(sandbox.url, **both)
     assert statuses(database, service, to, OWNER, OWNER) == [200, 200]
-    later(database, 0)
-    assert wait(ask(service, to, OWNER)) > DAY - 60
+    let_time_pass(database, 0)
+    assert wait(post(service, to, OWNER)) > DAY - 60
 
 
-def test_who_comes_in_the_cooldown_uses_nothing_up(limited: Service, database: redis.Redis, to: To) -> None:
+def test_a_send_in_the_cooldown_uses_nothing_up(limited: Service, database: redis.Redis, to: To) -> None:
     assert statuses(database, limited, to, STRANGER) == [200]
     for address in (STRANGER, STRANGER, ANOTHER):
-        refused = ask(limited, to, address)
+        refused = post(limited, to, address)
         assert (wait(refused) <= 30, reason(limited, refused)) == (True, "cooldown")
     assert statuses(database, limited, to, STRANGER, ANOTHER, OWNER) == [200, 200, 429]
 
 
-def test_the_subnets_of_one_network_share_a_share(limited: Service, database: redis.Redis, to: To) -> None:
-    """An IPv6 /48 has 65,536 of the addresses that other limits count by."""
-    asked = statuses(database, limited, to, "2001:db8:1:1::7", "2001:db8:1:2::7", "2001:db8:1:3::7", "2001:db8:2:1::7")
-    assert asked == [200, 200, 429, 200]
+def test_the_subnets_of_one_network_have_one_share(limited: Service, database: redis.Redis, to: To) -> None:
+    """An IPv6 /48 has 65,536 of the /64 subnets by which other limits count."""
+    seen = statuses(database, limited, to, "2001:db8:1:1::7", "2001:db8:1:2::7", "2001:db8:1:3::7", "2001:db8:2:1::7")
+    assert seen == [200, 200, 429, 200]
 
 
-def test_a_resend_is_of_the_share_too(limited: Service, database: redis.Redis, sandbox: Sandbox, to: To) -> None:
+def test_a_resend_counts_towards_the_share(limited: Service, database: redis.Redis, sandbox: Sandbox, to: To) -> None:
     assert statuses(database, limited, to, STRANGER) == [200]
     for expected in (200, 429):
-        later(database, 0)
-        assert ask(limited, to, STRANGER, "/resend-otp").status_code == expected
+        let_time_pass(database, 0)
+        assert post(limited, to, STRANGER, "/resend-otp").status_code == expected
     assert statuses(database, limited, to, STRANGER, OWNER) == [429, 200]
     assert len(sandbox.messages) == 3
 
 
-def test_what_was_not_sent_is_not_of_the_share(
+def test_a_failed_send_does_not_count_towards_the_share(
     start: Start, database: redis.Redis, upstream: Upstream, phone: str
 ) -> None:
     service = start(upstream.url, **SETTINGS)
     upstream.script += [answer({"pinId": "A" * 32, "to": "1", "smsStatus": "MESSAGE_NOT_SENT"})] * 3
     to = {"phoneNumber": phone}
-    assert [ask(service, to, STRANGER).status_code for _ in range(3)] == [502, 502, 502]
+    assert [post(service, to, STRANGER).status_code for _ in range(3)] == [502, 502, 502]
     assert database.keys("*}:sent*") == []
     assert statuses(database, service, to, *[STRANGER] * 3) == [200, 200, 429]
 
 
 def test_an_end_user_is_one_requester_in_each_client(keyed: Service, database: redis.Redis, to: To) -> None:
     def sent(key: str, address: str) -> int:
-        later(database, 0)
+        let_time_pass(database, 0)
         named = {"Authorization": f"Bearer {key}", "X-End-User-IP": address}
-        return ask(keyed, to, ANOTHER, **named).status_code
+        return post(keyed, to, ANOTHER, **named).status_code
 
     assert [sent(SHOP, STRANGER) for _ in range(3)] == [200, 200, 429]
     assert [sent(BANK, STRANGER), sent(SHOP, OWNER)] == [200, 429], "three an hour, of all"
-    later(database, HOUR)
+    let_time_pass(database, HOUR)
     assert [sent(SHOP, STRANGER), sent(BANK, STRANGER), sent(BANK, STRANGER)] == [429, 200, 429]
     assert sent(SHOP, OWNER) == 200
 
 
 def test_a_client_that_names_no_end_user_is_one_requester(keyed: Service, database: redis.Redis, to: To) -> None:
     def sent(key: str) -> int:
-        later(database, 0)
-        return ask(keyed, to, ANOTHER, Authorization=f"Bearer {key}").status_code
+        let_time_pass(database, 0)
+        return post(keyed, to, ANOTHER, Authorization=f"Bearer {key}").status_code
 
     assert [sent(SHOP) for _ in range(3)] == [200, 200, 429]
     assert sent(BANK) == 200
 
 
-def test_who_verified_it_lately_may_take_all(limited: Service, database: redis.Redis, to: To) -> None:
+def test_a_requester_that_verified_may_use_the_whole_limit(limited: Service, database: redis.Redis, to: To) -> None:
     trust(database, to, Requester(OWNER))
     assert statuses(database, limited, to, *[OWNER] * 4) == [200, 200, 200, 429]
-    later(database, HOUR)
+    let_time_pass(database, HOUR)
     assert statuses(database, limited, to, STRANGER, OWNER, OWNER) == [200, 200, 429]
 
 
@@ -203,53 +205,53 @@ def test_strangers_lock_a_verified_recipient_out_for_an_hour_at_most(
     if is_trusted:
         trust(database, to, Requester("where it was verified"))
     assert statuses(database, limited, to, STRANGER, STRANGER, ANOTHER) == [200, 200, 200]
-    later(database, HOUR)
+    let_time_pass(database, HOUR)
     assert statuses(database, limited, to, ANOTHER, "192.0.2.3") == [200, 200]
-    later(database, 0)
-    refused = ask(limited, to, OWNER)
+    let_time_pass(database, 0)
+    refused = post(limited, to, OWNER)
     assert reason(limited, refused) == "phone_limit"
     if not is_trusted:
         assert 23 * HOUR - 60 < wait(refused) <= 23 * HOUR
         return
     assert HOUR - 60 < wait(refused) <= HOUR
-    later(database, HOUR - 60)
-    assert 0 < wait(ask(limited, to, OWNER)) <= 60
-    later(database, 60)
+    let_time_pass(database, HOUR - 60)
+    assert 0 < wait(post(limited, to, OWNER)) <= 60
+    let_time_pass(database, 60)
     assert statuses(database, limited, to, OWNER, OWNER) == [200, 429]
-    assert HOUR - 60 < wait(ask(limited, to, OWNER)) <= HOUR, "one more an hour"
+    assert HOUR - 60 < wait(post(limited, to, OWNER)) <= HOUR, "one more an hour"
 
 
 def test_a_share_of_a_verified_recipient_is_used_up_for_an_hour_at_most(
     limited: Service, database: redis.Redis, to: To
 ) -> None:
-    """Its owner may be on the way, where nobody has verified it yet."""
+    """The owner may be travelling, at an address from which the recipient was not verified yet."""
     trust(database, to, Requester(OWNER))
     assert statuses(database, limited, to, ANOTHER, ANOTHER) == [200, 200]
-    later(database, 0)
-    refused = ask(limited, to, ANOTHER)
+    let_time_pass(database, 0)
+    refused = post(limited, to, ANOTHER)
     assert (HOUR - 60 < wait(refused) <= HOUR, reason(limited, refused)) == (True, "phone_share")
-    later(database, HOUR)
+    let_time_pass(database, HOUR)
     assert statuses(database, limited, to, ANOTHER, ANOTHER) == [200, 429]
 
 
-def test_where_it_was_verified_strangers_keep_nobody_waiting(limited: Service, database: redis.Redis, to: To) -> None:
+def test_strangers_do_not_delay_the_requester_that_verified(limited: Service, database: redis.Redis, to: To) -> None:
     """Otherwise a client that sends every hour would always come first."""
     trust(database, to, Requester(OWNER))
     assert statuses(database, limited, to, STRANGER, STRANGER, ANOTHER) == [200, 200, 200]
     assert statuses(database, limited, to, "192.0.2.3", OWNER, OWNER) == [429, 200, 429]
-    later(database, HOUR)
+    let_time_pass(database, HOUR)
     assert statuses(database, limited, to, "192.0.2.3", OWNER) == [200, 200]
     assert statuses(database, limited, to, "192.0.2.4", OWNER) == [429, 429]
 
 
-def test_a_used_up_share_and_a_full_limit_are_told_apart(
+def test_a_used_up_share_and_a_full_limit_have_different_reasons(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, **{**SETTINGS, "PHONE_SEND_LIMIT": "2 per day", "PHONE_SEND_SHARE": "0.1"})
     to = {"phoneNumber": phone}
     assert statuses(database, service, to, STRANGER) == [200]
-    later(database, 0)
-    assert reason(service, ask(service, to, STRANGER)) == "phone_share", "a tenth of two, rounded up"
+    let_time_pass(database, 0)
+    assert reason(service, post(service, to, STRANGER)) == "phone_share", "a tenth of two, rounded up"
     assert statuses(database, service, to, OWNER) == [200]
-    later(database, 0)
-    assert reason(service, ask(service, to, STRANGER)) == "phone_limit", "both are full"
+    let_time_pass(database, 0)
+    assert reason(service, post(service, to, STRANGER)) == "phone_limit", "both are full"
