@@ -1,4 +1,4 @@
-"""Infobip's delivery reports: asked for, taken once, and what a message that did not arrive changes."""
+"""Infobip's delivery reports: when the service requests them, and what it does with the first one of each message."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ TRACKED = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": SECRET}
 
 @pytest.fixture
 def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service, and a local Infobip that posts it what became of each message."""
+    """The service, and a sandbox that posts a delivery report of each message to it."""
     service = start(sandbox.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, METRICS_PORT=str(metrics_port()), **TRACKED)
     sandbox.reports_url = f"{service.url}{REPORTS}/{SECRET}"
     sandbox.reset()
@@ -34,7 +34,7 @@ def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
 
 @pytest.fixture
 def silent(tracked: Service, sandbox: Sandbox) -> Service:
-    """The same with an Infobip that reports nothing: the test does."""
+    """The same service with a sandbox that posts no reports: the tests post them."""
     sandbox.reports_url = None
     sandbox.reset()
     return tracked
@@ -45,7 +45,7 @@ def counted(service: Service, **labels: str) -> float:
 
 
 def message_of(database: redis.Redis, known: str = "") -> str:
-    """The id of the one message that is remembered, but the `known` one."""
+    """Return the id of the only message in Redis other than `known`."""
     ids: list[str] = []
 
     def is_there() -> bool:
@@ -71,7 +71,7 @@ def send(service: Service, database: redis.Redis, phone: str, known: str = "") -
     return message_of(database, known)
 
 
-def test_who_gets_no_sms_can_be_called_at_once(tracked: Service, sandbox: Sandbox, database: redis.Redis) -> None:
+def test_a_call_may_follow_a_failed_sms_at_once(tracked: Service, sandbox: Sandbox, database: redis.Redis) -> None:
     before = counted(tracked, channel="sms", country="US", status="undeliverable")
     assert tracked.send(NO_SMS).status_code == 200
     assert refusal(tracked.send(NO_SMS)) == TOO_MANY, "it is not known yet"
@@ -83,7 +83,7 @@ def test_who_gets_no_sms_can_be_called_at_once(tracked: Service, sandbox: Sandbo
     assert len(database.lrange(f"{{otp:phoneNumber:{NO_SMS}}}:sent", 0, -1)) == 2, "it cost money, and counts"
 
 
-def test_the_log_says_which_send_did_not_arrive(tracked: Service, database: redis.Redis) -> None:
+def test_the_log_names_the_send_whose_message_did_not_arrive(tracked: Service, database: redis.Redis) -> None:
     sent = tracked.send(NO_SMS, headers={"X-Request-ID": "checkout-4711"})
     until(lambda: tracked.lines(event="not_delivered", sent_by="checkout-4711"))
     (line,) = tracked.lines(event="not_delivered", sent_by="checkout-4711")
@@ -93,7 +93,7 @@ def test_the_log_says_which_send_did_not_arrive(tracked: Service, database: redi
     assert SECRET not in tracked.log_with(sent)
 
 
-def test_what_arrives_changes_no_cooldown(tracked: Service, database: redis.Redis, phone: str) -> None:
+def test_a_delivered_message_keeps_its_cooldown(tracked: Service, database: redis.Redis, phone: str) -> None:
     before = counted(tracked, channel="sms", country="DE", status="delivered")
     message = send(tracked, database, phone)
     until(lambda: database.hget(f"otp:message:{message}", "outcome") == "DELIVERED")
@@ -104,7 +104,7 @@ def test_what_arrives_changes_no_cooldown(tracked: Service, database: redis.Redi
 
 
 @pytest.mark.parametrize("group", ["UNDELIVERABLE", "EXPIRED", "REJECTED"])
-def test_each_way_to_fail(silent: Service, database: redis.Redis, phone: str, group: str) -> None:
+def test_each_kind_of_failure_ends_the_cooldown(silent: Service, database: redis.Redis, phone: str, group: str) -> None:
     before = counted(silent, country="DE", status=group.lower())
     message = send(silent, database, phone)
     assert report(silent, result(message, phone, group)).json() == {"message": "Delivery reports received."}
@@ -132,8 +132,8 @@ def test_the_first_report_decides_and_counts_once(silent: Service, database: red
     assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
-def test_an_old_message_frees_no_new_cooldown(silent: Service, database: redis.Redis, phone: str) -> None:
-    """Neither its first report nor one that is repeated does, whatever number it names."""
+def test_a_report_of_an_old_message_ends_no_new_cooldown(silent: Service, database: redis.Redis, phone: str) -> None:
+    """Neither its first report nor a repeated one does, whichever number the report names."""
     first = send(silent, database, phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     second = send(silent, database, phone, first)
@@ -146,8 +146,8 @@ def test_an_old_message_frees_no_new_cooldown(silent: Service, database: redis.R
     assert refusal(silent.send(third)) == TOO_MANY
 
 
-def test_several_reports_in_one_request(silent: Service, database: redis.Redis) -> None:
-    """One that makes no sense takes nothing from the others."""
+def test_one_request_may_have_several_reports(silent: Service, database: redis.Redis) -> None:
+    """An invalid report does not affect the others."""
     phones = [f"+4915120{n:06}" for n in range(12)]
     messages: list[str] = []
     for phone in phones:
@@ -175,7 +175,7 @@ def test_several_reports_in_one_request(silent: Service, database: redis.Redis) 
         {"doneAt": "9999-12-31T23:59:59.999-2359", "error": []},
     ],
 )
-def test_what_else_a_report_says_may_be_anything(
+def test_the_other_members_of_a_report_may_have_any_value(
     silent: Service, database: redis.Redis, phone: str, more: Json
 ) -> None:
     before = counted(silent, status="rejected")
@@ -190,13 +190,13 @@ def test_what_else_a_report_says_may_be_anything(
     ["", "Bearer", f"Bearer {SECRET}x", f"Bearer {SECRET[:-1]}", f"Basic {SECRET}", SECRET, "Bearer \xe9\xe9"],
     ids=ascii,
 )
-def test_who_does_not_know_the_secret(silent: Service, database: redis.Redis, phone: str, authorization: str) -> None:
+def test_a_wrong_secret_is_refused(silent: Service, database: redis.Redis, phone: str, authorization: str) -> None:
     message = send(silent, database, phone)
     failed = {"results": [result(message, phone)]}
     header = {"Authorization": authorization.encode("latin-1")}
     refused = [silent.post(REPORTS, failed, headers=header), silent.post(REPORTS, None, headers=header)]
     refused += [silent.post(f"{REPORTS}/{path}", failed) for path in (f"{SECRET}x", SECRET[:-1], "%00", "Bearer")]
-    # A wrong one in the path is not made good by the right one in the header.
+    # A wrong secret in the path is refused although the header has the right one.
     refused.append(silent.post(f"{REPORTS}/wrong-0123456789", failed, headers={"Authorization": f"Bearer {SECRET}"}))
     assert {refusal(each) for each in refused} == {UNAUTHORIZED}
     assert {each.headers["WWW-Authenticate"] for each in refused} == {"Bearer"}
@@ -204,7 +204,7 @@ def test_who_does_not_know_the_secret(silent: Service, database: redis.Redis, ph
     assert "outcome" not in database.hgetall(f"otp:message:{message}")
 
 
-def test_the_secret_is_good_in_the_path_and_in_no_log_line(silent: Service, database: redis.Redis, phone: str) -> None:
+def test_the_secret_may_be_in_the_path_and_is_never_logged(silent: Service, database: redis.Redis, phone: str) -> None:
     message = send(silent, database, phone)
     path = f"{REPORTS}/{SECRET}"
     taken = silent.post(path, {"results": [result(message, phone)]})
@@ -239,13 +239,13 @@ def test_the_secret_is_good_in_the_path_and_in_no_log_line(silent: Service, data
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_bodies(silent: Service, body: bytes, status: int) -> None:
+def test_the_status_depends_on_the_body(silent: Service, body: bytes, status: int) -> None:
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
     assert silent.post(REPORTS, data=body, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("given", [None, 5, "", "a b", "../x", "x" * 65, ["a"], {"a": 1}, "ü", "a\n"], ids=repr)
-def test_an_id_that_is_none_costs_nobody_a_pin(
+def test_an_invalid_message_id_does_not_lose_the_pin(
     start: Start, upstream: Upstream, database: redis.Redis, phone: str, given: Any
 ) -> None:
     service = start(upstream.url, **TRACKED)
@@ -259,7 +259,7 @@ def test_an_id_that_is_none_costs_nobody_a_pin(
     assert not list(database.scan_iter("otp:message:*"))
 
 
-def test_only_what_infobip_can_report_is_tracked(
+def test_only_channels_with_delivery_reports_are_tracked(
     start: Start, upstream: Upstream, database: redis.Redis, phone: str, email: str
 ) -> None:
     service = start(upstream.url, INFOBIP_2FA_EMAIL_MSG_ID=EMAIL_MESSAGE_ID, **TRACKED)
@@ -278,7 +278,7 @@ def test_only_what_infobip_can_report_is_tracked(
     assert not service.lines(event="no_delivery_id")
 
 
-def test_without_the_setting_there_is_nothing_of_it(
+def test_nothing_is_tracked_without_the_setting(
     start: Start, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     service = start(upstream.url, DELIVERY_REPORTS_SECRET=SECRET)
@@ -291,7 +291,7 @@ def test_without_the_setting_there_is_nothing_of_it(
 
 @pytest.fixture
 def priced(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with prices and reports, where the sandbox posts none."""
+    """The service with prices and delivery reports, which the tests post instead of the sandbox."""
     sandbox.reports_url = None
     sandbox.reset()
     prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "SMS_SEGMENTS": "2"}
@@ -307,8 +307,8 @@ def price(each: Any, currency: Any = "EUR", count: Any = 1) -> Json:
     return {"price": {"pricePerMessage": each, "currency": currency}, "messageCount": count}
 
 
-def test_what_a_message_cost_counts_once(priced: Service, database: redis.Redis, phone: str) -> None:
-    """Neither a report that is repeated nor one of a message that was never sent."""
+def test_the_price_of_a_message_is_counted_once(priced: Service, database: redis.Redis, phone: str) -> None:
+    """A repeated report, or one of a message that was never sent, adds nothing."""
     before = charged(priced)
     message = send(priced, database, phone)
     dear = price(0.5, count=3)
@@ -320,7 +320,7 @@ def test_what_a_message_cost_counts_once(priced: Service, database: redis.Redis,
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("members", "sentence"),
     [
         (price(0.07, count=4), "Infobip charged 0.28 EUR for a message (sms, DE), and 0.20 EUR is counted"),
         ({**price(0.07, count=None), "smsCount": 4}, "Infobip charged 0.28 EUR for a message (sms, DE)"),
@@ -328,19 +328,19 @@ def test_what_a_message_cost_counts_once(priced: Service, database: redis.Redis,
     ],
     ids=["more", "with the older name", "another currency"],
 )
-def test_what_costs_clearly_more_than_is_counted_is_told(
-    priced: Service, database: redis.Redis, phone: str, said: Json, sentence: str
+def test_a_price_clearly_above_the_counted_one_raises_an_alert(
+    priced: Service, database: redis.Redis, phone: str, members: Json, sentence: str
 ) -> None:
     database.delete("otp:alert:prices.differ:sms:DE")
     earlier = len(priced.lines(logger="otp.alerts"))
     message = send(priced, database, phone)
-    report(priced, result(message, phone, "DELIVERED", **said))
+    report(priced, result(message, phone, "DELIVERED", **members))
     until(lambda: any(sentence in line["event"] for line in priced.lines(logger="otp.alerts")[earlier:]))
     assert 86300 < database.ttl("otp:alert:prices.differ:sms:DE") <= 86400
 
 
 @pytest.mark.parametrize(
-    "said",
+    "members",
     [
         *[price(each) for each in (-1, 100.1, 10**400, "0.5", True, None)],
         *[price(0.5, currency) for currency in ("eur", "EURO", "EUR\n", "", None, 5)],
@@ -348,16 +348,16 @@ def test_what_costs_clearly_more_than_is_counted_is_told(
         {"price": 0.5},
     ],
 )
-def test_a_price_without_sense_counts_nothing(priced: Service, database: redis.Redis, phone: str, said: Json) -> None:
+def test_an_invalid_price_is_not_counted(priced: Service, database: redis.Redis, phone: str, members: Json) -> None:
     at = Measured(priced, metrics_port("priced"))
     before, delivered = at.value("otp_charged_total"), at.value("otp_deliveries_total", status="delivered")
     message = send(priced, database, phone)
-    report(priced, result(message, phone, "DELIVERED", **said))
+    report(priced, result(message, phone, "DELIVERED", **members))
     assert at.value("otp_deliveries_total", status="delivered") == delivered + 1
     assert at.value("otp_charged_total") == before
 
 
-def test_a_number_of_sms_without_sense_is_one(priced: Service, database: redis.Redis, phone: str) -> None:
+def test_an_invalid_number_of_sms_counts_as_one(priced: Service, database: redis.Redis, phone: str) -> None:
     before = charged(priced)
     for n, count in enumerate((0, -2, 21, 1.5, "3", True)):
         message = send(priced, database, f"+4915190{n:06}")

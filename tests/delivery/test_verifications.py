@@ -1,4 +1,4 @@
-"""What a client may ask of a PIN that it had sent."""
+"""GET /verifications/<id>: what a client app can read about a PIN that it had sent."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Shop:
         return self.service.post(path, body, headers=OURS)
 
     def send(self, phone: str, **more: str) -> str:
-        """The verification id."""
+        """Send a PIN, and return its verification id."""
         sent = self.post("/send-otp", **({} if "email" in more else {"phoneNumber": phone}), **more)
         assert sent.status_code == 200
         return str(sent.json()["verificationId"])
@@ -65,7 +65,7 @@ def tracked(start: Start, database: redis.Redis, sandbox: Sandbox) -> Shop:
     return shop
 
 
-def test_from_the_send_to_the_verify(tracked: Shop, sandbox: Sandbox, phone: str) -> None:
+def test_a_verification_from_the_send_to_the_verify(tracked: Shop, sandbox: Sandbox, phone: str) -> None:
     begun = int(time.time())
     sent = tracked.send(phone)
     known = tracked.look(sent)
@@ -81,7 +81,7 @@ def test_from_the_send_to_the_verify(tracked: Shop, sandbox: Sandbox, phone: str
     assert verified == {**delivered, "status": "verified", "verifiedAt": verified["verifiedAt"]}
 
 
-def test_it_is_nobody_elses(shop: Shop, start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_no_other_client_app_can_read_a_verification(shop: Shop, start: Start, sandbox: Sandbox, phone: str) -> None:
     path = f"/verifications/{shop.send(phone)}"
     unknown = [
         f"/verifications/{each}" for each in ("q4nB0tW7xkR2yV9cE1sLuA", "x", "%00", "*", "%F0%9F%98%80", "x" * 3000)
@@ -96,12 +96,12 @@ def test_it_is_nobody_elses(shop: Shop, start: Start, sandbox: Sandbox, phone: s
     assert shop.service.get(path, **OURS).status_code == 200
 
 
-def test_an_email_and_a_call_have_one_too(shop: Shop, phone: str, email: str) -> None:
+def test_an_email_and_a_call_have_a_verification_too(shop: Shop, phone: str, email: str) -> None:
     assert shop.look(shop.send("", email=email))["channel"] == "email"
     assert shop.look(shop.send(phone, channel="voice"))["channel"] == "voice"
 
 
-def test_one_that_gave_way_has_expired(shop: Shop, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_the_oldest_of_four_pins_has_expired(shop: Shop, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     sent = []
     for _ in range(4):
         sent.append(shop.send(phone))
@@ -113,7 +113,7 @@ def test_one_that_gave_way_has_expired(shop: Shop, sandbox: Sandbox, database: r
     assert [shop.look(each)["status"] for each in sent[:3]] == ["expired", "pending", "pending"]
 
 
-def test_one_without_a_guess_left_has_expired(shop: Shop, sandbox: Sandbox, phone: str) -> None:
+def test_a_pin_without_a_guess_left_has_expired(shop: Shop, sandbox: Sandbox, phone: str) -> None:
     sent = shop.send(phone)
     for _ in range(4):
         shop.verify(phone, other_pin(sandbox.pin(phone)))
@@ -130,7 +130,7 @@ def test_the_last_guess_may_be_right(shop: Shop, sandbox: Sandbox, phone: str) -
     shop.becomes(sent, "verified")
 
 
-def test_one_whose_life_is_over_has_expired_and_is_known_for_another_hour(
+def test_an_expired_verification_can_be_read_for_another_hour(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     shop = Shop(start(sandbox.url, API_KEYS=KEYS, PIN_TIME_TO_LIVE="2s"))
@@ -146,7 +146,7 @@ def test_one_whose_life_is_over_has_expired_and_is_known_for_another_hour(
     assert refusal(shop.service.get(f"/verifications/{sent}", **OURS)) == NOT_FOUND
 
 
-def test_the_same_pin_under_two_ids(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+def test_a_pin_sent_twice_has_two_ids(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     shop = Shop(start(sandbox.url, API_KEYS=KEYS, SEND_AGAIN="same"))
     first = shop.send(phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -159,7 +159,7 @@ def test_the_same_pin_under_two_ids(start: Start, database: redis.Redis, sandbox
     shop.becomes(second, "verified")
 
 
-def test_a_call_delivers_the_pin_of_an_sms_that_did_not_come(
+def test_a_call_delivers_the_pin_of_an_sms_that_did_not_arrive(
     tracked: Shop, sandbox: Sandbox, database: redis.Redis
 ) -> None:
     sent = tracked.send(NO_SMS)
@@ -169,15 +169,15 @@ def test_a_call_delivers_the_pin_of_an_sms_that_did_not_come(
     assert tracked.becomes(sent, "delivered")["channel"] == "sms", "that of the send"
 
 
-def test_nobody_asks_for_what_was_sent_without_a_key(service: Service, database: redis.Redis, phone: str) -> None:
+def test_a_send_without_an_api_key_has_no_verification(service: Service, database: redis.Redis, phone: str) -> None:
     sent = service.send(phone)
     assert refusal(service.get(f"/verifications/{sent.json()['verificationId']}")) == NOT_FOUND
     assert not list(database.scan_iter("otp:verification:*"))
 
 
-def test_it_costs_a_send_no_round_trip(shop: Shop, database: redis.Redis) -> None:
+def test_storing_a_verification_adds_no_round_trip(shop: Shop, database: redis.Redis) -> None:
     numbers = [f"+49157{n}" for n in range(10000000, 10000040)]
-    for number in numbers[:20]:  # connections are opened
+    for number in numbers[:20]:  # opens the connections
         shop.send(number)
     assert round_trips(database, shop.send, numbers[20:]) <= 3
     assert len(list(database.scan_iter("otp:verification:*"))) == 40
