@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def redis_url(redis_url: str) -> str:
-    """A database that no service of other tests still counts in."""
+    """The URL of a database in which no service of another test still counts."""
     return redis_url.removesuffix("/0") + "/1"
 
 
@@ -61,9 +61,9 @@ def new_sender(client: RedisClient, receiver: Receiver) -> Sender:
 def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
     settings: dict[str, str], sandbox: Sandbox, receiver: Receiver, tmp_path: Path
 ) -> None:
-    tried = numbers()
+    phones = numbers()
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url, "DAILY_BUDGET": "1"}) as service:
-        statuses = [service.send(next(tried)).status_code for _ in range(12)]
+        statuses = [service.send(next(phones)).status_code for _ in range(12)]
         until(lambda: len(receiver.deliveries) >= 3)
     assert statuses == [200] * 10 + [503] * 2
     alerts = [delivery.verified() for delivery in receiver.deliveries]
@@ -78,7 +78,7 @@ def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
 
 
 @pytest.mark.parametrize(
-    ("limited", "member", "whose"),
+    ("limited", "member", "refused"),
     [
         (("TOTAL_SEND_LIMIT", "2 per day"), "phoneNumber", "SMS or calls for anybody"),
         (("TOTAL_EMAIL_LIMIT", "2 per day"), "email", "e-mails for anybody"),
@@ -86,7 +86,7 @@ def test_the_thresholds_of_a_budget_reach_the_receiver_once_each(
         (("CLIENT_LIMITS", "shop: quota=2 per day"), "email", "e-mails for shop"),
     ],
 )
-def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: PLR0917
+def test_a_used_up_limit_of_all_sends_raises_one_alert_per_window(  # noqa: PLR0917
     settings: dict[str, str],
     database: redis.Redis,
     sandbox: Sandbox,
@@ -94,18 +94,18 @@ def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: P
     tmp_path: Path,
     limited: tuple[str, str],
     member: str,
-    whose: str,
+    refused: str,
 ) -> None:
-    """By two workers; not by the last one that it lets through."""
+    """Two workers raise one alert in all. The last send that the limit allows raises none."""
     setting, limit = limited
     key = "shop-key-0123456789"
     given = {**settings, "INFOBIP_BASE_URL": sandbox.url, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
-    tried = numbers() if member == "phoneNumber" else (f"person{n}@example.com" for n in itertools.count())
+    phones = numbers() if member == "phoneNumber" else (f"person{n}@example.com" for n in itertools.count())
     headers = {"Authorization": f"Bearer {key}"}
     with Service.started(tmp_path, {**given, "API_KEYS": f"shop:{key}", setting: limit}) as service:
 
         def send() -> int:
-            return service.post("/send-otp", {member: next(tried)}, headers=headers).status_code
+            return service.post("/send-otp", {member: next(phones)}, headers=headers).status_code
 
         assert [send() for _ in range(2)] == [200] * 2
         assert list(database.scan_iter("otp:alert:*")) == []
@@ -113,37 +113,37 @@ def test_a_limit_that_shuts_everybody_out_is_told_once_in_its_window(  # noqa: P
         until(lambda: receiver.deliveries)
     assert receiver.types() == ["limit.reached"]
     data = receiver.deliveries[0].verified()["data"]
-    assert data["sentence"] == f"{setting} (2 per 1 day) is used up: no more {whose} until there is room."
+    assert data["sentence"] == f"{setting} (2 per 1 day) is used up: no more {refused} until there is room."
     assert (data["limit"], data["amount"], data["seconds"]) == (setting, 2, 86400)
     (taken,) = database.scan_iter("otp:alert:*")
     assert 86400 - 60 < database.ttl(taken) <= 86400
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_api_key_is_told_once_over_all_workers(
+def test_a_refused_api_key_raises_one_alert_over_all_workers(
     settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path, status: int
 ) -> None:
     """Waiting alerts are sent when the worker stops, so the test counts all of them."""
     upstream.script.extend(error(status, "UNAUTHORIZED") for _ in range(20))
-    tried = numbers()
+    phones = numbers()
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
-        assert {service.send(next(tried)).status_code for _ in range(20)} == {502}
+        assert {service.send(next(phones)).status_code for _ in range(20)} == {502}
     assert receiver.types() == ["provider.credentials_refused"]
     assert receiver.deliveries[0].verified()["data"]["status"] == status
 
 
-def test_another_refusal_of_infobip_is_no_alert(
+def test_other_errors_of_infobip_raise_no_alert(
     settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path
 ) -> None:
     upstream.script.extend(error(status, "BAD_REQUEST") for status in (400, 404, 429, 500))
-    tried = numbers()
+    phones = numbers()
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
         for _ in range(4):
-            service.send(next(tried))
+            service.send(next(phones))
     assert receiver.deliveries == []
 
 
-def test_a_refused_api_key_at_a_verify_is_told_too(
+def test_a_refused_api_key_at_a_verify_raises_an_alert_too(
     settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path, phone: str
 ) -> None:
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": upstream.url}) as service:
@@ -157,20 +157,20 @@ def test_a_refused_api_key_at_a_verify_is_told_too(
 def test_a_silent_receiver_delays_no_send(
     settings: dict[str, str], upstream: Upstream, receiver: Receiver, tmp_path: Path
 ) -> None:
-    """Were it waited for, the answer would come after its three tries."""
+    """If the send waited for the webhook, its response would come only after three attempts."""
     receiver.hold()
     upstream.script.append(error(401, "UNAUTHORIZED"))
     one = {"WEB_CONCURRENCY": "1", "INFOBIP_BASE_URL": upstream.url}
-    tried = numbers()
+    phones = numbers()
     with Service.started(tmp_path, {**settings, **one}) as service:
-        assert service.send(next(tried)).status_code == 502
+        assert service.send(next(phones)).status_code == 502
         assert len(receiver.deliveries) <= 1
         until(lambda: receiver.deliveries)
-        assert {service.send(next(tried)).status_code for _ in range(5)} == {200}
+        assert {service.send(next(phones)).status_code for _ in range(5)} == {200}
         assert len(receiver.deliveries) < 3, "it is not at its last try yet"
 
 
-def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstream: Upstream, tmp_path: Path) -> None:
+def test_an_unreachable_receiver_causes_no_500(settings: dict[str, str], upstream: Upstream, tmp_path: Path) -> None:
     gone = {"ALERT_WEBHOOK_URL": "http://127.0.0.1:1/", "INFOBIP_BASE_URL": upstream.url}
     upstream.script.append(error(401, "UNAUTHORIZED"))
     with Service.started(tmp_path, {**settings, **gone}) as service:
@@ -179,7 +179,7 @@ def test_a_receiver_that_is_not_there_is_no_500(settings: dict[str, str], upstre
     assert "Traceback" not in service.log()
 
 
-def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisClient, receiver: Receiver) -> None:
+def test_three_attempts_have_one_id_and_follow_no_redirect(client: RedisClient, receiver: Receiver) -> None:
     receiver.statuses.extend([500, 302])
     sender = new_sender(client, receiver)
     sender.send(ALERT)
@@ -191,7 +191,7 @@ def test_three_tries_with_one_id_and_a_redirect_is_not_followed(client: RedisCli
     ] * 3
 
 
-def test_what_no_try_delivers_is_logged(
+def test_an_alert_that_no_attempt_delivers_is_logged(
     client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.statuses.extend([500, 404, 301, 500])
@@ -202,7 +202,7 @@ def test_what_no_try_delivers_is_logged(
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
 
-def test_a_proxy_of_the_environment_is_not_used(
+def test_a_proxy_in_the_environment_is_not_used(
     client: RedisClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -210,7 +210,7 @@ def test_a_proxy_of_the_environment_is_not_used(
     assert Webhook(receiver.url, signing_key(SECRET)).post(ALERT)
 
 
-def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, receiver: Receiver) -> None:
+def test_two_workers_send_one_alert(client: RedisClient, database: redis.Redis, receiver: Receiver) -> None:
     workers = [new_sender(client, receiver), new_sender(client, receiver)]
     for _ in range(3):
         for worker in workers:
@@ -218,13 +218,13 @@ def test_two_workers_tell_one_alert(client: RedisClient, database: redis.Redis, 
             worker.finish(5)
     assert len(receiver.deliveries) == 1
     assert QUIET - 10 < database.ttl("otp:alert:test.happened") <= QUIET
-    database.delete("otp:alert:test.happened")  # ten minutes later
+    database.delete("otp:alert:test.happened")  # as it is ten minutes later
     workers[1].send(ALERT)
     workers[1].finish(5)
     assert len(receiver.deliveries) == 2
 
 
-def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver) -> None:
+def test_alerts_with_different_subjects_are_sent_separately(client: RedisClient, receiver: Receiver) -> None:
     sender = new_sender(client, receiver)
     for subject in ("a", "b", "a"):
         sender.send(Alert("test.happened", subject, subject=subject))
@@ -232,7 +232,7 @@ def test_another_subject_is_another_kind(client: RedisClient, receiver: Receiver
     assert [delivery.verified()["data"]["sentence"] for delivery in receiver.deliveries] == ["a", "b"]
 
 
-def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_webhook_an_alert_is_logged_once(client: RedisClient, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         sender = Sender(client, None)
         sender.send(ALERT)
@@ -240,7 +240,7 @@ def test_without_a_webhook_it_is_logged_once(client: RedisClient, caplog: pytest
     assert caplog.record_tuples == [("otp.alerts", logging.WARNING, "test.happened: It has happened.")]
 
 
-def test_only_so_many_wait(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_waiting_alerts_are_bounded(client: RedisClient, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     sender = new_sender(client, receiver)
     for n in range(MOST_WAITING + 2):
         sender.send(Alert("test.happened", "It has.", subject=str(n)))
@@ -269,37 +269,37 @@ class Clock:
         return self.now
 
 
-def alarming(rates: Rates, **counts: int) -> list[str]:
-    """The types of what is alarming after these counts."""
+def alert_types_after(rates: Rates, **counts: int) -> list[str]:
+    """Return the types of the alerts after these counts."""
     for name, count in counts.items():
         for _ in range(count):
             rates.count(name)
     return [alert.type for alert in rates.flush()]
 
 
-def test_over_30_percent_of_at_least_100_pins_were_wrong(client: RedisClient, database: redis.Redis) -> None:
+def test_an_alert_if_over_30_percent_of_at_least_100_pins_are_wrong(client: RedisClient, database: redis.Redis) -> None:
     for right, mistaken, expected in ((70, 30, []), (69, 31, ["pins.wrong"]), (0, 99, []), (0, 100, ["pins.wrong"])):
-        assert alarming(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == expected
+        assert alert_types_after(Rates(client, Clock()), **{RIGHT: right, WRONG: mistaken}) == expected
         database.flushall()
 
 
-def test_over_20_refusals_of_the_guard(client: RedisClient) -> None:
+def test_an_alert_after_over_20_refusals_of_the_guard(client: RedisClient) -> None:
     rates = Rates(client, Clock())
-    assert alarming(rates, **{GUARD_REFUSAL: 20}) == []
-    assert alarming(rates, **{GUARD_REFUSAL: 1}) == ["guard.refusals"]
+    assert alert_types_after(rates, **{GUARD_REFUSAL: 20}) == []
+    assert alert_types_after(rates, **{GUARD_REFUSAL: 1}) == ["guard.refusals"]
 
 
-def test_rates_are_those_of_all_workers_and_of_five_minutes(client: RedisClient) -> None:
+def test_rates_cover_all_workers_and_five_minutes(client: RedisClient) -> None:
     clock = Clock()
     workers = [Rates(client, clock), Rates(client, clock)]
-    assert alarming(workers[0], **{GUARD_REFUSAL: 11}) == []
+    assert alert_types_after(workers[0], **{GUARD_REFUSAL: 11}) == []
     clock.now += 240
-    assert alarming(workers[1], **{GUARD_REFUSAL: 10}) == ["guard.refusals"]
+    assert alert_types_after(workers[1], **{GUARD_REFUSAL: 10}) == ["guard.refusals"]
     clock.now += 60
-    assert alarming(workers[1]) == [], "the first eleven are too old"
+    assert alert_types_after(workers[1]) == [], "the first eleven are too old"
 
 
-def test_counting_asks_redis_nothing_until_it_is_time(client: RedisClient, database: redis.Redis) -> None:
+def test_counts_are_written_to_redis_only_with_the_next_flush(client: RedisClient, database: redis.Redis) -> None:
     alerts = Alerts(Sender(client, None), Rates(client), FailedVerifies(client))
     for _ in range(21):
         alerts.count(GUARD_REFUSAL)
@@ -308,7 +308,7 @@ def test_counting_asks_redis_nothing_until_it_is_time(client: RedisClient, datab
     assert database.exists("otp:alert:guard.refusals")
 
 
-def test_the_service_counts_verdicts_and_shares_them(
+def test_the_service_counts_right_and_wrong_pins_in_redis(
     settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
@@ -318,7 +318,7 @@ def test_the_service_counts_verdicts_and_shares_them(
         until(lambda: counted(database) == {RIGHT: 1, WRONG: 2})
 
 
-def test_the_service_counts_what_the_guard_refuses_and_guesses_that_are_locked_out(
+def test_the_service_counts_refusals_of_the_guard_and_locked_out_guesses(
     settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
     strict = {"FRAUD_GUARD": "block", "GUARD_ADDRESS_COUNTRIES": "1", "PHONE_FAILURE_LIMIT": "1 per day"}
@@ -331,44 +331,44 @@ def test_the_service_counts_what_the_guard_refuses_and_guesses_that_are_locked_o
         until(lambda: counted(database) == {WRONG: 1, LOCKED_OUT: 1, GUARD_REFUSAL: 1})
 
 
-def failed(of: FailedVerifies, *names: tuple[str, int], kind: Any = "recipient") -> list[str]:
-    """The sentences of the alerts after so many failures of each name."""
+def sentences_after(failed_verifies: FailedVerifies, *names: tuple[str, int], kind: Any = "recipient") -> list[str]:
+    """Return the sentences of the alerts after this number of failures for each name."""
     for name, times in names:
         for _ in range(times):
-            of.count(kind, name, f"+49***{name}")
-    return [alert.sentence for alert in of.flush()]
+            failed_verifies.count(kind, name, f"+49***{name}")
+    return [alert.sentence for alert in failed_verifies.flush()]
 
 
-def test_over_20_failed_verifies_at_one_recipient_in_an_hour(client: RedisClient) -> None:
+def test_an_alert_after_over_20_failed_verifies_at_one_recipient_in_an_hour(client: RedisClient) -> None:
     clock = Clock()
     workers = [FailedVerifies(client, clock), FailedVerifies(client, clock)]
-    assert failed(workers[0], ("10", 20), ("11", 20), ("12", 5)) == []
-    assert failed(workers[1], ("12", 15), ("11", 1)) == [
+    assert sentences_after(workers[0], ("10", 20), ("11", 20), ("12", 5)) == []
+    assert sentences_after(workers[1], ("12", 15), ("11", 1)) == [
         "21 verifies at +49***11 failed within an hour: somebody may be guessing."
     ]
-    assert failed(workers[0], ("10", 9), ("11", 1)) == [
+    assert sentences_after(workers[0], ("10", 9), ("11", 1)) == [
         "29 verifies at +49***10 failed within an hour: somebody may be guessing."
     ], "the worst one"
     clock.now += 3600
-    assert failed(workers[1], ("10", 20)) == []
+    assert sentences_after(workers[1], ("10", 20)) == []
 
 
-def test_over_60_failed_verifies_from_one_address_in_an_hour(client: RedisClient) -> None:
-    of = FailedVerifies(client, Clock())
-    assert failed(of, ("1", 60), ("2", 60), kind="address") == []
-    assert failed(of, ("2", 1), kind="address") == [
+def test_an_alert_after_over_60_failed_verifies_from_one_address_in_an_hour(client: RedisClient) -> None:
+    failed_verifies = FailedVerifies(client, Clock())
+    assert sentences_after(failed_verifies, ("1", 60), ("2", 60), kind="address") == []
+    assert sentences_after(failed_verifies, ("2", 1), kind="address") == [
         "61 verifies from +49***2 failed within an hour: somebody may be guessing."
     ]
 
 
-def test_what_is_kept_of_failed_verifies_is_bounded(client: RedisClient, database: redis.Redis) -> None:
-    of = FailedVerifies(client, Clock())
+def test_the_stored_names_of_failed_verifies_are_bounded(client: RedisClient, database: redis.Redis) -> None:
+    failed_verifies = FailedVerifies(client, Clock())
     for block in range(12):
-        assert failed(of, *[(f"{block}-{n}", 1) for n in range(1001)]) == []
+        assert sentences_after(failed_verifies, *[(f"{block}-{n}", 1) for n in range(1001)]) == []
     (key,) = database.scan_iter("otp:failed-verifies:*")
     assert database.hlen(key) == MOST_NAMES_IN_REDIS
     assert 7190 < database.ttl(key) <= 7200
-    assert failed(of, ("0-1", MOST["recipient"])) != [], "what is known is still counted"
+    assert sentences_after(failed_verifies, ("0-1", MOST["recipient"])) != [], "what is known is still counted"
 
 
 def test_the_service_counts_failed_verifies_by_recipient_and_by_address(
@@ -391,7 +391,7 @@ def test_the_service_counts_failed_verifies_by_recipient_and_by_address(
     ]
 
 
-def test_what_is_not_yet_shared_when_a_worker_stops_is_not_lost(
+def test_a_worker_that_stops_writes_its_counts_to_redis(
     settings: dict[str, str], database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
     with Service.started(tmp_path, {**settings, "INFOBIP_BASE_URL": sandbox.url}) as service:
