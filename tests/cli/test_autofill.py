@@ -1,4 +1,4 @@
-"""examples/autofill.md: its commands set the texts that it shows, and these are what phones look for."""
+"""The commands in examples/autofill.md set the texts that it shows, and phones find the PIN in these texts."""
 
 import re
 import subprocess
@@ -35,13 +35,13 @@ def test_a_command_makes_the_sms_that_is_shown(command: str, sms: str, sandbox: 
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     application, message = line.ids()
-    asked = {"applicationId": application, "messageId": message, "to": "4915112345678"}
+    body = {"applicationId": application, "messageId": message, "to": "4915112345678"}
     headers = {"Authorization": f"App {line.environment['INFOBIP_API_KEY']}", "Connection": "close"}
-    assert requests.post(f"{sandbox.url}/2fa/2/pin", json=asked, headers=headers, timeout=5).ok
+    assert requests.post(f"{sandbox.url}/2fa/2/pin", json=body, headers=headers, timeout=5).ok
     assert sandbox.messages[-1].text == sms
 
 
-def test_the_texts_are_what_phones_look_for() -> None:
+def test_the_texts_have_what_phones_look_for() -> None:
     web, android, both = (sms for _, sms in SHOWN)
     for sms in (web, both):
         assert LAST_LINE.search(sms)

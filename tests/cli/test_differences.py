@@ -1,4 +1,4 @@
-"""The account at Infobip against the settings: what is said of each difference."""
+"""The account at Infobip is compared with the settings. Each difference has its finding."""
 
 from typing import Any
 
@@ -27,21 +27,21 @@ def settings(**given: Any) -> Settings:
 
 
 def found(
-    ours: Settings, configuration: dict[str, Any] | None = None, enabled: Any = True, **template: Any
+    own: Settings, configuration: dict[str, Any] | None = None, enabled: Any = True, **template: Any
 ) -> dict[str, Finding]:
     application = {"enabled": enabled, "configuration": {**CONFIGURATION, **(configuration or {})}}
-    templates = {ours.infobip_2fa_msg_id: Template.model_validate({**TEMPLATE, **template})}
-    findings = compare(ours, Application.model_validate(application), templates)
+    templates = {own.infobip_2fa_msg_id: Template.model_validate({**TEMPLATE, **template})}
+    findings = compare(own, Application.model_validate(application), templates)
     return {finding.name: finding for finding in findings if finding.status != "ok"}
 
 
-def test_nothing_to_say() -> None:
+def test_equal_values_have_no_findings() -> None:
     assert found(settings()) == {}
     assert found(settings(), {"pinTimeToLive": "600s", "sendPinPerPhoneNumberLimit": "53/24h"}) == {}
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "name", "status", "said"),
+    ("field", "value", "name", "status", "expected"),
     [
         ("pinTimeToLive", "9m", "PIN time to live", "error", "after 9m"),
         ("pinTimeToLive", "11m", "PIN time to live", "warning", "11m at Infobip"),
@@ -59,21 +59,21 @@ def test_nothing_to_say() -> None:
         ("sendPinPerPhoneNumberLimit", [], "sends to a phone", "warning", "does not say"),
     ],
 )
-def test_an_application_that_differs(field: str, value: Any, name: str, status: str, said: str) -> None:
+def test_a_different_application_is_reported(field: str, value: Any, name: str, status: str, expected: str) -> None:
     findings = found(settings(), {field: value})
     assert list(findings) == [name]
     assert findings[name].status == status
-    assert said in findings[name].sentence
+    assert expected in findings[name].sentence
     assert findings[name].remedy
 
 
 @pytest.mark.parametrize(("enabled", "status"), [(False, "error"), (None, "warning"), ("perhaps", "warning")])
-def test_an_application_that_is_not_enabled(enabled: Any, status: str) -> None:
+def test_an_application_that_is_not_enabled_is_reported(enabled: Any, status: str) -> None:
     assert found(settings(), enabled=enabled)["application"].status == status
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "name", "status", "said"),
+    ("field", "value", "name", "status", "expected"),
     [
         ("pinLength", 4, "PIN length", "error", "The template has 4, and the service accepts only 6"),
         ("pinLength", None, "PIN length", "warning", "does not say"),
@@ -87,23 +87,23 @@ def test_an_application_that_is_not_enabled(enabled: Any, status: str) -> None:
         ("messageText", "{{pin}}" + "ç" * 65, "message length", "warning", "2 SMS: 71 UTF-16 units in UCS-2"),
     ],
 )
-def test_a_template_that_differs(field: str, value: Any, name: str, status: str, said: str) -> None:
+def test_a_different_template_is_reported(field: str, value: Any, name: str, status: str, expected: str) -> None:
     findings = found(settings(), **{field: value})
     assert list(findings) == [name]
     assert findings[name].status == status
-    assert said in findings[name].sentence
+    assert expected in findings[name].sentence
 
 
 def test_the_check_agrees_with_what_the_budgets_count() -> None:
     two, three = "{{pin}}" + "ç" * 65, "{{pin}}" + "ç" * 129
-    said = found(settings(), messageText=two)["message length"]
-    assert said.sentence.endswith("Each is paid for, and SMS_SEGMENTS counts 1.")
-    assert said.remedy.endswith("or set SMS_SEGMENTS=2")
+    finding = found(settings(), messageText=two)["message length"]
+    assert finding.sentence.endswith("Each is paid for, and SMS_SEGMENTS counts 1.")
+    assert finding.remedy.endswith("or set SMS_SEGMENTS=2")
     assert found(settings(sms_segments=2), messageText=two) == {}
     assert "message length" in found(settings(sms_segments=2), messageText=three)
 
 
-def test_the_pin_counts_as_long_as_it_is() -> None:
+def test_the_length_of_the_pin_counts() -> None:
     fits: dict[str, Any] = {"messageText": "{{pin}}" + "a" * 154}
     assert found(settings(), **fits) == {}
     assert "message length" in found(settings(pin_length=7), **{**fits, "pinLength": 7})
@@ -118,7 +118,7 @@ def test_an_old_template_may_have_its_own_placeholder() -> None:
     assert found(settings(), messageText="<pin> is it.", pinPlaceholder="<pin>") == {}
 
 
-def test_our_settings_count_too() -> None:
+def test_the_limits_of_the_service_are_compared() -> None:
     assert "sends to a phone" in found(settings(phone_send_limit="6 per day"))
     assert "sends to a phone" in found(settings(phone_send_limit="5 per hour"))
     assert "sends to a phone" not in found(settings(phone_send_limit="1 per 12 hours"))
@@ -136,7 +136,7 @@ def test_our_settings_count_too() -> None:
         ({"total_send_limit": "1000 per hour", "total_email_limit": "500 per day"}, "24500/1d"),
     ],
 )
-def test_with_e_mails_the_application_must_take_both_totals(totals: dict[str, str], enough: str) -> None:
+def test_with_e_mails_the_application_must_allow_both_totals(totals: dict[str, str], enough: str) -> None:
     def is_too_little(limit: str, **given: str) -> bool:
         return "sends in all" in found(settings(**totals, **given), {"sendPinPerApplicationLimit": limit})
 
@@ -151,7 +151,7 @@ WEBOTP, ANDROID = {"webotp_domain": "example.com"}, {"android_app_hash": HASH}
 
 
 @pytest.mark.parametrize(
-    ("given", "text", "said"),
+    ("given", "text", "expected"),
     [
         ({}, "{{pin}}\n\n@example.com", "begins like that of WebOTP, and is not @host #{{pin}}"),
         ({}, "{{pin}}\n@https://example.com #{{pin}}", "begins like that of WebOTP"),
@@ -170,15 +170,15 @@ WEBOTP, ANDROID = {"webotp_domain": "example.com"}, {"android_app_hash": HASH}
         (ANDROID, "{{pin}}" + "ä" * 61 + f"a\n{HASH}", "It has 141 bytes"),
     ],
 )
-def test_what_phones_look_for(given: dict[str, str], text: str, said: str | None) -> None:
+def test_the_last_line_that_phones_look_for_is_checked(given: dict[str, str], text: str, expected: str | None) -> None:
     findings = found(settings(**given), messageText=text)
     findings.pop("PIN twice", None)
-    assert [finding.name for finding in findings.values()] == (["autofill"] if said else [])
-    assert (said or "") in "".join(finding.sentence for finding in findings.values())
+    assert [finding.name for finding in findings.values()] == (["autofill"] if expected else [])
+    assert (expected or "") in "".join(finding.sentence for finding in findings.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("{{firstName}}, {{pin}} is your code at {{shop}}.", None),
         (
@@ -190,19 +190,19 @@ def test_what_phones_look_for(given: dict[str, str], text: str, said: str | None
         ("{{firstName}}: {{pin}}" + "a" * 153, "2 SMS: 161 septets in GSM-7, without firstName. Each is paid for"),
     ],
 )
-def test_what_clients_may_fill_is_no_warning(text: str, said: str | None) -> None:
+def test_placeholders_that_client_apps_may_fill_are_no_warning(text: str, expected: str | None) -> None:
     findings = found(settings(allowed_placeholders={"firstName", "shop"}), messageText=text)
-    assert (said or "") in "".join(finding.sentence for finding in findings.values())
-    assert bool(findings) == bool(said)
+    assert (expected or "") in "".join(finding.sentence for finding in findings.values())
+    assert bool(findings) == bool(expected)
 
 
 @pytest.mark.parametrize(("text", "twice"), [("{{pin}} is it.", False), ("{{pin}}, {{pin}}", True)])
-def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
+def test_a_text_that_has_the_pin_twice_is_reported(text: str, twice: bool) -> None:
     assert ("PIN twice" in found(settings(), messageText=text)) is twice
 
 
 @pytest.mark.parametrize(
-    ("channel", "template", "said"),
+    ("channel", "template", "expected"),
     [
         ("sms", TEMPLATE, ""),
         ("sms", None, "error: This application at Infobip has no such template"),
@@ -223,31 +223,31 @@ def test_a_text_that_has_the_pin_twice(text: str, twice: bool) -> None:
         ("email", None, "error: This application at Infobip has no such template"),
     ],
 )
-def test_a_template_of_another_language(channel: str, template: dict[str, Any] | None, said: str) -> None:
-    ours = settings(infobip_templates={channel: {"pt-BR": "OTHER"}})
-    there = {ours.infobip_2fa_msg_id: TEMPLATE, **({"OTHER": {"language": "pt_br", **template}} if template else {})}
+def test_templates_by_language_are_checked(channel: str, template: dict[str, Any] | None, expected: str) -> None:
+    own = settings(infobip_templates={channel: {"pt-BR": "OTHER"}})
+    there = {own.infobip_2fa_msg_id: TEMPLATE, **({"OTHER": {"language": "pt_br", **template}} if template else {})}
     by_id = {its_id: Template.model_validate(each) for its_id, each in there.items()}
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
-    named = [each for each in compare(ours, application, by_id) if each.name == f"{channel} pt-BR"]
-    assert [f"{each.status}: {each.sentence}".startswith(said or "ok: It fits") for each in named] == [True]
+    named = [each for each in compare(own, application, by_id) if each.name == f"{channel} pt-BR"]
+    assert [f"{each.status}: {each.sentence}".startswith(expected or "ok: It fits") for each in named] == [True]
 
 
-def test_the_templates_of_a_purpose() -> None:
-    ours = settings(infobip_templates={"sms": {"payment/*": "PAY", "payment/de": "GONE"}})
-    by_id = {its_id: Template.model_validate(TEMPLATE) for its_id in (ours.infobip_2fa_msg_id, "PAY")}
+def test_templates_by_purpose_are_checked() -> None:
+    own = settings(infobip_templates={"sms": {"payment/*": "PAY", "payment/de": "GONE"}})
+    by_id = {its_id: Template.model_validate(TEMPLATE) for its_id in (own.infobip_2fa_msg_id, "PAY")}
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
-    findings = {each.name: each for each in compare(ours, application, by_id)}
+    findings = {each.name: each for each in compare(own, application, by_id)}
     assert findings["sms payment/*"].status == "ok"
     gone = findings["sms payment/de"]
     assert (gone.status, gone.remedy) == ("error", "correct INFOBIP_TEMPLATES"), "setup does not make these"
 
 
-def test_the_templates_of_other_channels() -> None:
-    ours = settings(infobip_2fa_voice_msg_id="CALL", infobip_2fa_email_msg_id="MAIL")
-    there = {ours.infobip_2fa_msg_id: TEMPLATE, "CALL": {**TEMPLATE, "messageText": "{{pin}}. {{pin}}"}}
+def test_templates_of_other_channels_are_checked() -> None:
+    own = settings(infobip_2fa_voice_msg_id="CALL", infobip_2fa_email_msg_id="MAIL")
+    there = {own.infobip_2fa_msg_id: TEMPLATE, "CALL": {**TEMPLATE, "messageText": "{{pin}}. {{pin}}"}}
     by_id = {its_id: Template.model_validate(each) for its_id, each in there.items()}
     application = Application.model_validate({"enabled": True, "configuration": CONFIGURATION})
-    findings = {each.name: each for each in compare(ours, application, by_id)}
+    findings = {each.name: each for each in compare(own, application, by_id)}
     assert findings["voice"].status == "ok"
     assert (findings["email"].status, findings["email"].remedy) == ("error", "correct INFOBIP_2FA_EMAIL_MSG_ID")
     assert "The text of voice has {{pin}} twice" in findings["PIN twice"].sentence

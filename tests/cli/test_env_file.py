@@ -1,4 +1,4 @@
-"""Ids written into `.env`: nothing else in it changes."""
+"""Setup writes the ids into `.env` and changes nothing else in it."""
 
 import os
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_only_the_two_values_change(path: Path) -> None:
     assert len(path.read_text()) == len(expected) - 6, "a shorter file has no rest of the longer one"
 
 
-def test_the_example_that_was_copied(path: Path) -> None:
+def test_only_the_ids_change_in_a_copy_of_the_example(path: Path) -> None:
     example = (ROOT / ".env.example").read_text()
     path.write_text(example)
     env_file.write(path, IDS)
@@ -62,13 +62,13 @@ def test_the_example_that_was_copied(path: Path) -> None:
         ("INFOBIP_2FA_MSG_ID=\r\nA=1\r\n", "INFOBIP_2FA_MSG_ID=M_2\r\nA=1\r\nINFOBIP_2FA_APP_ID=A-1\r\n"),
     ],
 )
-def test_what_is_not_there_comes_at_the_end(path: Path, before: str, after: str) -> None:
+def test_missing_names_are_added_at_the_end(path: Path, before: str, after: str) -> None:
     path.write_bytes(before.encode())
     env_file.write(path, IDS)
     assert path.read_bytes().decode() == after
 
 
-def test_a_new_file_is_for_nobody_else(path: Path) -> None:
+def test_only_its_owner_may_read_a_new_file(path: Path) -> None:
     mask = os.umask(0)
     try:
         env_file.write(path, IDS)
@@ -77,19 +77,19 @@ def test_a_new_file_is_for_nobody_else(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_cannot_be_written_is_a_sentence(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
-    """As in a container without a right to write: the ids are shown instead."""
+def test_a_file_that_cannot_be_written_is_reported(sandbox: Sandbox, tmp_path: Path, path: Path) -> None:
+    """Without the right to write, as in some containers, setup shows the ids instead."""
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url)
     path.mkdir()
-    status, said = command.run("setup", "--yes")
+    status, output = command.run("setup", "--yes")
     assert status == 1
-    assert ".env cannot be written (IsADirectoryError): set these yourself." in said
+    assert ".env cannot be written (IsADirectoryError): set these yourself." in output
     (made,) = [a.application_id for a in sandbox.two_factor.applications.all() if a.name == "OTP service"]
-    assert f"INFOBIP_2FA_APP_ID={made}\n" in said
+    assert f"INFOBIP_2FA_APP_ID={made}\n" in output
 
 
-def test_an_environment_that_beats_the_file_is_told_of(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_environment_that_overrides_the_file_is_reported(sandbox: Sandbox, tmp_path: Path) -> None:
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url)
-    status, said = command.run("setup", "--yes", INFOBIP_2FA_APP_ID="other")
+    status, output = command.run("setup", "--yes", INFOBIP_2FA_APP_ID="other")
     assert status == 1
-    assert "The environment overrides .env with other values: change INFOBIP_2FA_APP_ID there too." in said
+    assert "The environment overrides .env with other values: change INFOBIP_2FA_APP_ID there too." in output

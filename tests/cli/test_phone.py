@@ -1,4 +1,4 @@
-"""`flask phone`: what an operator sees of one number, changes and deletes. It is never a PIN, nor the id of one."""
+"""`flask phone`: what an operator sees of one number, changes and deletes. It never shows a PIN or the id of one."""
 
 import json
 import os
@@ -43,9 +43,9 @@ def command(sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: P
 
 
 def show(command: CommandLine, to: str, **environment: str) -> dict[str, Any]:
-    status, said = command.run("show", to, "--json", **environment)
-    assert (status, to in said) == (0, False)
-    found: dict[str, Any] = json.loads(said)
+    status, output = command.run("show", to, "--json", **environment)
+    assert (status, to in output) == (0, False)
+    found: dict[str, Any] = json.loads(output)
     return found
 
 
@@ -53,8 +53,8 @@ def masked(phone: str) -> str:
     return f"+49***{phone[-2:]}"
 
 
-def ready(database: redis.Redis, to: str) -> None:
-    """End its cooldown."""
+def end_cooldown(database: redis.Redis, to: str) -> None:
+    """End the cooldown of the recipient."""
     database.delete(f"{{otp:{to}}}:cooldown")
 
 
@@ -67,10 +67,10 @@ def test_nothing_is_known_of_a_new_number(command: CommandLine, phone: str) -> N
     )
 
 
-def test_why_a_number_gets_no_code(
+def test_the_command_shows_why_a_number_gets_no_code(
     limited: Service, command: CommandLine, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """Its cooldown, its limit, its PINs and guesses, until it has verified: as the service answers at that moment."""
+    """It shows the cooldown, limits, PINs and guesses, and the same wait as the service's response at that moment."""
     limited.send(phone)
     limited.verify(phone, other_pin(sandbox.pin(phone)))
     found = show(command, phone)
@@ -82,9 +82,9 @@ def test_why_a_number_gets_no_code(
     assert (pin["client"], pin["guessesLeft"], pin["messages"]) == ("", 4, 1)
     assert 500 < pin["expiresIn"] <= 600
     for _ in "12":
-        ready(database, f"phoneNumber:{phone}")
+        end_cooldown(database, f"phoneNumber:{phone}")
         assert limited.send(phone).status_code == 200
-    ready(database, f"phoneNumber:{phone}")
+    end_cooldown(database, f"phoneNumber:{phone}")
     refused = limited.send(phone)
     wait = show(command, phone)["refused"]["phone_limit"]
     assert 0 <= int(refused.headers["Retry-After"]) - wait < 30
@@ -101,10 +101,10 @@ def test_a_verified_number_is_trusted(limited: Service, command: CommandLine, sa
     assert (found["pins"], found["failures"]["left"], found["trusted"] > 29 * 86400) == ([], 2, True)
 
 
-def test_the_guard_and_what_many_share_refuse_too(
+def test_refusals_by_the_guard_and_by_shared_limits_are_shown(
     limited: Service, command: CommandLine, database: redis.Redis, phone: str
 ) -> None:
-    """Of each the reason that the service logs, and the wait that it answers."""
+    """Each refusal has the reason that the service logs, and the wait in the service's Retry-After."""
     for n in range(11):
         last = limited.send(f"+4915112340{n:03}")
     found = show(command, "+4915112340999")["refused"]
@@ -133,7 +133,7 @@ def test_mailboxes_are_shown_too(limited: Service, command: CommandLine, email: 
     assert (len(found["pins"]), list(found["refused"])) == (1, ["cooldown"])
 
 
-def test_a_number_is_whole_on_a_terminal_alone(command: CommandLine, phone: str) -> None:
+def test_a_number_is_shown_whole_only_on_a_terminal(command: CommandLine, phone: str) -> None:
     terminal, end = os.openpty()
     arguments = [sys.executable, "-m", "flask", "phone", "forget", phone]
     subprocess.run(arguments, cwd=command.directory, env=command.environment, stdout=end, check=True)
@@ -143,7 +143,7 @@ def test_a_number_is_whole_on_a_terminal_alone(command: CommandLine, phone: str)
     assert command.run("forget", phone)[1] == f"Nothing is kept of {masked(phone)}.\n"
 
 
-def test_it_finds_the_primary_of_sentinels_too(command: CommandLine, servers: Servers, phone: str) -> None:
+def test_the_command_finds_the_primary_through_a_sentinel(command: CommandLine, servers: Servers, phone: str) -> None:
     primary, _, sentinel = servers.replicated()
     node(primary).rpush(f"{{otp:phoneNumber:{phone}}}:sent:0123456789ab", 1)
     url = f"redis+sentinel://127.0.0.1:{sentinel}/main"
@@ -152,9 +152,9 @@ def test_it_finds_the_primary_of_sentinels_too(command: CommandLine, servers: Se
 
 
 @pytest.mark.parametrize("typed", ["+49 151", "jo@", "02071838750"])
-def test_what_is_no_recipient_is_a_usage_error(command: CommandLine, typed: str) -> None:
-    status, said = command.run("show", typed)
-    assert (status, "Invalid value for TO" in said) == (2, True)
+def test_an_invalid_recipient_is_a_usage_error(command: CommandLine, typed: str) -> None:
+    status, output = command.run("show", typed)
+    assert (status, "Invalid value for TO" in output) == (2, True)
 
 
 def test_nothing_is_shown_without_redis(command: CommandLine, phone: str) -> None:
@@ -164,17 +164,17 @@ def test_nothing_is_shown_without_redis(command: CommandLine, phone: str) -> Non
 def test_a_locked_number_is_unlocked(
     limited: Service, command: CommandLine, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """Also of its trust nothing is lost, and a PIN gets no more guesses."""
+    """The number stays trusted, and its PINs get no more guesses."""
     limited.send(phone)
     limited.verify(phone, sandbox.pin(phone))
     for _ in "12":
-        ready(database, f"phoneNumber:{phone}")
+        end_cooldown(database, f"phoneNumber:{phone}")
         assert limited.send(phone).status_code == 200
         limited.verify(phone, other_pin(sandbox.pin(phone)))
     assert list(show(command, phone)["refused"]) == ["cooldown", "phone_limit"]
     before = show(command, phone)
-    said = f"{masked(phone)} is unlocked: cooldown, sends and failed guesses count from zero again.\n"
-    assert command.run("unlock", phone) == (0, said)
+    output = f"{masked(phone)} is unlocked: cooldown, sends and failed guesses count from zero again.\n"
+    assert command.run("unlock", phone) == (0, output)
     after = show(command, phone)
     assert (after["refused"], [count["left"] for count in after["sends"]]) == ({}, [3, 5])
     assert (before["failures"]["left"], after["failures"]["left"]) == (0, 2)
@@ -182,8 +182,8 @@ def test_a_locked_number_is_unlocked(
     assert after["trusted"] > 0
     assert limited.send(phone).status_code == 200
     assert command.run("unlock", phone, "--json")[1] == f'{{"recipient": "{masked(phone)}", "deleted": 3}}\n'
-    status, said = command.run("unlock", phone)
-    assert (status, said.startswith("There is nothing to unlock for +49***")) == (1, True)
+    status, output = command.run("unlock", phone)
+    assert (status, output.startswith("There is nothing to unlock for +49***")) == (1, True)
 
 
 def test_a_mailbox_with_special_characters_is_unlocked_alone(

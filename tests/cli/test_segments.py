@@ -1,12 +1,12 @@
-"""How many SMS a text takes. Expected values by hand, from 3GPP TS 23.038 and 23.040."""
+"""How many SMS a text takes. The expected values are calculated by hand from 3GPP TS 23.038 and 23.040."""
 
 import pytest
 
 from cli.account_check.segments import BASIC, EXTENSION, Length, measure
 
 
-def test_the_alphabet_is_whole() -> None:
-    """128 places, one of which is the escape to the extension."""
+def test_the_alphabet_is_complete() -> None:
+    """The alphabet has 128 places, one of which is the escape to the extension."""
     assert len(BASIC) == 127
     assert len(EXTENSION) == 10
     assert not BASIC & EXTENSION
@@ -38,13 +38,13 @@ def test_boundaries(text: str, expected: Length) -> None:
 
 
 def test_no_character_is_cut_in_two() -> None:
-    """Each has a unit that no longer fits into the first part, and leaves one of its places empty."""
+    """A character of two units that does not fit into the first part leaves the last place of that part empty."""
     assert measure("a" * 152 + "€" + "a" * 152) == Length("GSM-7", 306, 3)
     assert measure("a" * 151 + "€" + "a" * 153) == Length("GSM-7", 306, 2)
     assert measure("ç" * 66 + "😀" + "ç" * 66) == Length("UCS-2", 134, 3)
     assert measure("ç" * 65 + "😀" + "ç" * 67) == Length("UCS-2", 134, 2)
 
 
-def test_what_is_counted() -> None:
+def test_each_encoding_has_its_own_unit() -> None:
     assert measure("a").unit == "septets"
     assert measure("ç").unit == "UTF-16 units"

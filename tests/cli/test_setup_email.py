@@ -1,4 +1,4 @@
-"""`flask infobip setup --email-template`: the template of e-mails, whose text is in Infobip's portal."""
+"""`flask infobip setup --email-template` makes the template of e-mails, whose text is in Infobip's portal."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ def command(empty: Sandbox, tmp_path: Path) -> CommandLine:
 
 
 def mails(sandbox: Sandbox) -> list[EmailTemplate]:
-    """Those of the only application."""
+    """Return the e-mail templates of the only application."""
     (application,) = sandbox.two_factor.applications.all()
     there = sandbox.two_factor.applications.templates(application.application_id)
     return [each for each in there if isinstance(each, EmailTemplate)]
 
 
 def test_the_template_is_made_and_kept(empty: Sandbox, command: CommandLine) -> None:
-    status, said = command.run("setup", "--yes", *OPTIONS)
-    assert (status, "Create the message template for e-mails:" in said) == (0, True)
+    status, output = command.run("setup", "--yes", *OPTIONS)
+    assert (status, "Create the message template for e-mails:" in output) == (0, True)
     (mail,) = mails(empty)
     assert dotenv_values(command.env_file)["INFOBIP_2FA_EMAIL_MSG_ID"] == mail.message_id
     assert (mail.email_template_id, mail.from_, mail.pin_length) == (1234, "Shop <codes@example.com>", 6)
@@ -48,7 +48,7 @@ def test_a_lost_id_is_found_again(empty: Sandbox, command: CommandLine) -> None:
     assert (dotenv_values(command.env_file), len(mails(empty))) == (written, 1)
 
 
-def test_without_the_option_nobody_gets_e_mails(empty: Sandbox, command: CommandLine) -> None:
+def test_without_the_option_no_email_template_is_made(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes", INFOBIP_2FA_EMAIL_MSG_ID="UNKNOWN")
     assert mails(empty) == []
     assert command.run("setup", "--email-template", "x")[0] == 2

@@ -1,4 +1,4 @@
-"""`flask infobip setup --languages`: a template for each, and the last line that phones look for."""
+"""`flask infobip setup --languages` makes a template for each language, with the last line that phones look for."""
 
 import json
 from pathlib import Path
@@ -23,13 +23,13 @@ def command(empty: Sandbox, tmp_path: Path) -> CommandLine:
 
 
 def ids(command: CommandLine) -> dict[str, dict[str, str]]:
-    """INFOBIP_TEMPLATES, as the `.env` has it."""
+    """Return INFOBIP_TEMPLATES from the `.env`."""
     written: dict[str, dict[str, str]] = json.loads(dotenv_values(command.env_file)["INFOBIP_TEMPLATES"] or "")
     return written
 
 
 def templates(sandbox: Sandbox, application: int = 0) -> list[Template]:
-    """Of the oldest application, the oldest first."""
+    """Return the templates of an application, oldest first. 0 is the oldest application."""
     two_factor = sandbox.two_factor.applications
     there = two_factor.templates(two_factor.all()[application].application_id)
     return [each for each in there if isinstance(each, Template)]
@@ -39,12 +39,12 @@ def texts(sandbox: Sandbox) -> list[str]:
     return [each.message_text for each in templates(sandbox)]
 
 
-def last(said: str) -> str:
-    return said.splitlines()[-1]
+def last_line(output: str) -> str:
+    return output.splitlines()[-1]
 
 
 def change(sandbox: Sandbox, message_id: str, **new: str) -> None:
-    """By hand, at portal.infobip.com."""
+    """Change a template, as a person does at portal.infobip.com."""
     applications = sandbox.two_factor.applications
     (application,) = applications.all()
     there = applications.templates(application.application_id)
@@ -53,34 +53,34 @@ def change(sandbox: Sandbox, message_id: str, **new: str) -> None:
 
 
 def test_the_default_template_may_be_of_another_language(empty: Sandbox, command: CommandLine) -> None:
-    """So that a call does not read German in English; a text of one's own stays."""
+    """Otherwise a call would read German in English. A text that was changed by hand is kept."""
     assert command.run("setup", "--yes", "--language", "de")[0] == 0
     assert [(each.message_text, each.language) for each in templates(empty)] == [(DE, "de")]
     change(empty, command.ids()[1], message_text="Code {{pin}}")
-    status, said = command.run("setup", "--yes", "--language", "pt-BR")
-    assert (status, '"de" -> "pt_br"' in said) == (0, True)
+    status, output = command.run("setup", "--yes", "--language", "pt-BR")
+    assert (status, '"de" -> "pt_br"' in output) == (0, True)
     assert [(each.message_text, each.language) for each in templates(empty)] == [("Code {{pin}}", "pt_br")]
-    assert last(command.run("setup", "--yes")[1]) == NOTHING
+    assert last_line(command.run("setup", "--yes")[1]) == NOTHING
 
 
 @pytest.mark.parametrize("language", ["tr", "de_DE", "german", ""])
 def test_a_language_without_a_voice_is_refused(empty: Sandbox, command: CommandLine, language: str) -> None:
-    status, said = command.run("setup", "--yes", "--language", language)
-    assert (status, "like de, of a language for which Infobip has a voice" in said) == (2, True)
+    status, output = command.run("setup", "--yes", "--language", language)
+    assert (status, "like de, of a language for which Infobip has a voice" in output) == (2, True)
     assert empty.two_factor.applications.all() == []
 
 
-def test_who_does_not_ask_for_languages_gets_none(empty: Sandbox, command: CommandLine) -> None:
+def test_without_the_option_no_language_gets_a_template(empty: Sandbox, command: CommandLine) -> None:
     assert command.run("setup", "--yes")[0] == 0
     assert texts(empty) == ["{{pin}} is your verification code."]
     assert "INFOBIP_TEMPLATES" not in command.env_file.read_text()
 
 
 def test_a_template_for_each_language(empty: Sandbox, command: CommandLine) -> None:
-    status, said = command.run("setup", "--languages", "de, fr", "--sender", "Shop", typed="y\n", PIN_LENGTH="4")
+    status, output = command.run("setup", "--languages", "de, fr", "--sender", "Shop", typed="y\n", PIN_LENGTH="4")
     assert status == 0
     command.run("setup", "--yes", "--languages", "it", PIN_LENGTH="4")
-    assert said.index("Create the message template for de:") < said.index("Do this?")
+    assert output.index("Create the message template for de:") < output.index("Do this?")
     default, german, french, italian = templates(empty)
     assert (german.message_text, german.language, german.pin_length, german.sender_id) == (DE, "de", 4, "Shop")
     assert (french.message_text, french.language, default.language) == (FR, "fr", None)
@@ -94,14 +94,14 @@ def test_a_second_run_changes_nothing(empty: Sandbox, command: CommandLine) -> N
     command.run("setup", "--yes", "--languages", "all")
     written = command.env_file.read_bytes()
     empty.calls.clear()
-    assert last(command.run("setup")[1]) == NOTHING
-    assert last(command.run("setup", "--languages", "all")[1]) == NOTHING
-    assert last(command.run("setup", "--languages", "pl")[1]) == NOTHING
+    assert last_line(command.run("setup")[1]) == NOTHING
+    assert last_line(command.run("setup", "--languages", "all")[1]) == NOTHING
+    assert last_line(command.run("setup", "--languages", "pl")[1]) == NOTHING
     assert len(empty.calls) == 6, "two looks each"
     assert command.env_file.read_bytes() == written
 
 
-def test_all_ten_and_what_is_added_later(empty: Sandbox, command: CommandLine) -> None:
+def test_all_ten_languages_may_be_added_later(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes", "--languages", "de")
     german = ids(command)["sms"]["de"]
     command.run("setup", "--yes", "--languages", "all")
@@ -117,18 +117,18 @@ def test_all_ten_and_what_is_added_later(empty: Sandbox, command: CommandLine) -
 def test_a_text_changed_by_hand_stays_unless_its_language_is_asked_for(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes", "--languages", "de,fr")
     change(empty, ids(command)["sms"]["de"], message_text="Hallo! {{pin}}", language="en")
-    assert last(command.run("setup")[1]) == NOTHING
+    assert last_line(command.run("setup")[1]) == NOTHING
     command.run("setup", "--yes", PIN_LENGTH="8")
     assert [each.pin_length for each in templates(empty)] == [8, 8, 8]
     assert texts(empty)[1:] == ["Hallo! {{pin}}", FR]
-    said = command.run("setup", "--languages", "de", typed="y\n", PIN_LENGTH="8")[1]
-    assert f'"Hallo! {{{{pin}}}}" -> "{DE}"' in said
+    output = command.run("setup", "--languages", "de", typed="y\n", PIN_LENGTH="8")[1]
+    assert f'"Hallo! {{{{pin}}}}" -> "{DE}"' in output
     assert texts(empty)[1:] == [DE, FR]
     assert templates(empty)[1].language == "en"
 
 
 def test_lost_ids_are_found_again_by_their_texts(empty: Sandbox, command: CommandLine) -> None:
-    """English says what the default says, and is still a template of its own."""
+    """English has the text of the default template, and still a template of its own."""
     options = ("--yes", "--languages", "en,de")
     command.run("setup", *options, WEBOTP_DOMAIN="example.com")
     default, written = command.ids(), ids(command)
@@ -138,12 +138,14 @@ def test_lost_ids_are_found_again_by_their_texts(empty: Sandbox, command: Comman
     assert len(templates(empty)) == 3
 
 
-def test_what_else_the_setting_has_stays(empty: Sandbox, command: CommandLine) -> None:
+def test_other_entries_of_the_setting_are_kept(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes")
     given = {"voice": {"de": "CALL"}, "email": {"fr": "MAIL"}, "sms": {"ja": "UNKNOWN", "en": command.ids()[1]}}
     with command.env_file.open("a") as file:
         file.write(f"INFOBIP_TEMPLATES={json.dumps(given)}  # ours\n")
-    assert last(command.run("setup")[1]) == NOTHING, "whom nothing is known of, or the default is for, is left alone"
+    assert last_line(command.run("setup")[1]) == NOTHING, (
+        "whom nothing is known of, or the default is for, is left alone"
+    )
     command.run("setup", "--yes", "--languages", "de")
     assert ids(command) == {**given, "sms": {**given["sms"], "de": templates(empty)[1].message_id}}
     assert command.env_file.read_text().endswith("  # ours\n")
@@ -158,8 +160,8 @@ def test_another_application_gets_templates_of_its_own(empty: Sandbox, command: 
     assert ids(command) == {"sms": {"de": german.message_id}} != first
 
 
-def test_the_template_of_calls_is_not_taken_for_an_sms(empty: Sandbox, command: CommandLine) -> None:
-    """It says the same, and shall not get a last line that nobody can listen to."""
+def test_the_template_of_calls_is_not_used_for_sms(empty: Sandbox, command: CommandLine) -> None:
+    """Its text is the same, but it must not get a last line that makes no sense when it is read aloud."""
     command.run("setup", "--yes", "--text", "Hallo! {{pin}}")
     command.run("setup", "--yes", "--languages", "de")
     _, call = templates(empty)
@@ -169,7 +171,7 @@ def test_the_template_of_calls_is_not_taken_for_an_sms(empty: Sandbox, command: 
     assert f"{DE}\n\n@example.com #{{{{pin}}}}" in texts(empty)
 
 
-def test_an_email_template_is_never_taken(empty: Sandbox, command: CommandLine) -> None:
+def test_an_email_template_is_never_used_for_sms(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes")
     (application,) = empty.two_factor.applications.all()
     email = EmailTemplate(message_id="MAIL", application_id=application.application_id, email_template_id=1)
@@ -189,14 +191,14 @@ def test_a_setting_in_a_file_is_left_there(empty: Sandbox, command: CommandLine)
             if name != "INFOBIP_TEMPLATES"
         )
     )
-    assert last(command.run("setup", **with_file)[1]) == NOTHING
+    assert last_line(command.run("setup", **with_file)[1]) == NOTHING
     assert command.run("setup", "--yes", PIN_LENGTH="8", **with_file)[0] == 0
     assert "INFOBIP_TEMPLATES" not in command.env_file.read_text()
 
 
-def test_a_language_without_a_text(empty: Sandbox, command: CommandLine) -> None:
-    status, said = command.run("setup", "--languages", "de,xx,de_DE")
-    assert (status, "templates.toml has no xx, de_DE; it has en, de, fr," in said) == (2, True)
+def test_a_language_without_a_text_is_refused(empty: Sandbox, command: CommandLine) -> None:
+    status, output = command.run("setup", "--languages", "de,xx,de_DE")
+    assert (status, "templates.toml has no xx, de_DE; it has en, de, fr," in output) == (2, True)
     assert empty.calls == []
 
 
@@ -207,22 +209,24 @@ def test_a_language_without_a_text(empty: Sandbox, command: CommandLine) -> None
         ({"ANDROID_APP_HASH": "FA+9qCX9VSu"}, {"ANDROID_APP_HASH": "aB3/xxxxxxx"}),
     ],
 )
-def test_the_last_line(empty: Sandbox, command: CommandLine, setting: dict[str, str], other: dict[str, str]) -> None:
-    """Under every text; another one takes its place."""
+def test_the_last_line_follows_the_settings(
+    empty: Sandbox, command: CommandLine, setting: dict[str, str], other: dict[str, str]
+) -> None:
+    """It is added to every text. A changed setting replaces it."""
     command.run("setup", "--yes", "--languages", "de", "--text", "Mine: {{pin}}")
     for given in (setting, other):
         ((name, value),) = given.items()
         line = f"@{value} #{{{{pin}}}}" if name == "WEBOTP_DOMAIN" else value
         assert command.run("setup", "--yes", **given)[0] == 0
         assert texts(empty) == [f"Mine: {{{{pin}}}}\n\n{line}", f"{DE}\n\n{line}"]
-        assert last(command.run("setup", **given)[1]) == NOTHING
+        assert last_line(command.run("setup", **given)[1]) == NOTHING
     command.run("setup", "--yes", "--languages", "de", "--text", "Mine: {{pin}}")
     assert texts(empty) == ["Mine: {{pin}}", DE]
 
 
 def test_the_two_last_lines_exclude_each_other(command: CommandLine) -> None:
-    status, said = command.run("setup", WEBOTP_DOMAIN="example.com", ANDROID_APP_HASH="FA+9qCX9VSu")
-    assert (status, "ANDROID_APP_HASH: cannot be set together with WEBOTP_DOMAIN" in said) == (1, True)
+    status, output = command.run("setup", WEBOTP_DOMAIN="example.com", ANDROID_APP_HASH="FA+9qCX9VSu")
+    assert (status, "ANDROID_APP_HASH: cannot be set together with WEBOTP_DOMAIN" in output) == (1, True)
 
 
 @pytest.mark.parametrize("tag", read_message_texts())
@@ -239,7 +243,7 @@ def test_each_text_is_one_sms_whose_pin_comes_first(tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("[sms]\nde = 'Ihr Code'", "templates.toml: sms.de: must have {{pin}} in it"),
         ("[sms]\nde_DE = '{{pin}}'", "templates.toml: sms.de_DE: 'de_DE' is not a language tag"),
@@ -248,9 +252,9 @@ def test_each_text_is_one_sms_whose_pin_comes_first(tag: str) -> None:
         ("[sms", "templates.toml cannot be read: "),
     ],
 )
-def test_a_file_that_is_not_right(tmp_path: Path, written: str, said: str) -> None:
+def test_an_invalid_file_of_texts_is_refused(tmp_path: Path, written: str, expected: str) -> None:
     file = tmp_path / "templates.toml"
     file.write_text(written)
     with pytest.raises(ValueError, match=r"templates\.toml") as raised:
         read_message_texts(file)
-    assert said in str(raised.value)
+    assert expected in str(raised.value)

@@ -1,4 +1,4 @@
-"""`flask infobip setup --delivery-reports`: subscriptions that post to the service; and what `check` says of them."""
+"""`flask infobip setup --delivery-reports` makes subscriptions that post to the service, and `check` checks them."""
 
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ def kept(sandbox: Sandbox, shelf: str) -> list[dict[str, Any]]:
 
 
 def test_the_subscriptions_are_made_once(empty: Sandbox, command: CommandLine) -> None:
-    status, said = command.run("setup", *OPTION, typed="y\n")
-    assert (status, SECRET in said, URL in said) == (0, False, True)
+    status, output = command.run("setup", *OPTION, typed="y\n")
+    assert (status, SECRET in output, URL in output) == (0, False, True)
     profile = {
         "profileId": "otp-service",
         "webhook": {"notifyUrl": URL},
@@ -44,7 +44,7 @@ def test_the_subscriptions_are_made_once(empty: Sandbox, command: CommandLine) -
     assert command.run("setup", *OPTION)[1].splitlines()[-1] == NOTHING
 
 
-def test_they_follow_the_address_and_the_secret(empty: Sandbox, command: CommandLine) -> None:
+def test_the_profile_follows_the_address_and_the_secret(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes", *OPTION)
     by_hand = ProfileUpdate(headers={"X-Mine": "1", "authorization": "old"}, max_bucket_size=7)
     empty.two_factor.subscriptions.update(PROFILES, "otp-service", by_hand)
@@ -67,7 +67,7 @@ def test_a_subscription_that_was_changed_is_updated(empty: Sandbox, command: Com
 
 
 @pytest.mark.parametrize(
-    ("option", "environment", "said"),
+    ("option", "environment", "expected"),
     [
         (OPTION, {"DELIVERY_REPORTS_SECRET": ""}, "Set DELIVERY_REPORTS_SECRET first"),
         (OPTION, {"INFOBIP_API_KEY": MANAGE_KEY}, "give it the scope subscriptions:manage".capitalize()),
@@ -75,16 +75,16 @@ def test_a_subscription_that_was_changed_is_updated(empty: Sandbox, command: Com
         (("--delivery-reports", "https://user@otp.example.com"), {}, "must be the address of the service"),
     ],
 )
-def test_what_is_missing(
-    empty: Sandbox, command: CommandLine, option: tuple[str, str], environment: dict[str, str], said: str
+def test_a_missing_or_invalid_value_is_reported(
+    empty: Sandbox, command: CommandLine, option: tuple[str, str], environment: dict[str, str], expected: str
 ) -> None:
-    status, answer = command.run("setup", "--yes", *option, **environment)
-    assert (bool(status), said in answer) == (True, True), answer
+    status, output = command.run("setup", "--yes", *option, **environment)
+    assert (bool(status), expected in output) == (True, True), output
     assert (empty.two_factor.applications.all(), kept(empty, PROFILES)) == ([], [])
 
 
-def test_what_else_a_profile_has_is_kept() -> None:
-    """The contract has more fields than are named here; an update sends them as they are."""
+def test_other_fields_of_a_profile_are_kept() -> None:
+    """Infobip's contract has more fields than the service knows. An update sends them unchanged."""
     there = {"profileId": "otp-service", "webhook": {"notifyUrl": f"{URL}/{OTHER}", "contentType": "x"}, "rateLimit": 9}
     plan = plan_subscriptions(Known([{**there, "headers": {"X-Mine": "1"}}]), "https://otp.example.com", SECRET)
     wanted = {"webhook": {"notifyUrl": URL, "contentType": "x"}, "rateLimit": 9, "profileId": "otp-service"}
@@ -97,7 +97,7 @@ def test_what_else_a_profile_has_is_kept() -> None:
 
 
 class Known(Subscriptions):
-    """Those of an account, without the account."""
+    """The profiles and subscriptions of an account, given by the test instead of read from Infobip."""
 
     def __init__(self, profiles: list[dict[str, Any]], events: list[Any] | None = None) -> None:
         self._profiles = [Profile.model_validate(each) for each in profiles]
@@ -120,7 +120,7 @@ def posts(url: str, **headers: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "expected"),
     [
         (Known(posts(URL, authorization=f"Bearer {SECRET}")), "ok: Infobip posts them to the service"),
         (Known(posts(f"{URL}/{SECRET}")), "ok: Infobip posts them to the service"),
@@ -133,10 +133,10 @@ def posts(url: str, **headers: str) -> list[dict[str, Any]]:
         (Known([]), "warning: Infobip has no subscription"),
     ],
 )
-def test_what_check_says(there: Known, said: str) -> None:
-    ours = settings(track_delivery=True, delivery_reports_secret=SECRET)
-    sms, voice = compare_delivery(ours, there)
-    assert f"{sms.status}: {sms.sentence}".startswith(said)
+def test_check_reports_where_infobip_posts(there: Known, expected: str) -> None:
+    own = settings(track_delivery=True, delivery_reports_secret=SECRET)
+    sms, voice = compare_delivery(own, there)
+    assert f"{sms.status}: {sms.sentence}".startswith(expected)
     assert (voice.name, voice.sentence) == ("reports of voice", "Infobip has no subscription that posts them.")
     assert not {SECRET, OTHER} & {*sms.sentence.split(), *sms.remedy.split()}
     assert list(compare_delivery(settings(), there)) == [], "without TRACK_DELIVERY it does not matter"

@@ -1,4 +1,4 @@
-"""`flask infobip setup --voice`: templates that only calls use, without the line that is for phones."""
+"""`flask infobip setup --voice` makes templates that only calls use, without the last line for phones."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def command(empty: Sandbox, tmp_path: Path) -> CommandLine:
 
 
 def templates(sandbox: Sandbox) -> dict[str, Template]:
-    """Those of the only application, by id."""
+    """Return the templates of the only application, by id."""
     (application,) = sandbox.two_factor.applications.all()
     there = sandbox.two_factor.applications.templates(application.application_id)
     return {each.message_id: each for each in there if isinstance(each, Template)}
@@ -31,8 +31,8 @@ def templates(sandbox: Sandbox) -> dict[str, Template]:
 def test_calls_get_a_template_of_their_own(empty: Sandbox, command: CommandLine) -> None:
     assert command.run("setup", "--yes")[0] == 0
     read = ("--speech-rate", "0.8", "--repeat-dtmf", "1#")
-    status, said = command.run("setup", "--yes", "--voice", "--languages", "de,tr", *read)
-    assert (status, "Create the message template for calls:" in said) == (0, True)
+    status, output = command.run("setup", "--yes", "--voice", "--languages", "de,tr", *read)
+    assert (status, "Create the message template for calls:" in output) == (0, True)
     written, there = dotenv_values(command.env_file), templates(empty)
     sms, call = there[written["INFOBIP_2FA_MSG_ID"] or ""], there[written["INFOBIP_2FA_VOICE_MSG_ID"] or ""]
     assert (sms.message_text, sms.speech_rate) == (f"{TEXTS['en']}\n\n{LINE}", None)
@@ -43,7 +43,7 @@ def test_calls_get_a_template_of_their_own(empty: Sandbox, command: CommandLine)
     assert (german.message_text, german.language, german.speech_rate) == (TEXTS["de"], "de", 0.8)
 
 
-def test_they_are_kept_and_found_again(empty: Sandbox, command: CommandLine) -> None:
+def test_the_templates_of_calls_are_kept_and_found_again(empty: Sandbox, command: CommandLine) -> None:
     options = ("--voice-text", "Code: {{pin}}", "--languages", "de", "--language", "fr")
     command.run("setup", "--yes", *options)
     written, there = dotenv_values(command.env_file), templates(empty)
@@ -58,7 +58,7 @@ def test_they_are_kept_and_found_again(empty: Sandbox, command: CommandLine) -> 
     assert [*templates(empty)] == [*there]
 
 
-def test_a_line_for_phones_is_taken_out_of_a_call(empty: Sandbox, command: CommandLine) -> None:
+def test_the_last_line_for_phones_is_removed_from_calls(empty: Sandbox, command: CommandLine) -> None:
     command.run("setup", "--yes", "--voice-text", f"Mine: {{{{pin}}}}\n\n{LINE}")
     (application,) = empty.two_factor.applications.all()
     its_id = dotenv_values(command.env_file)["INFOBIP_2FA_VOICE_MSG_ID"] or ""
@@ -70,8 +70,8 @@ def test_a_line_for_phones_is_taken_out_of_a_call(empty: Sandbox, command: Comma
     assert templates(empty)[its_id].message_text == "Hand: {{pin}}"
 
 
-def test_one_template_of_sms_and_calls_stays_one(empty: Sandbox, command: CommandLine) -> None:
-    """Without --voice; its last line is that of the SMS."""
+def test_one_template_for_sms_and_calls_stays_one(empty: Sandbox, command: CommandLine) -> None:
+    """Without --voice, calls use the template of the SMS, with its last line."""
     command.run("setup", "--yes", "--languages", "de")
     ids = json.loads(dotenv_values(command.env_file)["INFOBIP_TEMPLATES"] or "")
     both = {"INFOBIP_2FA_VOICE_MSG_ID": command.ids()[1], "INFOBIP_TEMPLATES": json.dumps({**ids, "voice": ids["sms"]})}
@@ -79,5 +79,5 @@ def test_one_template_of_sms_and_calls_stays_one(empty: Sandbox, command: Comman
 
 
 @pytest.mark.parametrize("option", [("--voice-text", "Code"), ("--speech-rate", "3")])
-def test_an_option_that_is_not_right(empty: Sandbox, command: CommandLine, option: tuple[str, str]) -> None:
+def test_an_invalid_option_is_refused(empty: Sandbox, command: CommandLine, option: tuple[str, str]) -> None:
     assert (command.run("setup", *option)[0], empty.calls) == (2, [])
