@@ -1,4 +1,4 @@
-"""What is set and not read, or not as it looks: a start and `flask infobip check` say so. No value is shown."""
+"""A start and `flask infobip check` warn of settings that are ignored or misleading. They show no value."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from config import SettingsError, load_settings
-from tests.config.test_warnings import said_by
+from tests.config.test_warnings import warned_settings
 from tests.support.command import CommandLine, eventually
 from tests.support.running import ACCOUNT, Sandbox, Service
 
@@ -24,22 +24,22 @@ def command(tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Re
 
 
 def check(command: CommandLine, env_file: str = "", **environment: str) -> str:
-    """What it says of the settings, where `.env` and the environment are these."""
+    """Return what `check` reports of the settings in this `.env` and this environment."""
     command.env_file.write_bytes(env_file.encode())
-    said = command.run("check", **environment)[1]
-    assert VALUE not in said
-    return "\n".join(line for line in said.splitlines() if line[9:18] == "settings ")
+    output = command.run("check", **environment)[1]
+    assert VALUE not in output
+    return "\n".join(line for line in output.splitlines() if line[9:18] == "settings ")
 
 
 def load(env_file: str, **environment: str) -> list[str]:
-    """What is wrong with these."""
+    """Return what is wrong with the settings in this `.env` and this environment."""
     Path(".env").write_bytes(env_file.encode())
-    said, reasons = "", list[str]()
+    message, reasons = "", list[str]()
     try:
         load_settings({**GOOD, **environment})
     except SettingsError as e:
-        said, reasons = str(e), e.reasons
-    assert VALUE not in said
+        message, reasons = str(e), e.reasons
+    assert VALUE not in message
     return reasons
 
 
@@ -70,19 +70,19 @@ NEARLY = {
 
 
 @pytest.mark.parametrize("where", ["file", "environment"])
-def test_a_name_that_is_nearly_one_of_the_settings(command: CommandLine, where: str) -> None:
+def test_a_misspelt_name_is_reported_with_the_right_one(command: CommandLine, where: str) -> None:
     given = dict.fromkeys(NEARLY, VALUE)
     written = "".join(f"{name}={value}\n" for name, value in given.items())
-    said = check(command, written) if where == "file" else check(command, **given)
+    output = check(command, written) if where == "file" else check(command, **given)
     for name, meant in NEARLY.items():
-        assert f"{name} is not a setting and is ignored. Did you mean {meant}?" in said
+        assert f"{name} is not a setting and is ignored. Did you mean {meant}?" in output
 
 
-def test_the_wrong_case_and_files_of_what_is_no_secret(command: CommandLine) -> None:
+def test_names_in_lower_case_and_files_of_other_settings_are_reported(command: CommandLine) -> None:
     for given in ({"env_file": f"port={VALUE}\nPIN_LENGTH_FILE={VALUE}"}, {"port": VALUE, "PIN_LENGTH_FILE": VALUE}):
-        said = check(command, **given)
-        assert "port is read as PORT. Write it in capitals." in said
-        assert "PIN_LENGTH_FILE is ignored: only a secret can be a file. Set PIN_LENGTH." in said
+        output = check(command, **given)
+        assert "port is read as PORT. Write it in capitals." in output
+        assert "PIN_LENGTH_FILE is ignored: only a secret can be a file. Set PIN_LENGTH." in output
 
 
 OTHERS = {"PATH": "/bin", "HOSTNAME": "a", "LANG": "C", "COMPOSE_PROJECT_NAME": "x", "DOCKER_HOST": "x", "TZ": "UTC",
@@ -93,50 +93,50 @@ OTHERS = {"PATH": "/bin", "HOSTNAME": "a", "LANG": "C", "COMPOSE_PROJECT_NAME": 
           "AWS_DEFAULT_REGION": "eu-central-1", "SENTRY_DSN": "x", "POD_NAME": "x", "PYTHON_VERSION": "3"}  # fmt: skip
 
 
-def test_what_others_read_is_nobodys_mistake(command: CommandLine) -> None:
+def test_variables_of_other_programs_are_not_reported(command: CommandLine) -> None:
     assert "is ignored" not in check(command, **OTHERS)
     known = "COMPOSE_PROFILES=live\nREPLICAS=3\nDOCKER_DEFAULT_PLATFORM=linux/arm64\nSANDBOX_PIN=123456\n"
     known += "INFOBIP_API_KEY_FILE=\n"
     assert "is ignored" not in check(command, known)
 
 
-def test_a_name_in_the_file_that_is_nothing_at_all(command: CommandLine) -> None:
-    said = check(command, f"\n# mine\nDATABASE_URL={VALUE}\n\n  favourite_colour={VALUE}\n")
-    assert ".env, line 3: DATABASE_URL is not a setting and is ignored." in said
-    assert ".env, line 5: favourite_colour is not a setting and is ignored." in said
+def test_an_unknown_name_in_the_file_is_reported(command: CommandLine) -> None:
+    output = check(command, f"\n# mine\nDATABASE_URL={VALUE}\n\n  favourite_colour={VALUE}\n")
+    assert ".env, line 3: DATABASE_URL is not a setting and is ignored." in output
+    assert ".env, line 5: favourite_colour is not a setting and is ignored." in output
 
 
 def test_a_piece_of_a_secret_that_looks_like_a_name_is_not_shown(command: CommandLine) -> None:
-    """A PEM without quotes: what is behind its first line is read as names."""
-    said = check(command, "PROOF_OLD_KEYS=-----BEGIN\nMC4CAQAwBQYDK2VwBCIEIA==\nd83ab17e0f==\n-----END=\n")
-    assert said.count("A name is not a setting and is ignored.") == 3
-    assert "MC4CAQ" not in said
-    assert "d83ab17e0f" not in said
+    """All lines of a PEM without quotes, except the first, are read as names."""
+    output = check(command, "PROOF_OLD_KEYS=-----BEGIN\nMC4CAQAwBQYDK2VwBCIEIA==\nd83ab17e0f==\n-----END=\n")
+    assert output.count("A name is not a setting and is ignored.") == 3
+    assert "MC4CAQ" not in output
+    assert "d83ab17e0f" not in output
 
 
 @pytest.mark.parametrize("key", ["A1B2C3D4E5F60718", "sk_a1b2c3d4e5f60718", "D83AB17E_0F9C4E21"])
 def test_a_key_on_a_line_of_its_own_is_not_shown(command: CommandLine, key: str) -> None:
-    said = check(command, f"LOG_SALT=\n{key}\nS3_BUCKET=a\nMY_2FA_HOST2=a\n")
-    assert ".env, line 2: A name is not a setting" in said
-    assert key not in said
-    assert ".env, line 3: S3_BUCKET is not a setting" in said
-    assert ".env, line 4: MY_2FA_HOST2 is not a setting" in said
+    output = check(command, f"LOG_SALT=\n{key}\nS3_BUCKET=a\nMY_2FA_HOST2=a\n")
+    assert ".env, line 2: A name is not a setting" in output
+    assert key not in output
+    assert ".env, line 3: S3_BUCKET is not a setting" in output
+    assert ".env, line 4: MY_2FA_HOST2 is not a setting" in output
 
 
-def test_a_start_says_it_once_and_a_reload_again(
+def test_a_start_and_a_reload_each_warn_once(
     tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, phone: str
 ) -> None:
     (tmp_path / ".env").write_text("DAILY_BUGDET=50\nMY_NOTE=1\n")
     settings = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, "PIN_LENGHT": "8"}
     with Service.started(tmp_path, settings) as service:
-        said = said_by(service)
+        warned = warned_settings(service)
         expected = [".env, line 1: DAILY_BUGDET", ".env, line 2: MY_NOTE", "PIN_LENGHT"]
         assert names(service) == expected
         assert service.send(phone).status_code == 200
         (tmp_path / ".env").write_text("DAILY_BUDGTE=50\n")
-        before = len(said())
+        before = len(warned())
         service.process.send_signal(signal.SIGHUP)
-        eventually(lambda: len(said()) > before)
+        eventually(lambda: len(warned()) > before)
         assert names(service)[3:] == [".env, line 1: DAILY_BUDGTE", "PIN_LENGHT"]
 
 
@@ -145,7 +145,7 @@ def names(service: Service) -> list[str]:
     return [line["event"].partition(" is not a setting")[0] for line in lines if "is not a setting" in line["event"]]
 
 
-def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_start_that_fails_names_the_misspelt_setting(tmp_path: Path, sandbox: Sandbox) -> None:
     given: Mapping[str, str] = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URI": f"redis://:{VALUE}@localhost"}
     with pytest.raises(AssertionError) as raised, Service.started(tmp_path, given):
         pass
@@ -156,7 +156,7 @@ def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "expected"),
     [
         (f'DAILY_BUDGET="{VALUE}', ".env, line 2: cannot be read"),
         (f"DAILY_BUDGET '{VALUE}'", ".env, line 2: cannot be read"),
@@ -167,10 +167,10 @@ def test_a_start_that_fails_for_it_says_so(tmp_path: Path, sandbox: Sandbox) -> 
         (f"REDIS_URL_FILE=/${{x{VALUE}}}", "REDIS_URL_FILE: .env, line 2 has ${...}"),
     ],
 )
-def test_a_line_that_would_set_something_else_ends_the_start(line: str, reason: str) -> None:
-    """Whatever of it python-dotenv would have left over."""
-    (said,) = load(f"\n{line}\n")
-    assert said.startswith(reason)
+def test_a_line_that_would_set_something_else_prevents_the_start(line: str, expected: str) -> None:
+    """python-dotenv would ignore such a line or keep a part of it."""
+    (message,) = load(f"\n{line}\n")
+    assert message.startswith(expected)
 
 
 @pytest.mark.usefixtures("here")
@@ -186,12 +186,12 @@ def test_a_line_that_would_set_something_else_ends_the_start(line: str, reason: 
         "\ufeffPORT=4000\r\nexport PIN_LENGTH = 4 # four\r\n\r\nPIN_TYPE=\r\n",
     ],
 )
-def test_what_is_clear_to_everybody_is_no_reason(text: str) -> None:
+def test_an_unambiguous_line_is_accepted(text: str) -> None:
     assert load(text) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (f"PROOF_ISSUER=a$b{VALUE}", ".env, line 1: PROOF_ISSUER has a $"),
         (f'PROOF_ISSUER="a$$b{VALUE}"', ".env, line 1: PROOF_ISSUER has a $"),
@@ -204,8 +204,8 @@ def test_what_is_clear_to_everybody_is_no_reason(text: str) -> None:
         (f"PORT={VALUE}\n\nPORT=", ".env, line 1: PORT is there more than once. The last one counts."),
     ],
 )
-def test_what_others_read_otherwise_is_said(command: CommandLine, text: str, said: str) -> None:
-    assert said in check(command, text)
+def test_a_line_that_others_read_differently_is_reported(command: CommandLine, text: str, expected: str) -> None:
+    assert expected in check(command, text)
 
 
 @pytest.mark.parametrize(
@@ -214,20 +214,20 @@ def test_what_others_read_otherwise_is_said(command: CommandLine, text: str, sai
      r"PROOF_ISSUER='it\'s'", r"PROOF_ISSUER=a\\b", r'PROOF_ISSUER="a\\0"', r'PROOF_ISSUER="a\"b"',
      "PROOF_ISSUER=${PATH}"],
 )  # fmt: skip
-def test_what_others_read_likewise_is_not(command: CommandLine, text: str) -> None:
+def test_a_line_that_others_read_the_same_way_is_not_reported(command: CommandLine, text: str) -> None:
     assert ".env, line" not in check(command, text)
 
 
 @pytest.mark.parametrize("value", ['"a"', "'a'", "a # mine", " a", "a "])
-def test_what_docker_run_does_not_take_off_is_said(command: CommandLine, value: str) -> None:
-    said = "PROOF_ISSUER in the environment has quotes, a comment or blanks at its ends"
-    assert said in check(command, PROOF_ISSUER=value)
+def test_characters_that_docker_run_keeps_are_reported(command: CommandLine, value: str) -> None:
+    warning = "PROOF_ISSUER in the environment has quotes, a comment or blanks at its ends"
+    assert warning in check(command, PROOF_ISSUER=value)
     for plain in (value.strip(" \"'#mine"), "a#b", "a'", "-----BEGIN\nx y\n"):
-        assert said not in check(command, PROOF_ISSUER=plain)
+        assert warning not in check(command, PROOF_ISSUER=plain)
 
 
 @pytest.mark.usefixtures("here")
-def test_an_empty_name_of_a_file_is_none() -> None:
+def test_an_empty_name_of_a_file_counts_as_unset() -> None:
     Path("key").write_text("from-a-file")
     Path(".env").write_text("INFOBIP_API_KEY_FILE=key\n")
     settings = load_settings({**GOOD, "INFOBIP_API_KEY": "", "INFOBIP_API_KEY_FILE": ""})

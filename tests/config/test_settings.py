@@ -1,4 +1,4 @@
-"""Settings: one message names everything that is wrong, and no secret shows."""
+"""Settings: one message names everything that is wrong, and shows no secret."""
 
 import json
 import time
@@ -112,7 +112,7 @@ BAD = {
     "ANDROID_APP_HASH": ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA+9qCX9VS="],
     "SMS_SEGMENTS": ["0", "11", "two"],
     "DAILY_BUDGET": ["-1", "ten", "NaN", "Infinity", "0.0000001"],
-    "MONTHLY_BUDGET": ["-1", "100"],  # the last one for want of prices
+    "MONTHLY_BUDGET": ["-1", "100"],  # the last one, because there are no prices
     "ALERT_WEBHOOK_SECRET": [
         "the-secret",
         "whsec_",
@@ -121,15 +121,15 @@ BAD = {
         "d2hpdGhvdXQgaXRzIHByZWZpeCBpdCBpcyBub25l",
     ],
     "ALERT_WEBHOOK_URL": ["http://example.com", "ftp://x", "https://", "https://user:pw@x", "https://x#y", "https://x"],
-    "CHALLENGE": ["captcha", "Turnstile", "hcaptcha"],  # the last one for want of a secret
+    "CHALLENGE": ["captcha", "Turnstile", "hcaptcha"],  # the last one, because there is no secret
     "CHALLENGE_HOSTNAMES": ["https://example.com", "example.com:443", "-x", "*.example.com", ","],
     "CHALLENGE_URL": ["https://example.com", "http://example.com", "http://u:p@127.0.0.1", "127.0.0.1", "http://"],
     "DELIVERY_REPORTS_SECRET": ["the-secret", "the-secret-is/no-path", "the-secret-" * 30, "das-geheimnis-äöü"],
-    "TRACK_DELIVERY": ["maybe", "true"],  # the last one for want of a secret
+    "TRACK_DELIVERY": ["maybe", "true"],  # the last one, because there is no secret
     "TEST_NUMBERS_UNTIL": ["tomorrow", "2026-02-30", "20260201", "2026-W05-1", "9999-12-31"],
-    "TEST_NUMBERS": ["{", "no/such/file", '{"+14155550199": "493826"}'],  # the last one for want of a date
+    "TEST_NUMBERS": ["{", "no/such/file", '{"+14155550199": "493826"}'],  # the last one, because there is no date
     "NUMBER_LOOKUP": ["true", "yes"],
-    "LOOKUP_PRICE": ["-1", "much", "0.0000001", "0.01"],  # the last one for want of prices
+    "LOOKUP_PRICE": ["-1", "much", "0.0000001", "0.01"],  # the last one, because there are no prices
     "DEFAULT_REGION": ["XX", "USA"],
     "ALLOWED_COUNTRIES": ["US,XX", ",", ", ,"],
     "ALLOWED_CHANNELS": ["pigeon", "sms,pigeon", "SMS"],
@@ -195,14 +195,14 @@ def test_a_bound_of_a_duration_has_its_unit(name: str, value: str, reason: str) 
         *(("+14155550199", code, "is not of PIN_LENGTH") for code in ("4938171", "49381", "49381a", "٤٩٣٨١٧")),
     ],
 )
-def test_test_numbers_are_whole_and_their_codes_are_no_easy_ones(number: str, code: object, reason: str) -> None:
+def test_test_numbers_must_be_whole_and_their_codes_hard_to_guess(number: str, code: object, reason: str) -> None:
     until = f"{datetime.now(UTC).date()}"
     with pytest.raises(SettingsError, match=f"(?m)^  TEST_NUMBERS: .*{reason}") as raised:
         load(TEST_NUMBERS=json.dumps({number: code}), TEST_NUMBERS_UNTIL=until)
     assert str(code) not in str(raised.value)
 
 
-def test_a_number_in_two_spellings_has_no_two_codes() -> None:
+def test_a_test_number_in_two_spellings_is_refused() -> None:
     codes = json.dumps({"+541123456789": "493826", "+5491123456789": "826493"})
     with pytest.raises(SettingsError, match=r"TEST_NUMBERS: .*one number twice"):
         load(TEST_NUMBERS=codes, TEST_NUMBERS_UNTIL=f"{datetime.now(UTC).date()}")
@@ -228,7 +228,7 @@ def test_test_numbers_last_90_days_at_most(tmp_path: Path) -> None:
         load(**given, TEST_NUMBERS_UNTIL=f"{today + timedelta(days=92)}")
 
 
-def test_a_lookup_has_a_price_where_sms_have_one() -> None:
+def test_a_lookup_needs_a_price_if_sms_have_one() -> None:
     priced = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1, "US": 0.02}', "SMS_SEGMENTS": "2"}
     with pytest.raises(SettingsError, match="NUMBER_LOOKUP: needs LOOKUP_PRICE"):
         load(**priced, NUMBER_LOOKUP="on")
@@ -245,7 +245,7 @@ def test_all_bad_values_are_named_together() -> None:
     assert all(f"  {name}: " in str(raised.value) for name in BAD if name != "RESEND_COOLDOWN")
 
 
-def test_templates_of_other_languages() -> None:
+def test_templates_of_other_languages_are_read() -> None:
     templates = {"sms": {"de": "A-1", "pt-BR": "B_2"}, "email": {}}
     Path("templates.json").write_text(json.dumps(templates))
     for given in (json.dumps(templates), "templates.json"):
@@ -261,8 +261,8 @@ def test_an_sms_has_one_last_line() -> None:
     assert load(ANDROID_APP_HASH="FA+9qCX9VSu").android_app_hash == "FA+9qCX9VSu"
 
 
-def test_the_cooldown_must_outlast_the_call() -> None:
-    """Also where only the one or the other is given."""
+def test_the_cooldown_must_be_longer_than_the_timeout() -> None:
+    """This holds even if only one of the two is set."""
     with pytest.raises(SettingsError, match="RESEND_COOLDOWN: must be longer than INFOBIP_TIMEOUT"):
         load(INFOBIP_TIMEOUT="30s")
     assert load(INFOBIP_TIMEOUT="30s", RESEND_COOLDOWN="30001ms").resend_cooldown == 30.001
@@ -275,8 +275,8 @@ def test_the_cooldown_must_outlast_the_call() -> None:
      "https://x%41", "https://", "ftp://x", "https://x?a", "https://x#a", "https://x@y",
      "https://x/a?b", "https://x/a#b", "https://x/a@b", "HTTPS://x"],
 )  # fmt: skip
-def test_what_names_no_infobip_ends_the_start(url: str) -> None:
-    """Each send would be an error, or the key go to a host by the name of `https`."""
+def test_an_invalid_base_url_is_refused(url: str) -> None:
+    """Otherwise each send would fail, or the API key would go to a host named `https`."""
     with pytest.raises(SettingsError, match="INFOBIP_BASE_URL: must be a host or a URL like https://"):
         load(INFOBIP_BASE_URL=url)
 
@@ -291,23 +291,23 @@ def test_what_names_no_infobip_ends_the_start(url: str) -> None:
         ("https://[2001:db8::1]:443", "https://[2001:db8::1]:443"),
     ],
 )
-def test_what_names_one(url: str, read: str) -> None:
+def test_a_valid_base_url_is_accepted(url: str, read: str) -> None:
     assert load(INFOBIP_BASE_URL=url).infobip_base_url == read
 
 
 @pytest.mark.parametrize("url", ["http://localhost:3001", "http://127.0.0.1:3001", "http://[::1]:3001"])
-def test_plain_http_only_to_this_machine(url: str) -> None:
+def test_plain_http_to_this_machine_is_allowed(url: str) -> None:
     assert load(INFOBIP_BASE_URL=f"{url}/").infobip_base_url == url
 
 
-def test_plain_http_elsewhere_must_be_asked_for() -> None:
+def test_plain_http_to_another_host_needs_a_setting() -> None:
     url = "http://sandbox:3001"
     with pytest.raises(SettingsError, match="INFOBIP_ALLOW_HTTP"):
         load(INFOBIP_BASE_URL=url)
     assert load(INFOBIP_BASE_URL=url, INFOBIP_ALLOW_HTTP="true").infobip_base_url == url
 
 
-def test_a_dotenv_file_is_read_and_the_environment_beats_it() -> None:
+def test_a_dotenv_file_is_read_and_the_environment_overrides_it() -> None:
     Path(".env").write_text("PORT=4000\nPIN_LENGTH=4  # four\nINFOBIP_API_KEY='other'\nUNKNOWN=1\nPIN_TYPE=\n")
     settings = load(PORT="5000")
     assert (settings.port, settings.pin_length, settings.pin_type) == (5000, 4, "NUMERIC")
@@ -315,7 +315,7 @@ def test_a_dotenv_file_is_read_and_the_environment_beats_it() -> None:
 
 
 @pytest.mark.parametrize("lines", ["PORT=1\nport=2\n", "port=2\nPORT=1\n", "Port=2\n"])
-def test_the_environment_beats_it_however_a_name_is_written(lines: str) -> None:
+def test_the_environment_overrides_it_in_any_case_of_a_name(lines: str) -> None:
     Path(".env").write_text(lines)
     assert load(PORT="3").port == 3
     assert load(port="3").port == 3
@@ -326,7 +326,7 @@ def test_a_byte_order_mark_hides_no_setting() -> None:
     assert load().pin_length == 4
 
 
-def test_a_secret_may_come_as_a_file() -> None:
+def test_a_secret_may_be_in_a_file() -> None:
     given = {**GOOD, "INFOBIP_API_KEY": "", "REDIS_URL": "", "INFOBIP_API_KEY_FILE": "key"}
     Path("key").write_text("\ufefffrom-a-file\r\n")
     Path("url").write_text("unix:///run/redis.sock")
@@ -353,7 +353,7 @@ def test_secrets_are_hidden_and_settings_frozen() -> None:
         settings.port = 1  # type: ignore[misc]
 
 
-def test_who_reports_deliveries_has_a_secret() -> None:
+def test_delivery_reports_need_a_secret() -> None:
     with pytest.raises(SettingsError, match="TRACK_DELIVERY: needs DELIVERY_REPORTS_SECRET"):
         load(TRACK_DELIVERY="true")
     given = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET_FILE": "secret"}
@@ -365,7 +365,7 @@ def test_who_reports_deliveries_has_a_secret() -> None:
     assert "0123456789abcdef" not in repr(load(**given))
 
 
-def test_regions_and_their_spelling() -> None:
+def test_regions_may_be_in_lower_case() -> None:
     settings = load(DEFAULT_REGION="de", ALLOWED_COUNTRIES="us, DE,")
     assert (settings.default_region, settings.allowed_countries) == ("DE", frozenset({"US", "DE"}))
 
@@ -379,7 +379,7 @@ def test_regions_and_their_spelling() -> None:
         ("ALPHANUMERIC", "0zZ9aA", "0zZ9a-"),
     ],
 )
-def test_what_a_pin_looks_like(pin_type: str, right: str, wrong: str) -> None:
+def test_the_pattern_of_a_pin(pin_type: str, right: str, wrong: str) -> None:
     pattern = load(PIN_TYPE=pin_type).pin_pattern
     assert pattern.fullmatch(right)
     assert not pattern.fullmatch(wrong)

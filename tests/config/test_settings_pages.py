@@ -1,4 +1,4 @@
-"""What `make docs` writes of the settings: all of them, with the defaults that hold, up to date."""
+"""What `make docs` writes about the settings is complete and up to date, and has the right defaults."""
 
 from contextlib import chdir
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_both_files_are_as_make_docs_writes_them() -> None:
 
 
 def test_each_setting_is_explained_once() -> None:
-    """So is what only Docker Compose reads, which the service does not know."""
+    """So are the variables that only Docker Compose reads, and that the service does not know."""
     names = [row.name for row in ROWS]
     assert len(names) == len(set(names))
     settings = set(map(str.upper, Settings.model_fields))
@@ -55,5 +55,5 @@ def test_the_values_in_the_example_are_the_defaults(tmp_path: Path) -> None:
         ("DEFAULT_REGION", ""),
     ],
 )
-def test_the_form_says_what_config_py_takes(name: str, form: str) -> None:
+def test_the_form_describes_what_config_py_accepts(name: str, form: str) -> None:
     assert FORMS[name] == form

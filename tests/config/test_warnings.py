@@ -1,4 +1,4 @@
-"""Settings that are allowed and weak: each start says so, in one line for each, and serves."""
+"""Weak settings are allowed: each start logs one warning for each of them, and the service runs."""
 
 import signal
 from collections.abc import Callable
@@ -41,7 +41,7 @@ GIVEN = {
         ("PIN_CASE", {"pin_type": "HEX", "pin_case": None}, {"pin_type": "HEX", "pin_case": "as-typed"}),
     ],
 )
-def test_one_sentence_below_each_floor_and_none_on_it(
+def test_a_weak_value_has_one_warning_and_the_minimum_none(
     named: str, weak: dict[str, object], strong: dict[str, object]
 ) -> None:
     (sentence,) = Settings(**{**GIVEN, **weak}).warnings()
@@ -49,10 +49,10 @@ def test_one_sentence_below_each_floor_and_none_on_it(
     assert Settings(**{**GIVEN, **strong}).warnings() == []
 
 
-def test_the_defaults_are_strong_but_for_keys_and_money() -> None:
+def test_the_defaults_are_strong_except_for_keys_and_money() -> None:
     needed = {"infobip_base_url", "redis_url", *(name.lower() for name in ACCOUNT)}
-    said = Settings(**{name: value for name, value in GIVEN.items() if name in needed}).warnings()
-    assert [sentence.split()[0] for sentence in said] == [
+    sentences = Settings(**{name: value for name, value in GIVEN.items() if name in needed}).warnings()
+    assert [sentence.split()[0] for sentence in sentences] == [
         "API_KEYS",
         "ALLOWED_COUNTRIES",
         "DAILY_BUDGET",
@@ -60,23 +60,23 @@ def test_the_defaults_are_strong_but_for_keys_and_money() -> None:
     ]
 
 
-def test_where_only_mails_are_sent_no_money_is_open() -> None:
+def test_no_warning_concerns_money_if_only_e_mails_are_sent() -> None:
     mails = {"allowed_channels": "email", "infobip_2fa_email_msg_id": "MAIL", "fraud_guard": "off"}
     assert Settings(**{**GIVEN, **mails, "allowed_countries": "", "daily_budget": "0"}).warnings() == []
 
 
 @pytest.mark.parametrize("given", [{}, {"FRAUD_GUARD": "off"}])
-def test_a_check_says_what_is_open_in_money(
+def test_check_warns_of_unlimited_costs(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, given: dict[str, str]
 ) -> None:
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=redis_url, **ACCOUNT)
-    status, said = command.run("check", **given)
+    status, output = command.run("check", **given)
     assert status > 0
     for name in ("ALLOWED_COUNTRIES is not set", "DAILY_BUDGET and MONTHLY_BUDGET are not set", "FRAUD_GUARD is off"):
-        assert said.count(f"warning  settings             {name}") == (name[:5] != "FRAUD" or bool(given))
+        assert output.count(f"warning  settings             {name}") == (name[:5] != "FRAUD" or bool(given))
 
 
-def test_a_start_and_a_reload_say_what_is_weak(
+def test_a_start_and_a_reload_warn_of_weak_settings(
     tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, phone: str
 ) -> None:
     (tmp_path / ".env").write_text("PIN_LENGTH=4\nPIN_TIME_TO_LIVE=11m\n")
@@ -85,16 +85,16 @@ def test_a_start_and_a_reload_say_what_is_weak(
     settings |= {"ALLOWED_CHANNELS": "sms", "ALLOWED_COUNTRIES": "DE"}
     settings |= {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "MONTHLY_BUDGET": "50", "FRAUD_GUARD": "block"}
     with Service.started(tmp_path, settings) as service:
-        said = said_by(service)
-        assert said() == ["PIN_LENGTH", "PIN_TIME_TO_LIVE"]
+        warned = warned_settings(service)
+        assert warned() == ["PIN_LENGTH", "PIN_TIME_TO_LIVE"]
         headers = {"Authorization": "Bearer shop-key-0123456789"}
         assert service.send(phone, headers=headers).status_code == 200
         assert service.verify(phone, sandbox.pin(phone), headers=headers).status_code == 200
         (tmp_path / ".env").write_text("PIN_ATTEMPTS=11\n")
         service.process.send_signal(signal.SIGHUP)
-        eventually(lambda: said()[2:] == ["PIN_ATTEMPTS"])
+        eventually(lambda: warned()[2:] == ["PIN_ATTEMPTS"])
 
 
-def said_by(service: Service) -> Callable[[], list[str]]:
-    """Which settings it has warned of until now."""
+def warned_settings(service: Service) -> Callable[[], list[str]]:
+    """Return a function that returns the settings of which the service has warned until now."""
     return lambda: [line["event"].split()[0] for line in service.lines(logger="otp", level="warning")]
