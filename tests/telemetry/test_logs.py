@@ -1,4 +1,4 @@
-"""Log lines: one for each request, one for what an operator must know, and none that holds anything up."""
+"""Log lines: one for each request, and one for each event that an operator must know of."""
 
 import hmac
 import json
@@ -31,13 +31,13 @@ BEARER = {"Authorization": "Bearer 0123456789abcdef0123"}
 
 
 def line_of(service: Service, answer: requests.Response) -> dict[str, Any]:
-    """The one line that an answered request has."""
+    """Return the only log line of the request with this response."""
     service.log_with(answer)
     (line,) = service.lines(event="request", request_id=answer.headers["X-Request-ID"])
     return line
 
 
-def test_a_request_is_one_line_with_all_that_matters(
+def test_a_request_has_one_line_with_all_details(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, **CLIENT)
@@ -64,28 +64,30 @@ def test_a_request_is_one_line_with_all_that_matters(
     }
 
 
-def test_what_became_of_it_is_a_word(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+def test_each_result_has_a_code_an_outcome_and_a_reason(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
     service = start(sandbox.url, **CLIENT)
 
-    def became(answer: requests.Response) -> tuple[str, str, str | None]:
+    def logged(answer: requests.Response) -> tuple[str, str, str | None]:
         line = line_of(service, answer)
         return line["code"], line["outcome"], line["reason"]
 
     once = {**BEARER, "Idempotency-Key": "5e1f0c9a7d43"}
-    assert became(service.verify(phone, "000000", headers=BEARER)) == ("invalid_otp", "no_pin", "no_pin")
-    assert became(service.send(phone, headers=once)) == ("ok", "sent", None)
-    assert became(service.send(phone, headers=once)) == ("ok", "replayed", None)
-    assert became(service.send(phone, headers=BEARER)) == ("too_many_requests", "limited", "cooldown")
+    assert logged(service.verify(phone, "000000", headers=BEARER)) == ("invalid_otp", "no_pin", "no_pin")
+    assert logged(service.send(phone, headers=once)) == ("ok", "sent", None)
+    assert logged(service.send(phone, headers=once)) == ("ok", "replayed", None)
+    assert logged(service.send(phone, headers=BEARER)) == ("too_many_requests", "limited", "cooldown")
     pin = sandbox.pin(phone)
-    assert became(service.verify(phone, other_pin(pin), headers=BEARER)) == ("invalid_otp", "wrong_pin", "wrong_pin")
-    assert became(service.verify(phone, pin, headers=BEARER)) == ("ok", "verified", None)
-    assert became(service.send("0", headers=BEARER)) == ("invalid_phone_number", "invalid", None)
-    assert became(service.send(phone)) == ("unauthorized", "invalid", None)
-    assert became(service.post("/nope")) == ("not_found", "invalid", None)
-    assert became(requests.get(service.url, timeout=5)) == ("ok", "ok", None)
+    assert logged(service.verify(phone, other_pin(pin), headers=BEARER)) == ("invalid_otp", "wrong_pin", "wrong_pin")
+    assert logged(service.verify(phone, pin, headers=BEARER)) == ("ok", "verified", None)
+    assert logged(service.send("0", headers=BEARER)) == ("invalid_phone_number", "invalid", None)
+    assert logged(service.send(phone)) == ("unauthorized", "invalid", None)
+    assert logged(service.post("/nope")) == ("not_found", "invalid", None)
+    assert logged(requests.get(service.url, timeout=5)) == ("ok", "ok", None)
 
 
-def test_a_probe_is_of_interest_where_it_fails(start: Start, sandbox: Sandbox, service: Service) -> None:
+def test_a_probe_is_logged_at_the_debug_level_unless_it_fails(start: Start, sandbox: Sandbox, service: Service) -> None:
     lines = [line_of(service, service.get(path)) for path in ("/healthz", "/readyz", "/")]
     assert [line["level"] for line in lines] == ["debug", "debug", "info"]
     without_redis = start(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", WEB_CONCURRENCY="1")
@@ -106,7 +108,7 @@ def test_a_probe_is_of_interest_where_it_fails(start: Start, sandbox: Sandbox, s
         ),
     ],
 )
-def test_a_refusal_of_infobips_has_its_own_word(
+def test_an_error_of_infobip_is_logged_with_its_code(
     faulty: Service, upstream: Upstream, phone: str, act: up.Act, status: int, logged: tuple[str, str], outcome: str
 ) -> None:
     field, word = logged
@@ -119,13 +121,13 @@ def test_a_refusal_of_infobips_has_its_own_word(
     assert refused[field] == word
 
 
-def test_infobips_throttle_is_told_from_ours(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_the_rate_limit_of_infobip_has_its_own_outcome(faulty: Service, upstream: Upstream, phone: str) -> None:
     upstream.script.append(up.error(429, "TOO_MANY_REQUESTS"))
     line = line_of(faulty, faulty.send(phone))
     assert (line["status"], line["outcome"], line["reason"]) == (429, "provider_throttled", "provider_throttle")
 
 
-def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_the_loss_and_the_return_of_redis_are_logged_once_each(start: Start, sandbox: Sandbox, phone: str) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
@@ -144,7 +146,7 @@ def test_redis_gone_and_back_is_told_once_each(start: Start, sandbox: Sandbox, p
     assert events() == ["redis_gone", "redis_back", "redis_gone"]
 
 
-def test_a_redis_that_refuses_is_not_gone(start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_an_error_reply_of_redis_is_not_logged_as_a_loss(start: Start, sandbox: Sandbox, phone: str) -> None:
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
@@ -169,15 +171,15 @@ def test_the_start_shows_the_settings_and_no_secret(
     with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, **secrets}) as service:
         eventually(lambda: service.lines(event="start"))
     (started,) = service.lines(event="start")
-    said = started["settings"]
-    assert (said["PIN_LENGTH"], said["SEND_OTP_LIMIT"], said["LOG_SALT"]) == (6, "5 per 15 minute", "set")
-    assert (said["REDIS_URL"], said["PROOF_SIGNING_KEY"]) == ("set", "")
-    assert said["ALERT_WEBHOOK_URL"] == "https://example.com"
+    shown = started["settings"]
+    assert (shown["PIN_LENGTH"], shown["SEND_OTP_LIMIT"], shown["LOG_SALT"]) == (6, "5 per 15 minute", "set")
+    assert (shown["REDIS_URL"], shown["PROOF_SIGNING_KEY"]) == ("set", "")
+    assert shown["ALERT_WEBHOOK_URL"] == "https://example.com"
     for secret in ("canary", "Y2FuYXJ5", redis_url):
         assert secret not in service.log()
 
 
-def test_gunicorn_speaks_the_same_language_and_keeps_no_access_log(
+def test_gunicorn_logs_in_the_same_format_and_has_no_access_log(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis
 ) -> None:
     with Service.started(tmp_path, {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url}) as service:
@@ -189,14 +191,14 @@ def test_gunicorn_speaks_the_same_language_and_keeps_no_access_log(
     assert {line["logger"] for line in lines} <= {"gunicorn.error", "otp", "otp.infobip", "otp.request"}
 
 
-def test_what_is_no_http_has_a_line_too(service: Service) -> None:
+def test_invalid_http_has_a_line_too(service: Service) -> None:
     before = len(service.lines(event="request", route="other", status=400))
     spoken(service, b"hello\r\n\r\n")
     eventually(lambda: len(service.lines(event="request", route="other", status=400)) == before + 1)
 
 
 def test_all_workers_have_the_same_salt(service: Service, phone: str) -> None:
-    """Also where none is set."""
+    """LOG_SALT is not set here, so the service chooses a salt."""
     lines = [line_of(service, service.verify(phone, "000000")) for _ in range(20)]
     assert len({line["phone_fingerprint"] for line in lines}) == 1
     assert lines[0]["phone_fingerprint"] != hmac.digest(b"", phone.encode(), "sha256").hex()[:16]
@@ -212,25 +214,25 @@ def test_all_workers_have_the_same_salt(service: Service, phone: str) -> None:
         ("+883510000000094", "+883***94", "001"),
     ],
 )
-def test_what_is_left_of_a_phone(phone: str, shown: str, country: str) -> None:
+def test_a_phone_number_is_masked(phone: str, shown: str, country: str) -> None:
     masked = Mask(SALT).of(PhoneBook().read(phone))
     assert (masked.masked, masked.country) == (shown, country)
 
 
-def test_nobody_is_nothing() -> None:
+def test_the_mask_of_no_recipient_is_empty() -> None:
     assert {*Mask(SALT).of(None)} == {"phone", None}
 
 
-def test_make_run_logs_for_people(tmp_path: Path) -> None:
+def test_make_run_logs_in_a_format_for_people(tmp_path: Path) -> None:
     with make_run(tmp_path, PORT=str(free_port()), SANDBOX_PORT=str(free_port())) as process:
-        said = until_ready(process)
+        output = until_ready(process)
         process.send_signal(signal.SIGINT)
         assert process.stdout
-        said += process.stdout.read()
-    assert re.search(r"^\S+Z \[info +\] start +\[otp\]", said, re.MULTILINE), said
-    (start,) = re.findall(r".* start .*", said)
+        output += process.stdout.read()
+    assert re.search(r"^\S+Z \[info +\] start +\[otp\]", output, re.MULTILINE), output
+    (start,) = re.findall(r".* start .*", output)
     assert "'FRAUD_GUARD': 'monitor'" in start
     assert "GUARD_KNOWN" not in start, "what nobody has set says nothing"
-    assert " client=None" not in said
-    assert '{"timestamp"' not in said
-    assert "\x1b[" not in said, "no terminal, no colours"
+    assert " client=None" not in output
+    assert '{"timestamp"' not in output
+    assert "\x1b[" not in output, "no terminal, no colours"

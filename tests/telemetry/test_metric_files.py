@@ -1,4 +1,4 @@
-"""The files of the metrics: few, however many workers end, and no end of a worker where there is no room for them."""
+"""The files of the metrics: they stay few however many workers end, and a full file system ends no worker."""
 
 import os
 import signal
@@ -45,17 +45,17 @@ print("BYTES", sum(os.path.getsize(f"{os.environ['PROMETHEUS_MULTIPROC_DIR']}/{e
 
 
 @pytest.mark.parametrize("deaths", [100, pytest.param(1000, marks=pytest.mark.long)])
-def test_what_many_workers_have_counted_is_in_few_files(tmp_path: Path, deaths: int) -> None:
+def test_the_counts_of_many_workers_are_in_few_files(tmp_path: Path, deaths: int) -> None:
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    said = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", COUNTING, str(deaths)],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    lines = said.stdout.splitlines()
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
     assert f'otp_sends_total{{channel="sms",country="DE",outcome="sent"}} {2.0 * deaths}' in lines
     seventh = float(len(range(7, 10 * deaths, 600)))
     assert f'otp_sends_total{{channel="sms",country="DE",outcome="outcome-7"}} {seventh}' in lines, "the file has grown"
@@ -95,13 +95,13 @@ def settings(sandbox: Sandbox, redis_url: str, place: Path) -> dict[str, str]:
     return {**given, "METRICS_PORT": str(free_port()), "WEB_CONCURRENCY": "1"}
 
 
-def replaced(service: Service) -> None:
+def replace_worker(service: Service) -> None:
     (old,) = service.workers()
     os.kill(old, signal.SIGKILL)
     eventually(lambda: service.workers() not in ([], [old]))
 
 
-def test_a_file_system_that_gets_full_ends_no_worker(
+def test_a_file_system_that_becomes_full_ends_no_worker(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, small: Path, tmp_path: Path, phone: str
 ) -> None:
     given = settings(sandbox, redis_url, small)
@@ -113,8 +113,8 @@ def test_a_file_system_that_gets_full_ends_no_worker(
         answers = [service.verify(f"+4479{n:08}", "000000") for n in range(200000, 200030)]
         service.log_with(*answers, service.post("/no/such/path"))
         assert service.workers() == workers
-        replaced(service)
-        replaced(service)
+        replace_worker(service)
+        replace_worker(service)
         (worker,) = service.workers()
         answer = service.verify(phone, sandbox.pin(phone))
         service.log_with(answer)
@@ -124,23 +124,23 @@ def test_a_file_system_that_gets_full_ends_no_worker(
         assert "SIGBUS" not in service.log()
 
 
-def test_a_file_system_that_is_full_at_the_start(
+def test_a_start_with_a_full_file_system_has_no_metrics(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, small: Path, tmp_path: Path, phone: str
 ) -> None:
-    """TMPDIR has room for the folder, but not for what is to be in it."""
+    """TMPDIR has room for the directory of the metrics, but not for its files."""
     (small / "little").write_bytes(bytes(64 * 1024))
     fill(small)
     (small / "little").unlink()
     with Service.started(tmp_path, settings(sandbox, redis_url, small)) as service:
         (line,) = service.lines(event="no_metrics", level="error")
         assert line["error"] == "No space left on device"
-        replaced(service)
+        replace_worker(service)
         assert service.send(phone).status_code == 200
         assert len(service.lines(event="no_metrics")) == 1
     assert [path.name for path in small.iterdir()] == ["filling"]
 
 
-def test_a_master_that_is_killed_leaves_no_folder_for_ever(
+def test_the_next_start_removes_the_directory_of_a_killed_master(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     place = tmp_path / "tmp"
@@ -157,7 +157,7 @@ def test_a_master_that_is_killed_leaves_no_folder_for_ever(
         assert not there & left
 
 
-def test_who_connects_and_asks_nothing_holds_up_no_scrape(
+def test_silent_connections_delay_no_scrape(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     given = settings(sandbox, redis_url, tmp_path)

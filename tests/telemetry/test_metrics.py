@@ -1,4 +1,4 @@
-"""Metrics: right over all workers, those that ended too, and nothing in a label that must not be."""
+"""Metrics: they are right over all workers, including ended ones, and no label has personal data or a secret."""
 
 import os
 import re
@@ -58,7 +58,7 @@ def test_the_counts_outlive_a_killed_worker(measured: Started, sandbox: Sandbox)
         os.kill(first[0], signal.SIGKILL)
         eventually(lambda: first[0] not in at.service.workers() and len(at.service.workers()) == 2)
         assert at.value("otp_sends_total", outcome="sent") == before
-        os.kill(first[1], signal.SIGTERM)  # one that is recycled in order
+        os.kill(first[1], signal.SIGTERM)  # it ends in order, as a recycled worker does
         eventually(lambda: not set(first) & set(at.service.workers()))
         eventually(both_have_counted)
         at.service.log_with(*answers)
@@ -68,7 +68,7 @@ def test_the_counts_outlive_a_killed_worker(measured: Started, sandbox: Sandbox)
         eventually(lambda: at.value("otp_requests_in_flight") == 0)
 
 
-def test_what_is_in_flight_dies_with_its_worker(measured: Started, upstream: Upstream, phone: str) -> None:
+def test_requests_in_flight_end_with_their_worker(measured: Started, upstream: Upstream, phone: str) -> None:
     taken = threading.Event()
 
     def hold(connection: socket.socket) -> None:
@@ -92,8 +92,8 @@ def test_what_is_in_flight_dies_with_its_worker(measured: Started, upstream: Ups
         eventually(lambda: at.value("otp_requests_in_flight") == 0)
 
 
-def test_a_file_in_which_a_worker_writes_is_read_again(measured: Started, sandbox: Sandbox) -> None:
-    """An entry's length is there before the entry. The file is a pipe here: its reader waits for what is written."""
+def test_a_file_that_a_worker_is_writing_is_read_again(measured: Started, sandbox: Sandbox) -> None:
+    """A worker writes the length of an entry before the entry. The file is a pipe here: its reader waits for data."""
     with measured(sandbox.url) as at:
         (directory,) = Path(at.service.directory).glob("otp-metrics-*")
         half = directory / "counter_999999.db"
@@ -110,10 +110,10 @@ def test_a_file_in_which_a_worker_writes_is_read_again(measured: Started, sandbo
         writer.join()
 
 
-def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sandbox, database: redis.Redis) -> None:
+def test_each_event_has_the_right_metric_and_labels(measured: Started, sandbox: Sandbox, database: redis.Redis) -> None:
     german, american = "+4915112345678", "+14155552671"
     with measured(sandbox.url, SMS_PRICES=PRICES, DAILY_BUDGET="0.12") as at:
-        refused = ["+4915112345679", "+14155550101"]  # there is no money left
+        refused = ["+4915112345679", "+14155550101"]  # the budget is used up
         answers = [at.service.send(phone) for phone in (german, german, american, *refused)]
         database.hset("otp:guard:operator", "prefix +3161", f"block {int(time.time()) + 60}")
         database.expire("otp:guard:operator", 60)
@@ -139,7 +139,7 @@ def test_each_thing_is_counted_where_it_belongs(measured: Started, sandbox: Sand
         assert at.value("otp_redis_seconds_count") >= 8
 
 
-def test_failures_have_kinds(measured: Started, upstream: Upstream, database: redis.Redis) -> None:
+def test_failures_are_counted_by_kind(measured: Started, upstream: Upstream, database: redis.Redis) -> None:
     numbers = iter(f"+49151{n}" for n in range(61000000, 61000010))
     upstream.script.extend([up.error(400, "BAD_REQUEST"), up.error(503, "X"), up.error(429, "X"), up.answer(b"<html>")])
     with measured(upstream.url, SMS_PRICES=PRICES, DAILY_BUDGET="1") as at:
@@ -159,7 +159,7 @@ def test_redis_errors_are_counted(measured: Started, sandbox: Sandbox, phone: st
         assert at.value("otp_redis_errors_total", kind="ConnectionError") == 1
 
 
-def test_no_label_names_anybody(measured: Started, upstream: Upstream, phone: str) -> None:
+def test_no_label_identifies_a_person(measured: Started, upstream: Upstream, phone: str) -> None:
     with measured(upstream.url) as at:
         answers = [at.service.send(phone), at.service.verify(phone, "918273"), at.service.post(f"/{phone}")]
         at.service.log_with(*answers)
@@ -189,8 +189,8 @@ def test_no_label_names_anybody(measured: Started, upstream: Upstream, phone: st
         assert secret not in text
 
 
-def test_whoever_knocks_at_the_port_of_the_metrics(measured: Started, sandbox: Sandbox) -> None:
-    """Somebody who says nothing, or nonsense, or goes away."""
+def test_bad_clients_of_the_metrics_port_do_no_harm(measured: Started, sandbox: Sandbox) -> None:
+    """They send nothing, or bytes that are not HTTP, or disconnect."""
     with measured(sandbox.url) as at:
         where = ("127.0.0.1", int(at.url.split(":")[2].split("/")[0]))
         with socket.create_connection(where), socket.create_connection(where) as second:
@@ -201,7 +201,7 @@ def test_whoever_knocks_at_the_port_of_the_metrics(measured: Started, sandbox: S
         assert requests.get(f"{at.service.url}/metrics", timeout=5).status_code == 404, "not on the public port"
 
 
-def test_a_port_that_is_taken_stops_no_start(
+def test_a_port_in_use_does_not_prevent_the_start(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:

@@ -1,4 +1,4 @@
-"""Log lines that nobody takes: they are dropped and counted, and hold no request up."""
+"""Log lines that nobody reads are dropped and counted, and delay no request."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ from otp.telemetry.non_blocking_writer import NonBlockingWriter
 from tests.support.running import ROOT, Sandbox, Service
 
 
-def test_lines_that_nobody_reads_hold_no_request_up(
+def test_lines_that_nobody_reads_delay_no_request(
     tmp_path: Path, sandbox: Sandbox, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     """A pipe of one page is full after a few requests."""
@@ -30,7 +30,7 @@ def test_lines_that_nobody_reads_hold_no_request_up(
         assert len(pipe.read()) <= 4096
 
 
-def test_a_full_sink_drops_and_says_how_many() -> None:
+def test_a_full_pipe_drops_lines_and_reports_how_many() -> None:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     sink = NonBlockingWriter(writer, str, "{} dropped".format, most_waiting=100)
@@ -49,7 +49,7 @@ def test_a_full_sink_drops_and_says_how_many() -> None:
     assert read[-1] == "after"
 
 
-def test_a_sink_that_is_gone_costs_lines_and_nothing_else() -> None:
+def test_a_closed_pipe_loses_lines_and_raises_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     sink = NonBlockingWriter(writer, str, "{} dropped".format)
@@ -73,7 +73,7 @@ def test_a_fork_has_a_thread_of_its_own() -> None:
         assert sorted(pipe.read().decode().splitlines()) == ["of the child", "of the parent"]
 
 
-def test_a_line_that_cannot_be_written_fails_nothing() -> None:
+def test_a_line_that_cannot_be_formatted_is_reported() -> None:
     code = (
         "import logging; from otp.telemetry import logs\n"
         "logs.configure('json', 'INFO')\n"

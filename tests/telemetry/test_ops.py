@@ -1,4 +1,4 @@
-"""For Prometheus and Grafana: alerts that ring when they must, and a dashboard whose questions have answers."""
+"""The files for Prometheus and Grafana: alerts fire when they must, and every query of the dashboard has data."""
 
 import subprocess
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ QUIET = {
     "Redis errors",
     "Alerts of the service, by type",
     "Charged by Infobip in an hour, by country",
-}  # where nothing is wrong, it has nothing to say
+}  # without a problem, these have no data
 
 
-def test_the_alerts_ring_when_they_must() -> None:
-    tried = [f"tests/support/{name}_test.yml" for name in ("alerts", "alerts_of_days")]
-    for command in (["check", "rules", "deploy/alerts.yml"], ["test", "rules", *tried]):
+def test_the_alerts_fire_when_they_must() -> None:
+    rule_tests = [f"tests/support/{name}_test.yml" for name in ("alerts", "alerts_of_days")]
+    for command in (["check", "rules", "deploy/alerts.yml"], ["test", "rules", *rule_tests]):
         ran = subprocess.run(
             [program("promtool", "prometheus"), *command], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_every_metric_outcome_and_reason_stands_in_the_docs() -> None:
+def test_every_metric_outcome_and_reason_is_in_the_docs() -> None:
     text = PAGES["docs/operations.md"]
     exported = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
     names = {family.name for metric in exported for family in metric.collect()}
@@ -46,36 +46,36 @@ def test_every_metric_outcome_and_reason_stands_in_the_docs() -> None:
     assert {word for word in (*words, *errors.Reason) if f"`{word}`" not in text} == set()
 
 
-def test_what_may_have_been_sent_stays_counted() -> None:
+def test_a_send_that_may_have_gone_out_stays_counted() -> None:
     assert {error for error in STATUS if error.may_have_sent and not error.keeps_reservation} == set()
     assert {error for error in STATUS if error.keeps_reservation and not error.may_have_sent} == {
         errors.StoreUnavailable,
-        errors.PhoneNumberUnreachable,  # the lookup is on the bill
+        errors.PhoneNumberUnreachable,  # the lookup is charged
     }
 
 
-def test_every_panel_of_the_dashboard_has_an_answer(
+def test_every_panel_of_the_dashboard_has_data(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis
 ) -> None:
     port, numbers = free_port(), iter(f"+49151{n}" for n in range(62000000, 62010000))
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "METRICS_PORT": str(port)}
     settings |= {"SMS_PRICES": PRICES, "DAILY_BUDGET": "1000"}
-    silent = {panel["title"]: panel["targets"][0]["expr"] for panel in PANELS if panel["title"] not in QUIET}
+    empty = {panel["title"]: panel["targets"][0]["expr"] for panel in PANELS if panel["title"] not in QUIET}
     with Service.started(tmp_path, settings) as service, Prometheus.started(tmp_path, port) as prometheus:
 
-        def all_have_answered() -> bool:
-            people_come(service, upstream, numbers)
-            for title, expression in list(silent.items()):
+        def all_have_data() -> bool:
+            log_people_in(service, upstream, numbers)
+            for title, expression in list(empty.items()):
                 if any(float(series["value"][1]) > 0 for series in prometheus.ask(expression, "20s")):
-                    del silent[title]
-            return not silent
+                    del empty[title]
+            return not empty
 
-        eventually(all_have_answered)
+        eventually(all_have_data)
         assert prometheus.ask('up{job="otp"}', "")[0]["value"][1] == "1"
 
 
-def people_come(service: Service, upstream: Upstream, numbers: Iterator[str]) -> None:
-    """One whom Infobip refuses, and one who asks twice and verifies."""
+def log_people_in(service: Service, upstream: Upstream, numbers: Iterator[str]) -> None:
+    """Send to a person whom Infobip refuses, and twice to a person who then verifies."""
     upstream.script.append(up.error(400, "BAD_REQUEST"))
     service.send(next(numbers))
     phone = next(numbers)

@@ -1,4 +1,4 @@
-"""The end of a process: its steps come in their order, whatever was added first, and none holds up another."""
+"""The end of a process: its steps run in their order, whichever was added first, and a failure stops no other."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ shutdown.add(shutdown.Step.FINISH_REDIS_WRITES, lambda: shutdown.add(shutdown.St
 """
 
 
-def test_the_steps_come_in_their_order() -> None:
+def test_the_steps_run_in_their_order() -> None:
     ran = subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, capture_output=True, text=True, check=True)
     names = [step.name for step in Step]
     assert names.index("FLUSH_REQUEST_LOG") < names.index("WRITE_LOG_LINES"), "what is logged is written afterwards"

@@ -1,4 +1,4 @@
-"""Traces: from the request to Infobip and Redis, with nothing in them that must not be."""
+"""Traces: a request and its calls to Infobip and Redis are one trace, which holds no secret."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 @pytest.fixture
 def spans() -> Iterator[Callable[[], list[ReadableSpan]]]:
-    """Those that ended since the last look."""
+    """A function that returns the spans that ended since its last call."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracing.use(provider)
@@ -48,12 +48,12 @@ def test_a_request_is_one_trace_to_infobip_and_redis(
     client = app.test_client()
     seen: list[list[ReadableSpan]] = []
     upstream.script.extend([up.answer(up.SENT), up.answer(up.WRONG), up.error(400, "BAD_REQUEST", "")])
-    asked: tuple[tuple[str, dict[str, str]], ...]
-    asked = (("/send-otp", {}), ("/verify-otp", {"pin": "918273"}), ("/verify-otp", {"pin": "918273"}))
-    for path, more in asked:
+    requests: tuple[tuple[str, dict[str, str]], ...]
+    requests = (("/send-otp", {}), ("/verify-otp", {"pin": "918273"}), ("/verify-otp", {"pin": "918273"}))
+    for path, more in requests:
         client.post(path, json={"phoneNumber": phone, **more}, headers={"traceparent": PARENT})
         seen.append(spans())
-    for of_one, path, verb in zip(seen, [path for path, _ in asked], ["send", "verify", "verify"], strict=True):
+    for of_one, path, verb in zip(seen, [path for path, _ in requests], ["send", "verify", "verify"], strict=True):
         (request,) = [span for span in of_one if span.name == f"POST {path}"]
         assert request.parent
         assert f"{request.parent.span_id:016x}" == PARENT.split("-")[2]
@@ -68,7 +68,7 @@ def test_a_request_is_one_trace_to_infobip_and_redis(
     assert refused.attributes == {"otp.operation": "verify"}, "an unknown PIN is an answer"
 
 
-def test_a_failed_call_says_how(
+def test_a_failed_call_has_its_error_type(
     spans: Callable[[], list[ReadableSpan]], upstream: Upstream, database: redis.Redis, redis_url: str, phone: str
 ) -> None:
     account = {name.lower(): value for name, value in ACCOUNT.items()}
@@ -89,13 +89,13 @@ def test_a_failed_call_says_how(
 
 
 class Collector:
-    """Takes what OTLP over HTTP exports."""
+    """Receives spans that are exported with OTLP over HTTP."""
 
     def __enter__(self) -> "Collector":
-        self.spans: list[tuple[str, str]] = []  # of which service, and the name
+        self.spans: list[tuple[str, str]] = []  # the name of the service, and that of the span
         collector = self
 
-        class Taker(BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 for of in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -108,7 +108,7 @@ class Collector:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Taker)
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
@@ -121,7 +121,7 @@ class Collector:
 
 
 @pytest.mark.parametrize("named", [{}, {"OTEL_SERVICE_NAME": "shop-otp"}])
-def test_the_standard_variables_have_the_service_export(
+def test_the_standard_variables_make_the_service_export(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str, named: dict[str, str]
 ) -> None:
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, **named}
@@ -131,12 +131,12 @@ def test_the_standard_variables_have_the_service_export(
             answer = service.send(phone)
             service.log_with(answer)
             eventually(lambda: {"POST /send-otp", "redis", "infobip send"} <= {name for _, name in collector.spans})
-    assert {who for who, _ in collector.spans} == {named.get("OTEL_SERVICE_NAME", "infobip-otp")}
+    assert {service_name for service_name, _ in collector.spans} == {named.get("OTEL_SERVICE_NAME", "infobip-otp")}
     (line,) = service.lines(event="request", request_id=answer.headers["X-Request-ID"])
     assert len(line["trace_id"]) == 32
 
 
-def test_a_stop_exports_the_spans_that_are_left(
+def test_a_stop_exports_the_remaining_spans(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     with Collector() as collector:
@@ -148,19 +148,19 @@ def test_a_stop_exports_the_spans_that_are_left(
 
 
 @pytest.mark.parametrize("off", [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
-def test_nobody_is_told_unless_it_is_asked_for(
+def test_nothing_is_exported_without_the_settings(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str, off: dict[str, str]
 ) -> None:
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url}
     with Collector() as collector:
-        asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if off else {}
-        with Service.started(tmp_path, {**settings, **asked, **off}) as service:
+        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} if off else {}
+        with Service.started(tmp_path, {**settings, **endpoint, **off}) as service:
             service.log_with(service.send(phone))
     assert collector.spans == []
     assert "trace_id" not in service.log()
 
 
-def test_without_the_packages_it_serves_and_says_so(
+def test_without_the_packages_the_service_runs_and_logs_it(
     tmp_path: Path, upstream: Upstream, redis_url: str, database: redis.Redis, phone: str
 ) -> None:
     missing = tmp_path / "missing/opentelemetry"
