@@ -27,19 +27,19 @@ from tests.support.redis_servers import Servers
 from tests.support.running import Sandbox, Service, serve
 from tests.support.upstream import Upstream
 
-# Where a script starts the tests in the background, its shell has Ctrl-C ignored, and all they start inherits that.
+# If a script starts the tests in the background, its shell ignores Ctrl-C, and all that they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Each of the workers that run tests has ports of its own: between the choice of a port and its use, another
-# worker would choose the same now and then. A share begins again only when all of it was taken. None reaches the ports
-# on which the nodes of a Redis Cluster talk to each other, which are 10,000 higher.
+# Each worker of pytest-xdist has a share of the ports: otherwise another worker could choose the same port between its
+# choice and its use. A worker reuses a port only after all others of its share. No share reaches the ports on which the
+# nodes of a Redis Cluster talk to each other, which are 10,000 higher.
 SHARE = 10_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 ports.FIRST += SHARE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 ports.LAST = ports.FIRST + SHARE - 1
 
 MOST_RUNNING = 12  # services at a time, more than any test needs
 LONG = {
-    "test_alerts",  # they wait five seconds for alerts
+    "test_alerts",  # its tests wait five seconds for alerts
     "test_compose",
     "test_connections",
     "test_enumeration",
@@ -60,7 +60,7 @@ LONG = {
     "test_recipient_model",
     "test_redis_shared",
     "test_redis_tls",
-    "test_run",  # together with test_server and test_start, it starts 30 new Pythons
+    "test_run",  # together with test_server and test_start, it starts 30 new Python processes
     "test_schemathesis",
     "test_server",
     "test_start",
@@ -68,7 +68,7 @@ LONG = {
     "test_stopping",
     "test_tracing",
 }
-# In seconds of work, most first: what begins late and is long would be waited for at the end.
+# The files with the most seconds of work, longest first: a long file that begins late would delay the end of the run.
 LONGEST = [
     "compose",
     "stopping",
@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude what is loaded from garbage collection, which pytest runs five times at the end."""
+    """Exclude all loaded objects from garbage collection, which pytest runs five times at the end."""
     gc.freeze()
 
 
@@ -142,7 +142,7 @@ def email() -> str:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[ValkeyServer]:
-    """Start a server with Redis's protocol for the tests alone."""
+    """Start a server with Redis's protocol that only the tests use."""
     with ValkeyServer(port=free_port()) as server:
         yield server
 
@@ -155,14 +155,14 @@ def redis_url(redis_server: ValkeyServer) -> str:
 
 @pytest.fixture(scope="session")
 def _client() -> Iterator[Callable[[str], redis.Redis]]:
-    """Return the client of a URL; to make one for each test would take seconds over all of them."""
+    """Return a function that returns the client of a URL. Making one for each test would take seconds in total."""
     with ExitStack() as stack:
         yield cache(lambda url: stack.enter_context(redis.Redis.from_url(url, decode_responses=True)))
 
 
 @pytest.fixture
 def database(redis_url: str, _client: Callable[[str], redis.Redis]) -> Iterator[redis.Redis]:
-    """Empty that server and return a client of it. Whatever a test leaves there must have a time to live."""
+    """Empty the server and return its client. Keys that a test leaves must have a time to live, and hold no secret."""
     client = _client(redis_url)
     client.flushall()
     yield client
@@ -174,7 +174,7 @@ def database(redis_url: str, _client: Callable[[str], redis.Redis]) -> Iterator[
 
 @pytest.fixture
 def guard_driver(database: redis.Redis, redis_url: str) -> Iterator[Callable[..., GuardDriver]]:
-    """Make guards with the given settings; those of one test share the database, as replicas do."""
+    """Return a function that makes a guard with settings. The guards of a test share the database, as replicas do."""
     with connect(redis_url) as client:
         yield lambda **settings: GuardDriver(client, **settings)
 
@@ -194,11 +194,11 @@ def _sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """Return an empty local Infobip with high limits. After the test, all its answers must match Infobip's contract."""
+    """Return an empty local Infobip with high limits. At the end, all responses must match Infobip's contract."""
     _sandbox.reset()
     yield _sandbox
     violations = _sandbox.violations
-    _sandbox.forget_test()  # now: a report that is posted again would be in the output of another test
+    _sandbox.forget_test()  # now, as a report that is posted again would be in the output of another test
     assert violations == []
 
 
@@ -217,7 +217,7 @@ def _upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(_upstream: Upstream) -> Upstream:
-    """Return an Infobip with scripted answers."""
+    """Return an Infobip with scripted responses."""
     _upstream.reset()
     return _upstream
 
@@ -235,39 +235,39 @@ def start(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             if service is None:
                 directory = tmp_path_factory.mktemp("service")
                 service = stack.enter_context(Service.started(directory, given))
-            running[key] = service  # the last, for it was used last
+            running[key] = service  # last in the order, as it was used last
             if len(running) > MOST_RUNNING:
                 running.pop(next(iter(running))).process.terminate()
             return service
 
         yield start
-        for service in running.values():  # all at once: each takes its time to drain
+        for service in running.values():  # all at once, because each takes time to drain
             service.process.terminate()
 
 
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Return the service as it is deployed, with two workers, in front of the sandbox; without limits by address."""
+    """Return the service as it is deployed, with two workers, in front of the sandbox. It has no limits by address."""
     return start(sandbox.url)
 
 
 @pytest.fixture
 def every_channel(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Return this service with a template for e-mails in addition."""
+    """Return the same service with a template for e-mails in addition."""
     settings = {"INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID, "ALLOWED_PLACEHOLDERS": "firstName"}
     return start(sandbox.url, **settings)
 
 
 @pytest.fixture
 def faulty(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
-    """Return the service in front of the scripted Infobip, with a deadline of one second."""
+    """Return the service in front of the scripted Infobip, with a timeout of one second."""
     settings = {"INFOBIP_TIMEOUT": "1s", "RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
     return start(upstream.url, **settings)
 
 
 @pytest.fixture
 def patient(start: Callable[..., Service], database: redis.Redis, upstream: Upstream) -> Service:
-    """Return this service with the default deadline, which a call that a test holds does not reach."""
+    """Return the same service with the default timeout, which a request that a test holds does not reach."""
     return start(upstream.url, WEB_CONCURRENCY="1")
 
 
@@ -282,7 +282,7 @@ def browser() -> Iterator[Browser]:
 def visit(browser: Browser, service: Service, sandbox: Sandbox) -> Iterator[Callable[..., Screen]]:
     """Open the sandbox's page as a new visitor, with options of the browser's context.
 
-    Whatever the test does there, nothing may go to another host, and the browser may not report an error.
+    During the test, no request may go to another host, and the browser may not report an error.
     """
     sandbox.service_url = service.url
     sandbox.reset()

@@ -1,4 +1,4 @@
-"""A listener and its clients."""
+"""Accepts the connections of a listener."""
 
 import socket
 from collections.abc import Iterator

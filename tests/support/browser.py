@@ -40,7 +40,7 @@ class Screen:
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._watch(request.url, url))
-        page.clock.install()  # goes on as ever, until a test moves it
+        page.clock.install()  # runs normally until a test moves it
         page.goto(url)
         page.get_by_text("Live", exact=True).wait_for()
         self.recipient = page.get_by_label("Phone number or e-mail address")
@@ -50,7 +50,7 @@ class Screen:
         self.wire = page.get_by_role("region", name="On the wire")
 
     def _listen(self, message: ConsoleMessage) -> None:
-        # The browser itself reports a lost stream and a service that is away: the tests that cause them look at those.
+        # The browser itself reports a lost stream and an unreachable service: the tests that cause these check them.
         expected = urlsplit(message.location["url"]).path in ("/events", "/try/send-otp", "/try/resend-otp")
         if message.type in ("error", "warning") and not expected:
             self.complaints.append(message.text)

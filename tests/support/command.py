@@ -51,10 +51,10 @@ class CommandLine:
         )
 
     def run(self, *arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
-        """Return its exit code and output. This process is not patched by gevent, so no deadline applies."""
+        """Return its exit code and output. gevent has not patched this process, so timeouts do not apply."""
         given = {**self.environment, **environment}
         with chdir(self.directory), patch.dict(os.environ, given, clear=True), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # the process of a command ends with its sockets
+            warnings.simplefilter("ignore", ResourceWarning)  # a command leaves its sockets open, for its process ends
             ended = CliRunner().invoke(self.group, arguments, input=typed)
             gc.collect()
         if not isinstance(ended.exception, SystemExit | None):
@@ -79,7 +79,7 @@ class CommandLine:
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for the condition. The bound only ends a test that hangs; deadlines are measured where they apply."""
+    """Wait for the condition. The bound only ends a test that hangs; the tests of timeouts measure these themselves."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

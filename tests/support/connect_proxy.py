@@ -12,7 +12,7 @@ from tests.support.upstream import Act
 
 
 class ConnectProxy:
-    """The next connections get `acts` instead; `heads` are the requests, `passed` the bytes that clients sent on.
+    """The next connections get `acts` instead. `heads` are the requests, `passed` the bytes that clients sent later.
 
     Args:
         credentials: `user:password`; "" for none.

@@ -1,4 +1,4 @@
-"""Infobip's published contract: which answers its 2FA API may give, and which requests it takes.
+"""Infobip's published contract: which responses its 2FA API may return, and which requests it accepts.
 
 The check is stricter than the copy next to this file: it allows no member that the contract does not name.
 """
@@ -25,7 +25,7 @@ def operations() -> set[str]:
 def operation(method: str, path: str) -> dict[str, Any]:
     """Return the contract of a request, or an empty one if the contract does not know the request.
 
-    A path with fewer parameters comes first: /pin/voice is no pinId.
+    A path with fewer parameters comes first: `voice` in /pin/voice is not a pinId.
     """
     for template in sorted(CONTRACT["paths"], key=lambda template: template.count("{")):
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) and method.lower() in CONTRACT["paths"][template]:
@@ -35,7 +35,7 @@ def operation(method: str, path: str) -> dict[str, Any]:
 
 
 def answer_violations(method: str, path: str, status: int, body: Any) -> list[str]:
-    """Return what is wrong with an answer; an empty list if it follows the contract."""
+    """Return what is wrong with a response; an empty list if it follows the contract."""
     declared = operation(method, path).get("responses", {"4XX": {"$ref": "#/components/responses/ApiException404"}})
     response = declared.get(str(status)) or declared.get(f"{status // 100}XX")
     if response is None:

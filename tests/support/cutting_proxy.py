@@ -1,4 +1,4 @@
-"""A bad network between a client and the service."""
+"""A proxy that acts as a bad network between a client and the service."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import requests
 
 
 class CuttingProxy(ThreadingHTTPServer):
-    """Passes every request on, and cuts the connection instead of returning the first answer."""
+    """Passes every request on, and cuts the connection instead of returning the first response."""
 
     def __init__(self, service_url: str) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)

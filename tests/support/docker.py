@@ -1,6 +1,6 @@
-"""A Debian host with Docker, in namespaces of its own: without a registry or a network, and without traces at its end.
+"""A Debian host with Docker, in namespaces of its own, without a registry or a network. At its end, nothing of it runs.
 
-Its file system, with all images, is kept between runs. `python -m tests.support.docker` makes it (minutes, once).
+Its file system, with all images, is kept between runs. `python -m tests.support.docker` makes it once, in minutes.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ import psutil
 from tests.support.command import eventually
 from tests.support.running import ROOT
 
-# Docker 26 and Compose 2.26; and Python 3.13, Redis 8 and nginx, of which stand_ins.Dockerfile makes images.
+# It has Docker 26 and Compose 2.26, and Python 3.13, Redis 8 and nginx, of which stand_ins.Dockerfile makes images.
 SUITE = "trixie"
 DOCKER = ("docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables", "iproute2", "make", "curl")
 IMAGES = ("python3", "python3-pip-whl", "redis-server", "nginx-light", "wget", "ca-certificates", "procps")
@@ -51,7 +51,7 @@ LONGEST = 1200  # seconds for one step, when nothing has been kept yet
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", ".hypothesis", ".coverage*", ".env")
 
 
-class Unavailable(Exception):  # noqa: N818  it is a fact, not a fault
+class Unavailable(Exception):  # noqa: N818  it is a reason to skip, not an error
     """Docker cannot run here; the message says why."""
 
 
@@ -262,7 +262,7 @@ def _daemon(root: Path, repository: Path, log: Path) -> Iterator[int]:
 
 
 def main() -> str:
-    """Make what is kept. Return what there is, or why there is nothing."""
+    """Make the file system and the images. Return the versions of Docker and Compose, or why there are none."""
     try:
         with tempfile.TemporaryDirectory() as directory, docker_host(Path(directory)) as host:
             return host.run("docker version --format 'Docker {{.Server.Version}}'; docker compose version")

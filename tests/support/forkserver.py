@@ -1,6 +1,6 @@
 """Starts Python programs quickly: a process that has loaded the packages forks a child for each program.
 
-The child is what `python -m` makes: it has an environment, a directory and outputs of its own. Packages that read the
+The child is like one of `python -m`: it has an environment, a directory and outputs of its own. Packages that read the
 environment while they load are loaded in the child: gunicorn, and prometheus_client if metrics are on.
 
 There are two such processes. One has loaded the service too, which saves half of a start. The other is for services
@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from os import close, fork, waitpid  # now: gevent's own want its event loop
+from os import close, fork, waitpid  # now, because gevent's versions need its event loop
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -68,7 +68,7 @@ class Forked:
 
 
 class ForkedCommand(Forked):
-    """One that reads `stdin`; all its output comes on `stdout`."""
+    """A forked process that reads `stdin` and writes all its output to `stdout`."""
 
     def __init__(self, server: "ForkServer", pid: int, stdin: IO[str], stdout: IO[str]) -> None:
         super().__init__(server, pid)
@@ -97,7 +97,7 @@ class ForkedCommand(Forked):
 
 
 class ForkServer:
-    """Starts the fork server and asks it. The server ends with the process that made it, and then ends its children."""
+    """Starts the fork server and sends requests to it. The server ends with this process and ends its children."""
 
     def __init__(self, *more: str) -> None:
         self._lock = threading.Lock()
@@ -115,7 +115,7 @@ class ForkServer:
         return Forked(self, self._fork(arguments, cwd, env, outputs))
 
     def start_command(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> ForkedCommand:
-        """Run `python -m` with these arguments, for somebody who types and reads."""
+        """Run `python -m` with these arguments, and with pipes for its input and output."""
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
         pid = self._fork(arguments, cwd, env, [theirs_out, theirs_out, theirs_in])
         close(theirs_in)
@@ -123,7 +123,7 @@ class ForkServer:
         return ForkedCommand(self, pid, os.fdopen(ours_out, "w"), os.fdopen(ours_in))
 
     def _fork(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: Sequence[int]) -> int:
-        """`files` are stdout, stderr and, where it is read, stdin."""
+        """Fork a child and return its pid. `files` are stdout, stderr and, if the child reads it, stdin."""
         return int(self.ask({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}, files))
 
     def ask(self, question: Any, files: Sequence[int] = ()) -> Any:
@@ -142,7 +142,7 @@ _fork_server = functools.cache(ForkServer)
 
 
 def fork_server(env: Mapping[str, str], source: Path = ROOT) -> ForkServer:
-    """Return the one for a program with this environment, whose code is in `source`."""
+    """Return the fork server for a program with this environment, whose code is in `source`."""
     is_plain = source == ROOT and env.get("METRICS_PORT", "0") == "0" and "COVERAGE_PROCESS_CONFIG" not in env
     return _fork_server(*(["app"] if is_plain else []))
 
@@ -172,7 +172,7 @@ def _ended(pid: int) -> int | None:
 
 
 def _become(question: Any, files: list[int]) -> None:
-    importlib.import_module("gevent").reinit()  # urllib3 tries a socket when it is loaded: there is an event loop
+    importlib.import_module("gevent").reinit()  # urllib3 tries a socket when it is loaded, so there is an event loop
     os.chdir(question["cwd"])
     os.environ.clear()
     os.environ.update(question["env"])
@@ -187,7 +187,7 @@ def _become(question: Any, files: list[int]) -> None:
 
 
 def _serve(control: socket.socket) -> None:
-    """Answer until the tests close the connection, then end the children. Returns in each child, at once."""
+    """Respond until the tests close the connection, then end the children. Return in each child at once."""
     running: set[int] = set()
     for question, files in _questions(control):
         if "ended" in question:

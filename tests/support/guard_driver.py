@@ -1,4 +1,4 @@
-"""Asks the fraud guard for sends at any time, without the rest of the service."""
+"""Reserves sends at the fraud guard, at any given time, without the rest of the service."""
 
 import itertools
 from typing import Any
@@ -33,7 +33,7 @@ def counted(database: redis.Redis, scope: str, unit: str) -> dict[int, tuple[int
 
 
 class GuardDriver:
-    """Asks for sends to numbers of its own, each from an address of its own."""
+    """Reserves sends: by default, each to another number and from another address."""
 
     def __init__(self, client: RedisClient, **settings: Any) -> None:
         self.client = client
@@ -47,10 +47,10 @@ class GuardDriver:
 
     def send_request(self, at: float, phone: str = "", address: str | None = None) -> SendRequest:
         n = next(_numbers)
-        phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # of many prefixes
+        phone = phone or f"+49151{n % 1000:03}{10000 + n % 90000}"  # with many prefixes
         asks = Requester(f"10.1.{n // 250}.{n % 250}" if address is None else address)
         to = PhoneBook().read(phone)
-        (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the recipient's own gate finds it out
+        (trusted_by,) = self.client.run(("GET", keys.trusted(to)))  # as the limits of the recipient read it
         return SendRequest(to, asks, at=at, reserved=Reserved(trusted_by=trusted_by or ""))
 
     def enter(self, at: float, phone: str = "", address: str | None = None) -> SendRequest:
@@ -59,7 +59,7 @@ class GuardDriver:
         return send_request
 
     def wait(self, at: float, phone: str = "", address: str | None = None) -> float | None:
-        """Return the seconds of the refusal; None if the send is allowed."""
+        """Return the wait of the refusal in seconds, or None if the send is allowed."""
         try:
             self.enter(at, phone, address)
         except TooManyRequests as e:

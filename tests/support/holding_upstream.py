@@ -1,4 +1,4 @@
-"""An Infobip that can hold thousands of sends: one thread answers all connections."""
+"""An Infobip that can hold thousands of sends: one thread serves all connections."""
 
 import selectors
 import socket
@@ -10,7 +10,7 @@ from tests.support.upstream import RIGHT, SENT, error_bytes, response_bytes
 
 
 class HoldingUpstream:
-    """Accepts each PIN at once. Answers sends at once too, until `holds` is set: then `release` answers them."""
+    """Accepts each PIN at once. Responds to sends at once, too, unless `holds` is set: then `release` responds."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -29,7 +29,7 @@ class HoldingUpstream:
         self._thread.join()
 
     def release(self, amount: int) -> None:
-        """Answer this number of held sends, oldest first."""
+        """Respond to this number of held sends, oldest first."""
         for _ in range(amount):
             self._held.popleft().sendall(response_bytes(SENT))
 

@@ -1,4 +1,4 @@
-"""Secrets that must not leak: looked for in every log of the service, in every answer to a test, and in Redis."""
+"""Secrets must not leak: the tests search every log of the service, every response to a test, and Redis for them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ SETTINGS = (
 MAIL = "e-mail address"
 HEADERS = ("Authorization", "Idempotency-Key")
 
-_WORD = re.compile("[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+)*")  # a time with its microseconds is one
+_WORD = re.compile("[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+)*")  # a time with its microseconds is one word
 _PIN_ID = re.compile(
     "[0-9A-F]{32}"
 )  # as the sandbox and the scripted Infobip write them; ids of requests are lower case
 _PHONE = re.compile("[1-9][0-9]{9,14}")
-_PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # and a rate, like 1440010000/1d
+_PROCESS = re.compile(r"\[[0-9]+\]|pid: ?[0-9]+|[0-9]+/[0-9]+[a-z]+")  # also a rate, like 1440010000/1d
 
-_FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # of a test; a URL of Redis may name some, and so may other settings
+_FILE = re.compile("/[^@?&]*/pytest-of[^?&]*")  # a test's file, which REDIS_URL and other settings may name
 
 _READ: dict[str, Callable[[str], tuple[Any, ...]]] = {
     "string": lambda key: ("GET", key),

@@ -17,13 +17,13 @@ INBOX = "http://127.0.0.1:3001/inbox"  # of the sandbox, as the host sees it
 THREADS, PAUSE = 6, 0.2  # seconds between two people of a thread: 20 people in a second at most
 MOST_PEOPLE = 3000
 SOME = 2 * THREADS
-PATIENCE = 20  # seconds for one answer, and in which a PIN must be accepted at last
+PATIENCE = 20  # seconds for one response, and for a PIN to be accepted at last
 _numbers = itertools.count(1)
 
 
 @dataclass
 class Answer:
-    """The answer to one request. The status is 0 if there was none, and `code` says why."""
+    """The response to one request. The status is 0 if there was none, and `code` is then the error."""
 
     path: str
     began: float
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass
 class Person:
-    """A person, and the answers to their requests, in order."""
+    """A person, and the responses to their requests, in order."""
 
     number: int
     url: str
@@ -77,7 +77,7 @@ class LoginLoad:
         self._stop = threading.Event()
         self._crashes: list[BaseException] = []
         self.people: list[Person] = []
-        self.during = 0  # how many began while the block of `running` ran
+        self.during = 0  # how many people began while the block of `running` ran
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The contract that the service publishes, openapi.yaml, and which answers it allows.
+"""The contract that the service publishes, openapi.yaml, and which responses it allows.
 
 The check is stricter than the file: it allows no member and no Retry-After that the file does not name, and no refusal
 without an example there.
@@ -42,7 +42,7 @@ def operations() -> dict[tuple[str, str], Json]:
 
 
 def violations(answer: requests.Response) -> list[str]:
-    """Return what is wrong with an answer of the service; an empty list if it follows the contract."""
+    """Return what is wrong with a response of the service; an empty list if it follows the contract."""
     asked, path = answer.request, answer.request.path_url.partition("?")[0]
     where = f"{asked.method} {path} {answer.status_code}"
     declared = _operation(str(asked.method), path)["responses"].get(str(answer.status_code))

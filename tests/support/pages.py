@@ -5,7 +5,7 @@ from tests.support.running import ROOT
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
 ALL_PAGES = "\n".join(PAGES[name] for name in sorted(PAGES))
 
-# The settings without which no service starts: enough to read what a page shows of the others.
+# The settings that the service requires. With them, the tests can load the other settings that a page shows.
 REQUIRED = {
     "INFOBIP_BASE_URL": "xxxxx.api.infobip.com",
     "INFOBIP_API_KEY": "key",

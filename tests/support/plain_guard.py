@@ -17,7 +17,7 @@ class PlainSend:
 
 @dataclass
 class PlainGuard:
-    """One scope; `allowed` is its allowance."""
+    """The model of one scope; `allowed` is its allowance."""
 
     allowed: dict[str, Any]
     sends: list[PlainSend] = field(default_factory=list)

@@ -15,7 +15,7 @@ from sandbox.free_port import free_port
 from tests.support.name_server import NameServer
 from tests.support.running import ROOT, Service, answers
 
-PRIVATE = "127.0.0.26"  # as that of a proxy in front
+PRIVATE = "127.0.0.26"  # stands for the private address of a proxy in front
 
 
 class From(HTTPAdapter):
@@ -65,7 +65,7 @@ class Proxied:
                 process.wait(60)
 
     def set_replicas(self, *addresses: str) -> None:
-        """Make these the only replicas that the proxy knows: it asks for them every second."""
+        """Make these the only replicas that the proxy knows: it looks up their addresses every second."""
         if self.names.addresses != [*addresses]:
             self.names.addresses, before = [*addresses], self.names.asked
             while self.names.asked == before:

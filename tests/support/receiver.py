@@ -23,7 +23,7 @@ class Delivery(NamedTuple):
 
 
 class Receiver:
-    """Answers with the next of `statuses`, then with 204; a 302 leads to /elsewhere. It is silent while it is held."""
+    """Responds with the next of `statuses`, then with 204; a 302 leads to /elsewhere. While held, it is silent."""
 
     def __enter__(self) -> "Receiver":
         self.deliveries: list[Delivery] = []
@@ -46,7 +46,7 @@ class Receiver:
         self._open.clear()
 
     def holds(self) -> bool:
-        """Return whether it is held and has answered nothing yet."""
+        """Return whether it is held and has not responded yet."""
         return not self._answered and not self._open.is_set()
 
     def types(self) -> list[str]:
@@ -66,7 +66,7 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_GET = do_POST  # noqa: N815  the base class calls it so
+            do_GET = do_POST  # noqa: N815  the base class requires this name
 
             def log_message(self, *_: object) -> None:
                 pass

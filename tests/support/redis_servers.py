@@ -65,7 +65,7 @@ class Servers:
         return primary, replica, sentinel
 
     def sentinel(self, primary: int, down_after: int = 500) -> int:
-        """Start a Sentinel that calls the primary `main`. After these milliseconds of silence it is down."""
+        """Start a Sentinel that calls the primary `main`. Without a reply for `down_after` milliseconds it is down."""
         configuration = self._directory / "sentinel.conf"
         configuration.write_text(
             f"sentinel monitor main 127.0.0.1 {primary} 1\n"

@@ -1,4 +1,4 @@
-"""How many round trips to Redis something takes."""
+"""How many round trips to Redis a call takes."""
 
 from collections.abc import Callable, Iterable
 from statistics import median
@@ -10,13 +10,13 @@ import redis
 def round_trips(database: redis.Redis, do: Callable[[Any], object], arguments: Iterable[Any]) -> float:
     """Return how many reads of the server a call of `do` takes: the median over all `arguments`.
 
-    Its mean would have what other services at this server read in the background now and then.
+    The mean would include the reads of other services, which use this server in the background now and then.
     """
     counts = []
     for argument in arguments:
         before = _reads(database)
         do(argument)
-        counts.append(_reads(database) - before - 1)  # this one is read, too
+        counts.append(_reads(database) - before - 1)  # the server reads this command, too
     return median(counts)
 
 

@@ -38,14 +38,14 @@ from tests.support.forkserver import READ_AT_THE_START, Forked, fork_server
 
 ROOT = Path(__file__).parents[2]
 OPEN = "1000000 per minute"
-DEFAULT_LIMITS = {"SEND_OTP_LIMIT": "", "VERIFY_OTP_LIMIT": ""}  # the service's own
+DEFAULT_LIMITS = {"SEND_OTP_LIMIT": "", "VERIFY_OTP_LIMIT": ""}  # the service's own limits
 Process = subprocess.Popen[bytes] | Forked
 ACCOUNT = {
     "INFOBIP_API_KEY": API_KEY,
     "INFOBIP_2FA_APP_ID": APPLICATION_ID,
     "INFOBIP_2FA_MSG_ID": MESSAGE_ID,
 }
-# The sandbox takes everything that the service lets through, so that what the tests see is the service's own.
+# The sandbox accepts everything that the service lets through, so that only the service's limits apply in the tests.
 LAX = Configuration(
     pin_attempts=1000,
     allow_multiple_pin_verifications=True,
@@ -57,7 +57,7 @@ LAX = Configuration(
 
 
 class _Http(threading.local):
-    """A session for each thread: requests' functions make one for each request, which is a third of its cost."""
+    """A session for each thread: the functions of requests make one for each request, which is a third of its cost."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
@@ -68,7 +68,7 @@ http = _Http()
 
 
 def answers(url: str, process: Process) -> bool:
-    """Wait until `url` is answered. Return False if `process` ends before, or after a minute."""
+    """Wait until `url` responds. Return False if `process` ends first, or after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(requests.ConnectionError, requests.Timeout):
@@ -92,8 +92,8 @@ class Sandbox:
     """The local Infobip. Tests can read its phones, move its clock and count its requests."""
 
     url = ""
-    service_url = ""  # where the page's form goes; from the next reset on
-    reports_url: str | None = None  # where delivery reports go; from the next reset on
+    service_url = ""  # where the page's form sends requests, from the next reset on
+    reports_url: str | None = None  # where delivery reports are posted, from the next reset on
 
     def __init__(self) -> None:
         self._streams: list[socket.socket] = []
@@ -119,7 +119,7 @@ class Sandbox:
         self.two_factor.applications.add(application, Template(**{**ids, **text, **template}), email)
 
     def forget_test(self) -> None:
-        """Put it back into its first state: empty, without a service and without a receiver of reports."""
+        """Put the sandbox back into its first state: without messages, a service or a receiver of reports."""
         self.service_url, self.reports_url = "", None
         self.reset()
 
@@ -138,7 +138,7 @@ class Sandbox:
         return app
 
     def _check(self, response: Response) -> Response:
-        """Check every answer of the API, and every request of the service, against Infobip's published contract."""
+        """Check every response of the API, and every request of the service, against Infobip's published contract."""
         asked, method = flask.request, flask.request.method
         if asked.path.startswith("/2fa/") and response.is_json and not response.is_streamed:
             self.violations += contract.answer_violations(method, asked.path, response.status_code, response.json)
@@ -157,7 +157,7 @@ class Sandbox:
         return self._app_of(environ["PATH_INFO"])(environ, start_response)
 
     def _app_of(self, path: str) -> Flask:
-        """Return the app for a path. To make one takes 50 ms: tests share the API, and make pages only when needed."""
+        """Return the app for a path. Making one takes 50 ms: tests share the API's, and make the pages' if needed."""
         if path.startswith("/2fa/"):
             return self._api
         if self._pages is None:
@@ -198,7 +198,7 @@ def serve(sandbox: Sandbox) -> Iterator[Sandbox]:
         server = make_server(("127.0.0.1", port), sandbox.app)
         servers.put(server)
         server.serve_forever()
-        gevent.get_hub().destroy()  # what it leaves would be in the way of an interpreter that ends
+        gevent.get_hub().destroy()  # what it leaves would disturb the end of the interpreter
 
     thread = threading.Thread(target=run_server, daemon=True)
     thread.start()
@@ -242,15 +242,15 @@ class Service:
         cold: bool = False,
         source: Path = ROOT,
     ) -> Iterator["Service"]:
-        """Run it in `directory`, where no `.env` of the developer is; replicas share a port and differ by `host`.
+        """Run it in `directory`, which has no `.env` of the developer. Replicas share a port and differ by `host`.
 
         Its code is in `source`. With `cold`, it is a new Python, as people start it; others are forked from
         a process that has loaded the packages.
         """
         port, log = int(settings.get("PORT") or free_port()), directory / "log"
         inherited = {k: v for k, v in os.environ.items() if k.startswith(("PATH", "COVERAGE", "HOME", "LANG"))}
-        # Most tests send to many numbers of one prefix and verify none, as SMS pumping does; or often to one, and all
-        # from one address.
+        # The guard is off and the limits are open: most tests send to many numbers of one prefix and verify none, as
+        # SMS pumping does, or they send often to one number, and all of them use one address.
         given = {
             **ACCOUNT,
             "PORT": str(port),
@@ -274,7 +274,7 @@ class Service:
         assert not (leaked := leaks.in_log(service.log())), leaked
 
     def wait_until_up(self, workers: int = 1) -> None:
-        """Wait until one worker answers and the others run."""
+        """Wait until one worker responds and the others run."""
         assert answers(f"{self.url}/healthz", self.process), f"the service did not come up:\n{self.log()}"
         while len(self.workers()) < workers:
             assert self.process.poll() is None, self.log()
@@ -289,7 +289,7 @@ class Service:
         return [line for line in lines if having.items() <= line.items()]
 
     def log_with(self, *answers: requests.Response) -> str:
-        """Return its log when it has the line of each of these answers. A worker's lines come in order."""
+        """Return its log when it has the line of each of these responses. A worker's lines come in order."""
         ids = {answer.headers["X-Request-ID"] for answer in answers}
         deadline = time.monotonic() + 60
         while ids - {line["request_id"] for line in self.lines(event="request")}:
@@ -299,12 +299,12 @@ class Service:
 
     def workers(self) -> list[int]:
         of_linux = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        if of_linux.exists():  # psutil reads all processes of the machine
+        if of_linux.exists():  # psutil would read all processes of the machine
             return [int(pid) for pid in of_linux.read_text().split()]
         return [child.pid for child in psutil.Process(self.process.pid).children()]
 
     def post(self, path: str, json: Any = None, **kwargs: Any) -> requests.Response:
-        # A connection that a kept response keeps open would hold up the end of the service.
+        # If a test keeps the response, an open connection would delay the end of the service.
         headers = {"Connection": "close", **kwargs.pop("headers", {})}
         secrets = leaks.note_request(headers, json)
         response = http.session.post(f"{self.url}{path}", json=json, headers=headers, timeout=30, **kwargs)

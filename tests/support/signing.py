@@ -22,7 +22,7 @@ def public_pem(private: str) -> str:
 
 KEY, OLD, OLDER, FOREIGN = (new_signing_key() for _ in range(4))
 SETTINGS = {"PROOF_SIGNING_KEY": KEY, "LOG_LEVEL": "DEBUG"}
-SETTINGS["PROOF_OLD_KEYS"] = public_pem(OLD) + OLDER  # a public half, and a whole key
+SETTINGS["PROOF_OLD_KEYS"] = public_pem(OLD) + OLDER  # a public key, and a private key
 
 
 def key_id(private: str) -> str:

@@ -46,7 +46,7 @@ class Day:
             yield Outcome(event, self._verify(event) if event.verifies else self._send(event))
 
     def _send(self, event: Event) -> str:
-        # It is over by then: nobody asks again within it.
+        # The cooldown is over by then: nobody sends again within it.
         self._database.delete(f"{{otp:phoneNumber:{event.phone}}}:cooldown")
         try:
             send_request = SendRequest(
@@ -63,7 +63,7 @@ class Day:
     def _verify(self, event: Event) -> str:
         try:
             self._parts.otp.verify(Recipient.at(event.phone), PIN, Requester(event.address))
-        except InvalidOtp:  # it was not sent
+        except InvalidOtp:  # the PIN was not sent
             return "failed"
         gevent.sleep(0)  # what the service does in the background is done now
         return "verified"

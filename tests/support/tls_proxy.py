@@ -1,4 +1,4 @@
-"""TLS in front of a server without it."""
+"""A proxy that adds TLS to a server without it."""
 
 import socket
 import ssl

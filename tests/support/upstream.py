@@ -1,4 +1,4 @@
-"""An Infobip with scripted answers, down to the bytes."""
+"""An Infobip with scripted responses, down to the bytes."""
 
 import json
 import socket
@@ -21,33 +21,33 @@ Request = tuple[str, dict[str, str], dict[str, Any]]  # path, headers, body
 
 
 def response_bytes(body: Any, status: int = 200, headers: str = "") -> bytes:
-    """Return an answer with `body`: bytes unchanged, anything else as JSON."""
+    """Return a response with `body`: bytes unchanged, anything else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
     return head.encode() + content
 
 
 def answer(body: Any, status: int = 200, headers: str = "") -> Act:
-    """Answer with `body`."""
+    """Return an act that responds with `body`."""
     content = response_bytes(body, status, headers)
     return lambda connection: connection.sendall(content)
 
 
 def error(status: int, message_id: str, headers: str = "") -> Act:
-    """Refuse in Infobip's usual shape."""
+    """Return an act that responds with an error in Infobip's usual form."""
     content = error_bytes(status, message_id, headers)
     return lambda connection: connection.sendall(content)
 
 
 def error_bytes(status: int, message_id: str, headers: str = "") -> bytes:
-    """Return a refusal in Infobip's usual shape."""
+    """Return an error response in Infobip's usual form."""
     return response_bytes(
         {"requestError": {"serviceException": {"messageId": message_id, "text": "…"}}}, status, headers
     )
 
 
 def raw(content: bytes) -> Act:
-    """Send only these bytes, and close."""
+    """Return an act that sends only these bytes, and closes the connection."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(content)
@@ -57,37 +57,37 @@ def raw(content: bytes) -> Act:
 
 
 def reset(connection: socket.socket) -> None:
-    """Take the request, then cut the connection hard (RST)."""
+    """Receive the request, then reset the connection (RST)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 def hang_up(connection: socket.socket) -> None:
-    """Take the request, then close in order (FIN) without an answer."""
+    """Receive the request, then close the connection in order (FIN), without a response."""
     connection.close()
 
 
 def silence(connection: socket.socket) -> None:
-    """Take the request and send nothing."""
+    """Receive the request, and send nothing for three seconds."""
     time.sleep(3)
 
 
 def drip(connection: socket.socket) -> None:
-    """Send the head of an answer byte by byte, without end."""
+    """Send the head of a response byte by byte, without end."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.1)
 
 
 def endless(connection: socket.socket) -> None:
-    """Send a chunked answer without an end."""
+    """Send a chunked response without an end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         connection.sendall(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
 
 
 class Held:
-    """Takes the request, and does `act` after `release`."""
+    """Receives the request, and does `act` after `release`."""
 
     def __init__(self, act: Act) -> None:
         self._act = act
@@ -109,8 +109,8 @@ class Held:
 class Upstream:
     """Plays its script, one act for each request; without an act, every PIN is sent and every PIN is right.
 
-    A GET of the account is answered by `look`: by default, that the API key may only send. A new connection is met by
-    the next of the `greetings`, if there is one, before anything is read from it.
+    `look` responds to a GET of the account: by default, with the error that the API key may only send. The next of the
+    `greetings`, if there is one, acts on a new connection before anything is read from it.
     """
 
     def __enter__(self) -> Self:
