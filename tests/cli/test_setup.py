@@ -92,7 +92,7 @@ def test_differences_are_shown_and_changed(empty: Sandbox, command: CommandLine)
     assert (template.pin_length, template.message_text) == (8, "Mine: {{pin}}")
 
 
-def test_a_dry_run_or_a_no_changes_nothing(empty: Sandbox, command: CommandLine) -> None:
+def test_a_dry_run_or_the_answer_no_changes_nothing(empty: Sandbox, command: CommandLine) -> None:
     for options, typed, code in ((["--dry-run"], "", 0), (["--dry-run", "--yes"], "", 0), ([], "n\n", 1)):
         status, output = command.run("setup", *options, typed=typed)
         assert (status, "Nothing was changed" in output) == (code, True)

@@ -328,7 +328,7 @@ def test_the_price_of_a_message_is_counted_once(priced: Service, database: redis
     ],
     ids=["more", "with the older name", "another currency"],
 )
-def test_a_price_clearly_above_the_counted_one_raises_an_alert(
+def test_a_price_that_differs_clearly_raises_an_alert(
     priced: Service, database: redis.Redis, phone: str, members: Json, sentence: str
 ) -> None:
     database.delete("otp:alert:prices.differ:sms:DE")

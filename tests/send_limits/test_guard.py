@@ -66,7 +66,7 @@ def test_a_full_address_still_serves_a_phone_that_was_verified_there(
 def test_an_invalid_fingerprint_makes_no_phone_trusted(
     guarded: Service, database: redis.Redis, trusted_by: str, status: int
 ) -> None:
-    """The prefix is full, so only a trusted phone passes. `-` stands for an end user whom no client app has named."""
+    """The prefix is full: only a trusted phone passes. `-` stands for an end user whom the client app has not named."""
     *others, owner = neighbours(11)
     for phone in others:
         assert guarded.send(phone).status_code == 200

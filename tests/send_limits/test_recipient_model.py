@@ -58,7 +58,7 @@ class PlainRecipient:
         return Verdict(0, 0)
 
     def wait(self, now: int, times: list[int], part: float, since: list[int]) -> int:
-        """Return the wait until all windows have room: once verified, at most an hour after the last of `since`."""
+        """Return the wait until all windows have room; if verified, at most until an hour after the last of `since`."""
         waits = [self.wait_for(now, times, math.ceil(limit.amount * part), limit.get_expiry()) for limit in self.limits]
         if self.trusted_by is None:
             return max(waits)
