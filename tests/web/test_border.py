@@ -1,4 +1,4 @@
-"""Hostile input: every answer is JSON with a stable code, whatever comes."""
+"""Whatever a client sends, the response is JSON with a stable error code."""
 
 import json
 import socket
@@ -43,9 +43,9 @@ BAD_BODIES: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_BODIES)
-def test_a_body_that_is_no_strict_json(service: Service, what: str) -> None:
-    response = service.post("/send-otp", data=BAD_BODIES[what], headers=JSON)
+@pytest.mark.parametrize("case", BAD_BODIES)
+def test_a_body_that_is_not_strict_json_is_refused(service: Service, case: str) -> None:
+    response = service.post("/send-otp", data=BAD_BODIES[case], headers=JSON)
     assert refusal(response) == (400, "invalid_request")
 
 
@@ -59,7 +59,7 @@ BAD_NUMBERS = [
 
 
 @pytest.mark.parametrize("number", BAD_NUMBERS, ids=ascii)
-def test_what_is_no_phone_number(service: Service, number: str) -> None:
+def test_an_invalid_phone_number_is_refused(service: Service, number: str) -> None:
     assert refusal(service.send(number)) == (400, "invalid_phone_number")
     assert refusal(service.verify(number, "123456")) == (400, "invalid_phone_number")
 
@@ -72,12 +72,12 @@ BAD_PINS: list[Any] = [
 
 
 @pytest.mark.parametrize("pin", BAD_PINS, ids=ascii)
-def test_what_is_no_pin(service: Service, phone: str, pin: object) -> None:
+def test_a_pin_in_the_wrong_format_is_refused(service: Service, phone: str, pin: object) -> None:
     service.send(phone)
     assert refusal(service.verify(phone, pin)) == (400, "invalid_pin_format")
 
 
-def test_a_pin_that_is_missing(service: Service, phone: str) -> None:
+def test_a_verify_without_a_pin_is_refused(service: Service, phone: str) -> None:
     assert refusal(service.post("/verify-otp", {"phoneNumber": phone})) == (400, "invalid_request")
 
 
@@ -91,25 +91,25 @@ def test_a_pin_that_is_missing(service: Service, phone: str) -> None:
     ],
     ids=str,
 )
-def test_a_body_that_is_not_plain_json(service: Service, headers: dict[str, str]) -> None:
+def test_another_content_type_or_encoding_is_refused(service: Service, headers: dict[str, str]) -> None:
     response = service.post("/send-otp", data=b'{"phoneNumber":"+14155552671"}', headers=headers)
     assert refusal(response) == (415, "unsupported_media_type")
 
 
-def test_json_by_its_content_type_with_a_charset(service: Service, phone: str) -> None:
+def test_a_content_type_with_a_charset_is_accepted(service: Service, phone: str) -> None:
     body = json.dumps({"phoneNumber": phone})
     headers = {"Content-Type": "application/json; charset=utf-8"}
     assert service.post("/send-otp", data=body, headers=headers).status_code == 200
 
 
 def padded(phone: str, size: int) -> bytes:
-    """A good body of exactly `size` bytes."""
+    """Return a valid body of exactly `size` bytes."""
     head = json.dumps({"phoneNumber": phone})[:-1] + ',"x":"'
     return (head + "a" * (size - len(head) - 2) + '"}').encode()
 
 
 def nested(phone: str, levels: int) -> bytes:
-    """A good body of so many levels, with strings whose brackets are no levels."""
+    """Return a valid body with that many levels of nesting; brackets within its strings are not levels."""
     start = json.dumps({"phoneNumber": phone, "y": '[{\\"' * 100, "x": 0})[:-2]
     return (start + "[" * (levels - 1) + "]" * (levels - 1) + "}").encode()
 
@@ -121,7 +121,7 @@ def test_a_body_may_have_64_levels(service: Service, phone: str, levels: int, st
     assert status == 200 or refusal(response) == (400, "invalid_request")
 
 
-def test_many_values_beside_each_other_are_not_deep(service: Service, phone: str) -> None:
+def test_many_values_on_one_level_are_accepted(service: Service, phone: str) -> None:
     assert service.post("/send-otp", {"phoneNumber": phone, "x": [[]] * 1000}).status_code == 200
 
 
@@ -140,16 +140,16 @@ def test_unknown_members_are_ignored(service: Service, phone: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nope", "/send-otp/", "/../etc/passwd", "/%00", "/docs//page.js", "/proofs//redeem"])
-def test_an_unknown_path(service: Service, path: str) -> None:
+def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
     assert refusal(requests.post(service.url + path, json={}, timeout=5)) == (404, "not_found")
 
 
-def test_a_head_has_the_length_of_the_body_that_a_get_has(service: Service) -> None:
+def test_head_has_the_content_length_of_get(service: Service) -> None:
     get, head = (requests.request(method, f"{service.url}/healthz", timeout=5) for method in ("GET", "HEAD"))
     assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(get.content)))
 
 
-def test_what_is_empty_has_no_type(service: Service) -> None:
+def test_an_empty_response_has_no_content_type(service: Service) -> None:
     response = requests.options(f"{service.url}/send-otp", timeout=5)
     assert (response.status_code, response.content) == (200, b"")
     assert "Content-Type" not in response.headers
@@ -157,7 +157,7 @@ def test_what_is_empty_has_no_type(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nope", "/docs/page.js"])
-def test_what_every_answer_has(service: Service, path: str) -> None:
+def test_the_headers_of_every_response(service: Service, path: str) -> None:
     given = {"X-Request-ID": "as-it-was-asked"}
     headers = requests.get(f"{service.url}{path}", headers=given, timeout=5).headers
     assert headers["X-Request-ID"] == "as-it-was-asked"
@@ -165,20 +165,20 @@ def test_what_every_answer_has(service: Service, path: str) -> None:
     assert headers["Cache-Control"] == ("no-cache" if "docs" in path else "no-store")
 
 
-def test_the_host_decides_nothing(service: Service) -> None:
+def test_any_host_header_is_accepted(service: Service) -> None:
     for host in ("otp.example.com", "a..b", "x" * 80):
         assert requests.get(f"{service.url}/healthz", headers={"Host": host}, timeout=5).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_a_wrong_method_names_the_right_one(service: Service, method: str) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_ones(service: Service, method: str) -> None:
     response = requests.request(method, f"{service.url}/send-otp", timeout=5)
     assert refusal(response) == (405, "method_not_allowed")
     assert "POST" in response.headers["Allow"]
 
 
 def spoken(service: Service, request: bytes) -> tuple[str, dict[str, str]]:
-    """Say `request` byte by byte as it is; returns the status line and the JSON that comes back."""
+    """Send the bytes of `request` unchanged, and return the status line and the JSON body of the response."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request)
         answer = b""
@@ -188,13 +188,13 @@ def spoken(service: Service, request: bytes) -> tuple[str, dict[str, str]]:
     return head.split(b"\r\n")[0].decode(), json.loads(body)
 
 
-def test_a_path_with_two_slashes_is_answered_in_json(service: Service) -> None:
-    """A redirect to the path with one would be HTML."""
+def test_a_path_with_two_slashes_gets_a_json_response(service: Service) -> None:
+    """A redirect to the path with one slash would be an HTML response."""
     status, body = spoken(service, b"POST //send-otp HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert (status, body["code"]) == ("HTTP/1.1 415 UNSUPPORTED MEDIA TYPE", "unsupported_media_type")
 
 
-NO_HTTP = {
+INVALID_HTTP = {
     "garbage": b"hello\r\n\r\n",
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "a huge header": b"GET / HTTP/1.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
@@ -204,15 +204,15 @@ NO_HTTP = {
 }
 
 
-@pytest.mark.parametrize("what", NO_HTTP)
-def test_what_is_no_http_is_refused_in_json_too(service: Service, what: str) -> None:
-    status, body = spoken(service, NO_HTTP[what])
+@pytest.mark.parametrize("case", INVALID_HTTP)
+def test_invalid_http_is_refused_in_json(service: Service, case: str) -> None:
+    status, body = spoken(service, INVALID_HTTP[case])
     assert status.startswith("HTTP/1.1 400 ")
     assert body["code"] == "invalid_request"
     assert not service.lines(event="bug")
 
 
-def test_a_client_that_goes_away_in_the_middle_of_its_body(service: Service, phone: str) -> None:
+def test_a_client_that_disconnects_within_its_body_causes_no_error(service: Service, phone: str) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(
             b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"

@@ -1,4 +1,4 @@
-"""A challenge before a send: a caller without an API key shows that a person has passed one."""
+"""With CHALLENGE, a send without an API key needs the token of a challenge that a person has passed."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ PASSED = {"success": True, "hostname": "Shop.example.com", "action": "otp", "err
 
 
 class Siteverify(Upstream):
-    """A vendor whose answers are scripted; for usual, every token is right."""
+    """A vendor of challenges whose responses are scripted; by default, it accepts every token."""
 
     def _respond(self, connection: socket.socket, path: str, headers: dict[str, str], content: bytes) -> None:
         with self._turn:
@@ -61,8 +61,10 @@ def send(service: Service, phone: str, challenge: Any = TOKEN, **kwargs: Any) ->
     return service.post("/send-otp", {"phoneNumber": phone, "challenge": challenge}, **kwargs)
 
 
-def test_sends_need_one_and_verifies_do_not(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    """By the sandbox's own siteverify, with what Cloudflare publishes for tests."""
+def test_sends_need_a_token_and_verifies_do_not(
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    """The sandbox's siteverify checks the token that Cloudflare publishes for tests, with the secret for it."""
     test_site = {"CHALLENGE_SECRET": "1x0000000000000000000000000000000AA", "CHALLENGE_HOSTNAMES": "example.com"}
     service = start(sandbox.url, **settings(sandbox.url, **test_site))
     assert refusal(service.send(phone)) == FAILED
@@ -77,7 +79,7 @@ def test_sends_need_one_and_verifies_do_not(start: Start, database: redis.Redis,
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_the_vendor_is_asked_as_its_documents_say(guarded: Service, vendor: Siteverify, phone: str) -> None:
+def test_the_request_to_the_vendor_follows_its_documents(guarded: Service, vendor: Siteverify, phone: str) -> None:
     assert send(guarded, phone).status_code == 200
     ((path, headers, form),) = vendor.requests
     assert (path, headers["content-type"]) == ("/siteverify", "application/x-www-form-urlencoded")
@@ -85,14 +87,14 @@ def test_the_vendor_is_asked_as_its_documents_say(guarded: Service, vendor: Site
 
 
 @pytest.mark.parametrize("token", [None, "", "x" * (LONGEST_TOKEN + 1)], ids=["none", "empty", "too long"])
-def test_what_cannot_be_a_token_is_not_asked_about(
+def test_an_impossible_token_is_refused_without_the_vendor(
     guarded: Service, vendor: Siteverify, phone: str, token: str | None
 ) -> None:
     assert refusal(send(guarded, phone, token)) == FAILED
     assert vendor.requests == []
 
 
-def test_a_typo_does_not_use_a_token_up(guarded: Service, vendor: Siteverify) -> None:
+def test_an_invalid_request_uses_no_token_up(guarded: Service, vendor: Siteverify) -> None:
     assert refusal(send(guarded, "+1")) == (400, "invalid_phone_number")
     assert refusal(send(guarded, "+14155552671", 7)) == (400, "invalid_request")
     assert vendor.requests == []
@@ -102,26 +104,26 @@ NO = {"success": False, "hostname": None, "error-codes": ["timeout-or-duplicate"
 
 
 VERDICTS: dict[str, tuple[up.Act, tuple[int, str]]] = {
-    "no": (answer(NO), FAILED),
-    "no, with a 400": (answer(NO, 400), FAILED),
-    "another page": (answer({**PASSED, "hostname": "shop.example.com.evil.example"}), FAILED),
-    "no page": (answer({"success": True}), FAILED),
+    "refused": (answer(NO), FAILED),
+    "refused with a 400": (answer(NO, 400), FAILED),
+    "another hostname": (answer({**PASSED, "hostname": "shop.example.com.evil.example"}), FAILED),
+    "no hostname": (answer({"success": True}), FAILED),
     "a low score": (answer({**PASSED, "score": 0.4}), FAILED),
     "a score that is high enough": (answer({**PASSED, "score": 0.5}), (200, "")),
     "a wrong secret": (answer({**NO, "error-codes": ["invalid-input-secret"]}), UNAVAILABLE),
     "truthy": (answer({**PASSED, "success": "true"}), UNAVAILABLE),
-    "no object": (answer([PASSED]), UNAVAILABLE),
+    "not an object": (answer([PASSED]), UNAVAILABLE),
     "an error": (answer(PASSED, 500), UNAVAILABLE),
     "a redirect": (answer(PASSED, 302, "Location: /siteverify\r\n"), UNAVAILABLE),
-    "too much": (answer({**PASSED, "cdata": "x" * 65536}), UNAVAILABLE),
-    "a cut": (up.reset, UNAVAILABLE),
-    "silence": (up.silence, UNAVAILABLE),
-    "drops": (up.drip, UNAVAILABLE),
+    "too large": (answer({**PASSED, "cdata": "x" * 65536}), UNAVAILABLE),
+    "a reset": (up.reset, UNAVAILABLE),
+    "no response": (up.silence, UNAVAILABLE),
+    "a byte at a time": (up.drip, UNAVAILABLE),
 }
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_nothing_is_sent_unless_it_is_a_yes(
+def test_nothing_is_sent_unless_the_vendor_accepts_the_token(
     guarded: Service,
     vendor: Siteverify,
     sandbox: Sandbox,
@@ -129,10 +131,10 @@ def test_nothing_is_sent_unless_it_is_a_yes(
     phone: str,
     verdict: str,
 ) -> None:
-    act, said = VERDICTS[verdict]
+    act, expected = VERDICTS[verdict]
     vendor.script.append(act)
     response = send(guarded, phone)
-    assert ((200, "") if response.status_code == 200 else refusal(response)) == said
+    assert ((200, "") if response.status_code == 200 else refusal(response)) == expected
     assert response.elapsed.total_seconds() < 10
     sent = int(response.status_code == 200)
     assert (sandbox.request_count(), len(vendor.requests)) == (sent, 1)
@@ -141,7 +143,7 @@ def test_nothing_is_sent_unless_it_is_a_yes(
     )
 
 
-def test_a_vendor_that_hangs_holds_nobody_else_up(guarded: Service, vendor: Siteverify, phone: str) -> None:
+def test_a_hanging_vendor_does_not_delay_other_requests(guarded: Service, vendor: Siteverify, phone: str) -> None:
     held = up.Held(answer(PASSED))
     vendor.script.append(held)
     with ThreadPoolExecutor() as pool:
@@ -149,10 +151,10 @@ def test_a_vendor_that_hangs_holds_nobody_else_up(guarded: Service, vendor: Site
         assert held.came.wait(60)
         assert send(guarded, "+442071838750").status_code == 200
         held.release()
-        assert waiting.result().status_code in (200, 503)  # the latter, if this machine is slower than the deadline
+        assert waiting.result().status_code in (200, 503)  # 503 if this machine is slower than the deadline
 
 
-def test_a_replay_needs_no_other_token(guarded: Service, vendor: Siteverify, phone: str) -> None:
+def test_a_replay_does_not_check_its_token_again(guarded: Service, vendor: Siteverify, phone: str) -> None:
     key = {"Idempotency-Key": "challenge-0123456789"}
     first = send(guarded, phone, headers=key)
     vendor.script.append(answer(NO))
@@ -160,7 +162,7 @@ def test_a_replay_needs_no_other_token(guarded: Service, vendor: Siteverify, pho
     assert (again.status_code, again.content, len(vendor.requests)) == (200, first.content, 1)
 
 
-def test_after_the_limit_of_the_address(
+def test_the_token_is_checked_after_the_address_limit(
     start: Start, database: redis.Redis, sandbox: Sandbox, vendor: Siteverify, phone: str
 ) -> None:
     service = start(sandbox.url, **settings(vendor.url, SEND_OTP_LIMIT="1 per hour"))
@@ -169,7 +171,7 @@ def test_after_the_limit_of_the_address(
     assert len(vendor.requests) == 1
 
 
-def test_clients_with_a_key_need_none(
+def test_clients_with_an_api_key_need_no_token(
     start: Start, database: redis.Redis, sandbox: Sandbox, vendor: Siteverify, phone: str
 ) -> None:
     service = start(sandbox.url, **settings(vendor.url, API_KEYS="shop:shop-key-0123456789"))
@@ -196,11 +198,11 @@ ON = {
         ({**ON, "challenge_url": "http://127.0.0.1:3001/siteverify"}, "CHALLENGE_SECRET"),
     ],
 )
-def test_a_start_warns_where_programs_may_have_sms_sent(given: dict[str, str], named: str | None) -> None:
+def test_a_start_warns_if_bots_could_have_sms_sent(given: dict[str, str], named: str | None) -> None:
     weak = {name: value for name, value in GIVEN.items() if name != "api_keys"}
     warnings = Settings(**{**weak, **given}).warnings()
     assert [sentence.split()[0] for sentence in warnings] == [named] * bool(named)
 
 
-def test_the_secrets_of_the_sandbox_are_those_that_are_warned_of() -> None:
+def test_the_warning_covers_the_secrets_of_the_sandbox() -> None:
     assert SITES.keys() == TEST_SECRETS

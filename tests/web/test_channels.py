@@ -1,4 +1,4 @@
-"""PINs by SMS, by a call and by e-mail, and what cannot be reached."""
+"""PINs are sent by SMS, by call and by e-mail; what a channel cannot send is refused."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def test_a_call_reads_the_pin_aloud(service: Service, sandbox: Sandbox, phone: s
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_an_e_mail_brings_one(every_channel: Service, sandbox: Sandbox, email: str) -> None:
+def test_an_e_mail_contains_the_pin(every_channel: Service, sandbox: Sandbox, email: str) -> None:
     sent = every_channel.post("/send-otp", {"email": email})
     assert sent.status_code == 200
     assert arrived(sandbox) == [("EMAIL", email)]
@@ -40,13 +40,13 @@ def test_an_e_mail_brings_one(every_channel: Service, sandbox: Sandbox, email: s
 
 
 def address_of(length: int) -> str:
-    """An e-mail address of so many characters."""
+    """Return an e-mail address of `length` characters."""
     labels, more = divmod(length - 65, 9)
     return f"{'a' * 40}@{'d' * (20 + more)}{'.dddddddd' * labels}.com"
 
 
 @pytest.mark.parametrize("length", [100, 101, 254])
-def test_a_long_address_gets_one_too(every_channel: Service, sandbox: Sandbox, length: int) -> None:
+def test_a_long_address_gets_an_e_mail(every_channel: Service, sandbox: Sandbox, length: int) -> None:
     to = address_of(length)
     assert len(to) == length
     assert every_channel.post("/send-otp", {"email": to}).status_code == 200
@@ -65,7 +65,7 @@ def test_one_mailbox_has_many_spellings(every_channel: Service, sandbox: Sandbox
     assert every_channel.post("/verify-otp", {"email": f"{local}@ExAmPlE.CoM", "pin": pin}).status_code == 200
 
 
-def test_an_international_domain_is_one_too(every_channel: Service, sandbox: Sandbox, email: str) -> None:
+def test_an_international_domain_is_accepted(every_channel: Service, sandbox: Sandbox, email: str) -> None:
     local = email.partition("@")[0]
     assert every_channel.post("/send-otp", {"email": f"{local}@BÜCHER.example.com"}).status_code == 200
     assert arrived(sandbox) == [("EMAIL", f"{local}@xn--bcher-kva.example.com")]
@@ -94,7 +94,7 @@ def test_an_international_domain_is_one_too(every_channel: Service, sandbox: San
         ({"email": ""}, "invalid_email"),
     ],
 )
-def test_what_makes_no_sense_is_not_sent(
+def test_an_invalid_recipient_or_channel_is_refused(
     every_channel: Service, sandbox: Sandbox, body: dict[str, Any], code: str
 ) -> None:
     for path in ("/send-otp", "/resend-otp"):
@@ -102,14 +102,14 @@ def test_what_makes_no_sense_is_not_sent(
     assert sandbox.request_count() == 0
 
 
-def test_a_verify_is_about_one_recipient_too(service: Service, phone: str) -> None:
+def test_a_verify_needs_exactly_one_recipient(service: Service, phone: str) -> None:
     both = {"phoneNumber": phone, "email": "person@example.com", "pin": "123456"}
     assert refusal(service.post("/verify-otp", both)) == (400, "invalid_recipient")
     assert refusal(service.post("/verify-otp", {"pin": "123456"})) == (400, "invalid_request")
     assert refusal(service.post("/verify-otp", {"email": "@", "pin": "123456"})) == (400, "invalid_email")
 
 
-def test_without_a_template_there_is_no_channel(service: Service, sandbox: Sandbox) -> None:
+def test_a_channel_without_a_template_is_not_available(service: Service, sandbox: Sandbox) -> None:
     assert refusal(service.post("/send-otp", {"email": "person@example.com"})) == (400, "channel_not_available")
     assert sandbox.request_count() == 0
 
@@ -133,7 +133,7 @@ def test_a_call_has_a_template_of_its_own_if_that_is_set(start: Start, sandbox: 
 
 
 def test_a_number_that_nobody_abroad_can_dial_gets_no_call(service: Service, sandbox: Sandbox) -> None:
-    number = "+989444012345"  # libphonenumber knows such numbers as ones for their country alone
+    number = "+989444012345"  # libphonenumber lists such numbers as reachable only from their country
     assert refusal(service.post("/send-otp", {"phoneNumber": number, "channel": "voice"})) == (
         400,
         "phone_number_not_callable",
@@ -151,7 +151,7 @@ def test_a_number_that_nobody_abroad_can_dial_gets_no_call(service: Service, san
         ("sms", {"smsStatus": "MESSAGE_NOT_SENT"}),
     ],
 )
-def test_a_status_that_is_a_no_gives_everything_back(
+def test_a_rejected_message_leaves_no_cooldown(
     start: Start,
     database: redis.Redis,
     upstream: Upstream,
@@ -171,7 +171,7 @@ def test_a_status_that_is_a_no_gives_everything_back(
     "status",
     [{}, {"callStatus": "BAD_REQUEST"}, {"callStatus": 1}, {"callStatus": {"name": []}}, {"smsStatus": "MESSAGE_SENT"}],
 )
-def test_a_status_that_says_nothing_is_unclear(
+def test_an_unknown_status_keeps_the_cooldown(
     start: Start, database: redis.Redis, upstream: Upstream, phone: str, status: dict[str, Any]
 ) -> None:
     service = start(upstream.url, **E_MAILS)
@@ -187,7 +187,9 @@ def test_calls_and_sms_share_the_cooldown_of_a_phone(service: Service, phone: st
     assert refusal(again) == (429, "too_many_requests")
 
 
-def test_a_call_costs_what_calls_cost(start: Start, database: redis.Redis, sandbox: Sandbox, email: str) -> None:
+def test_a_call_is_charged_at_the_voice_price(
+    start: Start, database: redis.Redis, sandbox: Sandbox, email: str
+) -> None:
     prices = {
         "SMS_PRICES": '{"currency": "EUR", "default": 0.1}',
         "VOICE_PRICES": '{"currency": "EUR", "default": 0.5}',
@@ -209,7 +211,7 @@ def test_a_call_costs_what_calls_cost(start: Start, database: redis.Redis, sandb
     assert spent == "600000"
 
 
-def test_an_e_mail_is_none_of_the_guards_business(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_fraud_guard_ignores_e_mails(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     guarded = {"FRAUD_GUARD": "block", "GUARD_COUNTRY_PENDING": "1", "GUARD_PREFIX_HOUR": "1"}
     service = start(sandbox.url, **guarded, **E_MAILS)
     sent = [service.post("/send-otp", {"email": f"reader{n:03}@example.com"}).status_code for n in range(5)]
@@ -219,7 +221,7 @@ def test_an_e_mail_is_none_of_the_guards_business(start: Start, database: redis.
     assert database.keys("otp:guard:*") == []
 
 
-def test_the_line_of_an_e_mail_shows_its_domain_alone(every_channel: Service, email: str) -> None:
+def test_the_log_line_of_an_e_mail_shows_only_its_domain(every_channel: Service, email: str) -> None:
     sent = every_channel.post("/send-otp", {"email": email})
     every_channel.log_with(sent)
     (line,) = every_channel.lines(event="request", request_id=sent.headers["X-Request-ID"])
@@ -227,7 +229,7 @@ def test_the_line_of_an_e_mail_shows_its_domain_alone(every_channel: Service, em
     assert "phone" not in line
 
 
-def test_a_proof_says_which_address_it_is_about(start: Start, sandbox: Sandbox, email: str) -> None:
+def test_a_proof_contains_the_e_mail_address(start: Start, sandbox: Sandbox, email: str) -> None:
     service = start(sandbox.url, PROOF_SIGNING_KEY=new_signing_key(), **E_MAILS)
     service.post("/send-otp", {"email": email})
     verified = service.post("/verify-otp", {"email": email, "pin": sandbox.messages[-1].pin.value}).json()
@@ -251,7 +253,7 @@ def test_a_proof_says_which_address_it_is_about(start: Start, sandbox: Sandbox, 
         (None, "en-US-u-mu-celsius, de_AT-u-fw-mon-hc-h23-mu-celsius;q=0.9", "german"),
     ],
 )
-def test_the_language_picks_the_template(
+def test_the_language_selects_the_template(
     start: Start, sandbox: Sandbox, phone: str, locale: str | None, header: str | None, text: str
 ) -> None:
     of = {"sms": {"pt": "portuguese", "de": "german"}}
@@ -266,19 +268,19 @@ def test_the_language_picks_the_template(
 
 
 @pytest.mark.parametrize("locale", ["german", "", "x", "*", "x-klingon", "a" * 255])
-def test_what_is_no_language_is_no_reason_to_send_nothing(
+def test_an_unknown_language_does_not_prevent_a_send(
     service: Service, sandbox: Sandbox, phone: str, locale: str
 ) -> None:
     assert service.post("/send-otp", {"phoneNumber": phone, "locale": locale}).status_code == 200
     assert len(sandbox.pins(phone)) == 1
 
 
-def test_an_absurd_length_is(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_locale_that_is_too_long_is_refused(service: Service, sandbox: Sandbox, phone: str) -> None:
     assert refusal(service.post("/send-otp", {"phoneNumber": phone, "locale": "a" * 256})) == (400, "invalid_locale")
     assert sandbox.request_count() == 0
 
 
-def test_words_fill_the_template(every_channel: Service, sandbox: Sandbox, phone: str) -> None:
+def test_placeholders_fill_the_template(every_channel: Service, sandbox: Sandbox, phone: str) -> None:
     sandbox.reset(message_text="{{firstName}}, your code is {{pin}}")
     body = {"phoneNumber": phone, "placeholders": {"firstName": "Zoë Ümit-Öz O'Neil"}}
     assert every_channel.post("/send-otp", body).status_code == 200
@@ -305,7 +307,7 @@ def test_words_fill_the_template(every_channel: Service, sandbox: Sandbox, phone
         {"firstName": "Jo", "lastName": "Doe"},
     ],
 )
-def test_words_that_could_be_phishing_are_not_sent(
+def test_placeholders_that_could_be_phishing_are_refused(
     every_channel: Service, sandbox: Sandbox, phone: str, placeholders: dict[str, str]
 ) -> None:
     body = {"phoneNumber": phone, "placeholders": placeholders}
@@ -313,7 +315,7 @@ def test_words_that_could_be_phishing_are_not_sent(
     assert sandbox.request_count() == 0
 
 
-def test_no_words_are_taken_unless_they_are_allowed(service: Service, phone: str) -> None:
+def test_placeholders_are_refused_unless_they_are_allowed(service: Service, phone: str) -> None:
     body = {"phoneNumber": phone, "placeholders": {"firstName": "Jo"}}
     assert refusal(service.post("/send-otp", body)) == (400, "invalid_placeholders")
     assert refusal(service.post("/send-otp", {**body, "placeholders": ["Jo"]})) == (400, "invalid_request")

@@ -1,4 +1,4 @@
-"""Client apps: known by their keys, each with limits of its own, and speaking for their end users."""
+"""A client app is known by its API keys, has limits of its own, and names the end users that it sends requests for."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,19 +19,19 @@ API_KEYS = f"shop:{SHOP}, shop:{SHOP_NEXT}, bank:{BANK}"
 UNAUTHORIZED = (401, "unauthorized")
 TOO_MANY = (429, "too_many_requests")
 GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
-# So many seconds for a few requests on a busy machine; they are waited for where Retry-After says so.
+# The 6 seconds are enough for a few requests on a busy machine; tests wait for them where Retry-After says so.
 FEW = "shop: send=2 per 6 seconds; verify=3 per minute, bank: quota=2 per 6 seconds"
 
 
 @pytest.fixture
 def closed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with keys, and its own default limits by address."""
+    """The service with API keys and its default limits per address."""
     return start(sandbox.url, API_KEYS=API_KEYS, **DEFAULT_LIMITS)
 
 
 @pytest.fixture
 def bounded(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Each client with limits of its own; none by address."""
+    """The service with limits for each client app and none per address."""
     return start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS=FEW)
 
 
@@ -49,7 +49,7 @@ def user(address: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("key", [SHOP, SHOP_NEXT, BANK])
-def test_every_key_opens_both_routes(closed: Service, sandbox: Sandbox, phone: str, key: str) -> None:
+def test_every_key_is_accepted_for_send_and_verify(closed: Service, sandbox: Sandbox, phone: str, key: str) -> None:
     assert closed.send(phone, headers=bearer(key)).status_code == 200
     assert closed.verify(phone, sandbox.pin(phone), headers={"Authorization": f"bearer {key}"}).status_code == 200
 
@@ -60,7 +60,7 @@ def test_every_key_opens_both_routes(closed: Service, sandbox: Sandbox, phone: s
      f"Bearer {SHOP.upper()}", "Bearer \xe9\xe9\xe9\xe9", f"Bearer {SHOP} {BANK}", f"Bearer {SHOP},{BANK}"],
     ids=ascii,
 )  # fmt: skip
-def test_without_a_key_both_routes_are_closed(
+def test_send_and_verify_are_refused_without_a_key(
     closed: Service, sandbox: Sandbox, database: redis.Redis, phone: str, authorization: str
 ) -> None:
     headers = {"Authorization": authorization.encode("latin-1")}
@@ -78,13 +78,13 @@ def test_the_small_endpoints_need_no_key(closed: Service) -> None:
         assert requests.get(f"{closed.url}{path}", timeout=5).status_code == 200
 
 
-def test_a_key_appears_in_no_answer_and_no_log_line(closed: Service, phone: str) -> None:
+def test_a_key_appears_in_no_response_and_no_log_line(closed: Service, phone: str) -> None:
     for key in (SHOP, "a-wrong-key-0123456789"):
         response = closed.send(phone, headers=bearer(key))
         assert key not in closed.log_with(response) + response.text + str(response.headers)
 
 
-def test_the_rate_of_a_client_is_its_own(bounded: Service, phones: Iterator[str]) -> None:
+def test_each_client_has_rate_limits_of_its_own(bounded: Service, phones: Iterator[str]) -> None:
     sent = [bounded.send(next(phones), headers=user(f"192.0.2.{n}")) for n in range(3)]
     assert [r.status_code for r in sent] == [200, 200, 429]
     assert refusal(sent[2]) == TOO_MANY
@@ -97,7 +97,7 @@ def test_the_rate_of_a_client_is_its_own(bounded: Service, phones: Iterator[str]
     assert bounded.send(next(phones), headers=bearer(SHOP)).status_code == 200
 
 
-def test_the_rates_come_beside_the_limits_by_address(
+def test_client_rates_apply_in_addition_to_address_limits(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
 ) -> None:
     service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=100 per minute", **DEFAULT_LIMITS)
@@ -120,7 +120,7 @@ def test_typos_and_double_taps_cost_a_client_no_send(
     assert [service.verify(phone, "12", headers=bearer(SHOP)).status_code for _ in range(3)] == [400] * 2 + [429]
 
 
-def test_what_the_rate_of_its_client_refuses_costs_an_address_nothing(
+def test_what_the_client_rate_refuses_does_not_count_against_the_address(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
 ) -> None:
     service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: send=1 per hour", **DEFAULT_LIMITS)
@@ -143,13 +143,13 @@ def test_the_quota_counts_the_sms_of_one_client(
     assert bounded.send(next(phones), headers=bearer(BANK)).status_code == 200
 
 
-def test_the_quota_counts_e_mails_apart(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    """So that nobody stops the SMS of a client with mails."""
+def test_the_quota_counts_e_mails_separately(start: Start, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+    """E-mails must not use up the quota for SMS."""
     given = {"CLIENT_LIMITS": "shop: quota=1 per day", "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
     service = start(sandbox.url, API_KEYS=API_KEYS, **given)
     bodies = [{"email": "a@example.com"}, {"email": "b@example.com"}, {"phoneNumber": phone}]
-    asked = [service.post("/send-otp", body, headers=bearer(SHOP)) for body in bodies]
-    assert [r.status_code for r in asked] == [200, 429, 200]
+    responses = [service.post("/send-otp", body, headers=bearer(SHOP)) for body in bodies]
+    assert [r.status_code for r in responses] == [200, 429, 200]
     assert service.post("/send-otp", bodies[1], headers=bearer(BANK)).status_code == 200
 
 
@@ -157,8 +157,8 @@ def test_each_client_has_a_quota_of_its_own(
     start: Start, database: redis.Redis, sandbox: Sandbox, phones: Iterator[str]
 ) -> None:
     service = start(sandbox.url, API_KEYS=API_KEYS, CLIENT_LIMITS="shop: quota=1 per day, bank: quota=1 per day")
-    asked = [service.send(next(phones), headers=bearer(key)) for key in (SHOP, SHOP_NEXT, BANK)]
-    assert [r.status_code for r in asked] == [200, 429, 200]
+    responses = [service.send(next(phones), headers=bearer(key)) for key in (SHOP, SHOP_NEXT, BANK)]
+    assert [r.status_code for r in responses] == [200, 429, 200]
 
 
 def test_a_send_that_the_quota_refuses_counts_nowhere_else(
@@ -171,7 +171,7 @@ def test_a_send_that_the_quota_refuses_counts_nowhere_else(
     assert [database.hget(key, "sum") for key in database.scan_iter("otp:LIMITS:*total*")] == ["2"]
 
 
-def test_a_backend_speaks_for_its_end_user(closed: Service, phone: str) -> None:
+def test_limits_count_the_end_user_that_a_backend_names(closed: Service, phone: str) -> None:
     def left(address: str) -> str:
         return str(closed.verify(phone, "123456", headers=user(address)).headers["X-RateLimit-Remaining"])
 
@@ -182,10 +182,10 @@ def test_a_backend_speaks_for_its_end_user(closed: Service, phone: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
-def test_a_client_uses_up_no_others_limits_by_address(
+def test_a_client_cannot_use_up_the_address_limits_of_another(
     closed: Service, phones: Iterator[str], phone: str, address: str
 ) -> None:
-    """By naming the address of the other's end user."""
+    """It cannot do so by naming the address of the other client's end user."""
 
     def for_user(key: str) -> dict[str, dict[str, str]]:
         return {"headers": bearer(key, **{"X-End-User-IP": address})}
@@ -201,15 +201,15 @@ def test_a_client_uses_up_no_others_limits_by_address(
     assert closed.verify(phone, "123456", **for_user(BANK)).headers["X-RateLimit-Remaining"] == "9"
 
 
-def test_a_48_counts_for_end_users_too(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_48_limit_applies_to_end_users_too(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, API_KEYS=API_KEYS, VERIFY_OTP_LIMIT="1 per 5 minutes")
-    asked = [service.verify("+14155552671", "123456", headers=user(f"2001:db8:7:{n:x}::1")) for n in range(11)]
-    assert [response.status_code for response in asked] == [401] * 10 + [429]
+    responses = [service.verify("+14155552671", "123456", headers=user(f"2001:db8:7:{n:x}::1")) for n in range(11)]
+    assert [response.status_code for response in responses] == [401] * 10 + [429]
     theirs = bearer(BANK, **{"X-End-User-IP": "2001:db8:7:b::1"})
     assert service.verify("+14155552671", "", headers=theirs).status_code == 400
 
 
-def test_without_keys_an_address_is_counted_by_itself(
+def test_without_keys_the_limit_key_has_only_the_address(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, **DEFAULT_LIMITS)
@@ -217,8 +217,8 @@ def test_without_keys_an_address_is_counted_by_itself(
     assert database.keys("otp:LIMITS:*") == ["otp:LIMITS:LIMITER/127.0.0.1/verify_otp/10/5/minute"]
 
 
-def test_a_client_uses_up_no_others_countries(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    """Those that the guard lets an address send to."""
+def test_a_client_cannot_use_up_the_countries_of_another(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    """The guard counts the countries that an address sends to separately for each client."""
     service = start(sandbox.url, API_KEYS=API_KEYS, FRAUD_GUARD="block")
     abroad = ["+4915112345678", "+33612345678", "+447400123456", "+34612345678"]
     assert [service.send(number, headers=user("192.0.2.1")).status_code for number in abroad] == [200, 200, 200, 429]
@@ -232,17 +232,17 @@ def test_a_client_uses_up_no_others_countries(start: Start, database: redis.Redi
     "address",
     ["", "x", "192.0.2.1, 192.0.2.2", "192.0.2.1:80", "[::1]", "192.0.2.0/24", "fe80::1%eth0", "1", "192.0.2"],
 )
-def test_what_is_not_one_address_is_refused(closed: Service, sandbox: Sandbox, phone: str, address: str) -> None:
+def test_an_invalid_end_user_address_is_refused(closed: Service, sandbox: Sandbox, phone: str, address: str) -> None:
     assert refusal(closed.send(phone, headers=user(address))) == (400, "invalid_request")
     assert sandbox.calls == []
 
 
-def test_without_keys_nobody_speaks_for_others(
+def test_without_keys_x_end_user_ip_is_ignored(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, **DEFAULT_LIMITS)
-    said = [service.verify(phone, "123456", headers={"X-End-User-IP": a}) for a in ("192.0.2.1", "192.0.2.2", "x")]
-    assert [r.headers["X-RateLimit-Remaining"] for r in said] == ["9", "8", "7"]
+    responses = [service.verify(phone, "123456", headers={"X-End-User-IP": a}) for a in ("192.0.2.1", "192.0.2.2", "x")]
+    assert [r.headers["X-RateLimit-Remaining"] for r in responses] == ["9", "8", "7"]
 
 
 def test_a_start_without_keys_warns_once(
@@ -256,7 +256,7 @@ def test_a_start_without_keys_warns_once(
     assert warning not in closed.log()
 
 
-def test_keys_in_a_file_by_lines(
+def test_a_file_of_keys_may_have_one_per_line(
     start: Start, database: redis.Redis, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
     file = tmp_path / "keys"
@@ -281,7 +281,7 @@ def test_keys_in_a_file_by_lines(
         *(("CLIENT_LIMITS", v) for v in ("shop: quota=1 per day, shop: send=1 per day", "other: send=5 per day")),
     ],
 )
-def test_bad_settings_are_named_and_not_shown(name: str, value: str) -> None:
+def test_an_error_names_a_bad_setting_and_does_not_show_its_value(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"(?m)^  {name}: must ") as raised:
         load_settings({**GIVEN, "API_KEYS": API_KEYS, name: value})
     assert str(raised.value).count("\n") == 2

@@ -1,4 +1,4 @@
-"""The published contract says what the service does, all of it and nothing else."""
+"""The published contract describes all that the service does and nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ OPERATIONS = openapi.operations()
 
 
 def contents(of: Json) -> Iterator[tuple[str, Json]]:
-    """Each body that an operation takes or gives."""
+    """Yield the content of the request and of each response of an operation, with `request` or the status."""
     if "requestBody" in of:
         yield "request", of["requestBody"]["content"]["application/json"]
     for status, response in of["responses"].items():
@@ -31,12 +31,12 @@ def contents(of: Json) -> Iterator[tuple[str, Json]]:
 
 
 def examples(content: Json) -> list[Any]:
-    """The examples of a body."""
+    """Return the examples of a body."""
     alone = [content["example"]] if "example" in content else []
     return alone + [example["value"] for example in content.get("examples", {}).values()]
 
 
-def test_every_refusal_is_in_it_and_no_other() -> None:
+def test_the_contract_has_every_refusal_and_no_other() -> None:
     each = {
         (int(status), example["code"], example["error"])
         for operation in OPERATIONS.values()
@@ -52,7 +52,7 @@ def test_every_refusal_is_in_it_and_no_other() -> None:
     assert sorted(codes) == sorted({code for _, code, _ in REFUSALS})
 
 
-def test_every_route_is_in_it_and_no_other() -> None:
+def test_the_contract_has_every_route_and_no_other() -> None:
     app = create_app(Settings(**EVERYTHING))
     routes = {
         (method, re.sub("<(.*?)>", r"{\1}", rule.rule))
@@ -63,7 +63,7 @@ def test_every_route_is_in_it_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_every_example_is_as_its_schema_says(method: str, path: str) -> None:
+def test_every_example_matches_its_schema(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     for status, content in contents(operation):
         for example in examples(content):
@@ -75,7 +75,7 @@ def test_every_example_is_as_its_schema_says(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACT["components"]["schemas"])
-def test_the_examples_of_schemas_too(name: str) -> None:
+def test_the_examples_within_schemas_match_them(name: str) -> None:
     schema = CONTRACT["components"]["schemas"][name]
     for each in (schema, *schema.get("properties", {}).values()):
         for example in each.get("examples", ()):
@@ -83,14 +83,14 @@ def test_the_examples_of_schemas_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", [SendOtp, ResendOtp, VerifyOtp, RedeemProof, DeliveryReports])
-def test_the_fields_of_a_request_are_those_that_are_read(model: type[BaseModel]) -> None:
+def test_the_contract_declares_the_fields_that_the_service_reads(model: type[BaseModel]) -> None:
     read, declared = model.model_json_schema(), CONTRACT["components"]["schemas"][model.__name__]
     kinds = declared.get("oneOf", [declared])
     assert read["properties"].keys() == set().union(*(kind["properties"] for kind in kinds))
     assert set(read.get("required", [])) == set.intersection(*(set(kind.get("required", [])) for kind in kinds))
 
 
-def test_the_headers_that_web_pages_may_use_are_in_it() -> None:
+def test_the_contract_has_the_headers_that_cors_allows() -> None:
     taken = {parameter["name"] for operation in OPERATIONS.values() for parameter in operation.get("parameters", ())}
     answers = [answer for operation in OPERATIONS.values() for answer in operation["responses"].values()]
     given = {name for answer in answers for name in answer["headers"]}
@@ -98,14 +98,14 @@ def test_the_headers_that_web_pages_may_use_are_in_it() -> None:
     assert set(ANSWERED) <= given
 
 
-def test_it_is_served_as_it_is_written(service: Service) -> None:
+def test_the_contract_is_served_as_it_is_written(service: Service) -> None:
     answer = requests.get(f"{service.url}/openapi.json", headers={"Connection": "close"}, timeout=5)
     assert answer.json() == openapi.WRITTEN
     assert openapi.violations(answer) == []
 
 
-def test_what_the_contract_does_not_allow_is_noticed(service: Service, phone: str) -> None:
-    """Every answer that a test gets by `Service.post` is held against the contract."""
+def test_a_response_that_violates_the_contract_is_detected(service: Service, phone: str) -> None:
+    """`Service.post` and `Service.get` check every response against the contract in this way."""
     answer = service.send(phone)
     answer.headers["Retry-After"] = "1"
     answer.headers["X-RateLimit-Limit"] = "many"
@@ -117,7 +117,7 @@ def test_what_the_contract_does_not_allow_is_noticed(service: Service, phone: st
     ]
     answer = service.post("/send-otp", {})
     answer.status_code = 422
-    (said,) = openapi.violations(answer)
-    assert said.endswith("is not shown")
+    (violation,) = openapi.violations(answer)
+    assert violation.endswith("is not shown")
     answer.status_code = 418
     assert openapi.violations(answer) == ["POST /send-otp 418: not declared"]

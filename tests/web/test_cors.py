@@ -1,4 +1,4 @@
-"""Web pages of other origins: only those in CORS_ORIGINS read our answers, refusals too."""
+"""Only web pages of the origins in CORS_ORIGINS can read the responses of the service, also its refusals."""
 
 from collections.abc import Callable
 
@@ -33,15 +33,15 @@ def cors(response: requests.Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["/send-otp", "/resend-otp", "/verify-otp"])
 @pytest.mark.parametrize("origin", [APP, OTHER])
-def test_a_preflight_is_answered_without_a_key(browsed: Service, database: redis.Redis, path: str, origin: str) -> None:
+def test_a_preflight_needs_no_key(browsed: Service, database: redis.Redis, path: str, origin: str) -> None:
     response = preflight(browsed, path, origin)
     assert response.status_code == 200
-    said = cors(response)
-    assert said["Access-Control-Allow-Origin"] == origin
-    assert said["Access-Control-Allow-Methods"] == "POST"
-    allowed = {name.strip().lower() for name in said["Access-Control-Allow-Headers"].split(",")}
+    headers = cors(response)
+    assert headers["Access-Control-Allow-Origin"] == origin
+    assert headers["Access-Control-Allow-Methods"] == "POST"
+    allowed = {name.strip().lower() for name in headers["Access-Control-Allow-Headers"].split(",")}
     assert allowed == {"authorization", "content-type", "idempotency-key", "x-request-id"}
-    assert "Access-Control-Allow-Credentials" not in said
+    assert "Access-Control-Allow-Credentials" not in headers
     assert not list(database.scan_iter("otp:LIMITS:*")), "it counts against no limit"
 
 
@@ -50,13 +50,13 @@ def test_a_preflight_is_answered_without_a_key(browsed: Service, database: redis
     ["https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null", f"{APP}:8443",
      "https://appXexample.com"],
 )  # fmt: skip
-def test_other_origins_get_nothing(browsed: Service, phone: str, origin: str) -> None:
+def test_other_origins_get_no_cors_headers(browsed: Service, phone: str, origin: str) -> None:
     assert cors(preflight(browsed, "/send-otp", origin)) == {}
     headers = {"Origin": origin, "Authorization": f"Bearer {KEY}"}
     assert cors(browsed.verify(phone, "123456", headers=headers)) == {}
 
 
-def test_answers_and_refusals_can_be_read(browsed: Service, phone: str) -> None:
+def test_responses_and_refusals_have_cors_headers(browsed: Service, phone: str) -> None:
     known = {"Origin": APP, "Authorization": f"Bearer {KEY}"}
     responses = [
         browsed.send(phone, headers=known),
@@ -68,26 +68,26 @@ def test_answers_and_refusals_can_be_read(browsed: Service, phone: str) -> None:
     ]
     assert [r.status_code for r in responses] == [200, 429, 401, 400, 429, 405]
     for response in responses:
-        said = cors(response)
-        assert said["Access-Control-Allow-Origin"] == APP
-        exposed = set(said["Access-Control-Expose-Headers"].split(", "))
+        headers = cors(response)
+        assert headers["Access-Control-Allow-Origin"] == APP
+        exposed = set(headers["Access-Control-Expose-Headers"].split(", "))
         assert exposed == {
             "RateLimit", "RateLimit-Policy", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining",
             "X-RateLimit-Reset", "X-Request-ID",
         }  # fmt: skip
-        assert "Access-Control-Allow-Credentials" not in said
+        assert "Access-Control-Allow-Credentials" not in headers
         assert "Origin" in response.headers["Vary"]
 
 
-def test_who_is_no_browser_hears_of_no_origin(browsed: Service, phone: str) -> None:
+def test_a_request_without_an_origin_gets_no_cors_headers(browsed: Service, phone: str) -> None:
     assert cors(browsed.verify(phone, "123456", headers={"Authorization": f"Bearer {KEY}"})) == {}
 
 
-def test_the_other_routes_are_no_business_of_web_pages(browsed: Service) -> None:
+def test_other_routes_have_no_cors_headers(browsed: Service) -> None:
     assert cors(requests.get(f"{browsed.url}/readyz", headers={"Origin": APP}, timeout=5)) == {}
 
 
-def test_no_origin_by_default(service: Service, phone: str) -> None:
+def test_no_origin_is_allowed_by_default(service: Service, phone: str) -> None:
     assert cors(preflight(service, "/send-otp", APP)) == {}
     response = service.verify(phone, "123456", headers={"Origin": APP})
     assert (refusal(response), cors(response)) == ((401, "invalid_otp"), {})
@@ -100,7 +100,7 @@ def test_no_origin_by_default(service: Service, phone: str) -> None:
      "https://[::1]", ".*", f"{APP},*", "capacitor://", "capacitor://localhost/", "capacitor:localhost", "://localhost",
      "capacitor://*", "1app://x", "app://user@x", "app://x?", "app://x:0", "file://x", "data://x", "ws://x", "blob:https://x"],
 )  # fmt: skip
-def test_what_is_no_origin_ends_the_start(origin: str) -> None:
+def test_an_invalid_origin_ends_the_start(origin: str) -> None:
     with pytest.raises(SettingsError, match="CORS_ORIGINS: must be origins like"):
         load_settings({**GIVEN, "CORS_ORIGINS": origin})
 
@@ -112,8 +112,8 @@ OF_APPS = [
 ]  # fmt: skip
 
 
-def test_pages_that_come_with_an_app(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
-    """Of Capacitor, Ionic, Tauri, Electron and extensions. Their neighbours still get nothing."""
+def test_origins_of_apps_are_allowed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+    """Capacitor, Ionic, Tauri, Electron and extensions use such origins. Similar ones still get no CORS headers."""
     service = start(sandbox.url, CORS_ORIGINS=",".join(OF_APPS), WEB_CONCURRENCY="1")
     for origin in map(str.lower, OF_APPS):
         assert cors(preflight(service, "/send-otp", origin))["Access-Control-Allow-Origin"] == origin
@@ -121,6 +121,6 @@ def test_pages_that_come_with_an_app(start: Callable[..., Service], database: re
             assert cors(preflight(service, "/send-otp", other)) == {}, other
 
 
-def test_origins_as_a_browser_writes_them() -> None:
+def test_origins_are_normalised_as_a_browser_writes_them() -> None:
     written = "https://App.Example.com, http://localhost:8080,https://x:80,"
     assert load_settings({**GIVEN, "CORS_ORIGINS": written}).cors_origins == {APP, OTHER, "https://x:80"}

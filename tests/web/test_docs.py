@@ -1,4 +1,4 @@
-"""The reference page, in a real browser."""
+"""The reference page works in a real browser."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -16,14 +16,14 @@ from tests.support.running import Sandbox, Service, refusal
 
 @pytest.fixture
 def page(browser: Browser, service: Service) -> Iterator[Page]:
-    """It asks nobody else for anything, and the browser has nothing to complain about."""
+    """The reference page, which must send no request to other servers and cause no message or error in the console."""
     complaints: list[str] = []
     context = browser.new_context()
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.on("console", lambda said: complaints.append(said.text))
+    page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda asked: complaints.append(asked.url) if not own(asked.url, service) else None)
+    page.on("request", lambda request: complaints.append(request.url) if not own(request.url, service) else None)
     page.goto(f"{service.url}/docs")
     yield page
     context.close()
@@ -34,11 +34,11 @@ def own(url: str, service: Service) -> bool:
     return url.startswith("data:") or urlsplit(url).netloc == urlsplit(service.url).netloc
 
 
-def test_it_shows_every_path_and_every_code(page: Page) -> None:
+def test_the_page_shows_every_path_and_every_code(page: Page) -> None:
     operations = page.locator(".opblock")
     expect(operations).to_have_count(len(openapi.operations()))
-    said = [text.replace("\u200b", "") for text in page.locator(".opblock-summary-path").all_inner_texts()]
-    assert sorted(said) == sorted(path for _, path in openapi.operations())
+    paths = [text.replace("\u200b", "") for text in page.locator(".opblock-summary-path").all_inner_texts()]
+    assert sorted(paths) == sorted(path for _, path in openapi.operations())
     for summary in page.locator(".opblock-summary-control").all():
         summary.click()
     answers = page.locator(".responses-inner")
@@ -48,8 +48,8 @@ def test_it_shows_every_path_and_every_code(page: Page) -> None:
     assert {code for code in codes if code not in shown} == set()
 
 
-def test_one_can_try_it_and_again(page: Page, sandbox: Sandbox) -> None:
-    """No header is filled in that would stand in the way: an Idempotency-Key of the last try, for one."""
+def test_a_request_can_be_tried_twice(page: Page, sandbox: Sandbox) -> None:
+    """The page fills in no header that would prevent the second try, like the Idempotency-Key of the first."""
     send = page.locator("#operations-PINs-sendOtp")
     send.locator(".opblock-summary-control").click()
     send.get_by_role("button", name="Try it out").click()
@@ -62,7 +62,7 @@ def test_one_can_try_it_and_again(page: Page, sandbox: Sandbox) -> None:
         assert len(sandbox.pins(number)) == 1
 
 
-def test_nothing_else_may_run_in_it(service: Service) -> None:
+def test_the_policy_of_the_page_allows_no_other_content(service: Service) -> None:
     answer = requests.get(f"{service.url}/docs", headers={"Connection": "close"}, timeout=5)
     assert answer.headers["Content-Security-Policy"] == POLICY
     assert "default-src 'none'" in POLICY
@@ -71,7 +71,7 @@ def test_nothing_else_may_run_in_it(service: Service) -> None:
     assert openapi.violations(answer) == []
 
 
-def test_it_can_be_switched_off(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_page_can_be_switched_off(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, DOCS="off")
     for path in ("/docs", "/docs/page.js"):
         answer = requests.get(service.url + path, headers={"Connection": "close"}, timeout=5)

@@ -1,4 +1,4 @@
-"""How long a refusal takes: with UNIFORM_VERIFY_TIME it does not reveal whether there was a PIN."""
+"""With UNIFORM_VERIFY_TIME, the time that a refusal takes does not reveal whether there was a PIN."""
 
 import time
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from tests.support.running import Service, refusal
 from tests.support.upstream import WRONG, Act, Upstream, answer
 
 Start = Callable[..., Service]
-DELAY = 0.6  # seconds, longer than a worker supposes
-LONG = 2.0  # seconds, in which a busy machine has answered another request
+DELAY = 0.6  # seconds, longer than a worker assumes before its first call
+LONG = 2.0  # seconds, enough for a busy machine to respond to another request
 NO = (401, "invalid_otp")
 SETTINGS = {"RESEND_COOLDOWN": "20s", "WEB_CONCURRENCY": "1"}
 
 
 @pytest.fixture
 def uniform(start: Start, database: redis.Redis, upstream: Upstream) -> Service:
-    """One worker, so that there is one average."""
+    """The service with UNIFORM_VERIFY_TIME and one worker, so that there is one average."""
     return start(upstream.url, INFOBIP_TIMEOUT="2s", UNIFORM_VERIFY_TIME="true", **SETTINGS)
 
 
@@ -34,36 +34,40 @@ def slow(act: Act, seconds: float = DELAY) -> Act:
     return later
 
 
-def judged(service: Service, upstream: Upstream, phone: str, *acts: Act) -> list[requests.Response]:
-    """A PIN of `phone` is sent, and Infobip judges a guess by each of the acts."""
+def send_and_verify(service: Service, upstream: Upstream, phone: str, *acts: Act) -> list[requests.Response]:
+    """Send a PIN to `phone` and verify it once for each of the acts, with which Infobip responds."""
     assert service.send(phone).status_code == 200
     upstream.script.extend(acts)
     return [service.verify(phone, "123456") for _ in acts]
 
 
-def seconds_of(ask: Callable[[], requests.Response]) -> float:
+def seconds_of(verify: Callable[[], requests.Response]) -> float:
     started = time.monotonic()
-    assert refusal(ask()) == NO
+    assert refusal(verify()) == NO
     return time.monotonic() - started
 
 
-def test_a_no_without_infobip_takes_as_long_as_infobip_does(uniform: Service, upstream: Upstream, phone: str) -> None:
-    """Never sent, of another request, out of guesses; the average follows what Infobip takes."""
+def test_a_refusal_without_infobip_takes_as_long_as_infobip_does(
+    uniform: Service, upstream: Upstream, phone: str
+) -> None:
+    """No PIN was sent, no guess is left, or the id is wrong. The average follows Infobip's response times."""
     service = uniform
     assert seconds_of(lambda: service.verify("+14155552671", "123456")) >= START * (1 - JITTER), "before any call"
-    judged(service, upstream, phone, *[slow(answer(WRONG))] * 5)
+    send_and_verify(service, upstream, phone, *[slow(answer(WRONG))] * 5)
     least = DELAY * (1 - JITTER)
     other = {"phoneNumber": phone, "pin": "123456", "verificationId": "another"}
-    asked = len(upstream.requests)
+    request_count = len(upstream.requests)
     assert seconds_of(lambda: service.verify("+14155552671", "123456")) >= least
     assert seconds_of(lambda: service.verify(phone, "123456")) >= least
     assert seconds_of(lambda: service.post("/verify-otp", other)) >= least
-    assert len(upstream.requests) == asked
+    assert len(upstream.requests) == request_count
 
 
-def test_others_are_served_during_a_pause(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
+def test_other_requests_are_served_during_the_delay(
+    start: Start, database: redis.Redis, upstream: Upstream, phone: str
+) -> None:
     service = start(upstream.url, INFOBIP_TIMEOUT="5s", UNIFORM_VERIFY_TIME="true", **SETTINGS)
-    judged(service, upstream, phone, slow(answer(WRONG), LONG))
+    send_and_verify(service, upstream, phone, slow(answer(WRONG), LONG))
     (counted,) = database.scan_iter("otp:LIMITS:*verify_otp*")
     ended: list[str] = []
 
@@ -71,18 +75,20 @@ def test_others_are_served_during_a_pause(start: Start, database: redis.Redis, u
         service.verify("+14155552671", "123456")
         ended.append("refused")
 
-    pausing = Thread(target=refused)
-    pausing.start()
-    eventually(lambda: database.llen(counted) == 2)  # it has come in
+    delayed = Thread(target=refused)
+    delayed.start()
+    eventually(lambda: database.llen(counted) == 2)  # the request has arrived
     requests.get(f"{service.url}/healthz", headers={"Connection": "close"}, timeout=5)
     ended.append("served")
-    pausing.join()
+    delayed.join()
     assert ended == ["served", "refused"]
 
 
-def test_without_the_setting_nothing_waits(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
+def test_without_the_setting_a_refusal_is_not_delayed(
+    start: Start, database: redis.Redis, upstream: Upstream, phone: str
+) -> None:
     service = start(upstream.url, INFOBIP_TIMEOUT="5s", **SETTINGS)
-    judged(service, upstream, phone, slow(answer(WRONG), LONG))
+    send_and_verify(service, upstream, phone, slow(answer(WRONG), LONG))
     refused = service.verify("+14155552671", "123456")
     assert refusal(refused) == NO
     assert refused.elapsed.total_seconds() < LONG * (1 - JITTER)

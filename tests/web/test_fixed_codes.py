@@ -1,4 +1,4 @@
-"""Test numbers: their code is fixed and nothing is sent to them; every rule holds for them, too."""
+"""A test number has a fixed code and gets no message; all other rules apply to it, too."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TEST_NUMBERS = {"TEST_NUMBERS": json.dumps({REVIEWER: CODE}), "TEST_NUMBERS_UNTI
 
 @pytest.fixture
 def service(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """With one test number. Its PINs end after three guesses."""
+    """The service with one test number and three guesses per PIN."""
     return start(sandbox.url, **SETTINGS, **TEST_NUMBERS, PIN_ATTEMPTS="3")
 
 
@@ -49,10 +49,10 @@ def test_a_test_number_is_verified_without_a_message(service: Service, sandbox: 
     assert "TEST_NUMBERS has 1 number with fixed codes" in service.log()
 
 
-def test_its_requests_are_counted(
+def test_requests_for_a_test_number_are_counted(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """By a service of its own: another test's requests may be counted only after that test."""
+    """The test has its own service, because requests of another test may be counted only after that test."""
     port = metrics_port("counted fixed codes")
     service = start(sandbox.url, **SETTINGS, **TEST_NUMBERS, METRICS_PORT=str(port))
 
@@ -64,7 +64,7 @@ def test_its_requests_are_counted(
     assert (counted("send"), counted("verify")) == (1, 2)
 
 
-def test_the_rules_hold(service: Service, sandbox: Sandbox, database: redis.Redis) -> None:
+def test_the_rules_apply_to_a_test_number(service: Service, sandbox: Sandbox, database: redis.Redis) -> None:
     service.send(REVIEWER)
     assert refusal(service.send(REVIEWER)) == (429, "too_many_requests"), "the cooldown"
     database.delete(*database.keys("*:cooldown"))
@@ -74,7 +74,7 @@ def test_the_rules_hold(service: Service, sandbox: Sandbox, database: redis.Redi
     assert sandbox.request_count() == 0
 
 
-def test_other_numbers_get_their_message(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_other_numbers_get_a_message(service: Service, sandbox: Sandbox, phone: str) -> None:
     sent = service.send(phone)
     assert refusal(service.verify(phone, CODE)) == (401, "invalid_otp")
     verified = service.verify(phone, sandbox.pin(phone))
@@ -85,7 +85,7 @@ def test_other_numbers_get_their_message(service: Service, sandbox: Sandbox, pho
     assert not [line for line in lines if "test" in line]
 
 
-def test_after_the_date_it_starts_and_sends(
+def test_after_the_date_the_service_starts_and_sends(
     start: Callable[..., Service], sandbox: Sandbox, database: redis.Redis
 ) -> None:
     service = start(sandbox.url, **{**TEST_NUMBERS, "TEST_NUMBERS_UNTIL": "2026-01-31"}, WEB_CONCURRENCY="1")
@@ -96,7 +96,7 @@ def test_after_the_date_it_starts_and_sends(
 
 
 class Real:
-    """A provider whose every PIN is REAL."""
+    """A provider that gives every PIN the pinId REAL."""
 
     def send_pin(self, send_request: SendRequest) -> SentPin:
         return SentPin("REAL")
@@ -108,7 +108,7 @@ class Real:
         return pin_id == "REAL"
 
 
-def test_a_running_service_stops_at_that_moment() -> None:
+def test_fixed_codes_end_while_the_service_runs() -> None:
     now = until = end_of(date(2027, 2, 1))
     assert until == pytest.approx(datetime(2027, 2, 2, tzinfo=UTC).timestamp(), abs=0.001)
     provider = FixedCodes(Real(), {REVIEWER: CODE}, until, str, pause=lambda: None, clock=lambda: now)

@@ -1,4 +1,4 @@
-"""Clients that generators make from the contract have types, pass their checkers, and work."""
+"""Clients that generators make from the contract have types, pass type checkers, and work."""
 
 import json
 import os
@@ -23,7 +23,7 @@ KEY = "shop-key-0123456789"
 PROOF_KEY = new_signing_key()
 FLOWS = ROOT / "tests/generated"
 BIN = Path(sys.executable).parent
-# Of the client, one file is the same for every contract, and is not strict.
+# One file of the client is the same for every contract, and does not pass strict checks.
 MYPY = "[mypy]\nstrict = True\n[mypy-otp_client.client]\nignore_errors = True\n"
 TSCONFIG = {
     "compilerOptions": {
@@ -38,7 +38,7 @@ TSCONFIG = {
 
 
 def run(*command: str | Path, into: Path, **environment: str) -> tuple[int, str]:
-    """Its exit code, and what it said."""
+    """Run a command, and return its exit code and its output."""
     given = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(into), **environment}
     ran = subprocess.run(command, cwd=into, env=given, capture_output=True, text=True, check=False, timeout=120)
     return ran.returncode, ran.stdout + ran.stderr
@@ -48,7 +48,7 @@ def run(*command: str | Path, into: Path, **environment: str) -> tuple[int, str]
 def arguments(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str, email: str
 ) -> list[str]:
-    """Of a flow: a service with everything that it uses, and whom to verify."""
+    """The arguments of a flow: a service with all features that it uses, and the recipients to verify."""
     switched_on = {"PROOF_SIGNING_KEY": PROOF_KEY, "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
     service = start(sandbox.url, API_KEYS=f"shop:{KEY}", **switched_on)
     return [service.url, KEY, f"{sandbox.url}/inbox", phone, email]
@@ -56,27 +56,27 @@ def arguments(
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client in Python."""
+    """The folder of the Python client."""
     folder = tmp_path_factory.mktemp("python")
     options = ["--path", str(CONTRACT), "--meta", "none", "--output-path", "otp_client", "--fail-on-warning"]
-    code, said = run(sys.executable, "-m", "openapi_python_client", "generate", *options, into=folder)
-    assert code == 0, said
+    code, output = run(sys.executable, "-m", "openapi_python_client", "generate", *options, into=folder)
+    assert code == 0, output
     (folder / "mypy.ini").write_text(MYPY)
     return folder
 
 
 @pytest.fixture(scope="module")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same in TypeScript."""
+    """The folder of the TypeScript client."""
     folder = tmp_path_factory.mktemp("typescript")
-    code, said = run(npm_tools.command("openapi-typescript"), CONTRACT, "-o", "contract.d.ts", into=folder)
-    assert code == 0, said
+    code, output = run(npm_tools.command("openapi-typescript"), CONTRACT, "-o", "contract.d.ts", into=folder)
+    assert code == 0, output
     (folder / "node_modules").symlink_to(npm_tools.MODULES)
     return folder
 
 
-def checked(folder: Path, flow: str, *mistakes: tuple[str, str]) -> tuple[int, str]:
-    """What the type checker says of a flow, or of one copy for each mistake, which is made in the first such place."""
+def type_check(folder: Path, flow: str, *mistakes: tuple[str, str]) -> tuple[int, str]:
+    """Check the types of a flow, or of one copy of it for each mistake, and return the exit code and the output."""
     text, (name, _, suffix) = (FLOWS / flow).read_text(), flow.partition(".")
     assert all(right in text for right, _ in mistakes)
     texts = [text.replace(right, wrong, 1) for right, wrong in mistakes] or [text]
@@ -89,17 +89,17 @@ def checked(folder: Path, flow: str, *mistakes: tuple[str, str]) -> tuple[int, s
     return run(npm_tools.command("tsc"), "-p", ".", into=folder)
 
 
-def one_error_each(said: str, mistakes: list[tuple[str, str]], suffix: str) -> bool:
+def one_error_each(output: str, mistakes: list[tuple[str, str]], suffix: str) -> bool:
     files = [f"flow{number or ''}.{suffix}" for number in range(len(mistakes))]
-    errors = [line for line in said.splitlines() if "error" in line and line.startswith("flow")]
+    errors = [line for line in output.splitlines() if "error" in line and line.startswith("flow")]
     return [re.split(r"[:(]", line)[0] for line in sorted(errors)] == sorted(files)
 
 
-def test_a_client_in_python(python: Path, arguments: list[str]) -> None:
-    code, said = checked(python, "flow.py")
-    assert code == 0, said
-    code, said = run(sys.executable, "flow.py", *arguments, into=python)
-    assert code == 0, said
+def test_the_python_client_passes_its_type_checker_and_works(python: Path, arguments: list[str]) -> None:
+    code, output = type_check(python, "flow.py")
+    assert code == 0, output
+    code, output = run(sys.executable, "flow.py", *arguments, into=python)
+    assert code == 0, output
 
 
 MISTAKES = [
@@ -110,17 +110,17 @@ MISTAKES = [
 ]
 
 
-def test_its_types_see_a_mistake_in_python(python: Path) -> None:
-    code, said = checked(python, "flow.py", *MISTAKES)
-    assert code == 1, said
-    assert one_error_each(said, MISTAKES, "py"), said
+def test_the_python_types_detect_mistakes(python: Path) -> None:
+    code, output = type_check(python, "flow.py", *MISTAKES)
+    assert code == 1, output
+    assert one_error_each(output, MISTAKES, "py"), output
 
 
-def test_a_client_in_typescript(typescript: Path, arguments: list[str]) -> None:
-    code, said = checked(typescript, "flow.ts")
-    assert code == 0, said
-    code, said = run("node", "flow.js", *arguments, into=typescript)
-    assert code == 0, said
+def test_the_typescript_client_passes_its_type_checker_and_works(typescript: Path, arguments: list[str]) -> None:
+    code, output = type_check(typescript, "flow.ts")
+    assert code == 0, output
+    code, output = run("node", "flow.js", *arguments, into=typescript)
+    assert code == 0, output
 
 
 TYPESCRIPT_MISTAKES = [
@@ -131,30 +131,30 @@ TYPESCRIPT_MISTAKES = [
 ]
 
 
-def test_its_types_see_a_mistake_in_typescript(typescript: Path) -> None:
-    code, said = checked(typescript, "flow.ts", *TYPESCRIPT_MISTAKES)
-    assert code != 0, said
-    assert one_error_each(said, TYPESCRIPT_MISTAKES, "ts"), said
+def test_the_typescript_types_detect_mistakes(typescript: Path) -> None:
+    code, output = type_check(typescript, "flow.ts", *TYPESCRIPT_MISTAKES)
+    assert code != 0, output
+    assert one_error_each(output, TYPESCRIPT_MISTAKES, "ts"), output
 
 
-def choices(node: Any) -> Iterator[Any]:
-    """What every `oneOf` and `anyOf` in a part of the contract chooses from."""
+def alternatives(node: Any) -> Iterator[Any]:
+    """Yield the alternatives of every `oneOf` and `anyOf` in a part of the contract."""
     for name, each in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         if name in ("oneOf", "anyOf"):
             yield from each
-        yield from choices(each)
+        yield from alternatives(each)
 
 
-def test_a_choice_is_between_objects_that_have_a_name() -> None:
-    """Of two kinds of string, generators for Java, Kotlin and Go make an empty class that no address fits into."""
+def test_alternatives_are_objects_that_have_a_name() -> None:
+    """From two kinds of string, generators for Java, Kotlin and Go make an empty class that can hold no address."""
     contract = yaml.safe_load(CONTRACT.read_text())
-    names = [each.get("$ref", "").rpartition("/")[2] for each in choices(contract)]
+    names = [each.get("$ref", "").rpartition("/")[2] for each in alternatives(contract)]
     assert names
     assert {contract["components"]["schemas"].get(name, {}).get("type") for name in names} == {"object"}
 
 
-def test_redocly_has_nothing_against_the_contract(tmp_path: Path) -> None:
-    """By its defaults, without a configuration."""
-    code, said = run(npm_tools.command("redocly"), "lint", CONTRACT, into=tmp_path, REDOCLY_TELEMETRY="off", CI="1")
-    assert code == 0, said
-    assert "Your API description is valid" in said
+def test_redocly_accepts_the_contract(tmp_path: Path) -> None:
+    """Redocly runs with its defaults, without a configuration."""
+    code, output = run(npm_tools.command("redocly"), "lint", CONTRACT, into=tmp_path, REDOCLY_TELEMETRY="off", CI="1")
+    assert code == 0, output
+    assert "Your API description is valid" in output

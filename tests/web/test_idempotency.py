@@ -1,4 +1,4 @@
-"""Idempotency-Key: asked again, a send gives the same answer and sends nothing again, even if a worker dies."""
+"""A send repeated with its Idempotency-Key gets the same response and sends nothing again, even if a worker dies."""
 
 import hashlib
 import json
@@ -31,18 +31,20 @@ def send(service: Service, phone: str, key: str = KEY, **headers: str) -> reques
     return service.send(phone, headers={"Idempotency-Key": key, **headers})
 
 
-def kept(database: redis.Redis) -> str:
-    """The one name in Redis."""
+def key_in_redis(database: redis.Redis) -> str:
+    """Return the only key in Redis that belongs to an Idempotency-Key."""
     (name,) = database.scan_iter("otp:idempotency:*")
     return str(name)
 
 
-def let_pass(database: redis.Redis, seconds: float) -> None:
-    """As if the first request had come so long ago."""
-    database.pexpire(kept(database), int((KEPT - seconds) * 1000))
+def let_seconds_pass(database: redis.Redis, seconds: float) -> None:
+    """Change the expiry as if the first request had come so many seconds ago."""
+    database.pexpire(key_in_redis(database), int((KEPT - seconds) * 1000))
 
 
-def test_the_same_answer_and_one_sms(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+def test_a_repeated_send_gets_the_same_response_and_sends_one_sms(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
     first = send(service, phone)
     assert first.status_code == 200
     for _ in range(3):
@@ -74,67 +76,69 @@ def test_the_key_is_kept_24_hours_from_the_first_request(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     send(service, phone)
-    assert 86390 < database.ttl(kept(database)) <= 86400
-    let_pass(database, 86300)
+    assert 86390 < database.ttl(key_in_redis(database)) <= 86400
+    let_seconds_pass(database, 86300)
     assert send(service, phone).status_code == 200
-    assert database.ttl(kept(database)) <= 100
-    database.delete(kept(database), f"{{otp:phoneNumber:{phone}}}:cooldown")
+    assert database.ttl(key_in_redis(database)) <= 100
+    database.delete(key_in_redis(database), f"{{otp:phoneNumber:{phone}}}:cooldown")
     assert send(service, phone).status_code == 200
     assert len(sandbox.pins(phone)) == 2
 
 
 @pytest.mark.parametrize("key", ["", "1234567", "a" * 129, "with blank", "t\tabtabtab", "umlautäö".encode()], ids=ascii)
-def test_what_is_no_key(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str, key: str) -> None:
+def test_an_invalid_key_is_refused(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str, key: str
+) -> None:
     assert refusal(send(service, phone, key=key)) == (400, "invalid_request")
     assert sandbox.calls == []
 
 
 @pytest.mark.parametrize("key", ["12345678", "~" * 128, f'"{KEY}"'])
-def test_what_is_a_key(service: Service, database: redis.Redis, phone: str, key: str) -> None:
+def test_a_valid_key_is_accepted(service: Service, database: redis.Redis, phone: str, key: str) -> None:
     assert [send(service, phone, key=key).status_code for _ in range(2)] == [200, 200]
 
 
-def test_nothing_kept_tells_the_phone(service: Service, database: redis.Redis, phone: str) -> None:
-    """Not even to someone who tries all numbers: what is kept of the body cannot be made without the client's key."""
+def test_redis_does_not_reveal_the_phone(service: Service, database: redis.Redis, phone: str) -> None:
+    """Trying all numbers does not reveal it either: the HMAC of the body cannot be made without the client's key."""
     send(service, phone, key=f"send-{phone}")
-    name = kept(database)
+    name = key_in_redis(database)
     everything = name + str(database.hgetall(name))
     assert phone.removeprefix("+") not in everything
     body = json.dumps({"phoneNumber": phone}).encode()
     assert hashlib.sha256(body).hexdigest() not in everything
 
 
-def test_nothing_kept_tells_the_verification_id(service: Service, database: redis.Redis, phone: str) -> None:
-    """Not even the words around it: they would say what the rest is."""
+def test_redis_does_not_reveal_the_verification_id(service: Service, database: redis.Redis, phone: str) -> None:
+    """Redis does not contain the words around it either, which would reveal what the rest is."""
     first = send(service, phone)
-    everything = str(database.hgetall(kept(database)))
+    everything = str(database.hgetall(key_in_redis(database)))
     for word in (first.json()["verificationId"], "verificationId", "OTP sent", KEY):
         assert word not in everything
     assert send(service, phone).content == first.content
 
 
-def last_changed(answer: str) -> str:
+def change_near_the_end(answer: str) -> str:
     return answer[:-5] + ("A" if answer[-5] != "A" else "B") + answer[-4:]
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        last_changed,
+        change_near_the_end,
         lambda answer: answer[:20],
         lambda answer: f"{answer}{answer}",
         lambda _: "junk",
         lambda _: "AAAA" * 50,
         lambda _: "ümlaut",
-        # As it was kept before it was encrypted.
+        # This is how a response was stored before it was encrypted.
         lambda _: json.dumps({"status": 200, "body": '{"message": "OTP sent successfully."}', "retryAfter": 0}),
     ],
 )
-def test_an_answer_that_is_not_the_services_own_is_not_given(
+def test_a_response_that_was_changed_in_redis_is_not_returned(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str, change: Callable[[str], str]
 ) -> None:
     first = send(service, phone)
-    name = kept(database)
+    name = key_in_redis(database)
     own = str(database.hget(name, "answer"))
     database.hset(name, "answer", change(own))
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -145,8 +149,8 @@ def test_an_answer_that_is_not_the_services_own_is_not_given(
     assert send(service, phone).content == first.content
 
 
-def test_an_answer_is_good_for_its_client_alone(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
-    """Also where two clients have chosen the same key, and somebody swaps what is kept for them."""
+def test_a_stored_response_is_valid_for_its_client_only(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+    """This holds even if two clients choose the same key and somebody swaps the responses stored for them."""
     keys = {"shop": "shop-key-0123456789", "bank": "bank-key-0123456789"}
     service = start(sandbox.url, API_KEYS=",".join(f"{name}:{key}" for name, key in keys.items()))
     phones = dict(zip(keys.values(), ("+14155552671", "+442071838750"), strict=True))
@@ -172,7 +176,7 @@ def test_a_key_belongs_to_its_client(start: Start, database: redis.Redis, sandbo
     assert len(sandbox.messages) == 2
 
 
-def test_a_key_of_nobody_belongs_to_its_address(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_a_key_without_a_client_belongs_to_its_address(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, TRUSTED_PROXIES="1")
     for phone, address in (("+14155552671", "192.0.2.1"), ("+442071838750", "192.0.2.2")):
         for _ in range(2):
@@ -180,7 +184,9 @@ def test_a_key_of_nobody_belongs_to_its_address(start: Start, database: redis.Re
     assert len(sandbox.messages) == 2
 
 
-def test_of_32_at_once_one_sends(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
+def test_of_32_requests_at_once_one_sends(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
     with ThreadPoolExecutor(32) as crowd:
         responses = list(crowd.map(lambda _: send(service, phone), range(32)))
     assert {r.status_code for r in responses} <= {200, 409}
@@ -189,7 +195,9 @@ def test_of_32_at_once_one_sends(service: Service, database: redis.Redis, sandbo
     assert len(sandbox.pins(phone)) == 1
 
 
-def test_while_the_first_is_in_flight(patient: Service, upstream: Upstream, phone: str) -> None:
+def test_a_repeated_request_is_refused_while_the_first_is_in_progress(
+    patient: Service, upstream: Upstream, phone: str
+) -> None:
     held = up.Held(up.answer(up.SENT))
     upstream.script.append(held)
     with ThreadPoolExecutor(1) as executor:
@@ -215,7 +223,7 @@ def test_while_the_first_is_in_flight(patient: Service, upstream: Upstream, phon
         (up.answer(b"<html>"), (502, "provider_error")),
     ],
 )
-def test_what_may_have_been_sent_is_not_sent_again(
+def test_a_message_that_may_have_been_sent_is_not_sent_again(
     faulty: Service, database: redis.Redis, upstream: Upstream, phone: str, act: up.Act, outcome: tuple[int, str]
 ) -> None:
     upstream.script.append(act)
@@ -231,7 +239,7 @@ def test_what_may_have_been_sent_is_not_sent_again(
 @pytest.mark.parametrize(
     ("act", "status"), [(up.error(429, "TOO_MANY_REQUESTS"), 429), (up.error(401, "UNAUTHORIZED"), 502)]
 )
-def test_what_was_not_sent_may_be_tried_again(
+def test_a_message_that_was_not_sent_may_be_tried_again(
     faulty: Service, database: redis.Redis, upstream: Upstream, phone: str, act: up.Act, status: int
 ) -> None:
     upstream.script.append(act)
@@ -268,11 +276,11 @@ def test_after_redis_failed_before_the_sms_the_key_is_free(
 def test_without_redis_nothing_is_sent(
     start: Start, sandbox: Sandbox, database: redis.Redis, phone: str, wrong_type: bool
 ) -> None:
-    """Gone, or with something else where the answer is kept."""
+    """Redis is unreachable, or has a value of another type where the response is stored."""
     if wrong_type:
         service = start(sandbox.url)
         assert send(service, "+14155552671").status_code == 200
-        name = kept(database)
+        name = key_in_redis(database)
         database.delete(name)
         database.set(name, "of another type", ex=60)
         assert refusal(send(service, "+14155552671")) == (503, "service_unavailable")
@@ -282,8 +290,8 @@ def test_without_redis_nothing_is_sent(
     assert len(sandbox.messages) == wrong_type
 
 
-def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandbox, phone: str) -> None:
-    """An SMS went out and Redis kept everything but its PIN."""
+def test_retry_after_is_repeated_until_its_time_has_passed(start: Start, sandbox: Sandbox, phone: str) -> None:
+    """An SMS has gone out, and Redis has stored everything except its PIN."""
     with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port) as database:
         url = f"redis://127.0.0.1:{server.port}/0"
         settings = {"RESEND_COOLDOWN": "2s", "INFOBIP_TIMEOUT": "1s"}
@@ -316,7 +324,7 @@ def test_a_retry_after_is_repeated_while_it_is_true(start: Start, sandbox: Sandb
 def test_a_worker_that_dies_in_flight_leaves_an_unknown_outcome(
     tmp_path: Path, upstream: Upstream, database: redis.Redis, redis_url: str, phone: str
 ) -> None:
-    """Not sent again, and not in flight for 24 hours: in flight for one call and a margin, then unknown for good."""
+    """Nothing is sent again. The key is in progress for one call and a margin; then its outcome stays unknown."""
     upstream.script.append(up.silence)
     settings = {"INFOBIP_BASE_URL": upstream.url, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}
     limits = {"INFOBIP_TIMEOUT": "60s", "RESEND_COOLDOWN": "61s"}
@@ -330,19 +338,19 @@ def test_a_worker_that_dies_in_flight_leaves_an_unknown_outcome(
             first.result()
         service.wait_until_up()
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
-        let_pass(database, 60 + MARGIN - 30)  # in which a busy machine has replaced the worker
+        let_seconds_pass(database, 60 + MARGIN - 30)  # enough time for a busy machine to replace the worker
         assert refusal(send(service, phone)) == IN_PROGRESS
         for passed in (60 + MARGIN, 3600, 86000):
-            let_pass(database, passed)
+            let_seconds_pass(database, passed)
             assert refusal(send(service, phone)) == TIMEOUT
         assert refusal(send(service, "+14155552671")) == (422, "idempotency_key_reused")
     assert len(upstream.requests) == 1
 
 
-def test_it_takes_two_round_trips_and_one_again(service: Service, database: redis.Redis) -> None:
-    """In addition to the three of a send and the one of the address limit."""
+def test_a_key_costs_two_round_trips_and_its_replay_one(service: Service, database: redis.Redis) -> None:
+    """They come in addition to the three of a send, and to the one of the address limit for a replay."""
     numbers = [f"+49159{n}" for n in range(10000000, 10000040)]
-    for number in numbers[:20]:  # connections are opened
+    for number in numbers[:20]:  # open the connections
         send(service, number, key=f"key-of-{number}")
 
     def send_with_key(number: str) -> None:

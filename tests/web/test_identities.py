@@ -15,7 +15,7 @@ Start = Callable[..., Service]
 TOO_MANY = (429, "too_many_requests")
 SIGNING = {"PROOF_SIGNING_KEY": new_signing_key(), "INFOBIP_2FA_EMAIL_MSG_ID": EMAIL_MESSAGE_ID}
 
-# In each row the first is the canonical one.
+# The first of each row is the canonical spelling.
 MAILBOXES = [
     ["victim@gmail.com", "victim+1@gmail.com", "v.ic.tim@gmail.com", "Victim+a+b@Gmail.com", "vic.tim@googlemail.com"],
     ["jo.lee@example.com", "Jo.Lee@example.com", "jo.lee+shop@example.com", "JO.LEE+a.b@EXAMPLE.com"],
@@ -60,17 +60,17 @@ def test_all_spellings_are_one_recipient_and_no_other(spellings: list[str]) -> N
         ("+4915112345678", "+4915112345678"),
     ],
 )
-def test_a_proof_says_another_spelling_only_where_it_is_certainly_the_same_person(address: str, identity: str) -> None:
+def test_a_proof_has_another_spelling_only_if_it_is_certainly_the_same_person(address: str, identity: str) -> None:
     assert Recipient.at(address).identity == identity
 
 
 @pytest.fixture
 def signing(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with every channel and proofs, and no limit by address."""
+    """The service with every channel and proofs, and without limits per address."""
     return start(sandbox.url, **SIGNING)
 
 
-def about(recipient: str) -> dict[str, str]:
+def recipient_member(recipient: str) -> dict[str, str]:
     return {"email" if "@" in recipient else "phoneNumber": recipient}
 
 
@@ -90,10 +90,10 @@ def test_other_spellings_bring_no_more_messages(
 ) -> None:
     service = start(sandbox.url, PHONE_SEND_LIMIT="1 per day", **SIGNING)
     first, *others = spellings
-    assert service.post("/send-otp", about(first)).status_code == 200
-    during = [service.post("/send-otp", about(other)) for other in others]
+    assert service.post("/send-otp", recipient_member(first)).status_code == 200
+    during = [service.post("/send-otp", recipient_member(other)) for other in others]
     database.delete(*database.keys("*:cooldown"))
-    after = [service.post("/send-otp", about(other)) for other in others]
+    after = [service.post("/send-otp", recipient_member(other)) for other in others]
     assert {refusal(answer) for answer in during + after} == {TOO_MANY}
     assert {int(answer.headers["Retry-After"]) > 3600 for answer in during} == {False}, "the cooldown"
     assert {int(answer.headers["Retry-After"]) > 3600 for answer in after} == {True}, "the recipient's limit"
@@ -110,13 +110,13 @@ def test_other_spellings_bring_no_more_messages(
         ("+972599123456", "972599123456", "+970599123456", "+970599123456"),
     ],
 )
-def test_the_message_goes_to_what_was_typed_and_any_spelling_verifies(
+def test_the_message_goes_to_the_typed_spelling_and_any_spelling_verifies(
     signing: Service, sandbox: Sandbox, sent_to: str, arrives_at: str, typed: str, identity: str | None
 ) -> None:
-    assert signing.post("/send-otp", about(sent_to)).status_code == 200
+    assert signing.post("/send-otp", recipient_member(sent_to)).status_code == 200
     (message,) = sandbox.messages
     assert message.pin.to == arrives_at
-    verified = signing.post("/verify-otp", {**about(typed), "pin": message.pin.value})
+    verified = signing.post("/verify-otp", {**recipient_member(typed), "pin": message.pin.value})
     assert verified.status_code == 200
     redeemed = signing.post("/proofs/redeem", {"proof": verified.json()["proof"]}).json()
     assert identity is None or identity in redeemed.values()
@@ -125,15 +125,17 @@ def test_the_message_goes_to_what_was_typed_and_any_spelling_verifies(
 @pytest.mark.parametrize(
     ("sent_to", "typed"), [("jo+x@example.com", "jo@example.com"), ("jo@example.com", "jo+x@example.com")]
 )
-def test_another_ones_mailbox_verifies_nothing(signing: Service, sandbox: Sandbox, sent_to: str, typed: str) -> None:
-    """Where tags are no tags they are two people, though their limits are one."""
-    own = signing.post("/send-otp", about(sent_to)).json()["verificationId"]
+def test_a_pin_does_not_verify_the_mailbox_of_another_person(
+    signing: Service, sandbox: Sandbox, sent_to: str, typed: str
+) -> None:
+    """If the provider does not treat +x as a tag, they are two people, although they share their limits."""
+    own = signing.post("/send-otp", recipient_member(sent_to)).json()["verificationId"]
     (message,) = sandbox.messages
     for given in ({}, {"verificationId": own}):
-        guess = {**about(typed), **given, "pin": message.pin.value}
+        guess = {**recipient_member(typed), **given, "pin": message.pin.value}
         assert refusal(signing.post("/verify-otp", guess)) == (401, "invalid_otp")
     assert sandbox.verifies() == 0
-    assert signing.post("/verify-otp", {**about(sent_to), "pin": message.pin.value}).status_code == 200
+    assert signing.post("/verify-otp", {**recipient_member(sent_to), "pin": message.pin.value}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -144,19 +146,19 @@ def test_another_ones_mailbox_verifies_nothing(signing: Service, sandbox: Sandbo
         ("vic.tim@gmail.com", "victim+1@gmail.com", True),
     ],
 )
-def test_a_pin_is_repeated_only_to_the_address_that_asks(
+def test_a_send_repeats_a_pin_only_for_the_same_mailbox(
     start: Start, database: redis.Redis, sandbox: Sandbox, first: str, second: str, is_one: bool
 ) -> None:
-    """Others may stand behind another spelling: what one asks for must not go to the other, whatever they share."""
+    """Two spellings may be two people: a message for one must not go to the other, even if they share limits."""
     service = start(sandbox.url, SEND_AGAIN="same", **SIGNING)
-    own = service.post("/send-otp", about(first)).json()["verificationId"]
+    own = service.post("/send-otp", recipient_member(first)).json()["verificationId"]
     for given in ({}, {"verificationId": own}):
         database.delete(*database.keys("*:cooldown"))
-        assert service.post("/send-otp", {**about(second), **given}).status_code == 200
+        assert service.post("/send-otp", {**recipient_member(second), **given}).status_code == 200
         assert sandbox.messages[-1].pin.to == (first if is_one else second)
 
 
-def test_the_national_form_is_the_same_line(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_national_form_is_the_same_recipient(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, DEFAULT_REGION="AR")
     assert service.send("011 15-2345-6789").status_code == 200
     assert refusal(service.send("11 2345-6789")) == TOO_MANY
@@ -168,18 +170,18 @@ def test_the_national_form_is_the_same_line(start: Start, database: redis.Redis,
     ["+5215512345678", "+551181234567", "+22507123456", "+22990011234", "+23771234567", "+5712345678"],
     ids=["Mexico", "Brazil", "Ivory Coast", "Benin", "Cameroon", "Colombia"],
 )
-def test_the_old_form_of_a_number_is_no_number(service: Service, number: str) -> None:
-    """So there are no two spellings: Mexico's 1, and the digits that other countries have added since."""
+def test_the_old_form_of_a_number_is_refused(service: Service, number: str) -> None:
+    """So a number has one spelling: without Mexico's 1, and with the digits that other countries have since added."""
     assert refusal(service.send(number)) == (400, "invalid_phone_number")
 
 
-def test_the_guard_hears_of_a_verify_in_any_spelling(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_the_guard_counts_a_verify_in_any_spelling(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, FRAUD_GUARD="block")
     spelled = {"+541123456789": "+5491123456789", "+972599123456": "+970599123456", "+970568123456": "+972568123456"}
     for sent_to, typed in spelled.items():
         assert service.send(sent_to).status_code == 200
         assert service.verify(typed, sandbox.pin(sent_to)).status_code == 200
-    # An address' count goes once all it has sent is verified; what a country has sent stays, as verified.
+    # The count of an address is deleted once all its sends are verified; those of a country stay, counted as verified.
     eventually(lambda: not database.keys("otp:guard:address:*") and not database.keys("otp:guard:pending:*"))
     for region in ("AR", "IL", "PS"):
         _, sent, verified, _ = str(database.hget(f"otp:guard:country:{region}", "minutes")).split(",")
