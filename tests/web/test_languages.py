@@ -1,4 +1,4 @@
-"""Which template a message is made from: the one that is closest to the person's language, or the default."""
+"""A message is made from the template that is closest to the person's language, or from the default."""
 
 import langcodes
 import pytest
@@ -42,11 +42,11 @@ def chosen(locale: str | None, accept_language: str | None = None, **ids: str) -
         ("und", None),
     ],
 )
-def test_the_closest_of_ten(locale: str, expected: str | None) -> None:
+def test_the_closest_of_ten_languages_is_chosen(locale: str, expected: str | None) -> None:
     assert chosen(locale) == expected
 
 
-def test_regions_and_scripts_are_told_apart() -> None:
+def test_regions_and_scripts_are_distinguished() -> None:
     among = ["en-US", "en-GB", "pt-PT", "pt-BR", "zh-Hans", "zh-Hant", "es", "es-419", "nb"]
     wanted = {"en-AU": "en-GB", "en": "en-US", "pt": "pt-BR", "pt-AO": "pt-PT", "es-MX": "es-419", "no": "nb"}
     wanted |= {"zh-TW": "zh-Hant", "zh-HK": "zh-Hant", "zh": "zh-Hans", "es-ES": "es"}
@@ -80,7 +80,7 @@ def test_regions_and_scripts_are_told_apart() -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_tag_for_the_settings(locale: str) -> None:
+def test_an_invalid_tag_is_refused_in_settings(locale: str) -> None:
     assert not is_locale(locale)
 
 
@@ -134,7 +134,7 @@ def test_what_is_no_tag_for_the_settings(locale: str) -> None:
         ("d" * LONGEST_LOCALE, None),
     ],
 )
-def test_phones_write_locales_in_their_own_ways(written: str, expected: str | None) -> None:
+def test_locales_are_read_as_phones_write_them(written: str, expected: str | None) -> None:
     assert chosen(written, "sv") == expected, "and what cannot be read gets the default template"
     assert chosen(None, f"{written.replace(';', ',')}, ja;q=0.5") == expected
 
@@ -157,13 +157,13 @@ def test_phones_write_locales_in_their_own_ways(written: str, expected: str | No
         ("en-Latn-GB-u-mu-celsius", "en-GB"),
     ],
 )
-def test_scripts_and_old_names_are_read_too(written: str, expected: str) -> None:
+def test_scripts_and_old_language_codes_are_read(written: str, expected: str) -> None:
     among = ["zh-Hans", "zh-Hant", "sr", "sr-Latn", "he", "id", "yi", "nb", "en-US", "en-GB"]
     assert chosen(written, **{tag: tag for tag in among}) == expected
 
 
-def test_only_absurd_lengths_are_refused() -> None:
-    """Also where there are no templates to choose from."""
+def test_only_a_locale_that_is_too_long_is_refused() -> None:
+    """This holds also if there are no templates to choose from."""
     longest = "de-x-" + "abcdefg-" * 31 + "ab"
     assert (len(longest), chosen(longest)) == (LONGEST_LOCALE, "DE")
     for templates in (Templates({}), Templates({"sms": MANY})):
@@ -171,7 +171,7 @@ def test_only_absurd_lengths_are_refused() -> None:
             templates.of("sms", longest + "a")
 
 
-def test_the_longest_tag() -> None:
+def test_only_a_tag_that_is_too_long_is_refused_in_settings() -> None:
     longest = "en-x-" + "abcdefg-" * 3 + "abcdef"
     assert (len(longest), is_locale(longest), is_locale(longest + "a")) == (LONGEST_TAG, True, False)
 
@@ -204,16 +204,16 @@ def test_the_longest_tag() -> None:
         ("de" + " " * (LONGEST_HEADER - 1), None),
     ],
 )
-def test_what_a_browser_asks_for(header: str | None, expected: str | None) -> None:
+def test_accept_language_selects_the_template(header: str | None, expected: str | None) -> None:
     assert chosen(None, header) == expected
 
 
-def test_the_locale_beats_the_header() -> None:
+def test_the_locale_takes_precedence_over_the_header() -> None:
     assert chosen("fr", "de") == "FR"
     assert chosen("ja", "de") is None, "an app that says which language it is knows better than the browser"
 
 
-def test_each_channel_has_its_own() -> None:
+def test_each_channel_has_its_own_templates() -> None:
     templates = Templates({"sms": MANY, "voice": {"de": "CALL"}, "email": {"fr": "MAIL"}})
     assert templates.of("voice", "de") == "CALL"
     assert templates.of("voice", "fr") == "FR", "it reads what the SMS says"
@@ -223,14 +223,14 @@ def test_each_channel_has_its_own() -> None:
     assert Templates({}).of("sms", "de") is None
 
 
-def test_what_infobip_reads_aloud() -> None:
+def test_languages_have_the_voice_language_of_infobip() -> None:
     wanted = {"en-GB": "en", "de": "de", "nb": "no", "pt": "pt_br", "pt-PT": "pt_pt", "zh": "zh_cn", "zh-Hant": "zh_tw"}
     assert {tag: voice_language(tag) for tag in wanted} == wanted
     assert (voice_language("tr"), voice_language("uk")) == (None, None)
 
 
-def test_strangers_cannot_fill_the_memory() -> None:
-    """langcodes remembers all tags: without an end, a million of them would take 1.3 GB."""
+def test_unknown_tags_cannot_fill_the_memory() -> None:
+    """langcodes caches all tags: without a limit, a million of them would take 1.3 GB."""
     templates = Templates({"sms": MANY})
     for number in range(KEPT_TAGS + 100):
         assert templates.of("sms", f"de-x-{number}") == "DE"

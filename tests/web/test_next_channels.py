@@ -1,4 +1,4 @@
-"""`channels`: over which the next message can be asked for, and never one that the service would refuse."""
+"""`channels` lists the channels that the next message may be requested for, and none that the service would refuse."""
 
 import json
 from collections.abc import Callable
@@ -20,9 +20,7 @@ def offered(service: Service, phone: str) -> list[str]:
     return channels
 
 
-def test_a_resend_says_it_too_and_a_replay_says_what_was_said(
-    service: Service, database: redis.Redis, phone: str
-) -> None:
+def test_a_resend_lists_channels_and_a_replay_repeats_them(service: Service, database: redis.Redis, phone: str) -> None:
     first = service.send(phone, headers={"Idempotency-Key": "channels-1"})
     assert first.json()["channels"] == ["sms", "voice"]
     assert service.send(phone, headers={"Idempotency-Key": "channels-1"}).json() == first.json()
@@ -30,11 +28,11 @@ def test_a_resend_says_it_too_and_a_replay_says_what_was_said(
     assert resend(service, phone, channel="voice").json()["channels"] == ["sms", "voice"]
 
 
-def test_an_address_gets_only_e_mails(every_channel: Service, email: str) -> None:
+def test_an_e_mail_address_is_offered_only_e_mail(every_channel: Service, email: str) -> None:
     assert every_channel.post("/send-otp", {"email": email}).json()["channels"] == ["email"]
 
 
-def test_types_of_numbers_decide_as_they_do_at_the_next_request(
+def test_number_types_decide_as_they_do_at_the_next_request(
     start: Start, database: redis.Redis, sandbox: Sandbox
 ) -> None:
     service = start(sandbox.url, REFUSED_NUMBER_TYPES="FIXED_LINE", VOICE_REFUSED_NUMBER_TYPES="VOIP")

@@ -1,4 +1,4 @@
-"""Number Lookup: off unless it is wanted, counted with its price, and a number that cannot be reached is named so."""
+"""Number Lookup is off by default, is counted with its price, and reports a number that cannot be reached."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ LOOKUP = {"NUMBER_LOOKUP": "on", "SMS_PRICES": '{"currency": "EUR", "default": 0
 LOOKUP |= {"DAILY_BUDGET": "0.25", "WEB_CONCURRENCY": "1"}
 
 
-def test_an_unreachable_number_is_told_and_its_lookup_is_counted(
+def test_an_unreachable_number_is_refused_and_its_lookup_is_counted(
     start: Start, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, **LOOKUP)
@@ -33,13 +33,15 @@ def test_an_unreachable_number_is_told_and_its_lookup_is_counted(
     assert refusal(service.send("+4915112345678")) == (503, "budget_exhausted")
 
 
-def test_without_the_lookup_nobody_knows(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_without_the_lookup_a_send_to_an_unreachable_number_succeeds(
+    start: Start, database: redis.Redis, sandbox: Sandbox
+) -> None:
     assert start(sandbox.url).send(UNREACHABLE).status_code == 200
     assert sandbox.messages == []
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "expected"),
+    ("status", "sms_status", "expected"),
     [
         ("NC_DESTINATION_NOT_REACHABLE", "MESSAGE_NOT_SENT", (400, "phone_number_unreachable")),
         ("NC_NOT_REACHABLE", "MESSAGE_NOT_SENT", (400, "phone_number_unreachable")),
@@ -49,16 +51,24 @@ def test_without_the_lookup_nobody_knows(start: Start, database: redis.Redis, sa
         ([], "MESSAGE_NOT_SENT", (502, "provider_error")),
     ],
 )
-def test_which_answers_mean_unreachable(
-    start: Start, database: redis.Redis, upstream: Upstream, phone: str, status: object, said: str, expected: object
+def test_which_statuses_mean_unreachable(
+    start: Start,
+    database: redis.Redis,
+    upstream: Upstream,
+    phone: str,
+    status: object,
+    sms_status: str,
+    expected: object,
 ) -> None:
     service = start(upstream.url, NUMBER_LOOKUP="on", WEB_CONCURRENCY="1")
-    upstream.script.append(answer({**SENT, "ncStatus": status, "smsStatus": said}))
+    upstream.script.append(answer({**SENT, "ncStatus": status, "smsStatus": sms_status}))
     assert refusal(service.send(phone)) == expected
     assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin?ncNeeded=true"]
 
 
-def test_what_was_sent_was_sent(start: Start, database: redis.Redis, upstream: Upstream, phone: str) -> None:
+def test_a_message_that_was_sent_counts_as_sent(
+    start: Start, database: redis.Redis, upstream: Upstream, phone: str
+) -> None:
     service = start(upstream.url, NUMBER_LOOKUP="on", WEB_CONCURRENCY="1")
     upstream.script.append(answer({**SENT, "ncStatus": "NC_DESTINATION_NOT_REACHABLE"}))
     assert service.send(phone).status_code == 200

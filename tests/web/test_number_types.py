@@ -1,4 +1,4 @@
-"""Which kinds of numbers get no SMS and no call, whatever the settings say, and by them."""
+"""Some types of numbers never get an SMS or a call; settings can refuse other types."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ NO_COUNTRY = {
 }
 PERSONAL = {"Britain": "+447012345678", "Germany": "+4970012345678", "the United States": "+15002345678"}
 VOIP, LANDLINE, MOBILE = "+33912345678", "+442071838750", "+447400123456"
-EITHER = "+14155552671"  # the United States' numbers do not say which they are
+EITHER = "+14155552671"  # numbers in the United States do not show whether they are mobile
 GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
 
 
@@ -39,21 +39,23 @@ def text(service: Service, phone: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [*NO_COUNTRY.values(), *PERSONAL.values()], ids=[*NO_COUNTRY, *PERSONAL])
-def test_numbers_of_no_country_and_personal_ones_get_nothing(service: Service, sandbox: Sandbox, number: str) -> None:
+def test_numbers_of_no_country_and_personal_numbers_get_no_message(
+    service: Service, sandbox: Sandbox, number: str
+) -> None:
     assert [text(service, number), call(service, number)] == [NOT_ALLOWED] * 2
     assert refusal(service.post("/resend-otp", {"phoneNumber": number})) == NOT_ALLOWED
     assert sandbox.request_count() == 0
     assert refusal(service.verify(number, "123456")) == (401, "invalid_otp"), "as for every number without a PIN"
 
 
-def test_types_are_refused_by_settings(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_settings_refuse_number_types(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, REFUSED_NUMBER_TYPES="VOIP, fixed_line")
     assert [text(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2
     assert [call(service, number) for number in (VOIP, LANDLINE)] == [NOT_ALLOWED] * 2, "of calls, the same"
     assert [text(service, number) for number in (MOBILE, EITHER)] == [(200, "")] * 2
 
 
-def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_settings_may_refuse_other_types_for_calls(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     types = {"REFUSED_NUMBER_TYPES": "FIXED_LINE", "VOICE_REFUSED_NUMBER_TYPES": "VOIP"}
     service = start(sandbox.url, **types)
     assert [text(service, LANDLINE), text(service, VOIP)] == [NOT_ALLOWED, (200, "")]
@@ -64,14 +66,14 @@ def test_calls_may_have_types_of_their_own(start: Start, database: redis.Redis, 
 
 @pytest.mark.parametrize("setting", ["REFUSED_NUMBER_TYPES", "VOICE_REFUSED_NUMBER_TYPES"])
 @pytest.mark.parametrize("types", ["LANDLINE", "VOIP,SATELLITE", "UNKNOWN", "6", "VOIP;PAGER"])
-def test_a_type_that_is_none_ends_the_start(setting: str, types: str) -> None:
+def test_an_unknown_number_type_ends_the_start(setting: str, types: str) -> None:
     with pytest.raises(SettingsError, match=f"  {setting}: unknown number type '.*'; there are FIXED_LINE,"):
         load_settings({**GIVEN, setting: types})
 
 
 @pytest.mark.parametrize("setting", ["ALLOWED_COUNTRIES", "DEFAULT_REGION", "SMS_PRICES"])
-def test_the_world_is_no_country(setting: str) -> None:
-    """Its numbers (+881 and the like) are never sent to, so no setting may seem to let them through."""
+def test_settings_refuse_the_region_001(setting: str) -> None:
+    """Its numbers (+881 and the like) never get a message, so no setting may appear to allow them."""
     given = json.dumps({"currency": "EUR", "default": 1, "001": 5}) if setting == "SMS_PRICES" else "001"
     with pytest.raises(SettingsError, match=f"{setting}: .*unknown region '001'"):
         load_settings({**GIVEN, setting: given})
@@ -88,7 +90,7 @@ SMS_PRICE, VOICE_PRICE = ('{"currency": "EUR", "default": 0.1}', '{"currency": "
         ({"ALLOWED_CHANNELS": "sms"}, False),
     ],
 )
-def test_a_start_warns_where_calls_are_taken_for_as_cheap_as_sms(
+def test_a_start_warns_if_calls_are_counted_at_the_price_of_sms(
     tmp_path: Path, database: redis.Redis, sandbox: Sandbox, redis_url: str, settings: dict[str, str], warns: bool
 ) -> None:
     given = {"INFOBIP_BASE_URL": sandbox.url, "REDIS_URL": redis_url, **settings}

@@ -1,4 +1,4 @@
-"""Phone numbers: what is read and what is refused."""
+"""Phone numbers are read in many spellings, and refused if they are invalid or ambiguous."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize(("raw", "phone"), WRITTEN.items())
-def test_many_spellings_one_number(raw: str, phone: str) -> None:
+def test_many_spellings_are_read_as_one_number(raw: str, phone: str) -> None:
     assert PhoneBook().read_reachable(raw)[0].address == phone
 
 
@@ -65,7 +65,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_never_sent_to(kind: str) -> None:
+def test_these_types_of_numbers_are_never_sent_to(kind: str) -> None:
     with pytest.raises(PhoneNumberNotAllowed):
         PhoneBook().read_reachable(REFUSED[kind])
     assert PhoneBook().read(REFUSED[kind]).address == REFUSED[kind]
@@ -148,11 +148,11 @@ NATIONAL = {
 
 
 @pytest.mark.parametrize(("region", "raw"), NATIONAL)
-def test_a_national_number_is_read_where_nobody_else_can_be_meant(region: str, raw: str) -> None:
+def test_an_unambiguous_national_number_is_read(region: str, raw: str) -> None:
     assert PhoneBook(region).read(raw).address == NATIONAL[region, raw]
 
 
-def test_no_country_reads_its_own_international_numbers_as_others() -> None:
+def test_no_region_reads_its_international_numbers_as_other_numbers() -> None:
     for region in sorted(phonenumbers.SUPPORTED_REGIONS):
         for kind in PhoneNumberType.values():
             if number := phonenumbers.example_number_for_type(region, kind):
@@ -169,7 +169,7 @@ def test_a_number_has_15_digits_at_most() -> None:
             PhoneBook("DE").read(raw)
 
 
-def test_the_pin_goes_to_whose_number_it_is(
+def test_the_pin_goes_to_the_owner_of_the_number(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, DEFAULT_REGION="DE")

@@ -1,4 +1,4 @@
-"""PINs with letters, typed in the other case: Infobip's documents do not say which one its PINs have."""
+"""PINs with letters may be typed in the other case, because Infobip's documents do not say which case they have."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ INVALID = (401, "invalid_otp")
 
 @pytest.fixture
 def started(start: Start, database: redis.Redis, sandbox: Sandbox) -> Start:
-    """Starts the service with settings, and an Infobip that has one PIN for everybody."""
+    """A function that starts the service with settings, and with a sandbox that sends everybody the same PIN."""
 
     def started(fixed_pin: str, **settings: str) -> Service:
         sandbox.reset(fixed_pin=fixed_pin)
@@ -35,7 +35,7 @@ def started(start: Start, database: redis.Redis, sandbox: Sandbox) -> Start:
         ("HEX", "lower", "00beef", "00BEEF"),
     ],
 )
-def test_the_case_that_a_person_types_costs_no_guess(
+def test_a_pin_may_be_typed_in_the_other_case(
     started: Start, phone: str, pin_type: str, case: str, sent: str, typed: str
 ) -> None:
     service = started(sent, PIN_TYPE=pin_type, PIN_CASE=case)
@@ -45,7 +45,7 @@ def test_the_case_that_a_person_types_costs_no_guess(
 
 
 @pytest.mark.parametrize("case", ["", "as-typed"])
-def test_a_pin_of_both_cases_is_judged_as_it_was_typed(started: Start, phone: str, case: str) -> None:
+def test_a_pin_of_both_cases_is_checked_as_it_was_typed(started: Start, phone: str, case: str) -> None:
     service = started("aBcDeF", PIN_TYPE="ALPHA", PIN_CASE=case)
     service.send(phone)
     for typed in ("abcdef", "ABCDEF"):
@@ -60,7 +60,7 @@ def test_digits_have_no_case(started: Start, phone: str) -> None:
     assert service.verify(phone, "123456").status_code == 200
 
 
-def test_the_command_spells_it_like_the_service(
+def test_the_command_changes_the_case_like_the_service(
     sandbox: Sandbox, redis_url: str, database: redis.Redis, tmp_path: Path, phone: str
 ) -> None:
     sandbox.reset(fixed_pin="A7CDE9")

@@ -1,4 +1,4 @@
-"""Words that clients put into a message: names of the whole world pass, and nothing that leads a person elsewhere."""
+"""Placeholders of a message may be names from all over the world, but not links or phone numbers."""
 
 import unicodedata
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.running import Sandbox, Service, refusal
 
 NAMES = [
     "Zoë Ümit-Öz O'Neil",
-    "O´Brien",  # an accent for want of an apostrophe
+    "O´Brien",  # an accent in place of an apostrophe
     "Martin Luther King Jr.",
     "J. R. R. Tolkien",
     "Anne-Marie d’Ornano",
@@ -23,13 +23,13 @@ NAMES = [
     "Đặng Thùy Trâm",
     "Łukasz Żółć",
     "Þórður Æsir",
-    "Ọ̀ṣọ́",  # Yoruba: tones on letters that have none with them
+    "Ọ̀ṣọ́",  # Yoruba: tone marks on letters without a composed form
     "Adébáyọ̀",
     "Ń̄nọ́",
     "Mbɛ̂",  # Lingala
     "Ag̃üero",  # Guarani
     "M̧ajeļ",  # Marshallese
-    "i̇brahim",  # what a program makes of İbrahim in small letters
+    "i̇brahim",  # İbrahim as a program writes it in lower case
     "Îsmaîl Ağa Çiğdem",
     "Αλέξανδρος Παπαδόπουλος",
     "Ἀριστοτέλης",
@@ -61,7 +61,7 @@ NAMES = [
     "சுப்பிரமணியன்",
     "వేంకటేశ్వర్లు",
     "ಕೃಷ್ಣರಾಜ",
-    "ರ\u200d್ಯಾನ್",  # Kannada, likewise
+    "ರ\u200d್ಯಾನ್",  # Kannada, with a ZWJ before the virama
     "ശ്രീകുമാർ",
     "ന\u200dന്ദൻ".replace("\u200d", "്\u200d"),
     "ශ්\u200dරීමත් සිරිසේන",  # Sinhala, with a ZWJ
@@ -79,7 +79,7 @@ NAMES = [
     "王小明",
     "五十嵐 一二三",
     "山田 太郎・ガブリエル",
-    "ﾔﾏﾀﾞ ﾀﾛｳ",  # half as wide
+    "ﾔﾏﾀﾞ ﾀﾛｳ",  # half-width
     "ﾊﾟﾊﾟ",
     "김철수",
     "陳大文／Chan",
@@ -88,7 +88,7 @@ NAMES = [
     "ᬫᬤᬾ",  # Balinese
     "ᜊᜌ᜔ᜊᜌᜒᜈ᜔",  # Tagalog
 ]
-NOBODYS = [
+NOT_NAMES = [
     "evil.com",
     "evil.com/x",
     "evil\ufe0f.com",  # variation selectors
@@ -146,7 +146,7 @@ NOBODYS = [
     "⁰⁹⁰⁰¹²³",
     "零九零零一二三",
     "🄋123456",
-    "Jo\u0332",  # marks that no script needs there
+    "Jo\u0332",  # combining marks that no script needs there
     "Jo\u20dd",
     "Jo\u20e3",
     "Z\u0301\u0302\u0303algo",
@@ -162,7 +162,7 @@ NOBODYS = [
     "\u200d",
     "\u200cعلی",
     "علی\u200c",
-    "زهرا\u200cسادات",  # where letters do not join, there is nothing to keep apart
+    "زهرا\u200cسادات",  # these letters do not join, so a ZWNJ has nothing to separate
     "👨\u200d👩\u200d👧",
     "\u202egnp.exe",
     "Jo\u00ad",
@@ -185,7 +185,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def filled(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service, with a template that has two names."""
+    """The service with a template that has two placeholders."""
     sandbox.reset(message_text="{{firstName}} {{lastName}}: {{pin}}")
     return start(sandbox.url, ALLOWED_PLACEHOLDERS="firstName,lastName")
 
@@ -199,14 +199,14 @@ def test_names_arrive_as_they_were_given(filled: Service, sandbox: Sandbox, form
         assert sandbox.messages[-1].text == f"{name} B: {sandbox.messages[-1].pin.value}"
 
 
-def test_what_leads_elsewhere_is_not_sent(filled: Service, sandbox: Sandbox, phone: str) -> None:
-    for text in NOBODYS:
+def test_texts_that_are_not_names_are_refused(filled: Service, sandbox: Sandbox, phone: str) -> None:
+    for text in NOT_NAMES:
         body = {"phoneNumber": phone, "placeholders": {"firstName": text, "lastName": "B"}}
         assert refusal(filled.post("/send-otp", body)) == (400, "invalid_placeholders"), ascii(text)
     assert sandbox.request_count() == 0
 
 
-def test_a_number_in_two_parts_is_one(filled: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_phone_number_in_two_parts_is_refused(filled: Service, sandbox: Sandbox, phone: str) -> None:
     def send(first: str, last: str) -> int:
         names = {"firstName": first, "lastName": last}
         return filled.post("/send-otp", {"phoneNumber": phone, "placeholders": names}).status_code
@@ -216,13 +216,13 @@ def test_a_number_in_two_parts_is_one(filled: Service, sandbox: Sandbox, phone: 
     assert send("0900", "12") == 200
 
 
-def test_a_resend_says_no_more_than_a_send(filled: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_resend_checks_placeholders_like_a_send(filled: Service, sandbox: Sandbox, phone: str) -> None:
     body = {"phoneNumber": phone, "placeholders": {"firstName": "evil\ufe0f.com"}}
     assert refusal(filled.post("/resend-otp", body)) == (400, "invalid_placeholders")
     assert sandbox.request_count() == 0
 
 
-def passes(*texts: str) -> bool:
+def is_accepted(*texts: str) -> bool:
     given = {f"p{number}": text for number, text in enumerate(texts)}
     try:
         return read_placeholders(given, frozenset(given)) == given
@@ -231,13 +231,13 @@ def passes(*texts: str) -> bool:
 
 
 DOTS = st.sampled_from([".", "\u3002", "\uff0e", "\uff61", "\u2024", "\ufe52"])
-UNSEEN = st.text(st.characters(categories=["Mn", "Me", "Mc", "Cf"]), max_size=4)
+INVISIBLE = st.text(st.characters(categories=["Mn", "Me", "Mc", "Cf"]), max_size=4)
 LABELS = st.text(st.characters(categories=["Lu", "Ll", "Lo", "Nd"]), min_size=1, max_size=8)
 
 
-@given(LABELS, UNSEEN, DOTS, UNSEEN, LABELS)
+@given(LABELS, INVISIBLE, DOTS, INVISIBLE, LABELS)
 def test_no_mark_and_no_joiner_hides_a_domain(host: str, before: str, dot: str, after: str, top: str) -> None:
-    assert not passes(f"{host}{before}{dot}{after}{top}")
+    assert not is_accepted(f"{host}{before}{dot}{after}{top}")
 
 
 BETWEEN = st.text(st.one_of(st.characters(categories=["Z", "P", "S"]), st.sampled_from(["a", "\u0301"])), max_size=3)
@@ -247,21 +247,21 @@ DIGIT = st.characters(categories=["Nd"])
 @given(st.lists(st.tuples(DIGIT, BETWEEN), min_size=7, max_size=12), st.integers(0, 12))
 def test_no_separator_and_no_script_hides_a_number(number: list[tuple[str, str]], cut: int) -> None:
     parts = ["".join(digit + between for digit, between in part) for part in (number[:cut], number[cut:])]
-    assert not passes(*(part for part in parts if part))
+    assert not is_accepted(*(part for part in parts if part))
 
 
 @given(st.text(max_size=50))
-def test_what_passes_has_no_link_when_all_that_is_unseen_is_gone(text: str) -> None:
-    """However a phone reads it: as it is, or in the form that addresses of web pages are brought into."""
-    if not passes(text):
+def test_an_accepted_text_has_no_link_without_its_invisible_characters(text: str) -> None:
+    """A phone may read it as it is, or in the form that the addresses of web pages are normalised to."""
+    if not is_accepted(text):
         return
-    seen = [character for character in text if unicodedata.category(character)[0] not in "MC"]
-    for form in ("".join(seen), unicodedata.normalize("NFKC", "".join(seen))):
+    visible = [character for character in text if unicodedata.category(character)[0] not in "MC"]
+    for form in ("".join(visible), unicodedata.normalize("NFKC", "".join(visible))):
         assert "//" not in form
         assert not any(form[at] in ".\u3002" and form[at + 1].isalnum() for at in range(len(form) - 1))
         assert sum(map(str.isdecimal, form)) < 7
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(NAMES))
-def test_two_names_pass_like_one(first: str, last: str) -> None:
-    assert passes(first, last) or sum(map(str.isnumeric, first + last)) > 6
+def test_two_names_are_accepted_like_one(first: str, last: str) -> None:
+    assert is_accepted(first, last) or sum(map(str.isnumeric, first + last)) > 6

@@ -1,4 +1,4 @@
-"""The keys of proofs: how they are given, named and made."""
+"""The keys of proofs are given by settings, named by their thumbprints and made by a command."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from tests.support.signing import KEY, OLD, OLDER, SETTINGS, key_id, public_pem
 
 
 def test_the_name_of_a_key_is_its_thumbprint() -> None:
-    """The example of RFC 8037, appendix A.3."""
+    """The key is the example of RFC 8037, appendix A.3."""
     x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     key = Ed25519PublicKey.from_public_bytes(base64url_decode(x))
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -43,7 +43,7 @@ def load(**given: str) -> Settings:
 
 
 @pytest.mark.parametrize("name", ["PROOF_SIGNING_KEY", "PROOF_OLD_KEYS"])
-def test_a_key_of_another_kind_is_named_and_not_shown(name: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(name: str) -> None:
     cut = KEY.replace("MC4CAQAwBQYDK2Vw", "")
     for bad in ("the-secret-key", cut, rsa(), public_pem(KEY) if name == "PROOF_SIGNING_KEY" else KEY + "the-secret"):
         with pytest.raises(SettingsError, match=f"(?m)^  {name}: (must be|has)") as raised:

@@ -1,4 +1,4 @@
-"""Proofs: what a backend can check by itself, and redeem once."""
+"""A backend can check a proof by itself, and redeem it once."""
 
 import re
 import shutil
@@ -27,13 +27,13 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def service(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service, which signs."""
+    """The service with keys that sign proofs."""
     return start(sandbox.url, **SETTINGS)
 
 
 @pytest.fixture
 def proof(service: Service, sandbox: Sandbox, phone: str) -> str:
-    """One that `phone` was verified."""
+    """A proof that `phone` was verified."""
     service.send(phone)
     return str(service.verify(phone, sandbox.pin(phone)).json()["proof"])
 
@@ -49,7 +49,7 @@ def jwks(service: Service) -> list[Json]:
     return keys
 
 
-def test_what_a_proof_says(service: Service, proof: str, phone: str) -> None:
+def test_the_claims_of_a_proof(service: Service, proof: str, phone: str) -> None:
     (key,) = [key for key in jwks(service) if key["kid"] == jwt.get_unverified_header(proof)["kid"]]
     assert jwt.get_unverified_header(proof) == {"alg": "EdDSA", "typ": "JWT", "kid": key_id(KEY)}
     claims = jwt.decode(proof, jwt.PyJWK(key), ["EdDSA"], audience="backend", issuer="infobip-otp")
@@ -75,10 +75,10 @@ def test_of_32_redeems_at_once_one_wins(service: Service) -> None:
         assert statuses == {200: 1, 409: 31}
 
 
-def test_a_redeemed_proof_is_remembered_for_longer_than_it_is_good(
+def test_a_redeemed_proof_is_remembered_for_longer_than_it_is_valid(
     service: Service, database: redis.Redis, proof: str
 ) -> None:
-    """By a minute: replicas may disagree about the time."""
+    """It is remembered for a minute longer, because the clocks of replicas may differ."""
     redeem(service, proof)
     (key,) = database.scan_iter("otp:redeemed:*")
     good_until: int = jwt.decode(proof, options={"verify_signature": False})["exp"]
@@ -102,7 +102,7 @@ def test_without_a_key_there_are_no_proofs_and_no_such_paths(
     assert {(a.status_code, a.content) for a in answers} == {(404, answers[1].content)}
 
 
-def test_old_keys_are_published_and_believed(service: Service) -> None:
+def test_old_keys_are_published_and_accepted(service: Service) -> None:
     assert [key["kid"] for key in jwks(service)] == [key_id(each) for each in (KEY, OLD, OLDER)]
     assert [set(key) for key in jwks(service)] == [{"kty", "crv", "x", "kid", "use", "alg"}] * 3, "no private key"
     for private in (OLD, OLDER):
@@ -110,7 +110,7 @@ def test_old_keys_are_published_and_believed(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", refused_proofs())
-def test_every_bad_proof_has_one_code(service: Service, database: redis.Redis, name: str) -> None:
+def test_every_invalid_proof_is_refused_with_its_code(service: Service, database: redis.Redis, name: str) -> None:
     proof, status, code = refused_proofs()[name]
     assert refusal(redeem(service, proof)) == (status, code)
     assert list(database.scan_iter("otp:redeemed:*")) == []
@@ -130,7 +130,7 @@ def test_without_redis_nothing_is_redeemed(start: Start, sandbox: Sandbox) -> No
 
 
 def run_snippet(language: str, suffix: str, program: str, service: Service, directory: Path, proof: str) -> Any:
-    """The first block in that language, run as a file with the proof as its argument."""
+    """Run the page's first block in that language as a file, with the proof as its argument, and return the result."""
     block = re.findall(rf"^```{language}\n(.*?)^```", PAGES["docs/login.md"], re.MULTILINE | re.DOTALL)[0]
     assert "http://localhost:3000/.well-known/jwks.json" in block
     file = directory / f"check{suffix}"

@@ -1,4 +1,4 @@
-"""A code is for one purpose, and its proof says for which, and which request it answers (OWASP ASVS 5.0, 6.6.2)."""
+"""A code is for one purpose. Its proof has that purpose and the nonce of the request (OWASP ASVS 5.0, 6.6.2)."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PURPOSES = {**SETTINGS, "INFOBIP_TEMPLATES": json.dumps(TEMPLATES), "SEND_AGAIN"
 
 @pytest.fixture
 def service(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """With templates for a payment and a newsletter; it signs, and sends a pending PIN again."""
+    """The service with proofs and templates for a payment and a newsletter; a second send repeats a pending PIN."""
     applications = sandbox.two_factor.applications
     default, email = (applications.template(APPLICATION_ID, its_id) for its_id in (MESSAGE_ID, EMAIL_MESSAGE_ID))
     names = ("DE", "PAY", "PAY-DE", "NEWS")
@@ -39,7 +39,7 @@ def text(sandbox: Sandbox) -> str:
     return sandbox.messages[-1].text.split()[0]
 
 
-def test_each_purpose_has_its_texts(service: Service, sandbox: Sandbox, phone: str, database: redis.Redis) -> None:
+def test_each_purpose_has_its_templates(service: Service, sandbox: Sandbox, phone: str, database: redis.Redis) -> None:
     for more, expected in [
         ({}, "Your"),
         ({"locale": "de"}, "DE"),
@@ -57,23 +57,23 @@ def test_a_code_for_a_newsletter_cannot_confirm_a_payment(
     service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     sent = service.post("/send-otp", {"phoneNumber": phone, "purpose": "newsletter"}).json()
-    pin, asked = sandbox.pin(phone), {"phoneNumber": phone, "pin": sandbox.pin(phone)}
+    pin, request = sandbox.pin(phone), {"phoneNumber": phone, "pin": sandbox.pin(phone)}
     checked = sandbox.request_count()
     for other in ({"purpose": "payment"}, {}, {"purpose": "payment", "verificationId": sent["verificationId"]}):
-        assert [refusal(service.post("/verify-otp", {**asked, **other})) for _ in range(3)] == [INVALID] * 3
+        assert [refusal(service.post("/verify-otp", {**request, **other})) for _ in range(3)] == [INVALID] * 3
     assert sandbox.request_count() == checked, "Infobip is not asked"
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "0", "no guess is counted"
-    right = {**asked, "purpose": "newsletter"}
+    right = {**request, "purpose": "newsletter"}
     assert refusal(service.post("/verify-otp", {**right, "pin": other_pin(pin)})) == INVALID
     assert claims(service.post("/verify-otp", right))["purpose"] == "newsletter"
     assert refusal(service.post("/verify-otp", right)) == INVALID
 
 
-def test_a_code_without_a_purpose_is_for_none(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_code_without_a_purpose_confirms_no_purpose(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
-    asked = {"phoneNumber": phone, "pin": sandbox.pin(phone)}
-    assert refusal(service.post("/verify-otp", {**asked, "purpose": "payment"})) == INVALID
-    verified = claims(service.post("/verify-otp", asked))
+    request = {"phoneNumber": phone, "pin": sandbox.pin(phone)}
+    assert refusal(service.post("/verify-otp", {**request, "purpose": "payment"})) == INVALID
+    verified = claims(service.post("/verify-otp", request))
     assert not {"purpose", "nonce"} & verified.keys()
 
 
@@ -83,8 +83,8 @@ def test_a_proof_has_the_nonce_of_the_send(
     service.post("/send-otp", {"phoneNumber": phone, "purpose": "payment", "nonce": NONCE})
     database.delete(*database.keys("*:cooldown"))
     assert service.post("/resend-otp", {"phoneNumber": phone}).status_code == 200, "a resend keeps both"
-    asked = {"phoneNumber": phone, "pin": sandbox.pin(phone), "purpose": "payment", "nonce": "of-an-attacker"}
-    verified = service.post("/verify-otp", asked)
+    request = {"phoneNumber": phone, "pin": sandbox.pin(phone), "purpose": "payment", "nonce": "of-an-attacker"}
+    verified = service.post("/verify-otp", request)
     assert (claims(verified)["purpose"], claims(verified)["nonce"]) == ("payment", NONCE)
     redeemed = service.post("/proofs/redeem", {"proof": verified.json()["proof"]}).json()
     assert (redeemed["purpose"], redeemed["nonce"]) == ("payment", NONCE)
@@ -97,10 +97,10 @@ def test_a_proof_has_the_nonce_of_the_send(
 def test_a_pending_pin_is_not_sent_for_something_else(
     service: Service, sandbox: Sandbox, database: redis.Redis, phone: str, more: dict[str, Any], is_same: bool
 ) -> None:
-    asked = {"phoneNumber": phone, "purpose": "payment", "nonce": NONCE}
-    first = service.post("/send-otp", asked).json()
+    request = {"phoneNumber": phone, "purpose": "payment", "nonce": NONCE}
+    first = service.post("/send-otp", request).json()
     database.delete(*database.keys("*:cooldown"))
-    again = {**asked, **more, "verificationId": first["verificationId"]}
+    again = {**request, **more, "verificationId": first["verificationId"]}
     assert service.post("/send-otp", again).status_code == 200
     one, other = (message.pin.pin_id for message in sandbox.messages)
     assert (one == other) is is_same
@@ -114,16 +114,18 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("member", "value", "code"), REFUSED)
-def test_what_is_refused(service: Service, sandbox: Sandbox, phone: str, member: str, value: Any, code: str) -> None:
+def test_an_invalid_purpose_or_nonce_is_refused(
+    service: Service, sandbox: Sandbox, phone: str, member: str, value: Any, code: str
+) -> None:
     assert refusal(service.post("/send-otp", {"phoneNumber": phone, member: value})) == (400, code)
     assert sandbox.request_count() == 0
     if member == "purpose":
-        asked = {"phoneNumber": phone, "pin": "493817", member: value}
-        assert refusal(service.post("/verify-otp", asked)) == (400, code)
+        request = {"phoneNumber": phone, "pin": "493817", member: value}
+        assert refusal(service.post("/verify-otp", request)) == (400, code)
 
 
-def test_a_purpose_without_a_template_for_the_channel(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_a_purpose_needs_a_template_for_the_channel(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, **PURPOSES, INFOBIP_2FA_EMAIL_MSG_ID="sandbox-email-message", WEB_CONCURRENCY="1")
-    asked = {"email": "ada@example.com", "purpose": "payment"}
-    assert refusal(service.post("/send-otp", asked)) == (400, "channel_not_available")
+    request = {"email": "ada@example.com", "purpose": "payment"}
+    assert refusal(service.post("/send-otp", request)) == (400, "channel_not_available")
     assert sandbox.request_count() == 0

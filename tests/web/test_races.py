@@ -1,4 +1,4 @@
-"""Many at once, over two workers: one winner, one SMS, no guess too many."""
+"""When many requests race over two workers, one of them wins, one SMS is sent, and no guess too many is allowed."""
 
 import json
 import socket
@@ -36,7 +36,7 @@ def fast(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox)
 
 
 def post(service: Service, path: str, body: dict[str, str]) -> int:
-    """One request on this thread's own kept connection, by hand: a client library would be the slowest part."""
+    """Post on this thread's own connection and return the status. A client library would be the slowest part."""
     if getattr(_kept, "port", None) != service.port:
         _kept.port, _kept.socket = service.port, socket.create_connection(("127.0.0.1", service.port), timeout=30)
         _opened.append(_kept.socket)
@@ -62,7 +62,7 @@ def test_of_32_right_pins_at_once_one_wins_in_300_rounds(
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
-def test_of_60_wrong_pins_at_once_five_reach_infobip_and_ten_of_a_day(
+def test_of_60_wrong_pins_at_once_five_reach_infobip_and_ten_per_day(
     fast: Service, sandbox: Sandbox, database: redis.Redis, crowd: ThreadPoolExecutor, phone: str
 ) -> None:
     for rounds in range(1, 5):
@@ -84,7 +84,7 @@ def test_of_32_sends_at_once_one_sends(
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
-def test_limits_are_exact_however_many_race(
+def test_limits_are_exact_however_many_requests_race(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, crowd: ThreadPoolExecutor
 ) -> None:
     service = start(sandbox.url, TOTAL_SEND_LIMIT="20 per day", SEND_OTP_LIMIT="50 per hour")

@@ -1,4 +1,4 @@
-"""The same PIN again: what is in flight stays good, nothing more can be guessed, and the wait grows."""
+"""A resend repeats the PIN: the PIN stays valid, there are no new guesses, and the cooldown grows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +20,14 @@ def resend(service: Service, phone: str, **members: Any) -> requests.Response:
 
 
 def wait_over(database: redis.Redis) -> None:
-    """As if the time had passed that lies between two messages."""
+    """Delete the cooldowns, as if the time between two messages had passed."""
     if cooldowns := database.keys("*:cooldown"):
         database.delete(*cooldowns)
 
 
-def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_the_pin_stays_valid_after_a_resend(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     first = service.send(phone).json()
     wait_over(database)
     second = resend(service, phone, channel="voice")
@@ -37,7 +39,7 @@ def test_the_pin_on_its_way_stays_good(service: Service, sandbox: Sandbox, datab
     assert service.post("/verify-otp", body).status_code == 200
 
 
-def test_the_wait_grows(service: Service, database: redis.Redis, phone: str) -> None:
+def test_the_cooldown_grows_with_each_resend(service: Service, database: redis.Redis, phone: str) -> None:
     waits = [service.send(phone).json()["resendIn"]]
     for _ in range(3):
         (cooldown,) = database.keys("*:cooldown")
@@ -50,7 +52,7 @@ def test_the_wait_grows(service: Service, database: redis.Redis, phone: str) -> 
     assert waits == [30, 60, 120, 120]
 
 
-def test_the_waits_can_be_set(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_the_cooldowns_can_be_set(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     settings = {"INFOBIP_TIMEOUT": "5s", "RESEND_BACKOFF": "20s, 5500ms"}
     service = start(sandbox.url, **settings)
     assert service.send(phone).json()["resendIn"] == 20
@@ -59,7 +61,7 @@ def test_the_waits_can_be_set(start: Start, sandbox: Sandbox, database: redis.Re
         assert resend(service, phone).json()["resendIn"] == 6
 
 
-def test_a_pin_lives_no_longer_for_it(service: Service, database: redis.Redis, phone: str) -> None:
+def test_a_resend_does_not_extend_the_lifetime_of_a_pin(service: Service, database: redis.Redis, phone: str) -> None:
     service.send(phone)
     wait_over(database)
     key = f"otp:phoneNumber:{phone}"
@@ -68,7 +70,7 @@ def test_a_pin_lives_no_longer_for_it(service: Service, database: redis.Redis, p
     assert database.ttl(key) <= 600
 
 
-def test_there_are_no_new_guesses(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_resend_brings_no_new_guesses(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service.send(phone)
     for _ in range(4):
         assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == NO
@@ -80,7 +82,7 @@ def test_there_are_no_new_guesses(service: Service, sandbox: Sandbox, database: 
     assert refusal(resend(service, phone)) == NO, "nobody could use it"
 
 
-def test_where_no_pin_lives_nothing_is_sent(
+def test_a_resend_without_a_valid_pin_sends_nothing(
     service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     assert refusal(resend(service, phone)) == NO
@@ -93,7 +95,9 @@ def test_where_no_pin_lives_nothing_is_sent(
     assert database.keys("*:cooldown") == [], "and no wait begins"
 
 
-def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_resend_is_refused_if_infobip_does_not_know_the_pin(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     service.send(phone)
     wait_over(database)
     sandbox.reset()
@@ -101,7 +105,7 @@ def test_infobip_knows_it_no_more(service: Service, sandbox: Sandbox, database: 
     assert database.keys("*:cooldown") == []
 
 
-def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_resend_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     prices = {"SMS_PRICES": '{"currency": "EUR", "default": 0.1}', "DAILY_BUDGET": "0.35"}
     service = start(sandbox.url, PHONE_SEND_LIMIT="3 per day", PHONE_SEND_SHARE="1", **prices)
     assert service.send(phone).status_code == 200
@@ -114,7 +118,7 @@ def test_it_counts_as_a_send(start: Start, sandbox: Sandbox, database: redis.Red
     assert spent == "300000"
 
 
-def test_the_guard_counts_it(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_the_guard_counts_a_resend(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service = start(sandbox.url, FRAUD_GUARD="block", GUARD_PREFIX_HOUR="2")
     service.send(phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -135,7 +139,9 @@ def test_sends_and_resends_share_the_limit_of_an_address(start: Start, sandbox: 
     assert int(third.headers["Retry-After"]) > 3000
 
 
-def test_of_many_at_once_one_goes_out(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_of_16_resends_at_once_one_is_sent(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     service.send(phone)
     wait_over(database)
     with ThreadPoolExecutor(16) as crowd:
@@ -144,7 +150,9 @@ def test_of_many_at_once_one_goes_out(service: Service, sandbox: Sandbox, databa
     assert len(sandbox.messages) == 2
 
 
-def test_one_key_sends_again_once(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_repeated_idempotency_key_resends_once(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     key = {"Idempotency-Key": "the-same-key-again"}
     service.send(phone)
     wait_over(database)
@@ -156,20 +164,20 @@ def test_one_key_sends_again_once(service: Service, sandbox: Sandbox, database: 
     assert refusal(other) == (422, "idempotency_key_reused"), "the same words, to another end"
 
 
-@pytest.mark.parametrize("act", ["refused", "unclear"])
-def test_what_infobip_refuses_takes_no_wait(
-    faulty: Service, upstream: Upstream, database: redis.Redis, act: str
+@pytest.mark.parametrize("outcome", ["refused", "unclear"])
+def test_a_resend_that_infobip_refuses_starts_no_cooldown(
+    faulty: Service, upstream: Upstream, database: redis.Redis, outcome: str
 ) -> None:
     phone = "+4915112345678"
     assert faulty.send(phone).status_code == 200
     wait_over(database)
-    status = {"refused": "MESSAGE_NOT_SENT", "unclear": "SOMETHING"}[act]
+    status = {"refused": "MESSAGE_NOT_SENT", "unclear": "SOMETHING"}[outcome]
     upstream.script.append(answer({"pinId": "A" * 32, "to": "1", "smsStatus": status}))
     assert refusal(resend(faulty, phone)) == (502, "provider_error")
-    assert len(database.keys(f"{{otp:phoneNumber:{phone}}}:cooldown")) == (act == "unclear")
+    assert len(database.keys(f"{{otp:phoneNumber:{phone}}}:cooldown")) == (outcome == "unclear")
 
 
-def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_second_send_can_repeat_the_pin(start: Start, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     service = start(sandbox.url, SEND_AGAIN="same", REQUIRE_VERIFICATION_ID="true")
     first = service.send(phone).json()
     assert refusal(service.send(phone)) == (429, "too_many_requests")
@@ -180,7 +188,7 @@ def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, datab
     assert (first["resendIn"], second["resendIn"]) == (30, 60)
     ids = [first["verificationId"], second["verificationId"]]
     assert len(set(ids)) == 2
-    for verification_id in ids:  # whoever asked holds one, and each of them is good
+    for verification_id in ids:  # each send has its own id, and both are valid
         guess = {"phoneNumber": phone, "pin": other_pin(sandbox.pin(phone)), "verificationId": verification_id}
         assert refusal(service.post("/verify-otp", guess)) == NO
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "2"
@@ -192,7 +200,9 @@ def test_a_second_send_can_be_the_same_pin(start: Start, sandbox: Sandbox, datab
     assert third["resendIn"] == 30
 
 
-def test_by_default_it_is_a_new_one(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_by_default_a_second_send_has_a_new_pin(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     service.send(phone)
     wait_over(database)
     service.send(phone)

@@ -1,6 +1,6 @@
-"""What the contract allows to ask, and what it does not: schemathesis asks the live service, and judges the answers.
+"""Schemathesis sends requests to the live service, within the contract and outside it, and checks the responses.
 
-The same each time; SOAK=20 asks twenty times as much, and other things each time.
+The requests are the same each time; SOAK=20 sends twenty times as many, and others each time.
 """
 
 import os
@@ -26,22 +26,22 @@ PROOF_KEY = new_signing_key()
 
 schema = schemathesis.openapi.from_path(CONTRACT)
 load_all_checks()
-# The contract cannot say which strings are phone numbers: a good request may be refused.
-NOT_OURS: list[Any] = [CHECKS.get_one("positive_data_acceptance")]
-schema.config.checks.negative_data_rejection.expected_statuses.append("413")  # whatever is in it, it was too large
+# The contract cannot describe which strings are phone numbers, so the service may refuse a request that it allows.
+EXCLUDED: list[Any] = [CHECKS.get_one("positive_data_acceptance")]
+schema.config.checks.negative_data_rejection.expected_statuses.append("413")  # the body is too large
 
 
 @pytest.fixture
 def fuzzed(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """With everything that is in the contract switched on."""
+    """The service with all features of the contract switched on."""
     open_limits = {"TOTAL_SEND_LIMIT": "1000000 per day"}
-    reports = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": KEY}  # one word opens every door
+    reports = {"TRACK_DELIVERY": "true", "DELIVERY_REPORTS_SECRET": KEY}  # one key for every route
     return start(sandbox.url, API_KEYS=f"shop:{KEY}", PROOF_SIGNING_KEY=PROOF_KEY, **open_limits, **reports)
 
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    """Holds each answer against the contract more strictly than schemathesis does."""
+    """A session that checks each response against the contract, more strictly than schemathesis does."""
 
     def check(answer: requests.Response, **_: object) -> None:
         if answer.request.method not in ("HEAD", "OPTIONS"):
@@ -52,12 +52,12 @@ def session() -> Iterator[requests.Session]:
         yield session
 
 
-def test_the_contract_is_openapi() -> None:
+def test_the_contract_is_valid_openapi() -> None:
     schema.validate()
 
 
-def asks(label: str) -> Any:
-    """The test of one operation, like `POST /send-otp`."""
+def operation_test(label: str) -> Any:
+    """Return the test of one operation, like `POST /send-otp`."""
 
     @schema.include(name=label).parametrize()
     @settings(
@@ -68,27 +68,27 @@ def asks(label: str) -> Any:
         suppress_health_check=list(HealthCheck),
     )
     def test(case: schemathesis.Case[Any], fuzzed: Service, session: requests.Session, database: redis.Redis) -> None:
-        database.delete("no key", *database.scan_iter("otp:LIMITS:*wrong_key*"))  # 20 of them would end in 429
+        database.delete("no key", *database.scan_iter("otp:LIMITS:*wrong_key*"))  # 20 wrong keys would lead to 429
         if isinstance(case.body, dict) and isinstance(given := case.body.get("phoneNumber"), str):
             case.body["phoneNumber"] = number(given)
         if given := case.headers.get("X-End-User-IP"):
             case.headers["X-End-User-IP"] = address(given)
         key = {"Authorization": f"Bearer {KEY}"}
-        case.call_and_validate(base_url=fuzzed.url, session=session, headers=key, excluded_checks=NOT_OURS, timeout=20)
+        case.call_and_validate(base_url=fuzzed.url, session=session, headers=key, excluded_checks=EXCLUDED, timeout=20)
 
     return test
 
 
-# One function for each: schemathesis's own tests of one function have one id, and pytest-xdist runs one test of an id.
+# Each operation has its own function: with one for all, their tests would share an id, and pytest-xdist would run one.
 for method, path in openapi.operations():
-    globals()[f"test {method} {path}"] = asks(f"{method} {path}")
+    globals()[f"test {method} {path}"] = operation_test(f"{method} {path}")
 
 
 def number(written: str) -> str:
-    """Every other one is a phone number, the same for the same text."""
+    """Return a text of odd length unchanged, and otherwise a phone number, always the same for the same text."""
     return written if len(written) % 2 else f"+49151{crc32(written.encode(errors='replace')) % 10**8:08}"
 
 
 def address(written: str) -> str:
-    """Every other one is an address, the same for the same text."""
+    """Return a text of odd length unchanged, and otherwise an address, always the same for the same text."""
     return written if len(written) % 2 else f"2001:db8::{crc32(written.encode(errors='replace')) % 10**4}"

@@ -1,4 +1,4 @@
-"""Who sends an SMS: by region, what SENDERS says, otherwise what the template says."""
+"""The sender of an SMS is the one in SENDERS for its region, otherwise that of the template."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def test_each_region_has_its_sender(
     ]
 
 
-def test_without_a_default_the_template_says(
+def test_without_a_default_the_sender_is_that_of_the_template(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url, SENDERS='{"us": "12065550100"}')

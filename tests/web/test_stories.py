@@ -1,4 +1,4 @@
-"""What client apps do, told through HTTP."""
+"""Client apps send and verify PINs over HTTP."""
 
 import re
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from tests.support.running import Sandbox, Service, other_pin, refusal
 
 def test_a_pin_that_was_sent_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
     sent = service.send(phone)
-    said = sent.json()
-    assert re.fullmatch("[A-Za-z0-9_-]{22}", said.pop("verificationId"))
+    body = sent.json()
+    assert re.fullmatch("[A-Za-z0-9_-]{22}", body.pop("verificationId"))
     times = {"expiresIn": 600, "resendIn": 30}
-    assert (sent.status_code, said) == (
+    assert (sent.status_code, body) == (
         200,
         {"message": "OTP sent successfully.", **times, "channels": ["sms", "voice"]},
     )
@@ -37,16 +37,16 @@ def test_however_a_number_is_written_it_is_one_number(service: Service, sandbox:
     assert service.verify("+14155552671", sandbox.pin("+14155552671")).status_code == 200
 
 
-def test_every_no_looks_the_same(
+def test_every_refused_verify_looks_the_same(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    """Wrong, used up, superseded, used, expired, never sent, of another request: nobody learns which."""
+    """No refusal shows whether a PIN is wrong, used up, superseded, used, expired, never sent or of another request."""
     service = start(sandbox.url, RESEND_COOLDOWN="1s", INFOBIP_TIMEOUT="999ms")
     other = {"phoneNumber": phone, "pin": "000000", "verificationId": "q4nB0tW7xkR2yV9cE1sLuA"}
     answers = [service.verify(phone, "000000"), service.post("/verify-otp", other)]  # never sent
     service.send(phone)
     first = sandbox.pin(phone)
-    answers += [service.post("/verify-otp", {**other, "pin": first})]  # right, and of another request
+    answers += [service.post("/verify-otp", {**other, "pin": first})]  # the right PIN, but the id of another request
     answers += [service.verify(phone, other_pin(first)) for _ in range(6)]  # wrong five times, then out of guesses
     answers += [service.verify(phone, first)]
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
@@ -83,7 +83,7 @@ def test_the_sixth_guess_never_reaches_infobip(service: Service, sandbox: Sandbo
     assert sandbox.verifies() == 5
 
 
-def test_a_cooldown_says_truly_how_long_it_takes(
+def test_the_retry_after_of_a_cooldown_is_true(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service = start(sandbox.url)
@@ -113,7 +113,7 @@ def test_a_pin_lives_here_no_longer_than_at_infobip(service: Service, database: 
     }
 
 
-def test_other_lengths_and_alphabets_of_pins(
+def test_pins_may_have_other_lengths_and_alphabets(
     start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     sandbox.reset(pin_length=4, pin_type="ALPHANUMERIC")
@@ -124,7 +124,7 @@ def test_other_lengths_and_alphabets_of_pins(
 
 
 def test_infobips_throttle_on_verifying_costs_no_guess(service: Service, sandbox: Sandbox, phone: str) -> None:
-    """Infobip's default allows one verify in three seconds from one number."""
+    """By default, Infobip allows one verify in three seconds for one number."""
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
     service.send(phone)
     assert service.verify(phone, other_pin(sandbox.pin(phone))).status_code == 401
@@ -134,7 +134,7 @@ def test_infobips_throttle_on_verifying_costs_no_guess(service: Service, sandbox
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_the_small_endpoints(service: Service) -> None:
+def test_the_small_endpoints_respond(service: Service) -> None:
     index = requests.get(f"{service.url}/", timeout=5)
     assert (index.status_code, index.text) == (200, "Infobip OTP Service Running!")
     assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
@@ -144,7 +144,7 @@ def test_the_small_endpoints(service: Service) -> None:
 @pytest.mark.parametrize(
     ("given", "kept"), [("abcd-1234_x.Y", True), ("short", False), ("a" * 65, False), ("a b c d e", False)]
 )
-def test_a_sane_request_id_of_the_caller_is_kept(service: Service, phone: str, given: str, kept: bool) -> None:
-    answered = service.verify(phone, "000000", headers={"X-Request-ID": given}).headers["X-Request-ID"]
-    assert (answered == given) is kept
-    assert kept or re.fullmatch("[0-9a-f]{32}", answered)
+def test_a_valid_request_id_of_the_caller_is_kept(service: Service, phone: str, given: str, kept: bool) -> None:
+    request_id = service.verify(phone, "000000", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert (request_id == given) is kept
+    assert kept or re.fullmatch("[0-9a-f]{32}", request_id)

@@ -1,4 +1,4 @@
-"""PINs and phone numbers as phones paste them and people type them: one PIN, one number, however it is written."""
+"""PINs and phone numbers are accepted as phones paste them and as people type them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_a_pin_in_the_digits_of_any_script_is_the_pin(
     assert service.verify(phone, pin[:1] + in_digits(pin[1:], ZEROS[script])).status_code == 200
 
 
-def test_what_is_no_pin_with_all_this_gone_costs_no_guess(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_pin_that_is_invalid_after_cleaning_costs_no_guess(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
     pin = sandbox.pin(phone)
     for typed in ("12 34-5", f"{pin}\u200b7", f"{pin[:5]}²", f"{pin}\x00", pin + " " * (LONGEST - 5)) * 3:

@@ -1,4 +1,4 @@
-"""The verification id: only the requester of a PIN can guess it or use up its guesses."""
+"""With verification ids, only the requester of a PIN can guess it or use up its guesses."""
 
 import re
 from collections.abc import Callable
@@ -14,11 +14,11 @@ NO = (401, "invalid_otp")
 
 @pytest.fixture
 def strict(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service, which demands the verification id."""
+    """The service with REQUIRE_VERIFICATION_ID."""
     return start(sandbox.url, REQUIRE_VERIFICATION_ID="true")
 
 
-def sent(service: Service, phone: str) -> str:
+def id_of_a_send(service: Service, phone: str) -> str:
     return str(service.send(phone).json()["verificationId"])
 
 
@@ -28,32 +28,34 @@ def verify(service: Service, phone: str, pin: str, verification_id: Any) -> tupl
     return (200, "") if answer.status_code == 200 else refusal(answer)
 
 
-def test_it_is_random_and_not_the_pin_id(service: Service, database: redis.Redis, phone: str) -> None:
+def test_the_verification_id_is_random_and_only_its_hash_is_stored(
+    service: Service, database: redis.Redis, phone: str
+) -> None:
     given = []
     for _ in range(5):
-        given.append(sent(service, phone))
+        given.append(id_of_a_send(service, phone))
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
     kept = database.hgetall(f"otp:phoneNumber:{phone}")
     assert len(set(given)) == 5
-    assert all(re.fullmatch("[A-Za-z0-9_-]{22}", each) for each in given)  # 22 digits of 6 bits: 128 and some
+    assert all(re.fullmatch("[A-Za-z0-9_-]{22}", each) for each in given)  # 22 digits of 6 bits are 132 bits
     assert given[-1] not in str(kept), "only its hash is kept"
 
 
-def test_the_right_one_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
-    verification_id = sent(service, phone)
+def test_the_right_verification_id_verifies_once(service: Service, sandbox: Sandbox, phone: str) -> None:
+    verification_id = id_of_a_send(service, phone)
     assert verify(service, phone, sandbox.pin(phone), verification_id) == (200, "")
     assert verify(service, phone, sandbox.pin(phone), verification_id) == NO
 
 
-def test_without_it_a_pin_verifies_as_ever(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_a_pin_verifies_without_a_verification_id(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_a_wrong_one_costs_no_guess_and_reaches_no_infobip(
+def test_a_wrong_verification_id_costs_no_guess_and_does_not_reach_infobip(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    verification_id = sent(service, phone)
+    verification_id = id_of_a_send(service, phone)
     for other in ("", "x", verification_id[:-1], verification_id + "\n", verification_id.swapcase(), "é" * 500):
         assert verify(service, phone, sandbox.pin(phone), other) == NO
     assert sandbox.verifies() == 0
@@ -61,24 +63,28 @@ def test_a_wrong_one_costs_no_guess_and_reaches_no_infobip(
     assert verify(service, phone, sandbox.pin(phone), verification_id) == (200, "")
 
 
-def test_each_is_that_of_one_send(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
-    older = sent(service, phone)
+def test_a_verification_id_belongs_to_one_send(
+    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
+) -> None:
+    older = id_of_a_send(service, phone)
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
-    newer = sent(service, phone)
+    newer = id_of_a_send(service, phone)
     assert verify(service, phone, sandbox.pin(phone), older) == NO, "it is held against the older PIN"
     assert verify(service, phone, sandbox.pins(phone)[0], newer) == NO
     assert verify(service, phone, sandbox.pins(phone)[0], older) == (200, "")
     assert verify(service, phone, sandbox.pins(phone)[1], newer) == (200, "")
 
 
-def test_the_one_of_another_phone_is_a_wrong_one(service: Service, sandbox: Sandbox, phone: str) -> None:
+def test_the_verification_id_of_another_phone_is_refused(service: Service, sandbox: Sandbox, phone: str) -> None:
     service.send(phone)
-    assert verify(service, phone, sandbox.pin(phone), sent(service, "+14155552671")) == NO
+    assert verify(service, phone, sandbox.pin(phone), id_of_a_send(service, "+14155552671")) == NO
     assert sandbox.verifies() == 0
 
 
-def test_the_right_one_gives_no_guesses_beyond_the_five(service: Service, sandbox: Sandbox, phone: str) -> None:
-    verification_id = sent(service, phone)
+def test_the_right_verification_id_gives_no_more_than_five_guesses(
+    service: Service, sandbox: Sandbox, phone: str
+) -> None:
+    verification_id = id_of_a_send(service, phone)
     for _ in range(6):
         assert verify(service, phone, other_pin(sandbox.pin(phone)), verification_id) == NO
     assert verify(service, phone, sandbox.pin(phone), verification_id) == NO
@@ -86,13 +92,13 @@ def test_the_right_one_gives_no_guesses_beyond_the_five(service: Service, sandbo
 
 
 @pytest.mark.parametrize("malformed", [1, True, 1.5, [], {}, ["x"]])
-def test_what_is_no_string_is_no_request(service: Service, phone: str, malformed: Any) -> None:
+def test_a_verification_id_that_is_not_a_string_is_refused(service: Service, phone: str, malformed: Any) -> None:
     assert verify(service, phone, "123456", malformed) == (400, "invalid_request")
 
 
-def test_where_it_is_demanded_a_number_alone_burns_nothing(strict: Service, sandbox: Sandbox, phone: str) -> None:
-    """The refusal is that of any request without a member that it must have: it says nothing of the number."""
-    verification_id = sent(strict, phone)
+def test_without_a_required_verification_id_no_guess_is_used(strict: Service, sandbox: Sandbox, phone: str) -> None:
+    """The refusal is that of any request without a required member, and reveals nothing about the number."""
+    verification_id = id_of_a_send(strict, phone)
     for guess in (sandbox.pin(phone), other_pin(sandbox.pin(phone))) * 5:
         assert refusal(strict.verify(phone, guess)) == (400, "invalid_request")
         assert verify(strict, phone, guess, None) == (400, "invalid_request")

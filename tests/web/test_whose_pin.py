@@ -1,4 +1,4 @@
-"""A verification belongs to its requester: of one send, of one client app, with guesses of its own."""
+"""A verification belongs to its requester: it is of one send by one client app, and has guesses of its own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ Start = Callable[..., Service]
 
 
 class Person:
-    """Someone at an address, who uses a client app, or none that has a key."""
+    """A person at an address, who uses a client app with an API key or one without."""
 
     def __init__(self, service: Service, phone: str, key: str = "", address: str = "192.0.2.1") -> None:
         self._service, self._phone = service, phone
@@ -47,31 +47,31 @@ class Person:
 
 @pytest.fixture
 def plain(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """Without API keys, behind one proxy."""
+    """The service without API keys, behind one trusted proxy."""
     return start(sandbox.url, TRUSTED_PROXIES="1")
 
 
 @pytest.fixture
 def same(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The same, with a second send that has one's PIN sent again."""
+    """The same service, where a second send repeats the PIN of its requester."""
     return start(sandbox.url, TRUSTED_PROXIES="1", SEND_AGAIN="same")
 
 
 @pytest.fixture
 def keyed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """With two client apps."""
+    """The service with two client apps."""
     return start(sandbox.url, API_KEYS=API_KEYS)
 
 
-def guessed(database: redis.Redis, phone: str) -> int:
-    """How many guesses at this phone's PINs count as failures."""
+def failure_count(database: redis.Redis, phone: str) -> int:
+    """Return how many guesses at this phone's PINs count as failures."""
     return database.llen(f"{{otp:phoneNumber:{phone}}}:failures")
 
 
-# One send, one PIN.
+# Each send has its own PIN.
 
 
-def test_a_strangers_send_takes_no_pin_away(
+def test_a_send_by_a_stranger_does_not_replace_the_pin(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     victim, stranger = Person(plain, phone), Person(plain, phone, address="203.0.113.9")
@@ -83,7 +83,7 @@ def test_a_strangers_send_takes_no_pin_away(
     assert victim.verify(sandbox.pins(phone)[0], own) == 200
 
 
-def test_a_strangers_guesses_are_not_ones_own(
+def test_guesses_by_a_stranger_do_not_use_up_those_of_the_requester(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     victim, stranger = Person(plain, phone), Person(plain, phone, address="203.0.113.9")
@@ -96,7 +96,7 @@ def test_a_strangers_guesses_are_not_ones_own(
     assert victim.verify(sandbox.pins(phone)[0], own) == 200
 
 
-def test_three_live_side_by_side(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_three_pins_are_valid_at_once(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     person, ids = Person(plain, phone), []
     for _ in range(4):
         ids.append(person.send())
@@ -108,7 +108,7 @@ def test_three_live_side_by_side(plain: Service, sandbox: Sandbox, database: red
     assert [person.verify(pins[n], ids[n]) for n in (2, 1, 3)] == [NO, NO, NO]
 
 
-def test_without_an_id_only_the_newest_counts(
+def test_without_an_id_only_the_newest_pin_verifies(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     person = Person(plain, phone)
@@ -123,7 +123,7 @@ def test_without_an_id_only_the_newest_counts(
     assert person.verify(first, older) == 200
 
 
-def test_each_has_its_own_end(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_each_pin_has_its_own_expiry(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     person, key = Person(plain, phone), f"otp:phoneNumber:{phone}"
     older = person.send()
     wait_over(database)
@@ -136,7 +136,7 @@ def test_each_has_its_own_end(plain: Service, sandbox: Sandbox, database: redis.
     assert 0 < database.pttl(key) <= 10_000
 
 
-def test_a_resend_is_that_of_its_id(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_resend_sends_the_pin_of_its_id(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     person = Person(plain, phone)
     older = person.send()
     wait_over(database)
@@ -147,7 +147,7 @@ def test_a_resend_is_that_of_its_id(plain: Service, sandbox: Sandbox, database: 
         assert sandbox.pin(phone) == sandbox.pins(phone)[place]
 
 
-def test_where_an_id_is_demanded_a_resend_needs_it(start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_a_resend_needs_the_id_if_it_is_required(start: Start, sandbox: Sandbox, phone: str) -> None:
     person = Person(start(sandbox.url, REQUIRE_VERIFICATION_ID="true"), phone)
     own = person.send()
     assert person.resend() == (400, "invalid_request")
@@ -155,7 +155,7 @@ def test_where_an_id_is_demanded_a_resend_needs_it(start: Start, sandbox: Sandbo
     assert person.resend(own) == TOO_MANY
 
 
-def test_a_resend_does_not_tell_whether_a_pin_is_pending(
+def test_a_resend_does_not_reveal_whether_a_pin_is_pending(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     person, stranger = Person(plain, phone), Person(plain, phone, address="203.0.113.9")
@@ -170,7 +170,7 @@ def test_a_resend_does_not_tell_whether_a_pin_is_pending(
     assert len(sandbox.messages) == 1
 
 
-def test_a_second_send_repeats_only_ones_own_pin(
+def test_a_second_send_repeats_only_the_pin_of_its_requester(
     same: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     victim, stranger = Person(same, phone), Person(same, phone, address="203.0.113.9")
@@ -190,8 +190,8 @@ def test_a_second_send_repeats_only_ones_own_pin(
     assert victim.verify(sandbox.pin(phone), own) == 200
 
 
-def plant_older_versions(database: redis.Redis, phone: str, **fields: str) -> None:
-    """What the version before keeps of a phone: the end of its PIN is that of the key."""
+def store_as_previous_version(database: redis.Redis, phone: str, **fields: str) -> None:
+    """Store the fields of a phone like the previous version, whose PIN expires with its key in Redis."""
     order = 1_000_000 * int(database.time()[0]) + 60_000_000  # later than the sends of the next minute
     database.hset(
         f"otp:phoneNumber:{phone}", "order", str(order), items=[part for one in fields.items() for part in one]
@@ -199,14 +199,14 @@ def plant_older_versions(database: redis.Redis, phone: str, **fields: str) -> No
     database.pexpire(f"otp:phoneNumber:{phone}", 500_000)
 
 
-def test_a_pin_of_the_version_before_stays_beside_others(
+def test_a_pin_of_the_previous_version_stays_valid(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     person, key = Person(plain, phone), f"otp:phoneNumber:{phone}"
     own, pin = person.send(), sandbox.pin(phone)
     kept = database.hmget(key, "pinId", "verification")
     database.delete(key)
-    plant_older_versions(database, phone, pinId=str(kept[0]), verification=str(kept[1]), attempts="0")
+    store_as_previous_version(database, phone, pinId=str(kept[0]), verification=str(kept[1]), attempts="0")
     wait_over(database)
     person.send()
     assert 0 < int(str(database.hget(key, "ends"))) / 1000 - database.time()[0] <= 501, "its own end"
@@ -214,10 +214,10 @@ def test_a_pin_of_the_version_before_stays_beside_others(
     assert person.verify(pin, own) == 200
 
 
-def test_a_pin_that_the_version_before_used_is_not_revived(
+def test_a_pin_used_in_the_previous_version_is_not_revived(
     plain: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    plant_older_versions(database, phone)
+    store_as_previous_version(database, phone)
     person = Person(plain, phone)
     for _ in range(3):
         person.send()
@@ -226,11 +226,11 @@ def test_a_pin_that_the_version_before_used_is_not_revived(
     assert "pinId" not in known, "its place is kept"
 
 
-# One client, its own PINs.
+# Each client app has its own PINs.
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-def test_a_pin_is_good_for_one_client(
+def test_a_pin_is_valid_for_one_client(
     keyed: Service, sandbox: Sandbox, database: redis.Redis, phone: str, by_id: bool
 ) -> None:
     shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)
@@ -243,7 +243,7 @@ def test_a_pin_is_good_for_one_client(
     assert Person(keyed, phone, SHOP_NEXT).verify(pin, verification_id) == 200, "two keys of one name are one client"
 
 
-def test_a_client_burns_no_other_ones_guesses(
+def test_a_client_uses_up_no_guesses_of_another(
     keyed: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)
@@ -258,7 +258,7 @@ def test_a_client_burns_no_other_ones_guesses(
     assert bank.verify(sandbox.pins(phone)[0]) == 200, "and it is still the bank's newest"
 
 
-# What Infobip has forgotten.
+# Infobip does not know a PIN any more.
 
 GONE = {
     "404": error(404, "NOT_FOUND"),
@@ -268,16 +268,16 @@ GONE = {
 }
 
 
-@pytest.mark.parametrize("said", GONE.values(), ids=GONE)
-def test_what_infobip_does_not_know_is_dropped(
-    faulty: Service, upstream: Upstream, database: redis.Redis, said: Callable[..., None]
+@pytest.mark.parametrize("act", GONE.values(), ids=GONE)
+def test_a_pin_that_infobip_does_not_know_is_dropped(
+    faulty: Service, upstream: Upstream, database: redis.Redis, act: Callable[..., None]
 ) -> None:
     phone, ids, key = "+4915112345678", [], "otp:phoneNumber:+4915112345678"
     for pin_id in ("A" * 32, "B" * 32):
         upstream.script.append(answer({**SENT, "pinId": pin_id}))
         ids.append(faulty.send(phone).json()["verificationId"])
         wait_over(database)
-    upstream.script.append(said)
+    upstream.script.append(act)
     body = {"phoneNumber": phone, "pin": "123456", "verificationId": ids[0]}
     assert refusal(faulty.post("/verify-otp", body)) == NO
     known = set(database.hgetall(key).values())
@@ -285,13 +285,15 @@ def test_what_infobip_does_not_know_is_dropped(
     assert "B" * 32 in known, "a newer one stays"
 
 
-def test_a_wrong_pin_is_kept(service: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_pin_is_kept_after_a_wrong_guess(
+    service: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     service.send(phone)
     assert refusal(service.verify(phone, other_pin(sandbox.pin(phone)))) == NO
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_a_send_that_would_repeat_what_is_gone_sends_a_new_one(
+def test_a_send_that_would_repeat_an_unknown_pin_sends_a_new_one(
     same: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     person = Person(same, phone)
@@ -303,7 +305,9 @@ def test_a_send_that_would_repeat_what_is_gone_sends_a_new_one(
     assert person.verify(sandbox.pin(phone), new) == 200
 
 
-def test_a_resend_of_what_is_gone_drops_it(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_resend_of_an_unknown_pin_drops_it(
+    plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
     person = Person(plain, phone)
     own = person.send()
     wait_over(database)
@@ -316,8 +320,8 @@ def test_a_resend_of_what_is_gone_drops_it(plain: Service, sandbox: Sandbox, dat
 # A new PIN brings no new guesses.
 
 
-def fail(person: Person, sandbox: Sandbox, database: redis.Redis, phone: str, times: int) -> None:
-    """So many guesses at new PINs, five at each."""
+def make_wrong_guesses(person: Person, sandbox: Sandbox, database: redis.Redis, phone: str, times: int) -> None:
+    """Make that many wrong guesses, five at each of several new PINs."""
     for n in range(times):
         if n % 5 == 0:
             wait_over(database)
@@ -325,9 +329,9 @@ def fail(person: Person, sandbox: Sandbox, database: redis.Redis, phone: str, ti
         assert person.verify(other_pin(sandbox.pin(phone))) == NO
 
 
-def test_ten_guesses_of_a_day_may_fail(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_ten_guesses_per_day_may_fail(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     person = Person(plain, phone)
-    fail(person, sandbox, database, phone, 10)
+    make_wrong_guesses(person, sandbox, database, phone, 10)
     assert sandbox.verifies() == 10
     wait_over(database)
     own = person.send()
@@ -339,20 +343,20 @@ def test_ten_guesses_of_a_day_may_fail(plain: Service, sandbox: Sandbox, databas
     assert person.verify(other_pin(sandbox.pin(phone)), own) == NO
     assert sandbox.verifies() == 11, "who has an id has the first guess at its PIN"
     assert person.verify(sandbox.pin(phone), own) == NO
-    database.ltrim(f"{{otp:phoneNumber:{phone}}}:failures", 0, 8)  # two of them are too old
+    database.ltrim(f"{{otp:phoneNumber:{phone}}}:failures", 0, 8)  # as if two of them were too old
     assert person.verify(sandbox.pin(phone), own) == 200
 
 
-def test_a_success_forgets_the_failures(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
+def test_a_success_deletes_the_failures(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
     person = Person(plain, phone)
-    fail(person, sandbox, database, phone, 9)
+    make_wrong_guesses(person, sandbox, database, phone, 9)
     assert person.verify(sandbox.pin(phone)) == 200
-    assert guessed(database, phone) == 0
-    fail(person, sandbox, database, phone, 5)
+    assert failure_count(database, phone) == 0
+    make_wrong_guesses(person, sandbox, database, phone, 5)
     assert sandbox.verifies() == 15
 
 
-def test_a_guess_that_was_not_judged_is_no_failure(
+def test_a_guess_that_infobip_did_not_check_is_no_failure(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     sandbox.reset(Configuration(verify_pin_limit="1/3s"))
@@ -360,10 +364,10 @@ def test_a_guess_that_was_not_judged_is_no_failure(
     person.send()
     statuses = [person.verify("000000"), person.verify("000000")]
     assert statuses[1] == TOO_MANY
-    assert guessed(database, phone) == 1
+    assert failure_count(database, phone) == 1
 
 
-def test_where_an_id_is_demanded_strangers_lock_nobody_out(start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_strangers_lock_nobody_out_if_the_id_is_required(start: Start, sandbox: Sandbox, phone: str) -> None:
     service = start(sandbox.url, REQUIRE_VERIFICATION_ID="true")
     owner, stranger = Person(service, phone), Person(service, phone)
     own = owner.send()
@@ -372,32 +376,32 @@ def test_where_an_id_is_demanded_strangers_lock_nobody_out(start: Start, sandbox
     assert owner.verify(sandbox.pin(phone), own) == 200
 
 
-def test_who_verified_lately_is_not_locked_out(
+def test_a_person_who_verified_recently_is_not_locked_out(
     plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
-    """Nor by its own mistakes: each PIN has its first guess."""
+    """Their own mistakes do not lock them out either: each PIN has its first guess."""
     person, trusted = Person(plain, phone), f"{{otp:phoneNumber:{phone}}}:trusted"
     person.send()
     assert person.verify(sandbox.pin(phone)) == 200
     assert 29 * 86400 < database.ttl(trusted) <= 30 * 86400
-    fail(person, sandbox, database, phone, 10)
+    make_wrong_guesses(person, sandbox, database, phone, 10)
     wait_over(database)
     person.send()
     assert person.verify(other_pin(sandbox.pin(phone))) == NO
-    asked = sandbox.verifies()
+    verifies = sandbox.verifies()
     assert person.verify(sandbox.pin(phone)) == NO, "the second guess is refused"
-    assert sandbox.verifies() == asked
+    assert sandbox.verifies() == verifies
     wait_over(database)
     person.send()
     assert person.verify(sandbox.pin(phone)) == 200
-    assert guessed(database, phone) == 0
+    assert failure_count(database, phone) == 0
 
 
-@pytest.mark.parametrize("demanded", ["true", "false"])
+@pytest.mark.parametrize("required", ["true", "false"])
 def test_strangers_who_fail_at_pins_of_their_own_lock_nobody_out(
-    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str, demanded: str
+    start: Start, database: redis.Redis, sandbox: Sandbox, phone: str, required: str
 ) -> None:
-    service = start(sandbox.url, REQUIRE_VERIFICATION_ID=demanded, TRUSTED_PROXIES="1")
+    service = start(sandbox.url, REQUIRE_VERIFICATION_ID=required, TRUSTED_PROXIES="1")
     owner, stranger = Person(service, phone), Person(service, phone, address="203.0.113.9")
     own = owner.send()
     for _ in range(2):
@@ -409,18 +413,18 @@ def test_strangers_who_fail_at_pins_of_their_own_lock_nobody_out(
     assert owner.verify(sandbox.pins(phone)[0], own) == 200
 
 
-def test_an_answer_that_never_came_is_no_failure(
+def test_a_response_that_never_came_is_no_failure(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     faulty.send(phone)
     for _ in range(2):
         upstream.script.extend([error(500, "GENERAL_ERROR")] * 2)
         assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
-    assert guessed(database, phone) == 0
+    assert failure_count(database, phone) == 0
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "2", "each may have been judged"
 
 
-def test_a_client_that_asks_often_pushes_out_its_own_pins(
+def test_a_client_that_sends_often_replaces_its_own_pins(
     keyed: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)
@@ -431,7 +435,7 @@ def test_a_client_that_asks_often_pushes_out_its_own_pins(
     assert bank.verify(sandbox.pins(phone)[0]) == 200
 
 
-def test_where_its_limit_is_used_up_a_resend_tells_no_more(
+def test_a_resend_beyond_its_limit_does_not_reveal_whether_a_pin_is_pending(
     start: Start, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     service = start(sandbox.url, PHONE_SEND_LIMIT="1 per day")
@@ -444,7 +448,7 @@ def test_where_its_limit_is_used_up_a_resend_tells_no_more(
     assert database.keys("*:cooldown") == []
 
 
-def test_a_client_that_names_no_end_user_repeats_by_the_id_alone(
+def test_a_client_that_names_no_end_user_repeats_a_pin_only_by_its_id(
     start: Start, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     shop = Person(start(sandbox.url, API_KEYS=API_KEYS, SEND_AGAIN="same"), phone, SHOP, address="")
@@ -457,7 +461,7 @@ def test_a_client_that_names_no_end_user_repeats_by_the_id_alone(
     assert sandbox.pin(phone) == sandbox.pins(phone)[0]
 
 
-def test_one_that_was_used_takes_no_ones_place(
+def test_a_used_pin_does_not_count_as_one_of_three(
     keyed: Service, sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     shop, bank = Person(keyed, phone, SHOP), Person(keyed, phone, BANK)

@@ -1,4 +1,4 @@
-"""Wrong keys count against the address that they come from, on every route that wants a key or a secret."""
+"""Wrong keys count against the address that sends them, on every route that needs a key or a secret."""
 
 from collections.abc import Callable
 
@@ -24,8 +24,8 @@ UNAUTHORIZED, TOO_MANY = (401, "unauthorized"), (429, "too_many_requests")
 MOST = 20
 PHONE, REPORTS = "+14155552671", "/infobip/delivery-reports"
 
-Ask = Callable[[Service, dict[str, str], str], requests.Response]
-ROUTES: dict[str, Ask] = {
+SendRequest = Callable[[Service, dict[str, str], str], requests.Response]
+ROUTES: dict[str, SendRequest] = {
     "send": lambda service, headers, key: service.send(PHONE, headers=with_key(headers, key)),
     "resend": lambda service, headers, key: service.post(
         "/resend-otp", {"phoneNumber": PHONE}, headers=with_key(headers, key)
@@ -48,43 +48,43 @@ def at(address: str, **more: str) -> dict[str, str]:
     return {"X-Forwarded-For": address, **more}
 
 
-def wrong(number: int) -> str:
+def wrong_key(number: int) -> str:
     return f"wrong-key-{number:010}"
 
 
 @pytest.fixture
 def closed(start: Start, database: redis.Redis, sandbox: Sandbox) -> Service:
-    """The service with all routes that want a key or a secret."""
+    """The service with all routes that need a key or a secret."""
     return start(sandbox.url, **SETTINGS)
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_an_address_has_twenty_wrong_keys(closed: Service, sandbox: Sandbox, route: str) -> None:
-    ask, here = ROUTES[route], at("192.0.2.1")
+def test_an_address_may_send_twenty_wrong_keys(closed: Service, sandbox: Sandbox, route: str) -> None:
+    send_request, here = ROUTES[route], at("192.0.2.1")
     for number in range(MOST):
-        assert refusal(ask(closed, here, wrong(number))) == UNAUTHORIZED
-    refused = ask(closed, here, wrong(MOST))
+        assert refusal(send_request(closed, here, wrong_key(number))) == UNAUTHORIZED
+    refused = send_request(closed, here, wrong_key(MOST))
     assert refusal(refused) == TOO_MANY
     assert 1 <= int(refused.headers["Retry-After"]) <= 300
     assert refused.headers["X-RateLimit-Limit"] == str(MOST)
     assert refused.headers["X-RateLimit-Remaining"] == "0"
-    assert refusal(ask(closed, at("192.0.2.2"), wrong(MOST))) == UNAUTHORIZED, "another address"
+    assert refusal(send_request(closed, at("192.0.2.2"), wrong_key(MOST))) == UNAUTHORIZED, "another address"
     assert sandbox.request_count() == 0
 
 
-def test_they_count_over_all_routes(closed: Service) -> None:
-    asks = [*ROUTES.values()]
+def test_wrong_keys_are_counted_over_all_routes(closed: Service) -> None:
+    routes = [*ROUTES.values()]
     for number in range(MOST):
-        assert refusal(asks[number % len(asks)](closed, at("192.0.2.1"), wrong(number))) == UNAUTHORIZED
-    for ask in asks:
-        assert refusal(ask(closed, at("192.0.2.1"), wrong(MOST))) == TOO_MANY
+        assert refusal(routes[number % len(routes)](closed, at("192.0.2.1"), wrong_key(number))) == UNAUTHORIZED
+    for send_request in routes:
+        assert refusal(send_request(closed, at("192.0.2.1"), wrong_key(MOST))) == TOO_MANY
 
 
-def test_the_right_key_is_let_in_all_the_same(closed: Service, sandbox: Sandbox) -> None:
-    """Whoever shares the address with a stranger, or with an instance that has an old key, is not shut out."""
+def test_the_right_key_is_still_accepted(closed: Service, sandbox: Sandbox) -> None:
+    """A client that shares its address with a stranger, or with an instance that has an old key, is not locked out."""
     for number in range(MOST + 1):
-        ROUTES["send"](closed, at("192.0.2.1"), wrong(number))
-    assert [ask(closed, at("192.0.2.1"), KEY).status_code for ask in list(ROUTES.values())[:5]] == [
+        ROUTES["send"](closed, at("192.0.2.1"), wrong_key(number))
+    assert [send_request(closed, at("192.0.2.1"), KEY).status_code for send_request in list(ROUTES.values())[:5]] == [
         200,
         429,  # the cooldown
         401,
@@ -96,14 +96,16 @@ def test_the_right_key_is_let_in_all_the_same(closed: Service, sandbox: Sandbox)
     assert len(sandbox.pins(PHONE)) == 1
 
 
-def test_a_wrong_key_speaks_for_nobody(closed: Service) -> None:
+def test_a_wrong_key_cannot_name_an_end_user(closed: Service) -> None:
     for number in range(MOST + 1):
-        answer = ROUTES["verify"](closed, at("192.0.2.1", **{"X-End-User-IP": f"192.0.2.{number + 50}"}), wrong(number))
+        answer = ROUTES["verify"](
+            closed, at("192.0.2.1", **{"X-End-User-IP": f"192.0.2.{number + 50}"}), wrong_key(number)
+        )
     assert refusal(answer) == TOO_MANY
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer"}, {"Authorization": f"Basic {KEY}"}])
-def test_no_key_is_no_guess_and_costs_no_round_trip(
+def test_a_request_without_a_key_is_not_counted(
     closed: Service, database: redis.Redis, headers: dict[str, str]
 ) -> None:
     for _ in range(MOST + 2):
@@ -112,32 +114,32 @@ def test_no_key_is_no_guess_and_costs_no_round_trip(
 
 
 def test_a_right_key_costs_no_round_trip(start: Start, servers: Servers, sandbox: Sandbox) -> None:
-    """With a Redis of its own: the services of other tests still run scripts in the background."""
+    """The test has its own Redis, because the services of other tests still run scripts in the background."""
     port = servers.start(free_port())
     closed = start(sandbox.url, **SETTINGS, REDIS_URL=f"redis://127.0.0.1:{port}/0")
 
     def scripts() -> int:
         return int(node(port).info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"])
 
-    ROUTES["verification"](closed, at("192.0.2.1"), wrong(0))  # the script is there
+    ROUTES["verification"](closed, at("192.0.2.1"), wrong_key(0))  # loads the script
     before = scripts()
     for _ in range(5):
         assert refusal(ROUTES["verification"](closed, at("192.0.2.1"), KEY)) == (404, "not_found")
     assert scripts() == before
-    ROUTES["verification"](closed, at("192.0.2.1"), wrong(1))
+    ROUTES["verification"](closed, at("192.0.2.1"), wrong_key(1))
     assert scripts() == before + 1
 
 
-def test_the_operator_finds_who_tries(closed: Service) -> None:
-    refused = [ROUTES["send"](closed, at("192.0.2.9"), wrong(number)) for number in range(MOST + 1)][-1]
+def test_the_log_line_has_wrong_keys_as_its_reason(closed: Service) -> None:
+    refused = [ROUTES["send"](closed, at("192.0.2.9"), wrong_key(number)) for number in range(MOST + 1)][-1]
     closed.log_with(refused)
     (line,) = closed.lines(event="request", request_id=refused.headers["X-Request-ID"])
     assert (line["reason"], line["outcome"], line["client"]) == ("wrong_keys", "limited", None)
 
 
-def test_without_redis_a_wrong_key_is_still_a_wrong_key(start: Start, sandbox: Sandbox) -> None:
+def test_a_wrong_key_is_refused_without_redis(start: Start, sandbox: Sandbox) -> None:
     service = start(sandbox.url, **SETTINGS, REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
-    for ask in ROUTES.values():
-        assert refusal(ask(service, at("192.0.2.1"), wrong(0))) == UNAUTHORIZED
+    for send_request in ROUTES.values():
+        assert refusal(send_request(service, at("192.0.2.1"), wrong_key(0))) == UNAUTHORIZED
     assert refusal(ROUTES["send"](service, at("192.0.2.1"), KEY)) == (503, "service_unavailable")
     assert sandbox.request_count() == 0
