@@ -1,4 +1,4 @@
-"""Which connections are kept for the next call, and which are not."""
+"""Tests which connections the pool keeps for the next call, and which it closes."""
 
 import socket
 import time
@@ -13,7 +13,7 @@ SOON = time.monotonic() + 600
 
 
 class Opened:
-    """Opens connections, and holds their other ends."""
+    """Opens connections, and keeps their other ends."""
 
     def __init__(self) -> None:
         self.ends: list[socket.socket] = []
@@ -44,7 +44,7 @@ def pool(opened: Opened) -> ConnectionPool:
     return ConnectionPool(opened, size=2)
 
 
-def test_the_newest_is_taken_first(pool: ConnectionPool) -> None:
+def test_the_newest_connection_is_taken_first(pool: ConnectionPool) -> None:
     first, second = pool.take(SOON), pool.take(SOON)
     pool.give_back(first)
     pool.give_back(second)
@@ -54,14 +54,14 @@ def test_the_newest_is_taken_first(pool: ConnectionPool) -> None:
     second.close()
 
 
-def test_no_more_than_its_size_are_kept(pool: ConnectionPool, opened: Opened) -> None:
+def test_no_more_connections_than_the_pool_size_are_kept(pool: ConnectionPool, opened: Opened) -> None:
     for connection in [pool.take(SOON) for _ in range(3)]:
         pool.give_back(connection)
     assert [opened.is_ended(number) for number in range(3)] == [True, False, False]
 
 
 @pytest.mark.parametrize("beyond", [-1, 1])
-def test_one_that_was_idle_too_long_is_not_used(pool: ConnectionPool, opened: Opened, beyond: float) -> None:
+def test_a_connection_that_was_idle_too_long_is_not_used(pool: ConnectionPool, opened: Opened, beyond: float) -> None:
     """A load balancer may have dropped it without notice."""
     connection = pool.take(SOON)
     connection.used_at -= MAX_IDLE + beyond
@@ -72,7 +72,7 @@ def test_one_that_was_idle_too_long_is_not_used(pool: ConnectionPool, opened: Op
     taken.close()
 
 
-def test_those_beyond_need_are_closed_in_time(pool: ConnectionPool, opened: Opened) -> None:
+def test_surplus_connections_are_closed_after_the_idle_time(pool: ConnectionPool, opened: Opened) -> None:
     old, new = pool.take(SOON), pool.take(SOON)
     old.used_at -= MAX_IDLE + 1
     pool.give_back(old)
@@ -81,11 +81,15 @@ def test_those_beyond_need_are_closed_in_time(pool: ConnectionPool, opened: Open
     assert not opened.is_ended(1)
 
 
-@pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200 OK\r\n", b"\r\n"], ids=["its end", "a response", "a blank line"])
-def test_one_on_which_something_came_is_not_used(pool: ConnectionPool, opened: Opened, came: bytes) -> None:
+@pytest.mark.parametrize(
+    "received", [b"", b"HTTP/1.1 200 OK\r\n", b"\r\n"], ids=["its end", "a response", "a blank line"]
+)
+def test_a_connection_that_received_something_while_idle_is_not_used(
+    pool: ConnectionPool, opened: Opened, received: bytes
+) -> None:
     connection = pool.take(SOON)
     pool.give_back(connection)
-    opened.ends[0].sendall(came)
+    opened.ends[0].sendall(received)
     opened.ends[0].shutdown(socket.SHUT_WR)
     taken = pool.take(SOON)
     assert taken is not connection

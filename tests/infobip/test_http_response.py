@@ -1,4 +1,4 @@
-"""Responses out of bytes that may be anything: what is read, what is refused, and when nothing may follow."""
+"""Tests the parser of responses: what it reads, what it refuses, and when the connection can be used again."""
 
 import pytest
 
@@ -10,7 +10,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def read(*parts: bytes) -> HttpResponse:
-    """What these bytes are, as they come one after the other."""
+    """Feed the parts to a parser one after the other, and return the response."""
     response = HttpResponse()
     for part in parts:
         response.feed(part)
@@ -19,7 +19,7 @@ def read(*parts: bytes) -> HttpResponse:
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "body"),
+    ("received", "status", "body"),
     {
         "by its length": (WHOLE, 200, b"{}"),
         "in chunks": (CHUNKED + b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n", 200, b"{}"),
@@ -30,8 +30,8 @@ def read(*parts: bytes) -> HttpResponse:
         "without a reason": (b"HTTP/1.1 503\r\nContent-Length: 0\r\n\r\n", 503, b""),
     }.values(),
 )
-def test_a_response_that_another_may_follow(said: bytes, status: int, body: bytes) -> None:
-    for response in (read(said), read(*(bytes([byte]) for byte in said))):
+def test_a_response_after_which_the_connection_is_reusable(received: bytes, status: int, body: bytes) -> None:
+    for response in (read(received), read(*(bytes([byte]) for byte in received))):
         assert (response.status, response.body) == (status, body)
         assert response.is_complete
         assert response.is_reusable
@@ -54,21 +54,21 @@ LAST = {
 }
 
 
-@pytest.mark.parametrize("said", LAST.values(), ids=LAST)
-def test_a_response_after_which_nothing_is_believed(said: bytes) -> None:
-    response = read(said)
+@pytest.mark.parametrize("received", LAST.values(), ids=LAST)
+def test_a_response_after_which_the_connection_is_not_reusable(received: bytes) -> None:
+    response = read(received)
     assert (response.status, response.body, response.is_complete) == (200, b"{}", True)
     assert not response.is_reusable
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_a_status_without_a_body_may_be_followed_by_one_all_the_same(status: int) -> None:
+def test_a_connection_is_not_reusable_after_a_204_or_304(status: int) -> None:
     response = read(f"HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n".encode())
     assert response.is_complete
     assert not response.is_reusable
 
 
-def test_a_body_that_ends_with_its_connection() -> None:
+def test_a_body_without_a_length_ends_with_its_connection() -> None:
     response = read(OK + b"\r\n{", b"}", b"")
     assert (response.body, response.is_complete, response.is_reusable) == (b"{}", True, False)
 
@@ -103,16 +103,16 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_response(said: list[bytes]) -> None:
+@pytest.mark.parametrize("received", BROKEN.values(), ids=BROKEN)
+def test_an_invalid_response_is_refused(received: list[bytes]) -> None:
     with pytest.raises(BadResponseError):
-        read(*said)
+        read(*received)
 
 
 @pytest.mark.parametrize("size", [MAX_BODY, MAX_BODY + 1])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_the_largest_body(size: int, chunked: bool) -> None:
-    """One that is too large counts as empty, and the rest of it is not awaited."""
+def test_a_body_over_the_maximum_counts_as_empty(size: int, chunked: bool) -> None:
+    """A body that is too large counts as empty, and the parser does not wait for the rest of it."""
     head = CHUNKED + f"{size:x}\r\n".encode() if chunked else OK + f"Content-Length: {size}\r\n\r\n".encode()
     response = read(head + b"a" * size + b"\r\n0\r\n\r\n" * chunked)
     assert response.is_complete
@@ -121,9 +121,9 @@ def test_the_largest_body(size: int, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-def test_all_bytes_are_bounded(beyond: int) -> None:
-    said = CHUNKED + b"1;"
-    response = read(said, b"a" * (MAX_BYTES - len(said)))
+def test_the_size_of_a_response_is_bounded(beyond: int) -> None:
+    start = CHUNKED + b"1;"
+    response = read(start, b"a" * (MAX_BYTES - len(start)))
     assert not response.is_complete
     if beyond:
         with pytest.raises(BadResponseError):
@@ -134,20 +134,20 @@ def test_all_bytes_are_bounded(beyond: int) -> None:
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_the_number_of_headers_is_bounded(place: str, beyond: int) -> None:
     many = b"X: y\r\n" * (MAX_HEADERS - 1 + beyond)  # in addition to the one that frames the body
-    said = {
+    received = {
         "interim": b"HTTP/1.1 100 Continue\r\n" + many + b"\r\n" + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
         "head": OK + many + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         "trailers": CHUNKED + b"2\r\n{}\r\n0\r\n" + many + b"\r\n",
     }[place]
     if not beyond:
-        assert read(said).body == b"{}"
+        assert read(received).body == b"{}"
         return
     with pytest.raises(BadResponseError):
-        read(said)
+        read(received)
 
 
-def test_headers_are_those_of_the_response_alone() -> None:
-    """Neither of what came before it, nor of what follows its body or itself."""
+def test_headers_are_those_of_the_final_response() -> None:
+    """Neither headers of an interim or a second response nor trailers are among them."""
     interim, trailer = b"HTTP/1.1 103 X\r\nRetry-After: 1\r\n\r\n", b"Retry-After: 2\r\n"
     response = read(interim + OK + b"X-Empty:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + trailer + b"\r\n" + WHOLE)
     assert response.headers == [("X-Empty", ""), ("Transfer-Encoding", "chunked")]

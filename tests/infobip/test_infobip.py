@@ -1,4 +1,4 @@
-"""What Infobip is asked, and how its answers are taken. What it does wrong is in tests/faults/."""
+"""Tests the requests to Infobip, and how the service handles the responses. Infobip's faults are in tests/faults/."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.support.upstream import PIN_ID, RIGHT, Upstream, answer, error
 UNAVAILABLE = (503, "service_unavailable")
 
 
-def test_a_verify_is_asked_again_after_a_5xx(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_a_verify_is_repeated_after_a_5xx(faulty: Service, upstream: Upstream, phone: str) -> None:
     faulty.send(phone)
     upstream.script.append(error(503, "SERVICE_UNAVAILABLE"))
     assert faulty.verify(phone, "123456").status_code == 200
@@ -25,13 +25,15 @@ def test_a_verify_is_asked_again_after_a_5xx(faulty: Service, upstream: Upstream
 
 
 @pytest.mark.parametrize("pin_error", [None, "NO_ERROR"])
-def test_what_counts_as_right(faulty: Service, upstream: Upstream, phone: str, pin_error: str | None) -> None:
+def test_a_right_pin_without_a_pin_error_is_accepted(
+    faulty: Service, upstream: Upstream, phone: str, pin_error: str | None
+) -> None:
     faulty.send(phone)
     upstream.script.append(answer({**RIGHT, "pinError": pin_error}))
     assert faulty.verify(phone, "123456").status_code == 200
 
 
-def test_what_infobip_is_asked(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_the_requests_to_infobip_have_this_form(faulty: Service, upstream: Upstream, phone: str) -> None:
     faulty.send(phone)
     faulty.verify(phone, "123456")
     (send, headers, body), (verify, _, guess) = upstream.requests
@@ -45,17 +47,17 @@ def test_what_infobip_is_asked(faulty: Service, upstream: Upstream, phone: str) 
 
 
 @pytest.mark.parametrize(
-    ("said", "passed_on"), [("7", 7), ("0", 1), ("86400", 3600), ("", 20), ("soon", 20), ("-5", 20), ("٧", 20)]
+    ("given", "passed_on"), [("7", 7), ("0", 1), ("86400", 3600), ("", 20), ("soon", 20), ("-5", 20), ("٧", 20)]
 )
 def test_infobips_retry_after_is_passed_on(
-    faulty: Service, upstream: Upstream, phone: str, said: str, passed_on: int
+    faulty: Service, upstream: Upstream, phone: str, given: str, passed_on: int
 ) -> None:
-    header = f"Retry-After: {said}\r\n" if said else ""
+    header = f"Retry-After: {given}\r\n" if given else ""
     upstream.script.append(error(429, "TOO_MANY_REQUESTS", header))
     assert faulty.send(phone).headers["Retry-After"] == str(passed_on)
 
 
-def test_infobip_out_of_reach_is_a_503_and_frees_the_phone(
+def test_an_unreachable_infobip_is_a_503_and_starts_no_cooldown(
     start: Callable[..., Service], database: redis.Redis, phone: str
 ) -> None:
     service = start(f"http://127.0.0.1:{free_port()}")
@@ -66,7 +68,7 @@ def test_infobip_out_of_reach_is_a_503_and_frees_the_phone(
     assert not database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
-def test_no_proxy_and_no_netrc_of_the_environment_is_believed(
+def test_a_proxy_and_a_netrc_of_the_environment_are_ignored(
     start: Callable[..., Service],
     database: redis.Redis,
     upstream: Upstream,
@@ -81,7 +83,7 @@ def test_no_proxy_and_no_netrc_of_the_environment_is_believed(
     assert upstream.requests[0][1]["authorization"] == "App sandbox-api-key"
 
 
-def test_a_slow_infobip_holds_up_nobody_else(patient: Service, upstream: Upstream, phone: str) -> None:
+def test_a_slow_infobip_does_not_delay_other_requests(patient: Service, upstream: Upstream, phone: str) -> None:
     held = up.Held(up.answer(up.SENT))
     upstream.script.append(held)
     slow = threading.Thread(target=patient.send, args=(phone,))

@@ -1,4 +1,4 @@
-"""The way to Infobip: through a proxy, and by a certificate of an authority of one's own, if the settings say so."""
+"""Tests the settings INFOBIP_PROXY and INFOBIP_CA: a proxy, and the operator's own certificate authority."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from tests.support.upstream import Upstream
 
 USER, PASSWORD = "otp", "p@ss:w/rd-%-0123456789"
 ENCODED = "p%40ss:w%2Frd-%25-0123456789"
-SOON = 2.0  # seconds: the deadline of a call is one
+SOON = 2.0  # seconds; the deadline of a call is one second
 Start = Callable[..., Service]
 
 
@@ -38,14 +38,14 @@ def proxy() -> Iterator[ConnectProxy]:
 
 @pytest.fixture
 def infobip_by_tls(upstream: Upstream, tmp_path: Path) -> Iterator[TlsProxy]:
-    """The scripted Infobip behind TLS, as `localhost`."""
+    """The scripted Infobip behind TLS, with a certificate for `localhost`."""
     with TlsProxy(upstream.port, tmp_path) as secure:
         yield secure
 
 
 @pytest.fixture
 def proxied(start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy: ConnectProxy) -> Service:
-    """The service behind the proxy, with a deadline of a second, after its look at the account."""
+    """The service behind the proxy, with a deadline of one second, after its startup check of the account."""
     return behind(start, infobip_by_tls, proxy, "1s")
 
 
@@ -62,15 +62,15 @@ def behind(start: Start, infobip_by_tls: TlsProxy, proxy: ConnectProxy, deadline
     return service
 
 
-def test_the_whole_flow_goes_through_the_proxy_and_it_can_read_none_of_it(
+def test_all_requests_go_through_the_proxy_which_cannot_read_them(
     proxied: Service, proxy: ConnectProxy, infobip_by_tls: TlsProxy, upstream: Upstream, phone: str
 ) -> None:
     answer = proxied.send(phone)
     assert answer.status_code == 200
     assert proxied.verify(phone, "123456").status_code == 200
     assert [path.rpartition("/")[2] for path, _, _ in upstream.requests] == ["pin?ncNeeded=false", "verify"]
-    asked = {head.split("\r\n")[0] for head in proxy.heads}
-    assert asked == {f"CONNECT localhost:{infobip_by_tls.port} HTTP/1.1"}
+    request_lines = {head.split("\r\n")[0] for head in proxy.heads}
+    assert request_lines == {f"CONNECT localhost:{infobip_by_tls.port} HTTP/1.1"}
     assert API_KEY.encode() not in "".join(proxy.heads).encode() + proxy.passed
     assert PASSWORD not in (log := proxied.log_with(answer))
     assert ENCODED not in log
@@ -89,7 +89,7 @@ def status(line: bytes) -> up.Act:
 
 
 def smuggle(client: socket.socket) -> None:
-    """Connect, and begin to speak in the name of the host."""
+    """Accept the CONNECT, and send a response in the name of the host."""
     client.sendall(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
 
@@ -120,10 +120,10 @@ REFUSALS = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", REFUSALS)
-def test_a_proxy_that_does_not_connect_is_like_an_infobip_that_is_not_there(
+def test_a_proxy_that_does_not_connect_is_a_503(
     proxied: Service, proxy: ConnectProxy, upstream: Upstream, database: redis.Redis, phone: str, what: str
 ) -> None:
-    """Nothing is sent, nothing is counted, and the same number may ask again at once."""
+    """Nothing is sent and nothing is counted, so the next send to the same number works at once."""
     proxy.acts.append(REFUSALS[what])
     refused = proxied.send(phone)
     assert refusal(refused) == UNAVAILABLE
@@ -135,38 +135,38 @@ def test_a_proxy_that_does_not_connect_is_like_an_infobip_that_is_not_there(
     assert len(upstream.requests) == 1
 
 
-def test_a_proxy_that_refuses_gets_no_key(
+def test_a_proxy_that_refuses_does_not_get_the_api_key(
     start: Start, database: redis.Redis, upstream: Upstream, proxy: ConnectProxy, phone: str
 ) -> None:
-    """Not even without TLS, where it could read it."""
-    heard: list[bytes] = []
+    """Infobip has no TLS here, so the proxy could read the key."""
+    received: list[bytes] = []
 
     def refuse(client: socket.socket) -> None:
         client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        heard.append(client.recv(65536))
+        received.append(client.recv(65536))
 
     url = f"http://{USER}:{ENCODED}@127.0.0.1:{proxy.port}"
     service = start(upstream.url, INFOBIP_PROXY=url, INFOBIP_ALLOW_HTTP="true", WEB_CONCURRENCY="1")
     eventually(lambda: service.lines(logger="otp.infobip"))
     proxy.acts.append(refuse)
     assert refusal(service.send(phone)) == UNAVAILABLE
-    eventually(lambda: heard)
-    assert heard == [b""]
+    eventually(lambda: received)
+    assert received == [b""]
     assert service.send(phone).status_code == 200
     assert API_KEY.encode() in proxy.passed
 
 
-def test_a_refusal_of_credentials_is_named_in_the_log(proxied: Service, proxy: ConnectProxy) -> None:
+def test_a_refusal_of_the_proxy_credentials_is_logged(proxied: Service, proxy: ConnectProxy) -> None:
     proxy.acts.append(REFUSALS["credentials"])
     refused = proxied.send("+442071838750")
     proxied.log_with(refused)
     assert proxied.lines(event="provider_silent")[-1]["error"] == "ProxyCredentialsError"
 
 
-def test_a_guess_that_did_not_get_through_is_none(
+def test_a_verify_that_the_proxy_refuses_counts_no_guess(
     proxied: Service, proxy: ConnectProxy, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
-    """It is tried twice, for nothing of it has left."""
+    """The service tries twice, because no byte of the request has left."""
     upstream.script.append(up.answer(up.SENT, headers="Connection: close\r\n"))
     assert proxied.send(phone).status_code == 200
     proxy.acts.extend([REFUSALS["forbidden"]] * 2)
@@ -180,7 +180,7 @@ def test_a_guess_that_did_not_get_through_is_none(
 @pytest.mark.parametrize(
     "act", [up.hang_up, up.reset, up.silence, up.drip, upstream_acts.drip_body, upstream_acts.endless_trailers]
 )
-def test_what_hangs_behind_the_proxy_is_sent_once(
+def test_a_send_that_fails_behind_the_proxy_is_sent_once(
     proxied: Service, upstream: Upstream, database: redis.Redis, phone: str, act: up.Act
 ) -> None:
     upstream.script.append(act)
@@ -191,9 +191,7 @@ def test_what_hangs_behind_the_proxy_is_sent_once(
     assert database.exists(f"{{otp:phoneNumber:{phone}}}:cooldown")
 
 
-def test_a_body_without_end_is_not_read_through_a_proxy_either(
-    proxied: Service, upstream: Upstream, phone: str
-) -> None:
+def test_an_endless_body_is_not_read_through_a_proxy(proxied: Service, upstream: Upstream, phone: str) -> None:
     upstream.script.append(up.endless)
     answer = proxied.send(phone)
     assert refusal(answer)[0] in (502, 504)
@@ -201,7 +199,7 @@ def test_a_body_without_end_is_not_read_through_a_proxy_either(
     assert len(upstream.requests) == 1
 
 
-def test_many_at_once_send_one_each(
+def test_thirty_sends_at_once_send_one_sms_each(
     start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy: ConnectProxy, upstream: Upstream
 ) -> None:
     proxied = behind(start, infobip_by_tls, proxy, "10s")  # 30 handshakes take a busy machine more than a second
@@ -211,27 +209,27 @@ def test_many_at_once_send_one_each(
     assert sorted(body["to"] for _, _, body in upstream.requests) == phones
 
 
-@pytest.mark.parametrize("who", ["strangers", "for another host", "nobody's"])
-def test_a_certificate_of_anybody_else_is_not_believed(
-    start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, upstream: Upstream, tmp_path: Path, who: str
+@pytest.mark.parametrize("certificate", ["strangers", "for another host", "nobody's"])
+def test_a_certificate_that_is_not_trusted_is_refused(
+    start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, upstream: Upstream, tmp_path: Path, certificate: str
 ) -> None:
-    """Nor one of the world's authorities, once there is one's own."""
+    """INFOBIP_CA has another issuer, the certificate is for another host, or there is no INFOBIP_CA."""
     host, ca = "localhost", infobip_by_tls.authority
-    if who == "strangers":
+    if certificate == "strangers":
         ca = tmp_path / "other.pem"
         trustme.CA().cert_pem.write_to_path(str(ca))
-    if who == "for another host":
+    if certificate == "for another host":
         host = "127.0.0.1"
-    given = {} if who == "nobody's" else {"INFOBIP_CA": str(ca)}
+    given = {} if certificate == "nobody's" else {"INFOBIP_CA": str(ca)}
     service = start(f"https://{host}:{infobip_by_tls.port}", INFOBIP_TIMEOUT="1s", **given)
     assert refusal(service.send("+14155552671")) == UNAVAILABLE
     assert upstream.requests == []
 
 
-def test_the_environment_of_others_leads_nowhere(
+def test_environment_variables_of_other_programs_are_ignored(
     start: Start, database: redis.Redis, infobip_by_tls: TlsProxy, proxy: ConnectProxy, phone: str, tmp_path: Path
 ) -> None:
-    """No proxy, and no authority, by the variables that other programs read."""
+    """They set no proxy, no certificate authority, and no file for the keys of TLS connections."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -245,15 +243,15 @@ def test_the_environment_of_others_leads_nowhere(
     assert service.send(phone).status_code == 200
     assert not keys.exists() or "CLIENT" not in keys.read_text(), "the keys of the connection"
     trusting = {name: str(infobip_by_tls.authority) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
-    believing_the_world = start(url, **trusting)
-    assert refusal(believing_the_world.send(phone)) in (UNAVAILABLE, (429, "too_many_requests"))
+    without_infobip_ca = start(url, **trusting)
+    assert refusal(without_infobip_ca.send(phone)) in (UNAVAILABLE, (429, "too_many_requests"))
     assert proxy.heads == []
 
 
-def test_a_file_that_is_gone_after_the_start_changes_nothing(
+def test_a_deleted_ca_file_does_not_affect_a_new_worker(
     database: redis.Redis, infobip_by_tls: TlsProxy, redis_url: str, tmp_path: Path, phone: str
 ) -> None:
-    """A worker that replaces another starts with what was read."""
+    """A worker that replaces another one uses the certificates that were read at the start."""
     settings = {"INFOBIP_BASE_URL": f"https://localhost:{infobip_by_tls.port}", "REDIS_URL": redis_url}
     ca = tmp_path / "mine.pem"
     ca.write_text(f"# von Jörg\n{infobip_by_tls.authority.read_text()}\n# Ende\n", encoding="latin-1")
@@ -266,20 +264,20 @@ def test_a_file_that_is_gone_after_the_start_changes_nothing(
         assert service.send(phone).status_code == 200
 
 
-def test_commands_go_the_same_way(
+def test_commands_use_the_proxy(
     sandbox: Sandbox, database: redis.Redis, redis_url: str, proxy: ConnectProxy, tmp_path: Path
 ) -> None:
     (tmp_path / "url").write_text(f"http://{USER}:{ENCODED}@127.0.0.1:{proxy.port}\n")
     given = {"INFOBIP_PROXY_FILE": "url", "INFOBIP_ALLOW_HTTP": "true", "REDIS_URL": redis_url}
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **ACCOUNT, **given)
     assert command.group is infobip
-    said = command.run("check")[1]
-    assert "The API key is valid" in said
+    shown = command.run("check")[1]
+    assert "The API key is valid" in shown
     assert len(proxy.heads) > 0
     (tmp_path / "url").write_text(f"http://{USER}:wrong@127.0.0.1:{proxy.port}\n")
-    said = command.run("check")[1]
-    assert "Infobip cannot be reached, or does not answer in time. Remedy: see INFOBIP_BASE_URL, INFOBIP_PROXY" in said
-    assert "wrong" not in said
+    shown = command.run("check")[1]
+    assert "Infobip cannot be reached, or does not answer in time. Remedy: see INFOBIP_BASE_URL, INFOBIP_PROXY" in shown
+    assert "wrong" not in shown
 
 
 GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhost", **ACCOUNT}
@@ -293,7 +291,7 @@ GIVEN = {"INFOBIP_BASE_URL": "x.api.infobip.com", "REDIS_URL": "redis://localhos
      "http://:secret@proxy:3128", "http://user:secret@:3128", "http://pro xy:3128", "http://proxy:3128\n", "http://",
      "http://user:se cret@proxy:3128", "http://[::1:3128", "proxy:3128,other:3128"],
 )  # fmt: skip
-def test_what_is_no_proxy_ends_the_start(url: str) -> None:
+def test_an_invalid_proxy_url_stops_the_start(url: str) -> None:
     with pytest.raises(SettingsError, match="INFOBIP_PROXY: must be like http://user:password@proxy") as raised:
         load_settings({**GIVEN, "INFOBIP_PROXY": url})
     assert "secret" not in str(raised.value)
@@ -304,12 +302,12 @@ def test_what_is_no_proxy_ends_the_start(url: str) -> None:
     ["http://proxy:3128", "proxy.example.com:1", "http://user@10.0.0.1:65535/", "http://user:p@ss:word@[::1]:3128",
      "http://user:%23%2f@proxy:3128"],
 )  # fmt: skip
-def test_what_is_one(url: str) -> None:
+def test_a_valid_proxy_url_is_accepted(url: str) -> None:
     settings = load_settings({**GIVEN, "INFOBIP_PROXY": url})
     assert url not in repr(settings)
 
 
-def test_a_proxy_reads_no_key_unless_that_is_allowed() -> None:
+def test_a_proxy_needs_https_to_infobip_unless_http_is_allowed() -> None:
     given = {**GIVEN, "INFOBIP_BASE_URL": "http://localhost:3001", "INFOBIP_PROXY": "proxy:3128"}
     with pytest.raises(SettingsError, match="INFOBIP_PROXY: needs an INFOBIP_BASE_URL with https"):
         load_settings(given)
@@ -317,7 +315,7 @@ def test_a_proxy_reads_no_key_unless_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n", "x"])
-def test_what_is_no_certificate_ends_the_start(tmp_path: Path, content: str | None) -> None:
+def test_an_invalid_ca_file_stops_the_start(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
     with pytest.raises(SettingsError, match="INFOBIP_CA: must be a file of certificates in PEM"):

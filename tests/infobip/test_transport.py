@@ -1,4 +1,4 @@
-"""The call itself: TLS, kept connections, the deadline, and what is never sent."""
+"""Tests one call to Infobip: TLS, kept connections, the deadline, and requests that must not be sent."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 
 
 class TlsServer:
-    """Answers each request; says which came through, and over how many connections. `most` come over one of them."""
+    """A server that records each request, counts the connections, and closes one after `most` responses."""
 
     most = 1000
 
@@ -59,7 +59,7 @@ class TlsServer:
 
     def _answer(self, secure: ssl.SSLSocket) -> None:
         for _ in range(self.most):
-            received = secure.recv(65536)  # head and body come in one piece
+            received = secure.recv(65536)  # head and body arrive in one piece
             if not received:
                 return
             self.received.append(received)
@@ -78,7 +78,7 @@ def server(authority: trustme.CA) -> Iterator[TlsServer]:
 
 @pytest.fixture
 def trusted(authority: trustme.CA, tmp_path: Path) -> Authorities:
-    """The authority of the tests alone."""
+    """The trusted authorities: only that of the tests."""
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     return Authorities(str(tmp_path / "ca.pem"))
 
@@ -91,7 +91,7 @@ def post(host: str, port: int, authorities: Authorities | None = None) -> int:
     return https(host, port, authorities).post("/x", {"a": "b"}).status
 
 
-def test_a_valid_certificate(trusted: Authorities, server: TlsServer) -> None:
+def test_a_valid_certificate_is_accepted(trusted: Authorities, server: TlsServer) -> None:
     assert post("localhost", server.port, trusted) == 200
     head, _, body = server.received[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /x HTTP/1.1\r\n")
@@ -99,13 +99,13 @@ def test_a_valid_certificate(trusted: Authorities, server: TlsServer) -> None:
 
 
 def test_a_kept_connection_saves_the_handshake(trusted: Authorities, server: TlsServer) -> None:
-    """What the server sends in addition to its answers (session tickets) does not make the connection look ended."""
+    """Session tickets, which the server sends in addition to its responses, do not make the connection look closed."""
     transport = https("localhost", server.port, trusted)
     assert [transport.post("/x", {}).status for _ in range(3)] == [200] * 3
     assert server.connections == 1
 
 
-def test_a_kept_connection_that_was_closed_over_tls(trusted: Authorities, server: TlsServer) -> None:
+def test_a_kept_tls_connection_that_was_closed_is_replaced(trusted: Authorities, server: TlsServer) -> None:
     server.most = 1
     transport = https("localhost", server.port, trusted)
     for number in range(1, 4):
@@ -119,20 +119,20 @@ def _is_established(port: int) -> bool:
     return any(each.status == "ESTABLISHED" and each.laddr.port == port for each in connections)
 
 
-def test_an_unknown_authority(server: TlsServer) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(server: TlsServer) -> None:
     with pytest.raises(ServiceUnavailable):
         post("localhost", server.port)
     assert server.received == []
 
 
-def test_a_certificate_for_another_host(trusted: Authorities, server: TlsServer) -> None:
+def test_a_certificate_for_another_host_is_refused(trusted: Authorities, server: TlsServer) -> None:
     with pytest.raises(ServiceUnavailable):
         post("127.0.0.1", server.port, trusted)
     assert server.received == []
 
 
-def test_garbage_in_place_of_tls() -> None:
-    """The request never left: the caller may ask again at once."""
+def test_garbage_in_place_of_tls_is_service_unavailable() -> None:
+    """The request was not sent, so the caller may retry at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def babble() -> None:
@@ -147,7 +147,7 @@ def test_garbage_in_place_of_tls() -> None:
 
 
 def test_a_request_that_never_left_is_repeated_once() -> None:
-    """Somebody begins to listen in the pause between the two tries."""
+    """A server begins to listen in the pause between the two attempts."""
     with Upstream() as upstream:
         port = free_port()
         pauses: list[float] = []
@@ -172,14 +172,14 @@ def test_a_request_that_never_left_is_repeated_once() -> None:
         assert PAUSE[0] <= pauses[0] <= PAUSE[1]
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port_is_service_unavailable() -> None:
     with pytest.raises(ServiceUnavailable):
         post("localhost", free_port())
 
 
 @pytest.mark.parametrize("act", [up.silence, up.drip, upstream_acts.drip_body, upstream_acts.endless_trailers])
 def test_the_deadline_holds_without_gevent(act: up.Act) -> None:
-    """In a command, nothing interrupts what waits for the network."""
+    """Commands run without gevent, so nothing interrupts a call that waits for the network."""
     with Upstream() as upstream:
         upstream.script.append(act)
         started = time.monotonic()
@@ -189,7 +189,7 @@ def test_the_deadline_holds_without_gevent(act: up.Act) -> None:
 
 
 @pytest.mark.parametrize("path", ["/x HTTP/1.1\r\nX: y", "/x y", "/x\ny", "/x\x00", "/\xfc", "@elsewhere/x", ""])
-def test_a_path_that_would_be_another_request(path: str) -> None:
+def test_an_invalid_path_is_not_sent(path: str) -> None:
     with Upstream() as upstream:
         transport = Transport(upstream.url, {}, timeout=5, pool_size=1)
         with pytest.raises(ServiceUnavailable):
@@ -199,7 +199,7 @@ def test_a_path_that_would_be_another_request(path: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "\u2028", "a\x00"])
-def test_a_header_that_would_be_two(value: str) -> None:
+def test_an_invalid_header_value_is_not_sent(value: str) -> None:
     with Upstream() as upstream:
         transport = Transport(upstream.url, {"Authorization": value}, timeout=5, pool_size=1)
         with pytest.raises(ServiceUnavailable):
@@ -224,12 +224,12 @@ print(transport.post("/2fa/2/pin", {}).body.decode())
 """
 
 
-def test_the_answer_to_a_killed_call_answers_nobody() -> None:
-    """It comes only after the next question was asked."""
+def test_the_response_to_a_killed_call_reaches_no_other_call() -> None:
+    """The response arrives only after the next request was sent."""
     with Upstream() as upstream:
         upstream.script.extend([answer(SENT), upstream_acts.late(answer(RIGHT), 2), answer({"pinId": "mine"})])
         command = [sys.executable, "-c", KILLED, upstream.url]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             eventually(lambda: len(upstream.requests) == 2)
-            said, _ = process.communicate(b"\n", timeout=20)
-    assert json.loads(said) == {"pinId": "mine"}
+            output, _ = process.communicate(b"\n", timeout=20)
+    assert json.loads(output) == {"pinId": "mine"}
