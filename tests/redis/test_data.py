@@ -1,4 +1,4 @@
-"""What docs/data.md says is kept, and for how long, and that `flask phone forget` deletes: compared with a Redis."""
+"""Compares docs/data.md with Redis: the keys, how long they live, and that `flask phone forget` deletes them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ from cli.guard import guard
 from cli.phone import phone as group
 from otp.durations import seconds
 from sandbox.free_port import free_port
-from tests.redis.test_redis_shared import EVERYTHING, SHOP, everything_is_used
+from tests.redis.test_redis_shared import EVERYTHING, SHOP, use_everything
 from tests.support.command import CommandLine, eventually
 from tests.support.pages import PAGES
 from tests.support.running import ACCOUNT, Sandbox, Service, other_pin
 
 ROWS = re.findall(r"(?m)^\| `([^`]+)` \|[^|]*\| `(\w+)` \|.*\| (yes|no|while|the)[^|]*\|$", PAGES["docs/data.md"])
-# The budget warns at half of it: there is an alert, too.
+# The budget warns when half of it is spent, so that there is an alert, too.
 SETTINGS = {**EVERYTHING, "DAILY_BUDGET": "0.2", "CLIENT_LIMITS": "shop: quota=1000 per day; send=1000 per minute"}
 Start = Callable[..., Service]
 
@@ -32,7 +32,7 @@ def literal(row: tuple[re.Pattern[str], str, float]) -> int:
 
 
 KINDS = sorted(((pattern(key), key, seconds(kept)) for key, kept, _ in ROWS), key=literal, reverse=True)
-SHORTER = {"otp:spent:<day or month>", "otp:alert:<kind>"}  # they end with the month
+SHORTER = {"otp:spent:<day or month>", "otp:alert:<kind>"}  # these keys end with the month
 
 
 def row_of(key: str) -> tuple[str, float]:
@@ -40,8 +40,8 @@ def row_of(key: str) -> tuple[str, float]:
 
 
 @pytest.fixture
-def own(start: Start, sandbox: Sandbox) -> Iterator[tuple[redis.Redis, Service, str]]:
-    """A Redis that nobody else uses, and a service of every feature."""
+def separate_redis(start: Start, sandbox: Sandbox) -> Iterator[tuple[redis.Redis, Service, str]]:
+    """A separate Redis: its client, a service that uses every feature, and the URL."""
     with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port, decode_responses=True) as database:
         url = f"redis://127.0.0.1:{server.port}/0"
         yield database, start(sandbox.url, **SETTINGS, REDIS_URL=url), url
@@ -52,18 +52,18 @@ def content(database: redis.Redis, key: str) -> str:
     return f"{key} {read[str(database.type(key))](key)!r}"
 
 
-def test_what_is_kept_is_in_the_table_and_what_is_forgotten_is_gone(
-    own: tuple[redis.Redis, Service, str], sandbox: Sandbox, tmp_path: Path, phone: str
+def test_every_key_is_in_the_table_and_forget_deletes_those_of_a_recipient(
+    separate_redis: tuple[redis.Redis, Service, str], sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
-    database, service, url = own
-    everything_is_used(service, sandbox, phone)
-    number, email = "+33612345678", f"jo{phone[1:]}@example.com"  # with PINs that wait
+    database, service, url = separate_redis
+    use_everything(service, sandbox, phone)
+    number, email = "+33612345678", f"jo{phone[1:]}@example.com"  # both have pending PINs
     assert service.verify(number, other_pin(sandbox.pin(number)), headers=SHOP).status_code == 401
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **SETTINGS, "REDIS_URL": url})
     command.group = guard
     for arguments in (f"block phone {number} --for 90d", "trust prefix +99890"):
         assert command.run(*arguments.split())[0] == 0
-    for kind in ("alert", "counts", "failed-verifies"):  # made in the background
+    for kind in ("alert", "counts", "failed-verifies"):  # these are written in the background
         eventually(lambda: next(database.scan_iter(f"otp:{kind}:*"), None))  # noqa: B023
     kept = {key: row_of(key) for key in database.scan_iter()}
     assert {row for row, _ in kept.values()} == {row for row, _, _ in ROWS}

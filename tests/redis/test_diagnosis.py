@@ -1,4 +1,4 @@
-"""The diagnosis of a failing Redis: what it answered, and never the password."""
+"""Tests the diagnosis of a failing Redis: it explains Redis' reply, and never shows the password."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ UNKNOWN = f"-ERR unknown command 'AUTH', with args beginning with: '{PASSWORD}' 
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[int]:
-    """The port of a Redis with a password, and with a user that may do nothing."""
+    """The port of a Redis with a password, and with a user without permissions."""
     with ValkeyServer(port=free_port()) as server:
         node(server.port).execute_command("ACL", "SETUSER", "nobody", "on", ">pw")
         node(server.port).config_set("requirepass", PASSWORD)
@@ -38,15 +38,15 @@ def command(sandbox: Sandbox, tmp_path: Path) -> CommandLine:
 
 
 @contextmanager
-def answering(answer: str, *, waits: bool) -> Iterator[int]:
-    """The port of a server that says this to whoever connects, at once or to the first command, and hangs up."""
+def server_that_replies(reply: str, *, waits: bool) -> Iterator[int]:
+    """The port of a server that sends each client `reply`, after the first command if it `waits`, and disconnects."""
 
     def serve(listener: socket.socket) -> None:
         for connection in accepted(listener):
             with connection:
                 if waits:
                     connection.recv(65536)
-                connection.sendall(answer.encode())
+                connection.sendall(reply.encode())
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=[listener])
@@ -59,7 +59,7 @@ def answering(answer: str, *, waits: bool) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("redis://127.0.0.1:{}", "It answers NOAUTH: it wants a password, and REDIS_URL has none."),
         ("redis://:canary@127.0.0.1:{}", "It answers WRONGPASS: it does not accept the user and the password"),
@@ -75,18 +75,18 @@ def answering(answer: str, *, waits: bool) -> Iterator[int]:
         ("unix:///canary.sock", "There is no such socket. Remedy: see the path in REDIS_URL."),
     ],
 )
-def test_check_says_what_redis_answered(command: CommandLine, locked: int, url: str, said: str) -> None:
+def test_check_shows_the_diagnosis(command: CommandLine, locked: int, url: str, expected: str) -> None:
     status, shown = command.run("check", REDIS_URL=url.format(locked))
     (line,) = [line for line in shown.splitlines() if "Redis" in line]
     assert (status, line[:30]) == (2, "error    Redis                ")
-    assert line[30:].startswith(said)
+    assert line[30:].startswith(expected)
     assert "canary" not in shown
 
 
 @pytest.mark.parametrize("password", ["", f":{PASSWORD}@"])
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("reply", "expected"),
     [
         ("-DENIED Redis is running in protected mode because\r\n", "It answers DENIED: it is in protected mode"),
         ("-LOADING Redis is loading the dataset in memory\r\n", "It answers LOADING: it still loads its data."),
@@ -96,27 +96,27 @@ def test_check_says_what_redis_answered(command: CommandLine, locked: int, url: 
         ("-CANARY 12\r\n", "It answers CANARY."),
     ],
 )
-def test_what_only_a_server_in_trouble_says(password: str, scheme: str, answer: str, said: str) -> None:
-    """Of which some is said before anybody has asked."""
+def test_an_error_of_a_server_in_trouble_is_diagnosed(password: str, scheme: str, reply: str, expected: str) -> None:
+    """Some servers send such an error before the first command."""
     for waits in (False, True) if scheme == "redis" else (True,):
-        with answering(answer, waits=waits) as port:
+        with server_that_replies(reply, waits=waits) as port:
             found = diagnose_connection(f"{scheme}://{password}127.0.0.1:{port}")
             left_open = connections_to(port)
         assert found
-        assert found.sentence.startswith(said)
+        assert found.sentence.startswith(expected)
         assert PASSWORD not in " ".join(found)
         assert not left_open
 
 
-def test_a_password_that_redis_does_not_want(servers: Servers, command: CommandLine) -> None:
+def test_a_password_that_redis_does_not_have_is_diagnosed(servers: Servers, command: CommandLine) -> None:
     url = f"redis://:{PASSWORD}@127.0.0.1:{servers.start(free_port(), '--save', '')}"
     status, shown = command.run("check", REDIS_URL=url)
     assert status == 2
     assert "It has no password, and REDIS_URL has one. Remedy: see the user and the password in REDIS_URL." in shown
 
 
-def test_a_redis_that_answers_and_takes_no_writes(servers: Servers, command: CommandLine) -> None:
-    """It is found by a write, as the service makes them."""
+def test_a_redis_that_refuses_writes_is_diagnosed(servers: Servers, command: CommandLine) -> None:
+    """The diagnosis makes a write, as the service does."""
     primary = servers.start(free_port(), "--save", "")
     replica = servers.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {primary}")
     assert "It answers READONLY: it is a replica" in command.run("check", REDIS_URL=f"redis://127.0.0.1:{replica}")[1]
@@ -138,7 +138,9 @@ def test_a_redis_that_answers_and_takes_no_writes(servers: Servers, command: Com
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else each.name,
 )
-def test_every_command_says_it(command: CommandLine, locked: int, group: object, arguments: list[str]) -> None:
+def test_every_command_shows_the_diagnosis(
+    command: CommandLine, locked: int, group: object, arguments: list[str]
+) -> None:
     command.group = group  # type: ignore[assignment]
     noauth = "Redis failed. It answers NOAUTH: it wants a password, and REDIS_URL has none. Remedy: "
     status, shown = command.run(*arguments, REDIS_URL=f"redis://127.0.0.1:{locked}")
@@ -148,7 +150,7 @@ def test_every_command_says_it(command: CommandLine, locked: int, group: object,
     assert shown.startswith("Redis failed. It answers NOPERM: the user of REDIS_URL lacks permissions. ")
 
 
-def test_a_start_says_it(start: Callable[..., Service], sandbox: Sandbox, locked: int) -> None:
+def test_a_start_logs_the_diagnosis_once(start: Callable[..., Service], sandbox: Sandbox, locked: int) -> None:
     service = start(sandbox.url, REDIS_URL=f"redis://:canary@127.0.0.1:{locked}")
     eventually(lambda: "Redis: It answers WRONGPASS: " in service.log())
     assert len(service.lines(logger="otp", level="error")) == 1

@@ -1,4 +1,4 @@
-"""What is in Redis, how it is asked, and how it is reached. How it breaks is in tests/faults."""
+"""Tests the keys in Redis, the round trips and the connections. Faults of Redis are in tests/faults/."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tests.support.tls_proxy import TlsProxy
 Start = Callable[..., Service]
 
 
-def test_a_planted_pin_id_becomes_no_path(
+def test_a_planted_pin_id_is_not_used_in_a_path(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     database.hset(f"otp:phoneNumber:{phone}", mapping={"pinId": "../applications", "attempts": 0})
@@ -32,9 +32,7 @@ def test_a_planted_pin_id_becomes_no_path(
     assert sandbox.verifies() == 0
 
 
-def test_a_send_takes_the_place_of_whatever_is_planted(
-    service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
-) -> None:
+def test_a_send_replaces_a_planted_value(service: Service, database: redis.Redis, sandbox: Sandbox, phone: str) -> None:
     database.set(f"otp:phoneNumber:{phone}", "junk", ex=60)
     assert service.send(phone).status_code == 200
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
@@ -54,12 +52,12 @@ def test_a_pending_pin_takes_little_memory(service: Service, database: redis.Red
 
 
 def test_a_request_takes_few_round_trips(start: Start, sandbox: Sandbox) -> None:
-    """Limits included: three for a send, three for a verify. At a server that nobody else reads from."""
+    """A send takes three and a verify three, with all limits. No other test reads from this server."""
     with ValkeyServer(port=free_port()) as server, redis.Redis(port=server.port) as database:
         url = f"redis://127.0.0.1:{server.port}/0"
         service = start(sandbox.url, REDIS_URL=url)
         numbers = [f"+49156{n}" for n in range(10000000, 10000040)]
-        for number in numbers[:20]:  # connections are opened
+        for number in numbers[:20]:  # these sends open the connections
             service.send(number)
         assert round_trips(database, service.send, numbers[20:]) <= 3
         assert round_trips(database, lambda number: service.verify(number, sandbox.pin(number)), numbers[20:]) <= 3
@@ -74,7 +72,7 @@ def test_a_guess_without_a_pin_makes_no_key(database: redis.Redis) -> None:
 
 
 def test_requests_beyond_the_pool_wait_their_turn(service: Service, sandbox: Sandbox) -> None:
-    """The default pool of redis-py raises instead."""
+    """The default connection pool of redis-py would raise an error instead."""
     numbers = [f"+49154{n}" for n in range(10000000, 10000300)]
     with ThreadPoolExecutor(150) as executor:
         assert {r.status_code for r in executor.map(service.send, numbers)} == {200}
@@ -91,7 +89,7 @@ def test_a_password_and_a_unix_socket(tmp_path: Path) -> None:
 def test_redis_over_tls(
     redis_server: ValkeyServer, database: redis.Redis, start: Start, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The session tickets of TLS 1.3 are no reason to take a connection for a broken one."""
+    """A connection on which session tickets of TLS 1.3 arrive must not count as broken."""
     with TlsProxy(redis_server.port, tmp_path) as proxy:
         url = f"rediss://localhost:{proxy.port}/0"
         with connect(url) as client, pytest.raises(StoreUnavailable) as refused:
@@ -101,7 +99,7 @@ def test_redis_over_tls(
         for _ in range(20):
             with connect(url) as client:
                 assert client.run(("SET", "key", "value", "EX", 60))
-                time.sleep(0.01)  # tickets come when they come
+                time.sleep(0.01)  # tickets may arrive at any time
                 assert client.run(("GET", "key")) == ["value"]
         assert len(proxy.accepted) == 20
 

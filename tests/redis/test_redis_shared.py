@@ -1,4 +1,4 @@
-"""A Redis that others use too: a user with the rights of docs/deploy.md, and one prefix for all keys."""
+"""Tests a Redis that others use, too: a user with the permissions of docs/deploy.md, and one prefix for all keys."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -52,15 +52,15 @@ def rules(prefix: str) -> list[str]:
 
 @contextmanager
 def restricted(servers: Servers, ports: list[int], prefix: str = "otp:") -> Iterator[None]:
-    """Nobody but the user of docs/deploy.md has a right to anything; and was denied nothing, says Redis in the end."""
+    """Leave the service only the user of docs/deploy.md, and check in the end that Redis has denied it nothing."""
     for port in ports:
         node(port).execute_command(*rules(prefix))
         node(port).execute_command("ACL", "SETUSER", "admin", "reset", "on", "nopass", "~*", "&*", "+@all")
         node(port).execute_command("ACL", "SETUSER", "default", "off")
     yield
     for port in ports:
-        with admin(port) as asked:
-            assert asked.execute_command("ACL", "LOG") == []
+        with admin(port) as client:
+            assert client.execute_command("ACL", "LOG") == []
 
 
 def admin(port: int) -> redis.Redis:
@@ -68,19 +68,19 @@ def admin(port: int) -> redis.Redis:
 
 
 def names(ports: list[int]) -> list[str]:
-    """The keys of all servers."""
+    """Return the keys of all servers. Each must have a time to live."""
     found: list[str] = []
     for port in ports:
-        with admin(port) as asked:
-            for database in asked.info("keyspace"):
-                asked.select(int(database.removeprefix("db")))
-                found += asked.scan_iter()
-                assert [key for key in asked.scan_iter() if asked.ttl(key) == -1] == []
+        with admin(port) as client:
+            for database in client.info("keyspace"):
+                client.select(int(database.removeprefix("db")))
+                found += client.scan_iter()
+                assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []
     return found
 
 
-def everything_is_used(service: Service, sandbox: Sandbox, phone: str) -> None:
-    """Each feature that keeps something in Redis."""
+def use_everything(service: Service, sandbox: Sandbox, phone: str) -> None:
+    """Use each feature that keeps something in Redis."""
     sandbox.reports_url = f"{service.url}/infobip/delivery-reports/{SECRET}"
     sandbox.reset()
     assert is_ready(service)
@@ -100,26 +100,26 @@ def everything_is_used(service: Service, sandbox: Sandbox, phone: str) -> None:
         service.send(country, headers=SHOP)
 
 
-def everything_is_looked_at(directory: Path, sandbox: Sandbox, **settings: str) -> str:
-    """`flask infobip check`, `flask phone`, `flask guard` and its lift; what the guard says."""
+def run_every_command(directory: Path, sandbox: Sandbox, **settings: str) -> str:
+    """Run `flask infobip check`, `flask phone`, and `flask guard` with its `lift`. Return the output of the last."""
     command = CommandLine(directory, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **settings})
     command.group = infobip
-    said = command.run("check")[1]
-    assert "ok       Redis                It answers." in said
-    assert "Redis settings" not in said
+    output = command.run("check")[1]
+    assert "ok       Redis                It answers." in output
+    assert "Redis settings" not in output
     command.group = of_phones
     assert [command.run(name, "+447400123456")[0] for name in ("show", "unlock", "unlock", "forget")] == [0, 0, 1, 0]
     command.group = guard
     for arguments in ("block phone +447400123456", "trust prefix +4420", "lift phone +447400123456"):
         assert command.run(*arguments.split())[0] == 0
-    assert command.run("lift", "country", "FR")[0] == 0  # what is sent to DE is verified
-    status, said = command.run()
+    assert command.run("lift", "country", "FR")[0] == 0  # not DE: the sends to it were verified
+    status, output = command.run()
     assert status == 0
-    return said
+    return output
 
 
 @pytest.mark.parametrize("prefix", ["otp:", "team-1/shop_2."])
-def test_no_more_rights_than_the_readme_gives(
+def test_the_documented_permissions_are_enough(
     servers: Servers, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str, prefix: str
 ) -> None:
     port = servers.start(free_port())
@@ -129,23 +129,25 @@ def test_no_more_rights_than_the_readme_gives(
         "REDIS_URL": f"redis://otp:hunter2@127.0.0.1:{port}/1?client_name=otp",
     }
     with restricted(servers, [port], prefix):
-        everything_is_used(start(sandbox.url, **settings), sandbox, phone)
-        everything_is_looked_at(tmp_path, sandbox, **settings)
+        use_everything(start(sandbox.url, **settings), sandbox, phone)
+        run_every_command(tmp_path, sandbox, **settings)
     assert {key.removeprefix("{").startswith(prefix) for key in names([port])} == {True}
 
 
-def test_nor_in_a_cluster(servers: Servers, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str) -> None:
+def test_the_documented_permissions_are_enough_on_a_cluster(
+    servers: Servers, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str
+) -> None:
     ports = servers.cluster(3)
     url = "redis+cluster://otp:hunter2@" + ",".join(f"127.0.0.1:{port}" for port in ports) + "?client_name=otp"
     settings = {**EVERYTHING, "KEY_PREFIX": "shop:", "REDIS_URL": url}
     with restricted(servers, ports, "shop:"):
-        everything_is_used(start(sandbox.url, **settings), sandbox, phone)
-        everything_is_looked_at(tmp_path, sandbox, **settings)
+        use_everything(start(sandbox.url, **settings), sandbox, phone)
+        run_every_command(tmp_path, sandbox, **settings)
     assert {key.removeprefix("{").startswith("shop:") for key in names(ports)} == {True}
 
 
 @pytest.mark.parametrize(
-    ("taken", "lacks"),
+    ("removed", "lacks"),
     [
         (["-hset", "-lpop"], "+hset +lpop"),
         (["-@list"], "+lindex +llen +lpop +lpos +lpush +lrange +lrem +ltrim +rpush"),
@@ -156,28 +158,28 @@ def test_nor_in_a_cluster(servers: Servers, start: Start, sandbox: Sandbox, tmp_
         (["resetkeys", "~another:*", "-scan"], "~otp:* ~{otp:*"),
     ],
 )
-def test_what_a_user_lacks_is_said(
-    servers: Servers, sandbox: Sandbox, tmp_path: Path, taken: list[str], lacks: str
+def test_check_names_the_missing_permissions(
+    servers: Servers, sandbox: Sandbox, tmp_path: Path, removed: list[str], lacks: str
 ) -> None:
     port = servers.start(free_port())
-    node(port).execute_command(*rules("otp:"), *taken)
+    node(port).execute_command(*rules("otp:"), *removed)
     url = f"redis://otp:hunter2@127.0.0.1:{port}/0"
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=url, **ACCOUNT)
-    status, said = command.run("check")
+    status, output = command.run("check")
     assert status == 2
-    (line,) = [line for line in said.splitlines() if "Redis" in line]
+    (line,) = [line for line in output.splitlines() if "Redis" in line]
     assert line.startswith("error    Redis permissions    The user of REDIS_URL lacks permissions.")
     assert f"allow it {lacks};" in line
 
 
-def test_flask_guard_says_that_it_may_not_look(servers: Servers, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_flask_guard_reports_that_a_permission_is_missing(servers: Servers, sandbox: Sandbox, tmp_path: Path) -> None:
     port = servers.start(free_port())
     node(port).execute_command(*rules("otp:"), "-scan")
     url = f"redis://otp:hunter2@127.0.0.1:{port}/0"
     command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, REDIS_URL=url, **ACCOUNT)
     command.group = guard
-    status, said = command.run()
-    assert (status, said) == (
+    status, output = command.run()
+    assert (status, output) == (
         1,
         "Redis failed. It answers NOPERM: the user of REDIS_URL lacks permissions. "
         "Remedy: flask infobip check names them.\n",
@@ -194,7 +196,7 @@ def shared(request: pytest.FixtureRequest, servers: Servers) -> str:
 def test_two_services_in_one_redis_do_not_see_each_other(
     shared: str, start: Start, sandbox: Sandbox, tmp_path: Path, phone: str
 ) -> None:
-    """What one of them has sent, counted, locked and kept is invisible to the other, though all else is the same."""
+    """They differ only in KEY_PREFIX. Neither sees what the other one has sent, counted, locked and kept."""
     settings = {
         **EVERYTHING,
         "REDIS_URL": shared,
@@ -229,18 +231,20 @@ def test_two_services_in_one_redis_do_not_see_each_other(
     assert other.send("+4915112340004", headers=SHOP).status_code == 200
 
 
-def test_flask_guard_shows_and_lifts_only_its_own(shared: str, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_flask_guard_shows_and_lifts_only_the_blocks_of_its_prefix(
+    shared: str, start: Start, sandbox: Sandbox, tmp_path: Path
+) -> None:
     numbers = [f"+49151123400{n:02}" for n in range(13)]
     settings = {**EVERYTHING, "REDIS_URL": shared}
     for prefix in ("one:", "two:"):
         service = start(sandbox.url, KEY_PREFIX=prefix, **settings)
         assert {service.send(number, headers=SHOP).status_code for number in numbers} == {200, 429}
 
-    def said(prefix: str, *arguments: str) -> str:
+    def guard_output(prefix: str, *arguments: str) -> str:
         command = CommandLine(tmp_path, INFOBIP_BASE_URL=sandbox.url, **{**ACCOUNT, **settings, "KEY_PREFIX": prefix})
         command.group = guard
         return command.run(*arguments)[1]
 
-    assert ["prefix   +491511234" in said(prefix) for prefix in ("one:", "two:", "otp:")] == [True, True, False]
-    said("one:", "lift", "prefix", "+491511234")
-    assert ["prefix   +491511234" in said(prefix) for prefix in ("one:", "two:")] == [False, True]
+    assert ["prefix   +491511234" in guard_output(prefix) for prefix in ("one:", "two:", "otp:")] == [True, True, False]
+    guard_output("one:", "lift", "prefix", "+491511234")
+    assert ["prefix   +491511234" in guard_output(prefix) for prefix in ("one:", "two:")] == [False, True]

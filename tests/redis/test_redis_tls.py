@@ -1,4 +1,4 @@
-"""Redis behind TLS: a Cluster, Sentinels, client certificates. Real servers, which check what they are shown."""
+"""Tests Redis over TLS: a Cluster, Sentinels, and client certificates, with real servers that check certificates."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,12 +20,12 @@ HOST_NAMES = ("--cluster-announce-hostname", "localhost", "--cluster-preferred-e
 
 @pytest.fixture
 def tls_servers(tmp_path: Path) -> Iterator[TlsServers]:
-    """They end with the test."""
+    """Redis servers with TLS, which end with the test."""
     with TlsServers(tmp_path) as servers:
         yield servers
 
 
-def test_what_operators_are_told(tls_servers: TlsServers) -> None:
+def test_the_diagnosis_explains_each_tls_fault(tls_servers: TlsServers) -> None:
     plain = tls_servers.start(free_port())
     tls = tls_servers.tls_ports[plain]
 
@@ -50,12 +50,12 @@ def test_what_operators_are_told(tls_servers: TlsServers) -> None:
 
 
 def run(start: Start, sandbox: Sandbox, url: str) -> Service:
-    """The service with this Redis."""
+    """Start the service with this Redis."""
     return start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
 
 
-def why_not(url: str) -> str:
-    """What is wrong with what is found at `url`."""
+def causes_of_failure(url: str) -> str:
+    """Return the causes for which a SET at `url` fails."""
     with pytest.raises(StoreUnavailable) as refused, connect(url) as client:
         client.run(("SET", "key", "value", "EX", 60))
     causes, cause = [], refused.value.__cause__
@@ -65,8 +65,10 @@ def why_not(url: str) -> str:
     return " ".join(causes)
 
 
-def test_a_cluster_of_host_names(tls_servers: TlsServers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """Each node is known by the name that it gives itself, and shows a certificate for it."""
+def test_a_cluster_that_announces_host_names(
+    tls_servers: TlsServers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
+    """Each node announces a host name, and has a certificate for it."""
     ports = tls_servers.cluster(3, *HOST_NAMES)
     for port in ports:
         node(port).config_set("requirepass", "hunter2")
@@ -81,8 +83,10 @@ def test_a_cluster_of_host_names(tls_servers: TlsServers, start: Start, sandbox:
     quickly_refused(run(start, sandbox, f"redis+cluster://:hunter2@{hosts}"), phone)
 
 
-def test_a_cluster_of_addresses(tls_servers: TlsServers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """Their certificate has only a name: whoever answers at such an address is not known to be the node."""
+def test_a_cluster_of_addresses_works_only_without_the_host_name_check(
+    tls_servers: TlsServers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
+    """The certificate has only a host name, so it does not prove which server is at the address."""
     ports = tls_servers.cluster(2)
     hosts = ",".join(f"localhost:{tls_servers.tls_ports[port]}" for port in ports)
     url = f"rediss+cluster://{hosts}?ssl_ca_certs={tls_servers.authority}"
@@ -90,8 +94,8 @@ def test_a_cluster_of_addresses(tls_servers: TlsServers, start: Start, sandbox: 
     whole_flow(run(start, sandbox, f"{url}&ssl_check_hostname=false"), sandbox, phone)
 
 
-def test_a_cluster_that_does_not_say_where_its_nodes_are(tls_servers: TlsServers) -> None:
-    """They are where the URL says, at other ports; also that to which a slot has moved."""
+def test_a_cluster_that_does_not_announce_its_hosts(tls_servers: TlsServers) -> None:
+    """The nodes are at the host of the URL, at other ports; so is the node to which a slot has moved."""
     one, other = tls_servers.cluster(2, "--cluster-preferred-endpoint-type", "unknown-endpoint")
     url = f"rediss+cluster://localhost:{tls_servers.tls_ports[one]}?ssl_ca_certs={tls_servers.authority}"
     slot = key_slot(b"otp:key")
@@ -108,7 +112,7 @@ def test_a_cluster_that_does_not_say_where_its_nodes_are(tls_servers: TlsServers
         assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"], "the slot is on its way"
 
 
-def test_the_only_node_of_a_cluster_that_does_not_say_where_it_is(tls_servers: TlsServers) -> None:
+def test_a_cluster_of_one_node_that_does_not_announce_its_host(tls_servers: TlsServers) -> None:
     (port,) = tls_servers.cluster(1, "--cluster-preferred-endpoint-type", "unknown-endpoint")
     url = f"rediss+cluster://localhost:{tls_servers.tls_ports[port]}?ssl_ca_certs={tls_servers.authority}"
     with connect(url) as client:
@@ -136,22 +140,22 @@ def test_sentinels_with_a_password_of_their_own(
         quickly_refused(run(start, sandbox, f"{host}?{wrong}"), phone)
 
 
-def test_a_certificate_of_the_client(tls_servers: TlsServers) -> None:
+def test_a_client_certificate_is_sent_where_it_is_required(tls_servers: TlsServers) -> None:
     port = tls_servers.start(free_port())
     node(port).config_set("tls-auth-clients", "yes")
     url = f"rediss://localhost:{tls_servers.tls_ports[port]}?ssl_ca_certs={tls_servers.authority}"
-    assert why_not(url)
+    assert causes_of_failure(url)
     with connect(f"{url}&ssl_certfile={tls_servers.client}") as client:
         assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
 
 
-def test_the_one_server_is_known_by_its_name(tls_servers: TlsServers) -> None:
+def test_a_single_server_is_verified_by_its_host_name(tls_servers: TlsServers) -> None:
     at = f"{tls_servers.tls_ports[tls_servers.start(free_port())]}?ssl_ca_certs={tls_servers.authority}"
     for _ in range(10):
         with connect(f"rediss://localhost:{at}") as client:
             assert client.run(("SET", "key", "value", "EX", 60)) == ["OK"]
             assert client.administration().servers()
-    assert "IP address mismatch" in why_not(f"rediss://127.0.0.1:{at}")
+    assert "IP address mismatch" in causes_of_failure(f"rediss://127.0.0.1:{at}")
     for loose in ("ssl_check_hostname=false", "ssl_cert_reqs=none"):
         with connect(f"rediss://127.0.0.1:{at}&{loose}") as client:
             assert client.run(("GET", "key")) == ["value"]

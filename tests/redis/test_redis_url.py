@@ -1,4 +1,4 @@
-"""REDIS_URL as people write it: what is wrong with it stops the start, and is said without a word of it."""
+"""Tests REDIS_URL: an invalid one stops the start, with an error that shows no part of it."""
 
 from pathlib import Path
 
@@ -114,23 +114,23 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("said", "url"), [(said, url) for said, urls in WRONG.items() for url in urls])
-def test_what_is_wrong_stops_the_start(said: str, url: str) -> None:
+@pytest.mark.parametrize(("expected", "url"), [(expected, url) for expected, urls in WRONG.items() for url in urls])
+def test_an_invalid_url_stops_the_start(expected: str, url: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings({"REDIS_URL": url})
     (reason,) = [reason for reason in raised.value.reasons if reason.startswith("REDIS_URL: ")]
-    assert said in reason or not url
+    assert expected in reason or not url
     assert reason.count("percent-encode /") <= 1
     assert not [part for part in ("hunter2", "hun", "ter2", "redis.internal", "$") if part in reason]
 
 
 def test_the_start_names_the_setting(tmp_path: Path) -> None:
     command = CommandLine(tmp_path, REDIS_URL="redis://:hun/ter2@redis.internal:6379/0", **ACCOUNT)
-    status, said = command.run("check")
+    status, output = command.run("check")
     assert status == 2
-    assert "REDIS_URL: must give host or host:port" in said
-    assert "percent-encode" in said
-    assert "ter2" not in said
+    assert "REDIS_URL: must give host or host:port" in output
+    assert "percent-encode" in output
+    assert "ter2" not in output
 
 
 @pytest.mark.parametrize(
@@ -165,16 +165,14 @@ def test_the_start_names_the_setting(tmp_path: Path) -> None:
         ("unix://jo@/run/redis.sock?db=0&password=pw", [], {"username": "jo", "password": "pw", "db": 0}),
     ],
 )
-def test_what_is_right_is_taken_as_it_is_written(
-    url: str, hosts: list[tuple[str, int]], options: dict[str, object]
-) -> None:
+def test_a_valid_url_is_parsed(url: str, hosts: list[tuple[str, int]], options: dict[str, object]) -> None:
     read = parse(url)
     assert (read.hosts, read.options) == (hosts, options)
     assert "pw" not in repr(read)
 
 
 def test_options_reach_redis(tmp_path: Path) -> None:
-    """Each that a URL of a single server may have, at once."""
+    """The first URL has every option that the URL of a single server may have."""
     with ValkeyServer(port=free_port()) as server:
         options = (
             "client_name=otp&protocol=2&socket_connect_timeout=1&socket_read_size=4096&socket_timeout=1"

@@ -1,4 +1,4 @@
-"""The windows of the limits: never more in any of them, whenever it comes; judged by brute force."""
+"""Tests the sliding windows of the limits by brute force: at no moment does a window contain more than its limit."""
 
 import random
 from typing import Any
@@ -13,7 +13,7 @@ START = 1_795_435_200 * SECOND
 
 
 class MovedClock:
-    """Runs a script as at another time: microseconds since 1970."""
+    """Runs a script as if at another time, in microseconds since 1970."""
 
     def __init__(self, database: redis.Redis, name: str, *keys: str) -> None:
         text = str(in_full(Script(name)(keys))[1])
@@ -26,7 +26,7 @@ class MovedClock:
 
 
 def arrivals(source: random.Random, period: int) -> list[int]:
-    """In bursts, steadily, and around the edges of a window."""
+    """Return times in bursts, at a steady pace, and around the edges of a window."""
     at, times = START + source.randrange(period), []
     pauses = [0, 1, period // 1000, period // 61, period // 20, period // 3, period - 1, period]
     for _ in range(600):
@@ -57,8 +57,8 @@ def test_a_window_lets_exactly_the_limit_through(database: redis.Redis, seed: in
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, seed: int) -> None:
-    """And what one of them refuses, the other has not taken."""
+def test_two_windows_take_only_what_both_have_room_for(database: redis.Redis, seed: int) -> None:
+    """If one of them refuses, the other one has counted nothing."""
     source = random.Random(seed)
     amounts, seconds = source.choice([((1, 2), 2), ((5, 12), 900), ((20, 20), 60)])
     period = seconds * SECOND
@@ -81,8 +81,8 @@ def test_two_windows_let_through_what_both_have_room_for(database: redis.Redis, 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_given_back_has_room_again_and_is_bounded(database: redis.Redis, seed: int) -> None:
-    """For both windows, or for none: not more often than each may, in every window."""
+def test_giving_back_makes_room_and_is_bounded(database: redis.Redis, seed: int) -> None:
+    """Both windows give back or neither does, in each period at most as often as each of them may."""
     source = random.Random(seed)
     most, seconds = source.choice([((1, 2), 2), ((5, 12), 900), ((20, 20), 60)])
     subnets, period = ("{w}1", "{w}2", "{w}3"), seconds * SECOND
@@ -107,8 +107,8 @@ def test_what_is_given_back_has_room_again_and_is_bounded(database: redis.Redis,
 
 
 @pytest.mark.parametrize(("since", "given_back"), [(1023, 1), (1024, 0)])
-def test_what_is_given_back_is_not_searched_for_ever(database: redis.Redis, since: int, given_back: int) -> None:
-    """In a window that has taken so many since; what is not found stays counted."""
+def test_the_search_for_what_is_given_back_is_bounded(database: redis.Redis, since: int, given_back: int) -> None:
+    """The window has taken `since` others after it. An entry that is not found stays counted."""
     database.rpush("w", *range(START + since, START - 1, -1))
     database.expire("w", 60)
     give_back = MovedClock(database, "window_give_back", "w", "{w}:back")
@@ -123,8 +123,8 @@ def test_a_window_that_is_only_looked_at_takes_nothing(database: redis.Redis) ->
 
 
 @pytest.mark.parametrize("cost", [0, 1])
-def test_a_window_of_thousands_moves_on_a_part_at_a_time(database: redis.Redis, cost: int) -> None:
-    """What it says is left may be less for some calls; the verdict is exact."""
+def test_a_window_of_thousands_removes_expired_entries_in_parts(database: redis.Redis, cost: int) -> None:
+    """Some calls may report a smaller remainder than there is, but whether they take one is exact."""
     take = MovedClock(database, "window_take", "w")
     database.rpush("w", *(START - n for n in range(5000)))
     database.expire("w", 60)
@@ -135,7 +135,7 @@ def test_a_window_of_thousands_moves_on_a_part_at_a_time(database: redis.Redis, 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_quota_is_never_exceeded_and_late_by_a_sixtieth_at_most(database: redis.Redis, seed: int) -> None:
+def test_a_quota_is_never_exceeded_and_at_most_a_sixtieth_late(database: redis.Redis, seed: int) -> None:
     source = random.Random(seed)
     amount, seconds = source.choice([(1, 2), (20, 60), (20, 86400)])
     period, taken = seconds * SECOND, list[int]()
@@ -163,20 +163,20 @@ def test_a_quota_under_steady_pressure_loses_less_than_five_percent(database: re
     assert most_in_a_window(taken, 60 * SECOND) == 20
 
 
-def test_what_is_released_is_given_back_to_its_own_part(database: redis.Redis) -> None:
+def test_a_release_frees_the_part_that_counted_the_send(database: redis.Redis) -> None:
     reserve = MovedClock(database, "quota_reserve", "q")
     first = reserve(START, 2, 60)
     assert reserve(START + 30 * SECOND, 2, 60)[0] == 1
     assert reserve(START + 30 * SECOND, 2, 60)[0] == 0
     release = in_full(Script("quota_release")(["q"], first[1]))
     database.execute_command(*release)
-    database.execute_command(*release)  # nothing is left of it there
+    database.execute_command(*release)  # that part is empty, so this changes nothing
     assert reserve(START + 30 * SECOND, 2, 60)[0] == 1
     assert reserve(START + 62 * SECOND, 2, 60)[0] == 0, "both were counted at 30 s"
     assert reserve(START + 91 * SECOND, 2, 60)[0] == 1
 
 
-def test_a_quota_whose_clock_was_put_back_frees_nothing(database: redis.Redis) -> None:
+def test_a_quota_whose_clock_was_set_back_frees_nothing(database: redis.Redis) -> None:
     reserve = MovedClock(database, "quota_reserve", "q")
     assert reserve(START, 1, 60)[0] == 1
     assert reserve(START - 3600 * SECOND, 1, 60)[0] == 0
