@@ -1,4 +1,4 @@
-"""Thousands of requests at once, from one thread with an event loop."""
+"""Sends thousands of requests at once, from one thread with an event loop."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Self, TypeVar
 
-PATIENCE = 60.0  # seconds for one answer of the service
+PATIENCE = 60.0  # seconds for one response of the service
 HEAD = (
     "POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 )
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class Answer(NamedTuple):
-    """The service's answer, its duration in seconds, and its time by the monotonic clock. Status 0 is no answer."""
+    """A response of the service, the seconds that it took, and its time (monotonic clock). Status 0 is no response."""
 
     status: int
     body: dict[str, Any]
@@ -53,23 +53,23 @@ async def _cancel_others() -> None:
 
 
 class ApiClients(Loop):
-    """Clients that ask the service all at once, each on a connection of its own."""
+    """Clients that send their requests all at once, each on a connection of its own."""
 
     def post(self, port: int, path: str, bodies: Iterable[dict[str, str]]) -> "Future[list[Answer]]":
-        """Post the bodies. The result has the answers in the same order; `answered` counts them until then."""
+        """Post the bodies. The result has the responses in the same order; `answered` counts them until then."""
         self._answered = 0
         return self.begin(self._all(port, path, list(bodies)))
 
     def send(self, port: int, phones: Iterable[str]) -> "Future[list[Answer]]":
-        """Ask for a PIN for each phone."""
+        """Request a PIN for each phone."""
         return self.post(port, "/send-otp", ({"phoneNumber": phone} for phone in phones))
 
     def answered(self) -> int:
-        """Return how many of the requests have an answer."""
+        """Return how many of the requests have a response."""
         return self._answered
 
     async def _all(self, port: int, path: str, bodies: list[dict[str, str]]) -> list[Answer]:
-        opening = asyncio.Semaphore(100)  # fewer than wait for a listener at a time
+        opening = asyncio.Semaphore(100)  # fewer connections than may wait for a listener at a time
         return await asyncio.gather(*(self._post(opening, port, path, body) for body in bodies))
 
     async def _post(self, opening: asyncio.Semaphore, port: int, path: str, body: dict[str, str]) -> Answer:
@@ -79,16 +79,16 @@ class ApiClients(Loop):
         started = time.monotonic()
         writer.write(HEAD.format(path, len(content)).encode() + content)
         try:
-            said = await asyncio.wait_for(reader.read(), PATIENCE)
-        except OSError:  # TimeoutError is one
-            said = b""
+            received = await asyncio.wait_for(reader.read(), PATIENCE)
+        except OSError:  # TimeoutError is an OSError
+            received = b""
         finally:
             writer.close()
         self._answered += 1
-        return _read(said, started)
+        return _read(received, started)
 
 
-def _read(said: bytes, started: float) -> Answer:
-    head, _, text = said.partition(b"\r\n\r\n")
+def _read(received: bytes, started: float) -> Answer:
+    head, _, text = received.partition(b"\r\n\r\n")
     at = time.monotonic()
     return Answer(int(head.split()[1]), json.loads(text), at - started, at) if text else Answer(0, {}, at - started, at)

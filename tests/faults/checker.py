@@ -1,8 +1,8 @@
 """Checks a journal against the promises. Each rule returns what broke it; a clean history returns nothing.
 
-As in any check of a history with concurrent calls, a call took effect at some moment between its question and its
-answer, and one whose client got no outcome (503, 504, no answer) took effect then, later, or never. Only what no choice
-of those moments explains is a finding.
+As in any check of a history with concurrent calls, a call took effect at some moment between its request and its
+response, and one whose client got no outcome (503, 504, no response) took effect then, later, or never. Only what no
+choice of those moments explains is a finding.
 """
 
 import math
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from tests.faults.history import LATE, Call, History
 from tests.faults.journal import Event
 
-REPEATED_WITHIN = 2.0  # seconds after a 5xx in which the same guess at the same PIN is its one repetition
-UNJUDGED = range(400, 500)  # replies to a verify that judge nothing: a refusal, a throttle (with 400, too), no such PIN
-ROUNDED = 0.05  # seconds: Redis and the services count in milliseconds of clocks of their own
+REPEATED_WITHIN = 2.0  # seconds after a 5xx in which the same guess at the same PIN counts as its one repetition
+NO_VERDICT = range(400, 500)  # statuses without a verdict: a refusal, a throttle (with 400, too), an unknown PIN
+ROUNDED = 0.05  # seconds; Redis and the services count in milliseconds, each by its own clock
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class Finding(NamedTuple):
 
 
 def check(events: Iterable[Event], rules: Rules) -> list[Finding]:
-    """Return every break of a rule in `events`."""
+    """Return every violation of a rule in `events`."""
     history = History(events)
     return [Finding(name, about) for name, broken in RULES.items() for about in broken(history, rules)]
 
 
 def _duplicates(history: History, _: Rules) -> list[str]:
-    """Return the phones that got an SMS that no accepted call explains: a second one, or one that nobody asked for."""
+    """Return the phones that got an SMS that no accepted call explains: a second one, or one without any request."""
     return [sms.phone for messages in history.messages.values() for sms in messages if sms not in history.sender]
 
 
 def _unsent(history: History, _: Rules) -> list[str]:
-    """Return the phones of sends and resends that were answered 200 without an SMS."""
+    """Return the phones of sends and resends that got a 200 without an SMS."""
     senders = set(history.sender.values())
     confirmed = history.of_clients("send", 200) + history.of_clients("resend", 200)
     return [call.phone for call in confirmed if call not in senders]
@@ -70,8 +70,8 @@ def _double_successes(history: History, _: Rules) -> list[str]:
 def _stale_successes(history: History, rules: Rules) -> list[str]:
     """Return the phones for which a PIN was accepted that was not issued for them, or that had ended.
 
-    A PIN ends with its time, and when enough newer ones were confirmed; without an id, one newer PIN of the same client
-    is enough.
+    A PIN ends with its lifetime, and when enough newer ones were confirmed; without an id, one newer PIN of the same
+    client is enough.
     """
     return [
         call.phone
@@ -81,7 +81,7 @@ def _stale_successes(history: History, rules: Rules) -> list[str]:
 
 
 def _foreign_successes(history: History, _: Rules) -> list[str]:
-    """Return the phones whose PIN was accepted from another client than the one that had it sent."""
+    """Return the phones whose PIN was accepted from another client than the one that requested it."""
     return [call.phone for call, send in _successes(history) if history.is_foreign(call, send)]
 
 
@@ -110,7 +110,7 @@ def _has_ended(call: Call, send: Call, history: History, rules: Rules) -> bool:
 
 
 def _age(call: Call, send: Call, history: History) -> float:
-    """Return how many seconds the PIN of `send` had certainly lived when `call` was asked."""
+    """Return how many seconds the PIN of `send` had certainly lived when `call` began."""
     saved = max((sender.done for sender in history.senders(send)), default=math.inf)
     agings = [aging for aging in history.agings if aging.phone == send.phone]
     passed = sum(aging.seconds for aging in agings if saved < aging.start and aging.end < call.start)
@@ -123,7 +123,7 @@ def _gave_way(call: Call, send: Call, history: History, rules: Rules) -> bool:
     requests = [*history.guesses[send.phone], *history.messages[send.phone]]
     ended = [one for one in requests if one.verdict in ("right", "gone") and one.start < call.start]
     room = {one.pin_id for one in ended} - {send.issued[0]}  # they may have made room before the newer ones came
-    # Those of other clients push at most one another out: a client that has two gives up one of its own.
+    # PINs of other clients displace at most each other: a client that has two loses one of its own.
     newer = [one for one in history.newer(call, send) if not history.is_foreign(one, send)]
     return len(newer) - len(room) >= rules.side_by_side
 
@@ -133,7 +133,7 @@ def _was_emptied(history: History, phone: str, since: float, until: float) -> bo
 
 
 def _stray_guesses(history: History, rules: Rules) -> list[str]:
-    """Return the PINs with a guess that no client may make: another client's, with a wrong id, or after the end."""
+    """Return the PINs with a forbidden guess: by another client, with a wrong id, or after the end of the PIN."""
     guesses = [(guess, history.by_pin_id.get(guess.pin_id)) for guess in history.upstream if guess.verb == "verify"]
     return [guess.pin_id for guess, send in guesses if send and _is_stray(guess, send, history, rules)]
 
@@ -141,7 +141,7 @@ def _stray_guesses(history: History, rules: Rules) -> list[str]:
 def _is_stray(guess: Call, send: Call, history: History, rules: Rules) -> bool:
     calls = history.guessers(guess)
     if any(call.status == 200 for call in calls):
-        return False  # a success: other rules look at it
+        return False  # a success, which other rules check
     return all(
         history.is_foreign(call, send) or history.is_misnamed(call, send) or _has_ended(call, send, history, rules)
         for call in calls
@@ -149,10 +149,10 @@ def _is_stray(guess: Call, send: Call, history: History, rules: Rules) -> bool:
 
 
 def _excess_guesses(history: History, rules: Rules) -> list[str]:
-    """Return the PINs that were guessed at too often; a guess that is repeated after a 5xx counts once."""
-    judged = [call for call in history.upstream if call.verb == "verify" and call.status not in UNJUDGED]
+    """Return the PINs that had too many guesses; a guess that is repeated after a 5xx counts once."""
+    with_verdict = [call for call in history.upstream if call.verb == "verify" and call.status not in NO_VERDICT]
     by_pin_id: dict[str, list[Call]] = defaultdict(list)
-    for guess in judged:
+    for guess in with_verdict:
         by_pin_id[guess.pin_id].append(guess)
     return [pin_id for pin_id, guesses in by_pin_id.items() if _fewest(guesses) > rules.attempts]
 
@@ -168,8 +168,8 @@ def _fewest(requests: Iterable[Call]) -> int:
 def _fewest_alike(requests: list[Call]) -> int:
     """Return the same for requests with the same PIN.
 
-    Which requests raced is unknown, so each verdict is a repetition if it can be one, and so is every other one of the
-    remaining 5xx.
+    It is unknown which requests raced, so each verdict is a repetition if it can be one, and so is every other one of
+    the remaining 5xx.
     """
     failed = [request for request in requests if request.status >= 500]
     repetitions = 0
@@ -202,7 +202,7 @@ def _excess_failures(history: History, rules: Rules) -> list[str]:
 
 
 def _between_clears(phone: str, guesses: list[Call], history: History) -> Iterable[list[Call]]:
-    """Group the guesses by the moments at which the count may have begun anew; leave out those that race with one."""
+    """Group the guesses by the moments at which the count may have restarted; leave out those that race with one."""
     clears = [(at, at) for at, of in history.forgot if of in ("", phone)]
     clears += [(guess.start, _end_of(guess, history)) for guess in guesses if guess.verdict == "right"]
     rows: dict[int, list[Call]] = defaultdict(list)
@@ -224,7 +224,7 @@ def _is_excess(guesses: list[Call], rules: Rules) -> bool:
 
 
 def _refused_owners(history: History, rules: Rules) -> list[str]:
-    """Return the phones whose right PIN was refused although it lived.
+    """Return the phones whose right PIN was refused although it was valid.
 
     Its client had neither used it nor used up its guesses; other clients must not be able to prevent its success.
     """
@@ -245,8 +245,8 @@ def _is_good(call: Call, send: Call, history: History, rules: Rules) -> bool:
 
 
 def _is_newest(call: Call, owner: Call, history: History) -> bool:
-    sends = [one for one in history.asked[call.phone] if (one.verb, one.client) == ("send", call.client)]
-    others = [one for one in sends if one is not owner and one.start < call.end and one.status not in UNJUDGED]
+    sends = [one for one in history.client_calls[call.phone] if (one.verb, one.client) == ("send", call.client)]
+    others = [one for one in sends if one is not owner and one.start < call.end and one.status not in NO_VERDICT]
     return all(one.end < owner.start and one.status == 200 for one in others)
 
 
@@ -265,9 +265,9 @@ def _is_untouched(call: Call, owner: Call, send: Call, history: History, rules: 
 
 
 def _has_guesses(call: Call, history: History, rules: Rules) -> bool:
-    """Return whether the other verifies cannot have used up the guesses. Each is one at most, at its client's PINs."""
-    asked = [one for one in history.asked[call.phone] if one.verb == "verify" and one.start < call.end]
-    counted = [one for one in asked if one is not call and history.may_count(one)]
+    """Return whether other verifies cannot have used up the guesses. Each counts at most once, at its client's PINs."""
+    client_calls = [one for one in history.client_calls[call.phone] if one.verb == "verify" and one.start < call.end]
+    counted = [one for one in client_calls if one is not call and history.may_count(one)]
     own = [one for one in counted if one.client == call.client]
     return len(own) < rules.attempts and len(counted) < rules.failures
 
@@ -278,7 +278,7 @@ def _too_many_sms(history: History, rules: Rules) -> list[str]:
 
 
 def _is_over(phone: str, messages: list[Call], history: History, rules: Rules) -> bool:
-    # The first was let through after its client asked, the last before it reached the upstream.
+    # The first was allowed after its client sent the request, the last before it reached the upstream.
     counted = [message for message in messages if message.issued[0]]
     starts = [history.sender.get(message, message).start for message in counted]
     anew = [at for at, of in history.forgot if of in ("", phone)]
@@ -292,7 +292,7 @@ def _is_over(phone: str, messages: list[Call], history: History, rules: Rules) -
 
 
 def _bugs(history: History, _: Rules) -> list[str]:
-    """Return the phones whose client was answered 500."""
+    """Return the phones whose client got a 500."""
     return [call.phone for call in history.clients if call.status == 500]
 
 

@@ -1,4 +1,4 @@
-"""A client of the service that records its requests and replies."""
+"""A client of the service that records its requests and the responses."""
 
 from dataclasses import dataclass, field
 
@@ -12,9 +12,9 @@ KEYS = {"shop": "key-of-the-shop-16", "bank": "key-of-the-bank-16"}  # the clien
 
 @dataclass(frozen=True)
 class Reply:
-    """Status and code of an answer, and the verification id of a send, which is not compared.
+    """The status and the code of a response, and the verification id of a send, which is not compared.
 
-    The code of a success is empty. Status 0 is no answer.
+    The code of a success is empty. Status 0 is no response.
     """
 
     status: int
@@ -23,7 +23,7 @@ class Reply:
 
 
 class Client:
-    """The client app `name`. It asks the service at `url` on a new connection each time, from any number of threads."""
+    """The client app `name`. It sends each request to `url` on a new connection, from any number of threads."""
 
     def __init__(self, url: str, journal: Journal, name: str) -> None:
         self._url = url
@@ -52,6 +52,6 @@ class Client:
             response = requests.post(url, json=body, headers=self._headers, timeout=PATIENCE)
         except requests.RequestException:
             return Reply(0)
-        said = response.json()
-        assert response.status_code == 200 or set(said) == {"error", "code"}, said
-        return Reply(response.status_code, said.get("code", ""), said.get("verificationId", ""))
+        content = response.json()
+        assert response.status_code == 200 or set(content) == {"error", "code"}, content
+        return Reply(response.status_code, content.get("code", ""), content.get("verificationId", ""))

@@ -1,4 +1,4 @@
-"""Redis that a test may break: behind a proxy, alone or as a Cluster of one."""
+"""Fixtures with a Redis that a test may break: a separate server, or one behind a proxy, also as a Cluster of one."""
 
 import resource
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ PROXIES = {"redis": "_proxy", "redis+cluster": "_cluster_proxy", "redis+sentinel
 
 @pytest.fixture
 def own_redis() -> Iterator[ValkeyServer]:
-    """Start a server that a test may break. What it then holds must have a time to live."""
+    """Start a Redis that a test may break. Each key that is left there must have a time to live."""
     server = ValkeyServer(port=free_port())
     server.start()
     yield server
@@ -37,7 +37,7 @@ def own_redis() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def on_own(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
+def own_service(own_redis: ValkeyServer, start: Start, sandbox: Sandbox) -> Service:
     """Return the service with that server, in front of the sandbox."""
     url = f"redis://127.0.0.1:{own_redis.port}/0"
     return start(sandbox.url, REDIS_URL=url)
@@ -70,7 +70,7 @@ def _sentinel_proxy(redis_server: ValkeyServer, tmp_path_factory: pytest.TempPat
 def proxy(request: pytest.FixtureRequest) -> Iterator[RedisProxy]:
     """Return a proxy without a fault, in front of an empty Redis.
 
-    Whatever a test leaves there must have a time to live.
+    Each key that a test leaves there must have a time to live.
     """
     yield from _unbroken(request)
 
@@ -94,7 +94,7 @@ def _unbroken(request: pytest.FixtureRequest, scheme: str = "") -> Iterator[Redi
     proxy.heal()
     with redis.Redis(port=proxy.server_port, decode_responses=True) as client:
         load = client.pipeline(transaction=False).flushall()
-        for path in SCRIPTS.glob("*.lua"):  # or the first fault would meet the NOSCRIPT of a new server
+        for path in SCRIPTS.glob("*.lua"):  # otherwise, the first fault would meet the NOSCRIPT of a new server
             load.script_load(Script(path.stem).text)
         load.execute()
         yield proxy
@@ -117,7 +117,7 @@ def _held() -> Iterator[HeldInfobip]:
 
 @pytest.fixture
 def held(_held: HeldInfobip) -> HeldInfobip:
-    """Return an Infobip that holds its answers."""
+    """Return an Infobip that holds its responses."""
     _held.reset()
     return _held
 
@@ -131,7 +131,7 @@ def clients() -> Iterator[ApiClients]:
 
 @contextmanager
 def many_files() -> Iterator[None]:
-    """Allow more open files: each connection needs one at each end, and many systems allow 1024."""
+    """Allow more open files: each connection needs one at each end, and many systems allow only 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     yield

@@ -1,4 +1,4 @@
-"""Journals written by hand, to try the checker with."""
+"""Forged journals, with which the checker is tested."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class Forged:
         named: str = "",
         given: str = "",
     ) -> Iterator[None]:
-        """The client `of` asks; then the block happens; then the client gets its answer."""
+        """The client `of` sends a request; then the block runs; then the client gets its response."""
         at = self._next()
         call = round(at * 1000)
         self.events.append(Event(at, "asked", call, verb, phone, pin, client=of, verification_id=named))
@@ -36,7 +36,7 @@ class Forged:
         self.events.append(Event(self._next(), "answered", call, status=status, verification_id=given))
 
     def refused(self, verb: Verb, status: int, pin: str = "", *, of: str = "", named: str = "") -> None:
-        """The service refuses without asking the upstream."""
+        """The service refuses without a request to the upstream."""
         with self.client(verb, status, pin=pin, of=of, named=named):
             pass
 
@@ -58,21 +58,21 @@ class Forged:
         self.events.append(Event(self._next(), "replied", round(call * 1000), status=status))
 
     def gone(self, verb: Verb, of: str, pin: str = "") -> None:
-        """The upstream knows no PIN `of` any more."""
+        """The upstream no longer knows the PIN `of`."""
         call = self._next()
         self.events.append(Event(call, "received", round(call * 1000), verb, "", pin, f"id-{of}"))
         self.events.append(Event(self._next(), "replied", round(call * 1000), status=404, verdict="gone"))
 
     def guess(self, pin: str, of: str, status: int = 200) -> None:
-        """The upstream gets a guess at the PIN `of`, and judges it."""
+        """The upstream gets a guess at the PIN `of`, and checks it."""
         call = self._next()
-        judged: Verdict = "right" if pin == of else "wrong"
-        verdict: Verdict = judged if status == 200 else ""
+        result: Verdict = "right" if pin == of else "wrong"
+        verdict: Verdict = result if status == 200 else ""
         self.events.append(Event(call, "received", round(call * 1000), "verify", "", pin, f"id-{of}"))
         self.events.append(Event(self._next(), "replied", round(call * 1000), status=status, verdict=verdict))
 
     def sent(self, pin: str, *, status: int = 200, phone: str = PHONE, of: str = "") -> None:
-        """A send is answered; its verification id is `of-<pin>`."""
+        """A send gets a response; its verification id is `of-<pin>`."""
         with self.client("send", status, phone=phone, of=of, given=f"of-{pin}" if status == 200 else ""):
             self.sms(pin, phone=phone)
 
@@ -90,7 +90,7 @@ class Forged:
             self.guess(pin, of=at, status=status)
 
     def tried_twice(self, pin: str, at: str) -> None:
-        """The upstream fails, is asked again and fails again."""
+        """The upstream fails, and fails again when the service repeats the request."""
         with self.client("verify", 504, pin=pin):
             self.guess(pin, of=at, status=500)
             self.guess(pin, of=at, status=500)

@@ -1,6 +1,6 @@
-"""How many examples Hypothesis makes: SOAK=1 is the long form, SOAK=10 ten times that.
+"""Sets how many examples Hypothesis makes: SOAK=1 is the long form, SOAK=10 makes ten times as many.
 
-The long form also takes the time to shrink what it finds.
+The long form also takes the time to shrink a failing example.
 """
 
 import os
@@ -11,7 +11,7 @@ SOAK = float(os.environ.get("SOAK", "0"))
 
 
 def examples(short: int, long: int, steps: int = 50) -> settings:
-    """Return settings: the short form always tries the same examples; the long one always others."""
+    """Return settings: the short form always tries the same examples; the long one always tries others."""
     return settings(
         max_examples=max(short, int(long * SOAK)),
         derandomize=not SOAK,

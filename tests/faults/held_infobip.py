@@ -1,4 +1,4 @@
-"""An Infobip that holds thousands of sends at a time, and answers them in one instant."""
+"""An Infobip that holds thousands of sends at a time, and responds to all of them at once."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ REFUSED = {"requestError": {"serviceException": {"messageId": "FORBIDDEN", "text
 
 
 class HeldInfobip(Loop):
-    """Holds sends until `answer`. Judges guesses at once, any number of times.
+    """Holds sends until `answer` is called. Checks guesses immediately, any number of times.
 
-    The PIN of a phone is its last six digits, and each send makes a `pinId` of its own.
+    The PIN of a phone is its last six digits, and each send makes a new `pinId`.
     """
 
     def __enter__(self) -> Self:
@@ -35,7 +35,7 @@ class HeldInfobip(Loop):
         self.holds = True
         self.held: list[tuple[asyncio.Transport, bytes]] = []
         self.phones: dict[str, str] = {}  # by pinId
-        self.judged: list[tuple[str, str]] = []  # the phone of a pinId, and the PIN that was tried
+        self.checked: list[tuple[str, str]] = []  # the phone of a pinId, and the PIN that was tried
 
     def wait_for(self, amount: int, refused: Callable[[], int] = lambda: 0) -> None:
         """Wait until it holds this number of sends; refused ones count as well."""
@@ -46,14 +46,14 @@ class HeldInfobip(Loop):
         return [pin_id for pin_id, owner in self.phones.items() if owner == phone]
 
     def answer(self) -> float:
-        """Answer all held sends in one instant. Return the time of that."""
+        """Respond to all held sends at once. Return the time at which that was done."""
         self.begin(self._answer()).result(10)
         return time.monotonic()
 
     async def _answer(self) -> None:
         held, self.held = self.held, []
-        for transport, said in held:
-            transport.write(said)
+        for transport, response in held:
+            transport.write(response)
 
     async def _listen(self) -> asyncio.Server:
         self._open: set[asyncio.Transport] = set()
@@ -63,7 +63,7 @@ class HeldInfobip(Loop):
         self._server.close()
         for transport in self._open.copy():
             transport.abort()
-        await asyncio.sleep(0)  # what is aborted is closed in the next turn
+        await asyncio.sleep(0)  # the aborted connections are closed in the next turn
 
     def opened(self, transport: asyncio.Transport) -> None:
         self._open.add(transport)
@@ -76,24 +76,24 @@ class HeldInfobip(Loop):
         if not content:
             transport.write(response_bytes(REFUSED, 403))
         elif path.endswith("/verify"):
-            transport.write(response_bytes(self._judge(path.split("/")[-2], json.loads(content)["pin"])))
+            transport.write(response_bytes(self._check(path.split("/")[-2], json.loads(content)["pin"])))
         else:
             pin_id = f"{len(self.phones) + 1:032X}"
             self.phones[pin_id] = "+" + json.loads(content)["to"].removeprefix("+")
-            said = response_bytes({**SENT, "pinId": pin_id})
+            response = response_bytes({**SENT, "pinId": pin_id})
             if self.holds:
-                self.held.append((transport, said))
+                self.held.append((transport, response))
             else:
-                transport.write(said)
+                transport.write(response)
 
-    def _judge(self, pin_id: str, pin: str) -> dict[str, Any]:
+    def _check(self, pin_id: str, pin: str) -> dict[str, Any]:
         phone = self.phones[pin_id]
-        self.judged.append((phone, pin))
+        self.checked.append((phone, pin))
         return {**(RIGHT if pin == pin_of(phone) else WRONG), "pinId": pin_id}
 
 
 class _Connection(asyncio.Protocol):
-    """A connection with the service: one request after the other."""
+    """A connection of the service, which carries one request after the other."""
 
     def __init__(self, infobip: HeldInfobip) -> None:
         self._infobip, self._received = infobip, b""

@@ -1,6 +1,7 @@
-"""A journal read back: calls instead of events, and which send at the upstream came from which client's.
+"""Reads a journal back: it joins the events to calls, and finds the clients' calls that caused those at the upstream.
 
-The journal does not say who sent what. It is inferred from phone and time, so a PIN may have several possible senders.
+The journal does not contain which call caused which. That is inferred from phone and time, so a PIN may have several
+possible senders.
 """
 
 import math
@@ -13,15 +14,15 @@ from typing import NamedTuple
 from tests.faults.journal import Event, Verb, Verdict
 
 LATE = 5.0  # seconds in which a request may reach the upstream after its client got 503 or 504, or nothing
-UNSURE = (0, 500, 503, 504)  # answers that may come before everything is done
+UNSURE = (0, 500, 503, 504)  # statuses of responses that may come before everything is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A question and its answer; `end` is infinite if no answer was recorded.
+    """A request and its response; `end` is infinite if no response was recorded.
 
     A request at the upstream has the phone of its PIN. `issued` is the pinId and the PIN of the SMS that went out
-    there, or two empty strings. `named` is the verification id of the question, `given` that of the answer.
+    there, or two empty strings. `named` is the verification id of the request, `given` that of the response.
     """
 
     start: float
@@ -39,7 +40,7 @@ class Call:
 
     @property
     def done(self) -> float:
-        """Return when nothing more can come of a client's call."""
+        """The time from which a client's call has no more effects."""
         return self.end + (LATE if self.status in UNSURE else 0)
 
 
@@ -69,7 +70,7 @@ class History:
         self.upstream = [_call(*pair, of_pins) for pair in _pairs(by_call, "received")]
         self.forgot = [(event.at, event.phone) for event, _ in _pairs(by_call, "forgot")]
         self.agings = [Aging(one.phone, one.at, end.at, one.seconds) for one, end in _pairs(by_call, "aging")]
-        self.asked = _by_phone(self.clients)
+        self.client_calls = _by_phone(self.clients)
         self.messages = _by_phone(call for call in self.upstream if call.verb != "verify")
         self.guesses = _by_phone(call for call in self.upstream if call.verb == "verify")
         issued = [call for call in self.upstream if call.verb == "send" and call.issued[0]]
@@ -85,7 +86,9 @@ class History:
 
     def guessers(self, guess: Call) -> list[Call]:
         """Return the clients' calls that the upstream's `guess` may have come from."""
-        calls = [call for call in self.asked.get(guess.phone, []) if call.verb == "verify" and call.pin == guess.pin]
+        calls = [
+            call for call in self.client_calls.get(guess.phone, []) if call.verb == "verify" and call.pin == guess.pin
+        ]
         return [call for call in calls if _is_during(call, guess)]
 
     def may_count(self, call: Call) -> bool:
@@ -104,17 +107,19 @@ class History:
         return bool(call.named) and (not named or named not in self.senders(send) or named.client != call.client)
 
     def is_superseded(self, call: Call, send: Call) -> bool:
-        """Return whether `call` names no id, and its client was confirmed a newer PIN than that of `send`."""
+        """Return whether `call` names no id, and a newer PIN than that of `send` was confirmed to its client."""
         return not call.named and any(newer.client == call.client for newer in self.newer(call, send))
 
     def newer(self, call: Call, send: Call) -> list[Call]:
-        """Return the sends to the phone of `send` that were asked for after it and confirmed before `call`."""
-        asked = [other for other in self.asked.get(send.phone, []) if (other.verb, other.status) == ("send", 200)]
-        return [other for other in asked if send.start < other.start and other.end < call.start]
+        """Return the sends to the phone of `send` that began after it and were confirmed before `call` began."""
+        client_calls = [
+            other for other in self.client_calls.get(send.phone, []) if (other.verb, other.status) == ("send", 200)
+        ]
+        return [other for other in client_calls if send.start < other.start and other.end < call.start]
 
     def _senders(self, send: Call) -> list[Call]:
         """Return the clients' calls that may have made `send`; if it alone explains confirmed ones, only those."""
-        calls = [call for call in self.asked.get(send.phone, []) if self._may_have_sent(call, send)]
+        calls = [call for call in self.client_calls.get(send.phone, []) if self._may_have_sent(call, send)]
         others = [message for message in self.messages[send.phone] if message is not send]
         sure = [call for call in calls if call.status == 200 and not any(self._may_have_sent(call, o) for o in others)]
         return sure or calls
@@ -122,7 +127,7 @@ class History:
     def _matched(self) -> dict[Call, Call]:
         senders: dict[Call, Call] = {}
         for phone, messages in self.messages.items():
-            calls = [call for call in self.asked.get(phone, []) if call.verb != "verify"]
+            calls = [call for call in self.client_calls.get(phone, []) if call.verb != "verify"]
             confirmed = [call for call in calls if call.status == 200]
             sender = _match(confirmed, messages, self._may_have_sent, {})
             rest = [message for message in messages if message not in sender]
@@ -133,7 +138,7 @@ class History:
 
     def _may_have_sent(self, call: Call, message: Call) -> bool:
         """Return whether the client's `call` explains the upstream's `message`."""
-        if call.verb != message.verb or not _is_during(call, message) or not _tells_of(call, message):
+        if call.verb != message.verb or not _is_during(call, message) or not _may_follow_from(call, message):
             return False
         send = self.by_pin_id.get(message.pin_id) if call.verb == "resend" else None
         return not send or not (
@@ -146,8 +151,8 @@ def _is_during(call: Call, request: Call) -> bool:
     return call.start <= request.start <= call.done
 
 
-def _tells_of(call: Call, message: Call) -> bool:
-    """Return whether the client's answer may follow from the upstream's."""
+def _may_follow_from(call: Call, message: Call) -> bool:
+    """Return whether the client's response may follow from the upstream's."""
     if call.status == 200:
         return bool(message.issued[0])
     if call.status == 401:

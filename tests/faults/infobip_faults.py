@@ -1,4 +1,4 @@
-"""Every fault of Infobip, for a send and for a verify, and its expected result."""
+"""Lists every fault of Infobip, for a send and for a verify, with its expected result."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ VERIFY_LIES: dict[str, Any] = {
     "true alone": True,
     "somebody else's": {**RIGHT, "pinId": "F" * 32},
 }
-# Of whatever PIN: without its pinId.
+# These have no pinId, so they fit every PIN.
 NOES = {
     "wrong": answer({"verified": False, "pinError": "WRONG_PIN"}),
     "verified with an error": answer({"verified": True, "pinError": "WRONG_PIN"}),
@@ -51,9 +51,9 @@ NEW_SHAPE = {"errorCode": "E429", "description": "…", "action": "…", "violat
 
 @dataclass(frozen=True)
 class Fault:
-    """An act, its status in the journal (0: no whole answer), and the row of the error table that it leads to.
+    """An act, its status in the journal (0: no complete response), and the row of the error table that it leads to.
 
-    With `given_back`, it is certain that nothing was sent or judged; with `gone`, Infobip no longer knows the PIN.
+    With `given_back`, it is certain that nothing was sent or checked; with `gone`, Infobip no longer knows the PIN.
     """
 
     act: Act
@@ -66,11 +66,11 @@ class Fault:
 def sends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     """Return the faults of a send by name; redirects lead to the URL `elsewhere`."""
     return {
-        **_unfinished(),
-        **_of_servers(),
-        **_nothing_read(elsewhere),
+        **_incomplete(),
+        **_server_errors(),
+        **_unclear(elsewhere),
         **_refusals((400, "BAD_REQUEST"), (401, "UNAUTHORIZED"), (403, "FORBIDDEN"), (404, "NOT_FOUND")),
-        **{name: Fault(answer(said), 200, REFUSED) for name, said in SEND_LIES.items()},
+        **{name: Fault(answer(body), 200, REFUSED) for name, body in SEND_LIES.items()},
         "not sent": Fault(answer({**SENT, "smsStatus": "MESSAGE_NOT_SENT"}), 200, REFUSED, given_back=True),
     }
 
@@ -82,13 +82,13 @@ def resends(elsewhere: str = NOWHERE) -> dict[str, Fault]:
 
 
 def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
-    """Return the faults of a verify. After a server error, the service asks once more."""
+    """Return the faults of a verify. After a server error, the service repeats the request once."""
     return {
-        **_unfinished(),
-        **_of_servers(),
-        **_nothing_read(elsewhere),
+        **_incomplete(),
+        **_server_errors(),
+        **_unclear(elsewhere),
         **_refusals((401, "UNAUTHORIZED"), (403, "FORBIDDEN")),
-        **{name: Fault(answer(said), 200, REFUSED) for name, said in VERIFY_LIES.items()},
+        **{name: Fault(answer(body), 200, REFUSED) for name, body in VERIFY_LIES.items()},
         **{name: Fault(act, 200, NO) for name, act in NOES.items()},
         **{name: Fault(act, 200, NO, gone=True) for name, act in GONE.items()},
         "unknown pin": Fault(error(404, "NOT_FOUND"), 404, NO, gone=True),
@@ -96,8 +96,8 @@ def verifies(elsewhere: str = NOWHERE) -> dict[str, Fault]:
     }
 
 
-def _unfinished() -> dict[str, Fault]:
-    """The request was read, and no complete answer came."""
+def _incomplete() -> dict[str, Fault]:
+    """Return the faults without a complete response to a request that was read."""
     cut = {
         "reset": up.reset,
         "hang up": up.hang_up,
@@ -120,21 +120,21 @@ def _unfinished() -> dict[str, Fault]:
     return {name: Fault(act, 0, UNKNOWN) for name, act in cut.items()}
 
 
-def _of_servers() -> dict[str, Fault]:
-    """Each 5xx has JSON, HTML or no body."""
+def _server_errors() -> dict[str, Fault]:
+    """Return the faults with a 5xx: each with JSON, with HTML and without a body."""
     found = {}
     for status in (500, 501, 502, 503, 504):
-        said = {
+        bodies = {
             "json": error(status, "GENERAL_ERROR"),
             "html": upstream_acts.html(status),
             "empty": answer(b"", status),
         }
-        found.update({f"{status} {kind}": Fault(act, status, UNKNOWN) for kind, act in said.items()})
+        found.update({f"{status} {kind}": Fault(act, status, UNKNOWN) for kind, act in bodies.items()})
     return found
 
 
-def _nothing_read(elsewhere: str) -> dict[str, Fault]:
-    """A complete answer came that is neither a yes nor a no."""
+def _unclear(elsewhere: str) -> dict[str, Fault]:
+    """Return the faults with a complete response that is neither a success nor a failure."""
     odd = {
         "empty": (200, answer(b"")),
         "html": (200, upstream_acts.html(200)),
@@ -155,7 +155,7 @@ def _nothing_read(elsewhere: str) -> dict[str, Fault]:
 
 
 def _refusals(*known: Row) -> dict[str, Fault]:
-    """The request itself was refused: nothing was sent and nothing was judged."""
+    """Return the refusals of the request itself: nothing was sent, and no PIN was checked."""
     return {
         **{str(status): Fault(error(status, word), status, REFUSED, given_back=True) for status, word in known},
         "404 html": Fault(upstream_acts.html(404), 404, REFUSED, given_back=True),

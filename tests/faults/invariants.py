@@ -1,4 +1,4 @@
-"""Promises that hold whatever breaks, as a client sees them."""
+"""Checks of promises that a client sees kept under every fault."""
 
 import time
 
@@ -12,12 +12,12 @@ NOT_SAVED = "The code that was sent cannot be verified. Please ask for a new one
 
 
 def seconds(response: requests.Response) -> float:
-    """Return the time from the request to the head of its answer, without the checks of the tests."""
+    """Return the seconds from the request to the head of its response, without the time of the tests' own checks."""
     return response.elapsed.total_seconds()
 
 
 def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, str]:
-    """The service refuses within two seconds and says when to ask again. Return status and code."""
+    """Check that the service refuses within two seconds, with a Retry-After. Return the status and the code."""
     response = service.post(path, body)
     assert seconds(response) < 2
     assert int(response.headers["Retry-After"]) >= 1
@@ -25,7 +25,7 @@ def within_two_seconds(service: Service, path: str, **body: str) -> tuple[int, s
 
 
 def quickly_refused(service: Service, phone: str) -> None:
-    """The service sends and verifies nothing, and says so within two seconds."""
+    """Check that the service refuses a send and a verify, each within two seconds."""
     assert within_two_seconds(service, "/send-otp", phoneNumber=phone) == UNAVAILABLE
     assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin="123456") == UNAVAILABLE
 
@@ -39,7 +39,7 @@ def is_ready(service: Service) -> bool:
 
 
 def back_within(seconds: float, service: Service, phone: str) -> None:
-    """The service sends again without a restart, and answers nothing but 503 before."""
+    """Check that the service sends again within `seconds`, without a restart, and responds only with 503 until then."""
     until = time.monotonic() + seconds
     while (status := service.send(phone).status_code) != 200:
         assert status == 503
@@ -49,7 +49,7 @@ def back_within(seconds: float, service: Service, phone: str) -> None:
 
 
 def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
-    """An honest client is served as usual."""
+    """Check that an honest client is served as usual."""
     assert service.send(phone).status_code == 200
     assert refusal(service.send(phone)) == TOO_MANY
     assert service.verify(phone, sandbox.pin(phone)).status_code == 200
@@ -57,7 +57,7 @@ def whole_flow(service: Service, sandbox: Sandbox, phone: str) -> None:
 
 
 def not_saved(response: requests.Response) -> None:
-    """The answer says that the SMS cannot be verified."""
+    """Check that the response says that the SMS cannot be verified."""
     assert refusal(response) == UNAVAILABLE
     assert response.json()["error"] == NOT_SAVED
     assert response.headers["Retry-After"] == "30"

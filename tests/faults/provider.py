@@ -1,7 +1,7 @@
-"""An Infobip that sends and judges real PINs, allows everything, fails as scripted, and keeps a journal.
+"""An Infobip that sends and checks real PINs, has no limits, fails as scripted, and keeps a journal.
 
-It takes any number of guesses, accepts a PIN any number of times, and accepts older ones as well: every refusal comes
-from the service. If the outcome of a send is unknown, the SMS has gone out.
+It takes any number of guesses, accepts a PIN any number of times, and accepts older ones as well, so every refusal
+comes from the service. If the outcome of a send is unknown, the SMS has gone out.
 """
 
 import itertools
@@ -22,7 +22,8 @@ Hook = Callable[[], object]
 class Provider(Upstream):
     """Each request meets the next of the `faults`, or else the result of `choose`; None is no fault.
 
-    One of the `hooks` runs for each request, after its answer is decided and before it is sent; `delay` is in seconds.
+    One of the `hooks` runs for each request, after its response is decided and before it is sent; `delay` is in
+    seconds.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -50,7 +51,7 @@ class Provider(Upstream):
             fault = self.faults.popleft() if self.faults else self.choose(verb)
             hook = self.hooks.popleft() if self.hooks else None
         if verb == "verify":
-            act = self._judge(pin_id, payload["pin"], fault)
+            act = self._check(pin_id, payload["pin"], fault)
         else:
             act = self._resend(pin_id, fault) if verb == "resend" else self._send(payload["to"], fault)
         if hook:
@@ -84,7 +85,7 @@ class Provider(Upstream):
             self.by_id[pin_id] = pin
         return pin_id, pin
 
-    def _judge(self, pin_id: str, pin: str, fault: Fault | None) -> Act:
+    def _check(self, pin_id: str, pin: str, fault: Fault | None) -> Act:
         call = self._journal.receive("verify", pin_id=pin_id, pin=pin)
         if fault:
             self._journal.reply(call, fault.status, verdict="gone" if fault.gone else "")

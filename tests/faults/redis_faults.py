@@ -90,8 +90,8 @@ REDIS_FAULTS: list[RedisFault] = [
 REFUSALS = ("LOADING", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "READONLY", "OOM", "NOAUTH", "TRYAGAIN")
 ACTS = [rp.refuse(f"{word} for a while") for word in REFUSALS]
 ACTS += [rp.lose_reply, rp.cut_reply, rp.cut, rp.hang, rp.delay(0.3), rp.delay(1.5)]
-ACTS += [rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n")]
-# Parts of all commands, of the scripts of a PIN, and of the one that uses a PIN up.
+ACTS += [rp.reply_with(b"\x00\xffHTTP/1.1 400\r\n\r\n")]
+# These are parts of all commands, of the scripts of a PIN, and of the one that uses a PIN up.
 COMMANDS = ("", "", "pinId", "return redis.call('DEL'")
 
 

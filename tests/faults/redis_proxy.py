@@ -62,7 +62,7 @@ def hang(exchange: Exchange) -> None:
         pass
 
 
-def answer_twice(exchange: Exchange) -> None:
+def reply_twice(exchange: Exchange) -> None:
     """Reply twice to one command: every later reply is off by one."""
     exchange.client.sendall(2 * exchange.execute())
 
@@ -103,14 +103,14 @@ def delay(seconds: float) -> Act:
     return act
 
 
-def say(answer: bytes) -> Act:
+def reply_with(reply: bytes) -> Act:
     """Reply with these bytes instead of executing the command."""
-    return lambda exchange: exchange.client.sendall(answer)
+    return lambda exchange: exchange.client.sendall(reply)
 
 
 def refuse(error: str) -> Act:
     """Reply with an error instead of executing the command."""
-    return say(f"-{error}\r\n".encode())
+    return reply_with(f"-{error}\r\n".encode())
 
 
 class RedisProxy:
@@ -175,9 +175,9 @@ class RedisProxy:
     def _chosen(self, command: bytes, client: socket.socket) -> Act:
         if client in self._silent:
             return lambda _: None
-        asks_about_one = b"\r\nGETKEYS\r\n" in command  # a client of a Cluster, which then gives it
+        is_getkeys = b"\r\nGETKEYS\r\n" in command  # a client of a Cluster sends it before the command itself
         with self._lock:
-            chosen = all(part.encode() in command for part in self._on) and not (any(self._on) and asks_about_one)
+            chosen = all(part.encode() in command for part in self._on) and not (any(self._on) and is_getkeys)
             if self._left <= 0 or not chosen:
                 return pass_on
             self._left -= 1

@@ -22,7 +22,7 @@ from tests.faults.redis_proxy import RedisProxy
 from tests.support.command import eventually
 from tests.support.running import OPEN, Service
 
-# No limit but those that the rules check. The cooldown is as short as the deadline of a call allows.
+# There are no limits except those that the rules check. The cooldown is as short as the deadline of a call allows.
 SETTINGS = {
     "INFOBIP_TIMEOUT": "1s",
     "RESEND_COOLDOWN": "30s",
@@ -112,7 +112,7 @@ class Replicas:
 
 
 def _lasting_port() -> int:
-    """Return a free port below those that systems hand out: no connection may take it while Redis is down."""
+    """Return a free port below those that systems hand out, so that no connection takes it while Redis is down."""
     while True:
         port = random.randrange(20000, 32000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

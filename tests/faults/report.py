@@ -1,4 +1,4 @@
-"""The results of a soak as a table, and the place of that table in a document."""
+"""Writes the results of a soak as a table, and puts that table into a document."""
 
 import re
 import subprocess
@@ -36,25 +36,25 @@ def table(events: Iterable[Event], findings: Iterable[Finding], done: Mapping[st
 
 
 def _tries(events: list[Event]) -> dict[str, tuple[int, str]]:
-    asked = Counter(event.verb for event in events if event.kind == "asked")
+    requests = Counter(event.verb for event in events if event.kind == "asked")
     refused = sum((event.status, event.code) == (401, "invalid_otp") for event in events if event.kind == "answered")
     statuses = Counter(event.status for event in events if event.kind == "answered")
     issued = sum(bool(event.pin_id) for event in events if event.kind == "replied")
     guesses = [event.pin_id for event in events if event.kind == "received" and event.verb == "verify"]
     phones = len({event.phone for event in events if event.kind == "received" and event.verb == "send"})
     return {
-        "duplicate SMS": (asked["send"] + asked["resend"], "sends and resends"),
-        "confirmed without an SMS": (asked["send"] + asked["resend"], "sends and resends"),
+        "duplicate SMS": (requests["send"] + requests["resend"], "sends and resends"),
+        "confirmed without an SMS": (requests["send"] + requests["resend"], "sends and resends"),
         "double success": (issued, "PINs"),
-        "stale success": (asked["verify"], "verifies"),
-        "wrong client": (asked["verify"], "verifies"),
-        "wrong id": (asked["verify"], "verifies"),
+        "stale success": (requests["verify"], "verifies"),
+        "wrong client": (requests["verify"], "verifies"),
+        "wrong id": (requests["verify"], "verifies"),
         "stray guess": (len(guesses), "guesses"),
         "excess guess": (len({*guesses}), "PINs guessed at"),
         "excess failures": (phones, "phones"),
         "right PIN refused": (refused, "refusals"),
         "SMS above a limit": (phones, "phones"),
-        "500": (asked.total(), "requests"),
+        "500": (requests.total(), "requests"),
         "no answer": (statuses[0], ""),
     }
 
@@ -64,8 +64,8 @@ def _bound(found: int, tries: int) -> str:
 
 
 def _commit() -> str:
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 def write(text: str, path: Path) -> None:

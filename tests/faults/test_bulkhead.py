@@ -18,8 +18,8 @@ from tests.support.holding_upstream import HoldingUpstream
 from tests.support.running import Service, refusal
 
 GROUP = 50
-FILES = 2 * CONCURRENCY + 1000  # here are both ends that are not the service's
-AT_ONCE = 5.0  # seconds; what hangs, hangs for sixty
+FILES = 2 * CONCURRENCY + 1000  # this process has the other ends of all connections of the service
+AT_ONCE = 5.0  # seconds; a call that hangs takes sixty
 SETTINGS = {
     "INFOBIP_TIMEOUT": "60s",
     "RESEND_COOLDOWN": "70s",
@@ -29,11 +29,11 @@ Start = Callable[..., Service]
 
 
 class Hanging:
-    """Sends that Infobip takes and answers only in `answered`. They come in groups, so that Redis is not crowded."""
+    """Sends to which Infobip responds only in `answered`. They start in groups, so that Redis is not overloaded."""
 
     def __init__(self, service: Service, upstream: HoldingUpstream) -> None:
         self._service, self._upstream = service, upstream
-        self._asking = selectors.DefaultSelector()
+        self._pending = selectors.DefaultSelector()
 
     def ask(self, amount: int) -> None:
         """Start each group when the one before it hangs."""
@@ -50,13 +50,13 @@ class Hanging:
         body = json.dumps({"phoneNumber": phone}).encode()
         head = f"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         connection.sendall(head.encode() + b"\r\n\r\n" + body)
-        self._asking.register(connection, selectors.EVENT_READ)
+        self._pending.register(connection, selectors.EVENT_READ)
 
     def answered(self) -> Counter[int]:
-        """Let Infobip answer, and count the statuses of all sends."""
+        """Let Infobip respond, and count the statuses of all sends."""
         self._upstream.holds = False
         statuses: Counter[int] = Counter()
-        while amount := min(GROUP, len(self._asking.get_map())):
+        while amount := min(GROUP, len(self._pending.get_map())):
             self._upstream.release(amount)
             statuses += self._statuses(amount)
         return statuses
@@ -64,20 +64,20 @@ class Hanging:
     def _statuses(self, amount: int) -> Counter[int]:
         statuses: Counter[int] = Counter()
         while statuses.total() < amount:
-            ready = self._asking.select(timeout=30)
+            ready = self._pending.select(timeout=30)
             assert ready
             statuses += Counter(self._status(key.fileobj) for key, _ in ready)  # type: ignore[arg-type]
         return statuses
 
     def _status(self, connection: socket.socket) -> int:
-        self._asking.unregister(connection)
+        self._pending.unregister(connection)
         with connection:
             return int(connection.recv(4096).split()[1])
 
     def end(self) -> None:
-        for key in list(self._asking.get_map().values()):
+        for key in list(self._pending.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
-        self._asking.close()
+        self._pending.close()
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def hanging(service: Service, upstream: HoldingUpstream) -> Iterator[Hanging]:
 
 
 def others_are_served(service: Service, *phones: str) -> None:
-    """Each phone has a PIN. Its verify, and the health of the service, are fast."""
+    """Check that phones with a PIN can verify quickly, and that the health endpoints respond quickly."""
     for phone in phones:
         started = time.monotonic()
         assert service.verify(phone, "123456").status_code == 200
@@ -112,7 +112,9 @@ def others_are_served(service: Service, *phones: str) -> None:
         assert time.monotonic() - started < AT_ONCE
 
 
-def test_fifty_sends_that_hang_slow_nobody_else(service: Service, upstream: HoldingUpstream, hanging: Hanging) -> None:
+def test_fifty_hanging_sends_do_not_slow_other_requests(
+    service: Service, upstream: HoldingUpstream, hanging: Hanging
+) -> None:
     phones = [f"+49151900000{n:02}" for n in range(10)]
     for phone in phones:
         assert service.send(phone).status_code == 200

@@ -1,4 +1,4 @@
-"""The checker finds what breaks each rule in forged journals, and nothing in honest ones."""
+"""The checker finds each broken rule in forged journals, and nothing in honest ones."""
 
 import threading
 
@@ -26,19 +26,19 @@ def test_an_honest_history_is_clean(forged: Forged) -> None:
     assert forged.found(windows=((1, 5.0), (2, 20.0))) == []
 
 
-def test_a_second_sms_of_one_send(forged: Forged) -> None:
+def test_a_second_sms_of_one_send_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sms("222222")
     assert forged.found() == ["duplicate SMS"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 429])
-def test_an_sms_for_a_send_that_was_refused(forged: Forged, status: int) -> None:
+def test_an_sms_of_a_refused_send_is_found(forged: Forged, status: int) -> None:
     forged.sent("111111", status=status)
     assert forged.found() == ["duplicate SMS"]
 
 
-def test_the_throttle_of_the_upstream_is_a_refusal_that_reached_it(forged: Forged) -> None:
+def test_a_send_that_the_upstream_throttled_is_clean(forged: Forged) -> None:
     with forged.client("send", 429):
         forged.no_sms(429)
     assert forged.found() == []
@@ -52,7 +52,7 @@ def test_a_send_whose_outcome_is_unknown_accounts_for_one_sms(forged: Forged, st
     assert forged.found() == ["duplicate SMS"]
 
 
-def test_a_late_sms_of_a_lost_send_beside_a_confirmed_one(forged: Forged) -> None:
+def test_a_late_sms_of_a_lost_send_and_that_of_a_confirmed_one_are_clean(forged: Forged) -> None:
     """Only one way of matching explains both messages."""
     forged.refused("send", 503)
     with forged.client("send", 200):
@@ -61,32 +61,32 @@ def test_a_late_sms_of_a_lost_send_beside_a_confirmed_one(forged: Forged) -> Non
     assert forged.found() == []
 
 
-def test_a_confirmation_without_an_sms(forged: Forged) -> None:
+def test_a_confirmation_without_an_sms_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.refused("send", 200)
     assert forged.found() == ["confirmed without an SMS"]
 
 
-def test_a_pin_accepted_twice(forged: Forged) -> None:
+def test_a_pin_accepted_twice_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.verified("111111")
     forged.verified("111111")
     assert forged.found() == ["double success"]
 
 
-def test_a_pin_accepted_after_a_newer_one(forged: Forged) -> None:
+def test_a_pin_accepted_after_a_newer_one_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.verified("111111")
     assert forged.found() == ["stale success"]
 
 
-def test_a_pin_accepted_while_a_newer_one_is_on_its_way(forged: Forged) -> None:
-    """No client knows yet that the older one is replaced; the same holds if the outcome is unknown."""
+def test_a_pin_is_stale_only_after_a_newer_one_is_confirmed(forged: Forged) -> None:
+    """Until then, no client knows that the older one is replaced; the same holds if the outcome is unknown."""
     forged.sent("111111")
-    asked = Event(10, "asked", 10, "send", PHONE)
+    request = Event(10, "asked", 10, "send", PHONE)
     forged.at = 10
-    forged.events.append(asked)
+    forged.events.append(request)
     forged.sms("222222")
     forged.verified("111111")
     forged.events.append(Event(30, "answered", 10, status=200))
@@ -97,19 +97,19 @@ def test_a_pin_accepted_while_a_newer_one_is_on_its_way(forged: Forged) -> None:
     assert forged.found() == ["stale success"]
 
 
-def test_a_pin_accepted_for_another_phone(forged: Forged) -> None:
+def test_a_pin_accepted_for_another_phone_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222", phone=OTHER)
     forged.verified("222222")
     assert forged.found() == ["stale success", "stray guess"]
 
 
-def test_a_pin_accepted_that_was_never_issued(forged: Forged) -> None:
+def test_an_accepted_pin_that_was_never_issued_is_found(forged: Forged) -> None:
     forged.verified("111111")
     assert forged.found() == ["stale success"]
 
 
-def test_a_guess_too_many(forged: Forged) -> None:
+def test_a_guess_above_the_limit_is_found(forged: Forged) -> None:
     forged.sent("111111")
     for _ in range(5):
         forged.tried("000000", at="111111")
@@ -120,14 +120,14 @@ def test_a_guess_too_many(forged: Forged) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
-def test_a_guess_that_was_not_judged_is_none(forged: Forged, status: int) -> None:
+def test_a_guess_that_the_upstream_refused_does_not_count(forged: Forged, status: int) -> None:
     forged.sent("111111")
     for _ in range(20):
         forged.tried("000000", at="111111", status=status)
     assert forged.found() == []
 
 
-def test_a_guess_repeated_after_a_5xx_is_one_and_only_once(forged: Forged) -> None:
+def test_a_guess_repeated_once_after_a_5xx_counts_once(forged: Forged) -> None:
     forged.sent("111111")
     for _ in range(5):
         forged.tried_twice("000000", at="111111")
@@ -136,7 +136,7 @@ def test_a_guess_repeated_after_a_5xx_is_one_and_only_once(forged: Forged) -> No
     assert forged.found(failures=5) == ["excess guess"]
 
 
-def test_two_that_race_may_both_be_repeated(forged: Forged) -> None:
+def test_two_guesses_that_race_may_both_be_repeated(forged: Forged) -> None:
     """Both fail before either is repeated."""
     forged.step = 0.1
     forged.sent("111111")
@@ -147,7 +147,7 @@ def test_two_that_race_may_both_be_repeated(forged: Forged) -> None:
     assert forged.found(attempts=1) == ["excess guess"]
 
 
-def test_clients_and_their_pins_side_by_side_are_clean(forged: Forged) -> None:
+def test_several_pins_of_two_clients_are_clean(forged: Forged) -> None:
     forged.sent("111111", of="shop")
     forged.sent("222222", of="bank")
     forged.sent("333333", of="shop")
@@ -165,13 +165,13 @@ def test_clients_and_their_pins_side_by_side_are_clean(forged: Forged) -> None:
 
 
 @pytest.mark.parametrize("named", ["", "of-111111"])
-def test_a_pin_accepted_for_another_client(forged: Forged, named: str) -> None:
+def test_a_pin_accepted_from_another_client_is_found(forged: Forged, named: str) -> None:
     forged.sent("111111", of="shop")
     forged.verified("111111", of="bank", named=named)
     assert forged.found() == ["wrong client", *(["wrong id"] if named else [])]
 
 
-def test_a_pin_of_another_client_though_one_of_its_own_may_be_late(forged: Forged) -> None:
+def test_a_pin_of_another_client_is_found_though_one_of_its_own_may_be_late(forged: Forged) -> None:
     """Only one of the two messages can belong to the confirmed send. The other may belong to either client."""
     forged.refused("send", 503, of="bank")
     forged.sent("111111", of="shop")
@@ -179,7 +179,7 @@ def test_a_pin_of_another_client_though_one_of_its_own_may_be_late(forged: Forge
     assert forged.found() == ["wrong client"]
 
 
-def test_a_pin_that_either_client_may_have_had_sent(forged: Forged) -> None:
+def test_a_pin_that_either_client_may_have_requested_is_clean(forged: Forged) -> None:
     forged.step = 0.1
     forged.refused("send", 503, of="bank")
     forged.sent("111111", status=504, of="shop")
@@ -187,13 +187,13 @@ def test_a_pin_that_either_client_may_have_had_sent(forged: Forged) -> None:
     assert forged.found() == []
 
 
-def test_a_pin_that_nobody_can_have_had_sent(forged: Forged) -> None:
+def test_a_pin_that_no_client_can_have_requested_is_found(forged: Forged) -> None:
     forged.sent("111111", status=400)
     forged.verified("111111")
     assert forged.found() == ["duplicate SMS"]
 
 
-def test_a_pin_that_a_newer_one_of_another_client_does_not_replace(forged: Forged) -> None:
+def test_a_newer_pin_of_another_client_replaces_nothing(forged: Forged) -> None:
     forged.sent("111111", of="shop")
     forged.sent("222222", of="bank")
     forged.verified("111111", of="shop")
@@ -201,21 +201,21 @@ def test_a_pin_that_a_newer_one_of_another_client_does_not_replace(forged: Forge
 
 
 @pytest.mark.parametrize("named", ["of-222222", "never given"])
-def test_a_pin_accepted_with_the_id_of_another_send(forged: Forged, named: str) -> None:
+def test_a_pin_accepted_with_the_id_of_another_send_is_found(forged: Forged, named: str) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.verified("111111", named=named)
     assert forged.found() == ["wrong id"]
 
 
-def test_an_older_pin_that_is_named_is_none_that_was_replaced(forged: Forged) -> None:
+def test_an_older_pin_accepted_with_its_id_is_clean(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.verified("111111", named="of-111111")
     assert forged.found() == []
 
 
-def test_an_older_pin_accepted_without_its_id_after_the_newer_one_was_used(forged: Forged) -> None:
+def test_an_older_pin_accepted_without_its_id_is_found_though_the_newer_was_used(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.verified("222222")
@@ -224,7 +224,7 @@ def test_an_older_pin_accepted_without_its_id_after_the_newer_one_was_used(forge
 
 
 @pytest.mark.parametrize(("of", "found"), [("", ["stale success"]), ("bank", [])])
-def test_a_pin_gives_way_to_the_third_newer_one_of_its_client(forged: Forged, of: str, found: list[str]) -> None:
+def test_the_third_newer_pin_of_a_client_displaces_its_oldest(forged: Forged, of: str, found: list[str]) -> None:
     forged.sent("111111")
     for pin in ("222222", "333333"):
         forged.sent(pin, of=of)
@@ -253,7 +253,7 @@ def test_a_pin_that_ended_makes_room(forged: Forged, by: str) -> None:
 
 
 @pytest.mark.parametrize(("waited", "found"), [(594, []), (595, ["stale success"])])
-def test_a_pin_accepted_after_its_end(forged: Forged, waited: int, found: list[str]) -> None:
+def test_a_pin_accepted_after_its_end_is_found(forged: Forged, waited: int, found: list[str]) -> None:
     """The PIN is already 11 s old, and up to 5 s may pass before it is saved. A newer PIN does not prolong its life."""
     forged.sent("111111")
     forged.aged(waited - 300)
@@ -263,7 +263,7 @@ def test_a_pin_accepted_after_its_end(forged: Forged, waited: int, found: list[s
     assert forged.found() == found
 
 
-def test_time_that_did_not_pass_for_certain(forged: Forged) -> None:
+def test_time_that_may_not_have_passed_does_not_end_a_pin(forged: Forged) -> None:
     forged.sent("111111")
     forged.aged(700)
     forged.events.pop()
@@ -271,7 +271,7 @@ def test_time_that_did_not_pass_for_certain(forged: Forged) -> None:
     assert forged.found() == []
 
 
-def test_a_pin_that_was_perhaps_saved_after_time_had_passed(forged: Forged) -> None:
+def test_a_pin_that_may_have_been_saved_later_has_not_ended(forged: Forged) -> None:
     forged.step = 0.1
     forged.sent("111111", status=504)
     forged.aged(700)
@@ -290,48 +290,48 @@ def test_pins_that_were_forgotten_take_no_room(forged: Forged) -> None:
     assert forged.found() == []
 
 
-def test_a_guess_at_the_pin_of_another_client(forged: Forged) -> None:
+def test_a_guess_at_the_pin_of_another_client_is_found(forged: Forged) -> None:
     forged.sent("111111", of="shop")
     forged.tried("000000", at="111111", of="bank")
     assert forged.found() == ["stray guess"]
 
 
-def test_a_guess_at_a_pin_that_was_not_named(forged: Forged) -> None:
+def test_a_guess_at_another_pin_than_the_named_one_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.tried("000000", at="222222", named="of-111111")
     assert forged.found() == ["stray guess"]
 
 
-def test_a_guess_at_an_older_pin_without_its_id(forged: Forged) -> None:
+def test_a_guess_at_an_older_pin_without_its_id_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.tried("000000", at="111111")
     assert forged.found() == ["stray guess"]
 
 
-def test_a_guess_of_which_only_one_of_two_clients_can_be_the_guesser(forged: Forged) -> None:
+def test_a_guess_that_one_of_two_clients_may_make_is_clean(forged: Forged) -> None:
     forged.sent("111111", of="shop")
     with forged.client("verify", 401, pin="000000", of="shop"):
         forged.tried("000000", at="111111", of="bank")
     assert forged.found() == []
 
 
-def test_a_resend_of_the_pin_of_another_client(forged: Forged) -> None:
+def test_a_resend_of_the_pin_of_another_client_is_found(forged: Forged) -> None:
     forged.sent("111111", of="shop")
     forged.resent("111111", of="bank")
     assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
 
 
 @pytest.mark.parametrize("named", ["", "of-222222"])
-def test_a_resend_of_another_pin_than_the_one_that_was_named(forged: Forged, named: str) -> None:
+def test_a_resend_of_another_pin_than_the_named_one_is_found(forged: Forged, named: str) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.resent("111111", named=named)
     assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
 
 
-def test_a_resend_and_its_sms_again(forged: Forged) -> None:
+def test_a_resend_explains_one_sms(forged: Forged) -> None:
     forged.sent("111111")
     forged.resent("111111", named="of-111111")
     assert forged.found() == []
@@ -340,14 +340,14 @@ def test_a_resend_and_its_sms_again(forged: Forged) -> None:
     assert forged.found() == ["duplicate SMS"]
 
 
-def test_a_send_is_no_resend(forged: Forged) -> None:
+def test_a_send_at_the_upstream_does_not_explain_a_resend(forged: Forged) -> None:
     forged.sent("111111")
     with forged.client("resend", 200):
         forged.sms("222222")
     assert forged.found() == ["duplicate SMS", "confirmed without an SMS"]
 
 
-def test_a_resend_of_a_pin_that_the_upstream_does_not_know(forged: Forged) -> None:
+def test_a_refused_resend_of_a_pin_unknown_to_the_upstream_is_clean(forged: Forged) -> None:
     forged.sent("111111")
     with forged.client("resend", 401):
         forged.gone("resend", of="111111")
@@ -356,13 +356,13 @@ def test_a_resend_of_a_pin_that_the_upstream_does_not_know(forged: Forged) -> No
 
 
 def failed(forged: Forged, pin: str, times: int, status: int = 200) -> None:
-    """Send a new PIN, and guess wrong at it."""
+    """Send a new PIN, and make `times` wrong guesses at it."""
     forged.sent(pin)
     for number in range(times):
         forged.tried(f"00000{number}", at=pin, status=status)
 
 
-def test_failures_at_several_pins_of_a_phone(forged: Forged) -> None:
+def test_failures_at_several_pins_of_a_phone_are_counted_together(forged: Forged) -> None:
     failed(forged, "111111", 5)
     failed(forged, "222222", 5)
     assert forged.found() == []
@@ -373,7 +373,7 @@ def test_failures_at_several_pins_of_a_phone(forged: Forged) -> None:
     assert forged.found(failures=11) == []
 
 
-def test_failures_at_the_pins_of_two_clients_are_those_of_one_phone(forged: Forged) -> None:
+def test_failures_at_the_pins_of_two_clients_are_counted_together(forged: Forged) -> None:
     failed(forged, "111111", 5)
     forged.sent("222222", of="bank")
     for _ in range(5):
@@ -381,7 +381,7 @@ def test_failures_at_the_pins_of_two_clients_are_those_of_one_phone(forged: Forg
     assert forged.found(failures=7) == ["excess failures"]
 
 
-def test_failures_at_the_pins_of_two_phones(forged: Forged) -> None:
+def test_failures_at_the_pins_of_two_phones_are_counted_separately(forged: Forged) -> None:
     failed(forged, "111111", 5)
     forged.sent("222222", phone=OTHER)
     for _ in range(5):
@@ -397,7 +397,7 @@ def test_a_guess_without_a_verdict_is_no_failure(forged: Forged, status: int) ->
 
 
 def test_a_guess_at_a_pin_that_is_gone_is_no_failure(forged: Forged) -> None:
-    """The same holds if the upstream failed before, and was asked again."""
+    """The same holds if the upstream failed first, and the request was repeated."""
     failed(forged, "111111", 2)
     forged.sent("222222")
     with forged.client("verify", 401, pin="000000"):
@@ -415,7 +415,7 @@ def test_a_success_clears_the_failures(forged: Forged) -> None:
     assert forged.found(failures=1) == ["excess failures"]
 
 
-def test_a_success_of_which_the_client_was_not_told_may_clear_them_later(forged: Forged) -> None:
+def test_a_success_without_a_response_may_clear_the_failures_later(forged: Forged) -> None:
     failed(forged, "111111", 2)
     with forged.client("verify", 503, pin="111111"):
         forged.guess("111111", of="111111")
@@ -426,18 +426,18 @@ def test_a_success_of_which_the_client_was_not_told_may_clear_them_later(forged:
     assert forged.found(failures=2) == ["excess failures"]
 
 
-def test_failures_that_race_with_a_success_are_before_it_or_after_it(forged: Forged) -> None:
+def test_failures_that_race_with_a_success_count_before_or_after_it(forged: Forged) -> None:
     failed(forged, "111111", 2)
     with forged.client("verify", 200, pin="111111"):
         forged.guess("111111", of="111111")
         forged.guess("000009", of="111111")
-    asked = Event(forged.at - 4.5, "asked", 1, "verify", PHONE, "000009")
-    forged.events += [asked, Event(forged._next(), "answered", 1, status=401)]
+    request = Event(forged.at - 4.5, "asked", 1, "verify", PHONE, "000009")
+    forged.events += [request, Event(forged._next(), "answered", 1, status=401)]
     assert forged.found(failures=2) == []
 
 
-def test_failures_that_race_with_the_use_of_a_right_pin(forged: Forged) -> None:
-    """They are judged while the right PIN's client waits: the count may begin anew before or after them."""
+def test_failures_during_a_successful_verify_count_before_or_after_it(forged: Forged) -> None:
+    """The upstream checks them while the right PIN's client waits: the count may restart before or after them."""
     failed(forged, "111111", 2)
     with forged.client("verify", 200, pin="111111"):
         forged.guess("111111", of="111111")
@@ -457,14 +457,14 @@ def test_failures_are_forgotten_but_do_not_age(forged: Forged, aged: bool, found
     assert forged.found(failures=1) == found
 
 
-def test_a_right_pin_that_is_refused(forged: Forged) -> None:
+def test_a_right_pin_that_is_refused_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.refused("verify", 401, "111111")
     assert forged.found() == ["right PIN refused"]
 
 
 @pytest.mark.parametrize("named", ["", "of-111111"])
-def test_a_right_pin_that_another_client_burned_or_replaced(forged: Forged, named: str) -> None:
+def test_a_right_pin_that_is_refused_because_of_another_client_is_found(forged: Forged, named: str) -> None:
     forged.sent("111111", of="shop")
     forged.sent("222222", of="bank")
     for _ in range(5):
@@ -473,7 +473,7 @@ def test_a_right_pin_that_another_client_burned_or_replaced(forged: Forged, name
     assert forged.found() == ["right PIN refused"]
 
 
-def test_an_older_pin_that_is_refused_with_its_id(forged: Forged) -> None:
+def test_an_older_pin_that_is_refused_with_its_id_is_found(forged: Forged) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.refused("verify", 401, "111111", named="of-111111")
@@ -481,7 +481,7 @@ def test_an_older_pin_that_is_refused_with_its_id(forged: Forged) -> None:
 
 
 @pytest.mark.parametrize("named", ["of-222222", "never given"])
-def test_a_right_pin_with_a_wrong_id_is_refused(forged: Forged, named: str) -> None:
+def test_a_right_pin_with_a_wrong_id_may_be_refused(forged: Forged, named: str) -> None:
     forged.sent("111111")
     forged.sent("222222")
     forged.refused("verify", 401, "111111", named=named)
@@ -489,7 +489,7 @@ def test_a_right_pin_with_a_wrong_id_is_refused(forged: Forged, named: str) -> N
     assert forged.found() == []
 
 
-def test_a_right_pin_without_a_guess_left_is_refused(forged: Forged) -> None:
+def test_a_right_pin_without_a_guess_left_may_be_refused(forged: Forged) -> None:
     failed(forged, "111111", 5)
     forged.refused("verify", 401, "111111")
     assert forged.found() == []
@@ -508,7 +508,7 @@ def test_a_guess_that_did_not_reach_the_upstream_cannot_have_been_counted(
     assert forged.found() == found
 
 
-def test_a_right_pin_after_failures_at_others_is_refused(forged: Forged) -> None:
+def test_a_right_pin_after_failures_at_others_may_be_refused(forged: Forged) -> None:
     for number, pin in enumerate(("222222", "333333")):
         forged.sent(pin, of="bank")
         for _ in range(5):
@@ -519,7 +519,7 @@ def test_a_right_pin_after_failures_at_others_is_refused(forged: Forged) -> None
     assert forged.found(failures=11) == ["right PIN refused"]
 
 
-def test_a_right_pin_that_gave_way_is_refused(forged: Forged) -> None:
+def test_a_right_pin_that_was_displaced_may_be_refused(forged: Forged) -> None:
     forged.sent("111111")
     for pin in ("222222", "333333", "444444"):
         forged.sent(pin, of="bank")
@@ -529,13 +529,13 @@ def test_a_right_pin_that_gave_way_is_refused(forged: Forged) -> None:
 
 
 @pytest.mark.parametrize("what", ["forgotten", "aged", "gone"])
-def test_a_right_pin_that_is_no_more_is_refused(forged: Forged, what: str) -> None:
+def test_a_right_pin_that_may_have_ended_may_be_refused(forged: Forged, what: str) -> None:
     forged.sent("111111")
     if what == "forgotten":
         forged.forgot()
     elif what == "aged":
         forged.aged(600)
-        forged.events.pop()  # nobody knows whether it was
+        forged.events.pop()  # it is unknown whether the PIN was made older
     else:
         with forged.client("verify", 401, pin="000000"):
             forged.gone("verify", of="111111", pin="000000")
@@ -543,14 +543,14 @@ def test_a_right_pin_that_is_no_more_is_refused(forged: Forged, what: str) -> No
     assert forged.found() == []
 
 
-def test_a_right_pin_that_is_refused_before_its_send_is_confirmed(forged: Forged) -> None:
+def test_a_right_pin_may_be_refused_before_its_send_is_confirmed(forged: Forged) -> None:
     with forged.client("send", 200):
         forged.sms("111111")
         forged.refused("verify", 401, "111111")
     assert forged.found() == []
 
 
-def test_a_right_pin_of_which_nobody_knows_whose_it_is(forged: Forged) -> None:
+def test_a_right_pin_whose_client_is_unknown_may_be_refused(forged: Forged) -> None:
     forged.step = 0.1
     with forged.client("send", 200, of="shop", given="of-shop's"), forged.client("send", 200, of="bank"):
         forged.sms("111111")
@@ -569,7 +569,7 @@ def test_a_right_pin_is_the_newest_if_a_later_send_was_refused(forged: Forged) -
     assert forged.found() == ["right PIN refused"]
 
 
-def test_a_right_pin_that_the_upstream_refused(forged: Forged) -> None:
+def test_a_right_pin_that_the_upstream_did_not_accept_may_be_refused(forged: Forged) -> None:
     forged.sent("111111")
     with forged.client("verify", 401, pin="111111"):
         forged.guess("111111", of="111111", status=204)
@@ -577,7 +577,7 @@ def test_a_right_pin_that_the_upstream_refused(forged: Forged) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 503, 504])
-def test_a_right_pin_of_which_nobody_knows_whether_it_was_saved_is_refused(forged: Forged, status: int) -> None:
+def test_a_right_pin_that_may_not_have_been_saved_may_be_refused(forged: Forged, status: int) -> None:
     """The same holds if it is unknown whether a newer PIN was saved."""
     forged.sent("111111", status=status)
     forged.refused("verify", 401, "111111")
@@ -589,41 +589,41 @@ def test_a_right_pin_of_which_nobody_knows_whether_it_was_saved_is_refused(forge
 
 
 @pytest.mark.parametrize(("window", "found"), [((2, 10.0), ["SMS above a limit"]), ((2, 8.0), []), ((3, 99.0), [])])
-def test_an_sms_above_a_limit(forged: Forged, window: tuple[int, float], found: list[str]) -> None:
-    """The sends are at 1, 5 and 9: the third message came at 10, and the first was asked for at 1."""
+def test_an_sms_above_a_limit_is_found(forged: Forged, window: tuple[int, float], found: list[str]) -> None:
+    """The sends are at 1, 5 and 9: the third message came at 10, and the first was requested at 1."""
     for pin in ("111111", "222222", "333333"):
         forged.sent(pin)
     assert forged.found(windows=(window,)) == found
 
 
 @pytest.mark.parametrize(("phone", "found"), [("", []), (PHONE, []), (OTHER, ["SMS above a limit"])])
-def test_what_redis_was_made_to_forget_counts_no_more(forged: Forged, phone: str, found: list[str]) -> None:
+def test_sends_that_redis_was_made_to_forget_do_not_count(forged: Forged, phone: str, found: list[str]) -> None:
     forged.sent("111111")
     forged.forgot(phone)
     forged.sent("222222")
     assert forged.found(windows=((1, 30.0),)) == found
 
 
-def test_what_was_not_sent_is_no_sms(forged: Forged) -> None:
+def test_a_send_without_an_sms_does_not_count(forged: Forged) -> None:
     with forged.client("send", 502):
         forged.no_sms(200)
     forged.sent("111111")
     assert forged.found(windows=((1, 30.0),)) == []
 
 
-def test_a_cooldown_that_was_made_older(forged: Forged) -> None:
+def test_a_cooldown_that_was_made_older_allows_a_send(forged: Forged) -> None:
     forged.sent("111111")
     forged.aged(31)
     forged.sent("222222")
     assert forged.found(windows=((1, 30.0),)) == []
 
 
-def test_a_500(forged: Forged) -> None:
+def test_a_500_is_found(forged: Forged) -> None:
     forged.refused("verify", 500)
     assert forged.found() == ["500"]
 
 
-def test_a_call_that_nobody_ended(forged: Forged) -> None:
+def test_a_call_without_a_response_is_clean(forged: Forged) -> None:
     forged.events.append(Event(1, "asked", 1, "send", PHONE))
     assert forged.found() == []
 
@@ -647,5 +647,5 @@ def test_a_journal_keeps_the_order_of_many_threads() -> None:
     assert {finding.rule for finding in check(events, Rules())} == {"confirmed without an SMS"}
 
 
-def test_every_rule_is_tried_here() -> None:
+def test_every_rule_is_tested_here() -> None:
     assert len(RULES) == 12

@@ -1,4 +1,4 @@
-"""Redis breaks while a message is recorded or its report is applied; and a Cluster, where any two keys may be apart."""
+"""Tests delivery reports while Redis fails, and on a Cluster, where any two keys may be on different nodes."""
 
 from collections.abc import Callable, Iterator
 from signal import SIGCONT, SIGSTOP
@@ -29,7 +29,7 @@ REMEMBER, DECIDE, FREE, MARK = [
 
 @pytest.fixture
 def broken(request: pytest.FixtureRequest, proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Measured:
-    """Return the service behind that proxy, with clients and reports; the sandbox posts no reports."""
+    """Return the service behind that proxy, with client apps and reports; the sandbox posts no reports."""
     scheme = request.node.callspec.params["proxy"]
     settings = {"REDIS_URL": f"{scheme}://127.0.0.1:{proxy.port}", "METRICS_PORT": str(metrics_port(scheme))}
     return Measured(start(sandbox.url, API_KEYS=KEYS, WEB_CONCURRENCY="1", **settings, **TRACKED), metrics_port(scheme))
@@ -46,7 +46,7 @@ def message_of(data: redis.Redis) -> str:
 
 
 @either
-def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
+def test_a_message_that_cannot_be_recorded_can_still_be_verified(
     broken: Measured, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
     shop = Shop(broken.service)
@@ -62,7 +62,7 @@ def test_a_message_that_cannot_be_remembered_went_out_all_the_same(
 
 @pytest.mark.parametrize("script", [DECIDE, FREE], ids=["first report", "end of the cooldown"])
 @either
-def test_a_report_that_is_not_taken_for_certain_is_told_again(
+def test_a_report_that_may_not_have_been_applied_gets_a_503(
     broken: Measured, proxy: RedisProxy, phone: str, act: Act, script: str
 ) -> None:
     with redis.Redis(port=proxy.server_port, decode_responses=True) as data:
@@ -79,9 +79,7 @@ def test_a_report_that_is_not_taken_for_certain_is_told_again(
         assert broken.value("otp_deliveries_total") - before in ((0, 1) if script == DECIDE else (1,)), "at most once"
 
 
-def test_a_delivery_that_is_not_noted_for_certain_is_told_again(
-    broken: Measured, proxy: RedisProxy, phone: str
-) -> None:
+def test_a_delivery_that_may_not_have_been_recorded_gets_a_503(broken: Measured, proxy: RedisProxy, phone: str) -> None:
     shop = Shop(broken.service)
     with redis.Redis(port=proxy.server_port, decode_responses=True) as data:
         sent = shop.send(phone)
@@ -93,7 +91,7 @@ def test_a_delivery_that_is_not_noted_for_certain_is_told_again(
         assert shop.look(sent)["status"] == "delivered"
 
 
-def test_a_verify_that_cannot_be_noted_is_a_verify_all_the_same(
+def test_a_verify_whose_status_cannot_be_recorded_succeeds(
     broken: Measured, proxy: RedisProxy, sandbox: Sandbox, phone: str
 ) -> None:
     shop = Shop(broken.service)
@@ -106,11 +104,13 @@ def test_a_verify_that_cannot_be_noted_is_a_verify_all_the_same(
 
 
 @pytest.mark.parametrize("path", ["/verifications/q4nB0tW7xkR2yV9cE1sLuA", REPORTS])
-def test_without_redis_both_routes_say_so(broken: Measured, proxy: RedisProxy, path: str) -> None:
+def test_without_redis_both_routes_respond_with_503(broken: Measured, proxy: RedisProxy, path: str) -> None:
     proxy.fault(rp.cut)
-    asked = post_report(broken, result("a", "+4915110000000")) if path == REPORTS else broken.service.get(path, **OURS)
-    assert refusal(asked) == UNAVAILABLE
-    assert int(asked.headers["Retry-After"]) >= 1
+    response = (
+        post_report(broken, result("a", "+4915110000000")) if path == REPORTS else broken.service.get(path, **OURS)
+    )
+    assert refusal(response) == UNAVAILABLE
+    assert int(response.headers["Retry-After"]) >= 1
 
 
 @pytest.fixture
@@ -127,8 +127,10 @@ def signal_all(servers: Servers, number: int) -> None:
         process.send_signal(number)
 
 
-def test_on_a_cluster_of_three(servers: Servers, cluster: list[int], start: Start, sandbox: Sandbox) -> None:
-    """Posted by the sandbox itself, also while all of Redis hangs: then the sandbox posts again."""
+def test_reports_are_applied_on_a_cluster_of_three(
+    servers: Servers, cluster: list[int], start: Start, sandbox: Sandbox
+) -> None:
+    """The sandbox itself posts the reports, also while all of Redis hangs; then it posts them again."""
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in cluster)
     shop = Shop(start(sandbox.url, REDIS_URL=url, API_KEYS=KEYS, **TRACKED))
     sandbox.reports_url = f"{shop.service.url}{REPORTS}/{SECRET}"

@@ -1,4 +1,4 @@
-"""The HTTP border, fuzzed: the answer to any request is JSON with a stable code, and never a 500."""
+"""Fuzzes the HTTP border: the response to any request is JSON with a stable code, and never a 500."""
 
 import json
 import socket
@@ -95,7 +95,7 @@ def border(start: Callable[..., Service], database: redis.Redis, sandbox: Sandbo
 
 
 def ask(service: Service, request: bytes) -> bytes:
-    """Send these bytes, and return all answers until the service closes the connection, within 10 seconds."""
+    """Send these bytes, and return all responses until the service closes the connection, within 10 seconds."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -112,7 +112,7 @@ def request(method: str, path: str, headers: list[tuple[str, str]], content: byt
 
 
 def last_answer(answer: bytes) -> tuple[int, Any]:
-    """Return status and body of the last answer. The body is JSON or, for OPTIONS, empty."""
+    """Return the status and the body of the last response. The body is JSON or, for OPTIONS, empty."""
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     status = int(head.split()[1])
     of_type = b"\r\ncontent-type: " in head.lower()
@@ -128,7 +128,7 @@ def is_stable(answer: bytes) -> None:
     assert set(body) == {"error", "code"} or status == 200
 
 
-def test_any_body_and_any_headers(border: Service) -> None:
+def test_any_body_and_any_headers_get_a_stable_code(border: Service) -> None:
     @examples(short=100, long=6000)
     @given(path=PATHS, given_headers=HEADERS, content=CONTENTS, with_type=st.booleans())
     def fuzz(path: str, given_headers: list[tuple[str, str]], content: bytes, with_type: bool) -> None:
@@ -138,7 +138,7 @@ def test_any_body_and_any_headers(border: Service) -> None:
     assert not border.lines(event="bug")
 
 
-def test_any_json(border: Service) -> None:
+def test_any_json_gets_a_stable_code(border: Service) -> None:
     @examples(short=60, long=2000)
     @given(path=PATHS, content=st.one_of(BODIES, GOOD))
     def fuzz(path: str, content: bytes) -> None:
@@ -148,8 +148,8 @@ def test_any_json(border: Service) -> None:
     assert not border.lines(event="bug")
 
 
-def test_any_method_and_any_bytes(border: Service) -> None:
-    """Also bytes that are not HTTP. Clients that send nothing, or half a request, get no answer or a 400."""
+def test_any_method_and_any_bytes_get_a_known_status(border: Service) -> None:
+    """The bytes need not be HTTP. A client that sends nothing, or half a request, gets no response or a 400."""
 
     @examples(short=60, long=2000)
     @given(

@@ -1,4 +1,4 @@
-"""The phone parser, fuzzed: it never changes the digits of a number."""
+"""Fuzzes the phone parser, which must never change the digits of a number."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,7 @@ from otp.phone_numbers import PhoneBook
 from otp.typed_text import LONGEST, in_ascii
 from tests.faults.fuzzing import examples
 
-# Real numbers of every region, spelled with what may stand between digits, and with what may not.
+# These are real numbers of every region, and the characters that may or may not stand between digits.
 NUMBERS = [
     phonenumbers.format_number(number, PhoneNumberFormat.E164)
     for region in sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -24,9 +24,9 @@ BETWEEN = st.text(" -.()/", max_size=3)
 ODD = st.text(
     "0123456789+ -.()/x#,;e\u0661\uff11\u00a0\n\x00\u202e\u200b\u2011\u2013\uff0b\u00b2", min_size=1, max_size=2
 )
-UNSEEN = st.text("\u202a\u202c\u2066\u2069\u200b\ufeff\u00ad", max_size=2)
+INVISIBLE = st.text("\u202a\u202c\u2066\u2069\u200b\ufeff\u00ad", max_size=2)
 BLANKS = {" ": " \t\u00a0\u202f\u3000", "-": "-\u2011\u2013\u2212\uff0d", "+": "+\uff0b"}
-ZEROS = "0\u0660\u06f0\u0966\uff10\U0001d7ce"  # the first of ten digits
+ZEROS = "0\u0660\u06f0\u0966\uff10\U0001d7ce"  # each is the first of ten digits
 ENDS = st.sampled_from(["", "", "x5", ";ext=5", "#5", ",5", " ext. 12", "/5", "\n", "\u0661"])
 
 
@@ -68,7 +68,7 @@ def typed(draw: st.DrawFn, written: str) -> str:
     """Write `written` with other characters of the same meaning, as phones and people do."""
     characters = [draw(st.sampled_from(BLANKS.get(character, character))) for character in written]
     digits = [chr(ord(draw(st.sampled_from(ZEROS))) + int(c)) if c in "0123456789" else c for c in characters]
-    return "".join(draw(UNSEEN) + digit for digit in digits) + draw(UNSEEN)
+    return "".join(draw(INVISIBLE) + digit for digit in digits) + draw(INVISIBLE)
 
 
 def is_cut_from(part: str, whole: str) -> bool:
@@ -83,7 +83,7 @@ def is_cut_from(part: str, whole: str) -> bool:
 @example(raw="(415) 555-2671", region="US")
 @example(raw="+261 2345678", region=None)  # libphonenumber would call +261 20 2345678
 @example(raw="+54 11 15 2345-6789", region=None)  # and here +54 9 11 2345-6789
-def test_a_number_that_is_read_is_the_digits_that_were_typed(raw: str, region: str | None) -> None:
+def test_a_parsed_number_has_the_digits_that_were_typed(raw: str, region: str | None) -> None:
     book = PhoneBook(default_region=region)
     with suppress(InvalidPhoneNumber):
         phone = book.read(raw).address
@@ -98,7 +98,7 @@ def test_a_number_that_is_read_is_the_digits_that_were_typed(raw: str, region: s
 
 @examples(short=100, long=10_000)
 @given(number=st.sampled_from(NUMBERS), data=st.data())
-def test_a_whole_number_with_its_plus_is_itself_however_it_is_spaced(number: str, data: st.DataObject) -> None:
+def test_an_international_number_is_unchanged_however_it_is_spaced(number: str, data: st.DataObject) -> None:
     """No national rule turns an international number into another one."""
     written = "+" + "".join(digit + data.draw(BETWEEN) for digit in number[1:])
     if len(written) <= 40:
@@ -107,7 +107,7 @@ def test_a_whole_number_with_its_plus_is_itself_however_it_is_spaced(number: str
 
 @examples(short=150, long=20_000)
 @given(spelling=spellings(), region=st.sampled_from([None, "US", "DE", "ID", "XK"]), data=st.data())
-def test_digits_of_another_script_and_what_nobody_sees_change_nothing(
+def test_digits_of_another_script_and_invisible_characters_change_nothing(
     spelling: str, region: str | None, data: st.DataObject
 ) -> None:
     plain = in_ascii(spelling)
@@ -133,7 +133,7 @@ def read(raw: str, region: str | None) -> str | None:
 )
 @example(number="+4915112345678", region="DE", prefix="", last="678", spaced=False)
 @example(number="+16492311234", region="AU", prefix="00", last="234", spaced=False)  # 0016 calls abroad, too
-def test_a_number_without_its_plus_never_is_somebody_elses(
+def test_a_number_without_its_plus_never_becomes_another_number(
     number: str, region: str, prefix: str, last: str, spaced: bool
 ) -> None:
     number = number[:-3] + last

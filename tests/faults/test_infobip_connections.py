@@ -1,4 +1,4 @@
-"""Connections to Infobip: kept ones that have ended, new ones that fail, and answers to other requests."""
+"""Tests connections to Infobip: kept ones that were closed, new ones that fail, and responses to other requests."""
 
 import signal
 import socket
@@ -19,12 +19,14 @@ from tests.support.command import eventually
 from tests.support.running import Service, refusal
 from tests.support.upstream import PIN_ID, RIGHT, SENT, WRONG, Upstream, answer, response_bytes
 
-IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
+IN_TIME = 2.0  # seconds; the deadline of the call to Infobip is one second, and this machine may be busy
 Start = Callable[..., Service]
 
 
 @pytest.mark.parametrize("hard", [True, False], ids=["reset", "closed"])
-def test_a_kept_connection_that_infobip_has_ended(faulty: Service, upstream: Upstream, phone: str, hard: bool) -> None:
+def test_a_kept_connection_that_infobip_closed_is_replaced(
+    faulty: Service, upstream: Upstream, phone: str, hard: bool
+) -> None:
     for number in (phone, "+14155552671"):
         assert faulty.send(number).status_code == 200
         upstream.cut(hard)
@@ -33,7 +35,7 @@ def test_a_kept_connection_that_infobip_has_ended(faulty: Service, upstream: Ups
     assert len(upstream.requests) == 4
 
 
-def test_a_kept_connection_that_ends_just_as_it_is_used(
+def test_a_send_is_not_repeated_if_its_kept_connection_ends(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     """It is unknown whether the send was read, so it is not repeated on a new connection."""
@@ -45,7 +47,7 @@ def test_a_kept_connection_that_ends_just_as_it_is_used(
 
 
 @pytest.mark.parametrize("greeting", [up.reset, up.hang_up], ids=["reset", "closed"])
-def test_a_new_connection_that_ends_before_anything_is_read(
+def test_a_send_fails_if_a_new_connection_ends_before_it_is_read(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, greeting: up.Act
 ) -> None:
     upstream.cut()
@@ -70,7 +72,9 @@ HANDSHAKES = {
 
 
 @pytest.mark.parametrize("what", HANDSHAKES)
-def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Redis, phone: str, what: str) -> None:
+def test_nothing_is_sent_if_the_tls_handshake_fails(
+    start: Start, upstream: Upstream, database: redis.Redis, phone: str, what: str
+) -> None:
     """Nothing was sent, so neither the cooldown nor the guess counts."""
     settings = {"INFOBIP_TIMEOUT": "1s", "WEB_CONCURRENCY": "1"}
     service = start(f"https://127.0.0.1:{upstream.port}", **settings)
@@ -86,7 +90,7 @@ def test_no_tls_comes_of_it(start: Start, upstream: Upstream, database: redis.Re
     assert upstream.requests == []
 
 
-def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_a_late_response_does_not_answer_the_next_request(faulty: Service, upstream: Upstream, phone: str) -> None:
     faulty.send(phone)
     late = up.Held(answer(RIGHT))
     upstream.script.extend([late, answer(WRONG)])
@@ -96,7 +100,9 @@ def test_an_answer_after_its_time_answers_nothing(faulty: Service, upstream: Ups
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
 
-def test_an_answer_that_nobody_asked_for_answers_nothing(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_an_unrequested_response_does_not_answer_the_next_request(
+    faulty: Service, upstream: Upstream, phone: str
+) -> None:
     """It waits in the kept connection for the next request, which is a guess."""
     upstream.script.extend([upstream_acts.twice(SENT, RIGHT), answer(WRONG)])
     assert faulty.send(phone).status_code == 200
@@ -113,10 +119,10 @@ ENDS: dict[str, up.Act] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_a_connection_on_which_more_may_come_is_not_kept(
+def test_a_connection_on_which_more_may_arrive_is_not_kept(
     faulty: Service, upstream: Upstream, phone: str, how: str
 ) -> None:
-    """Otherwise it could answer another request."""
+    """Otherwise, these bytes could answer another request."""
     used: list[socket.socket] = []
 
     def act(connection: socket.socket) -> None:
@@ -129,7 +135,7 @@ def test_a_connection_on_which_more_may_come_is_not_kept(
     assert refusal(faulty.verify(phone, "000000")) == (401, "invalid_otp")
 
 
-def test_an_unasked_answer_that_comes_later(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_an_unrequested_response_that_arrives_later_is_ignored(faulty: Service, upstream: Upstream, phone: str) -> None:
     assert faulty.send(phone).status_code == 200
     for connection in upstream.open.copy():
         answer(RIGHT)(connection)
@@ -138,21 +144,21 @@ def test_an_unasked_answer_that_comes_later(faulty: Service, upstream: Upstream,
 
 
 class LastFirst:
-    """Answers this number of sends in reverse order, each with a pinId of its own."""
+    """Responds to this number of sends in reverse order, each with a pinId of its own."""
 
     def __init__(self, amount: int) -> None:
-        self._all_came = threading.Barrier(amount)
-        self._told = [threading.Event() for _ in range(amount + 1)]
-        self._told[-1].set()
+        self._all_arrived = threading.Barrier(amount)
+        self._responded = [threading.Event() for _ in range(amount + 1)]
+        self._responded[-1].set()
 
     def answer(self, place: int, connection: socket.socket) -> None:
-        self._all_came.wait(60)
-        self._told[place + 1].wait(60)
+        self._all_arrived.wait(60)
+        self._responded[place + 1].wait(60)
         answer({**SENT, "pinId": f"{PIN_ID}-{place}"})(connection)
-        self._told[place].set()
+        self._responded[place].set()
 
 
-def test_answers_out_of_order_reach_their_own_questions(
+def test_responses_out_of_order_reach_their_own_requests(
     patient: Service, upstream: Upstream, database: redis.Redis
 ) -> None:
     numbers = [f"+4915190{n:06}" for n in range(8)]
@@ -160,13 +166,15 @@ def test_answers_out_of_order_reach_their_own_questions(
     upstream.script.extend(partial(order.answer, place) for place in range(len(numbers)))
     with ThreadPoolExecutor(len(numbers)) as executor:
         assert {response.status_code for response in executor.map(patient.send, numbers)} == {200}
-    asked = [body["to"] for _, _, body in upstream.requests]
-    saved = [database.hget(f"otp:phoneNumber:{number}", "pinId") for number in asked]
+    recipients = [body["to"] for _, _, body in upstream.requests]
+    saved = [database.hget(f"otp:phoneNumber:{number}", "pinId") for number in recipients]
     assert saved == [f"{PIN_ID}-{place}" for place in range(len(numbers))]
 
 
-def test_redis_stands_still_between_the_verdict_and_its_use(start: Start, upstream: Upstream, phone: str) -> None:
-    """A client that got a 503 may try the PIN again; it is accepted once."""
+def test_a_pin_is_accepted_at_most_once_if_redis_hangs_after_the_verdict(
+    start: Start, upstream: Upstream, phone: str
+) -> None:
+    """A client that got a 503 may try the PIN again; it is accepted at most once."""
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         service = start(upstream.url, REDIS_URL=url)

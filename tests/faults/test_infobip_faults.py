@@ -17,10 +17,10 @@ from tests.support.command import eventually
 from tests.support.running import Service, refusal
 from tests.support.upstream import WRONG, Upstream, answer
 
-# One for each row of the error table that a resend ends in, with its wait kept or not; a resend reads the answer as a
-# send does.
+# There is one for each row of the error table that a resend ends in, with its cooldown kept or not; a resend reads the
+# response as a send does.
 RESENDS = ["reset", "500 html", "empty", "no pinId", "401", "404", "404 html", "429", "not sent"]
-IN_TIME = 2.0  # seconds: the deadline of the call to Infobip is one, and this machine may be busy
+IN_TIME = 2.0  # seconds; the deadline of the call to Infobip is one second, and this machine may be busy
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def elsewhere() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("what", sends())
-def test_a_send(
+def test_every_fault_of_a_send_leads_to_its_error(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
 ) -> None:
     fault = sends(elsewhere)[what]
@@ -54,7 +54,7 @@ def test_a_send(
 
 
 @pytest.mark.parametrize("what", RESENDS)
-def test_a_resend(
+def test_every_fault_of_a_resend_leads_to_its_error(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
 ) -> None:
     assert faulty.send(phone).status_code == 200
@@ -70,7 +70,7 @@ def test_a_resend(
 
 
 @pytest.mark.parametrize("what", verifies())
-def test_a_verify(
+def test_every_fault_of_a_verify_leads_to_its_error(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str, elsewhere: str
 ) -> None:
     fault = verifies(elsewhere)[what]
@@ -83,13 +83,13 @@ def test_a_verify(
     assert len(upstream.requests) == 1 + calls
     attempts = None if fault.gone else "0" if fault.given_back else "1"
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == attempts
-    if fault.gone:  # Infobip knows it no more, so it is forgotten
+    if fault.gone:  # Infobip no longer knows the PIN, so the service forgets it
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
         assert faulty.send(phone).status_code == 200
     assert faulty.verify(phone, "123456").status_code == 200, "the next honest request works"
 
 
-def test_a_server_fault_and_then_a_no_is_one_guess(
+def test_a_5xx_and_then_a_wrong_pin_count_as_one_guess(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     faulty.send(phone)
@@ -99,17 +99,17 @@ def test_a_server_fault_and_then_a_no_is_one_guess(
 
 
 @pytest.mark.parametrize("what", ["429", "throttled by its word", "401", "404 html"])
-def test_a_refusal_after_a_server_fault_settles_nothing(
+def test_a_refusal_after_a_5xx_leaves_the_guess_counted(
     faulty: Service, upstream: Upstream, database: redis.Redis, phone: str, what: str
 ) -> None:
-    """The first try may have been judged, so its guess is not given back."""
+    """Infobip may have checked the PIN in the first request, so the guess is not given back."""
     faulty.send(phone)
     upstream.script.extend([upstream_acts.html(503), verifies()[what].act])
     assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == "1"
 
 
-def test_a_bomb_is_never_unpacked(faulty: Service, upstream: Upstream, phone: str) -> None:
+def test_a_gzip_bomb_is_never_decompressed(faulty: Service, upstream: Upstream, phone: str) -> None:
     faulty.send(phone)
     (worker,) = (psutil.Process(pid) for pid in faulty.workers())
     before = worker.memory_info().rss
@@ -128,11 +128,13 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_never_ends_holds_up_nobody(faulty: Service, upstream: Upstream, phone: str, what: str) -> None:
-    """It arrives faster than it is read, so the reader never waits."""
+def test_an_endless_response_does_not_delay_other_requests(
+    faulty: Service, upstream: Upstream, phone: str, what: str
+) -> None:
+    """The response arrives faster than it is read, so the reader never waits."""
     upstream.script.append(ENDLESS[what])
-    asking = threading.Thread(target=faulty.send, args=(phone,))
-    asking.start()
+    sending = threading.Thread(target=faulty.send, args=(phone,))
+    sending.start()
     eventually(lambda: upstream.requests)
     assert requests.get(f"{faulty.url}/healthz", timeout=IN_TIME).status_code == 200
-    asking.join()
+    sending.join()

@@ -1,4 +1,4 @@
-"""The service compared with a model of it that fits on a screen: they agree whatever is done and whatever breaks."""
+"""Compares the service with a small model of it: they agree on all requests, under all faults."""
 
 import itertools
 import random
@@ -109,7 +109,7 @@ class Phone:
 
 
 class Model(RuleBasedStateMachine):
-    """Does everything to the service and to the model. Each example has phones of its own."""
+    """Makes every request to the service and to the model. Each example has phones of its own."""
 
     replicas: Replicas
 
@@ -144,7 +144,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, seed=st.integers(0, 2**32), of=REPLICAS)
     def much_happens(self, one: int, seed: int, of: int) -> None:
-        """Send PINs as soon as possible, and guess in between. Every kind of step is equally likely."""
+        """Send PINs as soon as possible, and guess in between. The kinds of steps come in random order."""
         chance = random.Random(seed)
         for _ in range(chance.randrange(5, 20)):
             back, named = chance.randrange(4), chance.choice(["its", "its", "its", ""])
@@ -206,7 +206,7 @@ class Model(RuleBasedStateMachine):
     @rule(one=PHONES, seconds=st.sampled_from([31, 31, 310, 601]))
     def wait(self, one: int, seconds: int) -> None:
         phone = self.phones[one]
-        while any(0 < pin.left - seconds < 60 for pin in phone.pins):  # while this runs, they may end by themselves
+        while any(0 < pin.left - seconds < 60 for pin in phone.pins):  # these might expire while this runs
             seconds += 60
         self.replicas.age(phone.number, seconds)
         phone.wait(seconds)
@@ -214,7 +214,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, client=CLIENTS, by_redis=st.booleans(), of=REPLICAS)
     def a_send_is_interrupted(self, one: int, client: str, by_redis: bool, of: int) -> None:
-        """Redis or the worker ends between the SMS and its record."""
+        """Redis or the worker ends after the SMS went out and before it is recorded."""
         phone, expected = self.phones[one], TOO_MANY
         if not phone.cooling:
             expected = self._interrupted(by_redis, of)
@@ -227,7 +227,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(one=PHONES, back=BACK, named=NAMED, by_redis=st.booleans(), of=REPLICAS)
     def a_verify_is_interrupted(self, one: int, back: int, named: str, by_redis: bool, of: int) -> None:
-        """Redis or the worker ends between a right verdict and its use."""
+        """Redis or the worker ends after a right verdict and before the PIN is used up."""
         phone, (_, client, named) = self.phones[one], self._about(one, back, named, "its client")
         if pin := phone.guessed(client, named):
             pin.guesses += 1
@@ -260,7 +260,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(luck=st.integers(0, 3))
     def a_worker_is_killed(self, luck: int) -> None:
-        if luck == 3:  # more of all the rest
+        if luck == 3:  # seldom, so that there is more of all other steps
             self.replicas.kill_a_worker()
 
     def teardown(self) -> None:

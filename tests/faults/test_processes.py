@@ -1,4 +1,4 @@
-"""Processes end, are killed, replaced and stopped for a while: no answer is lost, and no SMS goes out twice."""
+"""Processes are stopped, killed, restarted and replaced: a stop loses no response, and no SMS goes out twice."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ def started(directory: Path, base_url: str, redis_url: str, **settings: str) -> 
 
 
 def after(act: up.Act, seconds: float = 0, first: Callable[[], object] = lambda: None) -> up.Act:
-    """Take the request, call `first`, wait, and then `act`."""
+    """Read the request, call `first`, wait, and then `act`."""
 
     def later(connection: socket.socket) -> None:
         first()
@@ -71,7 +71,7 @@ def kill(service: Service) -> Callable[[], None]:
     return lambda: os.kill(worker, signal.SIGKILL)
 
 
-def test_a_worker_killed_in_the_middle_of_a_send(
+def test_a_send_whose_worker_is_killed_sends_one_sms(
     one_worker: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     upstream.script.append(after(up.answer(up.SENT), first=kill(one_worker)))
@@ -87,7 +87,7 @@ def test_a_worker_killed_in_the_middle_of_a_send(
     assert [one_worker.verify(phone, "123456").status_code for _ in range(2)] == [200, 401]
 
 
-def test_a_worker_killed_in_the_middle_of_a_verify(
+def test_a_verify_whose_worker_is_killed_counts_one_guess(
     one_worker: Service, upstream: Upstream, database: redis.Redis, phone: str
 ) -> None:
     """The guess is counted. Whether it was right is unknown; the client can try again."""
@@ -104,9 +104,9 @@ def test_a_worker_killed_in_the_middle_of_a_verify(
 
 
 def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -> Counter[int | str]:
-    """Send to this number of phones a second until it is enough, on kept connections and on new ones.
+    """Send to this number of phones a second until it is `enough`, on kept connections and on new ones.
 
-    Return how often each status was answered.
+    Return how often there was each status.
     """
 
     def ask(number: int) -> Counter[int | str]:
@@ -132,19 +132,21 @@ def at_a_rate(service: Service, per_second: int, enough: Callable[[], object]) -
 
 @pytest.fixture
 def slow(upstream: Upstream) -> Upstream:
-    """Return an Infobip that answers slowly, so that some requests are always in flight."""
+    """Return an Infobip that responds slowly, so that some requests are always in flight."""
     upstream.script.extend([after(up.answer(up.SENT), 0.2)] * 1000)
     return upstream
 
 
 def one_sms_each(upstream: Upstream, sends: int) -> None:
-    to = Counter(asked["to"] for _, _, asked in upstream.requests)
+    to = Counter(body["to"] for _, _, body in upstream.requests)
     assert len(to) == sends
     assert set(to.values()) == {1}
 
 
-def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path) -> None:
-    """Restart twice, at 50 requests a second."""
+def test_a_rolling_restart_under_load_loses_no_request(
+    slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """The workers restart twice, at 50 requests a second."""
     restarted = threading.Event()
     with started(tmp_path, slow.url, redis_url) as service, ThreadPoolExecutor(1) as executor:
         load = executor.submit(at_a_rate, service, 50, restarted.is_set)
@@ -153,15 +155,15 @@ def test_a_rolling_restart_under_load(slow: Upstream, database: redis.Redis, red
             before = set(service.workers())
             service.process.send_signal(signal.SIGHUP)
             eventually(lambda: len(service.workers()) == 2 and not before & set(service.workers()))  # noqa: B023
-        asked = len(slow.requests)
-        eventually(lambda: len(slow.requests) > asked + 20)
+        requests_before = len(slow.requests)
+        eventually(lambda: len(slow.requests) > requests_before + 20)
         restarted.set()
         statuses = load.result()
     assert set(statuses) == {200}
     one_sms_each(slow, statuses.total())
 
 
-def test_workers_that_end_after_some_requests(
+def test_workers_that_restart_after_some_requests_lose_none(
     slow: Upstream, database: redis.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     """The service leaks nothing, so max-requests is not set by default; with it, no request is lost."""

@@ -1,4 +1,4 @@
-"""Redis is gone, hangs, is full or emptied, or goes away during a request."""
+"""Tests a Redis that is down, hangs, is full or emptied, or fails during a request."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ HUNG = 15 if os.environ.get("SOAK") else 3  # seconds
 
 @contextmanager
 def hung(server: ValkeyServer) -> Iterator[None]:
-    """The server accepts connections and commands, and does not reply."""
+    """In the block, the server accepts connections and commands, and does not reply."""
     assert server._process
     server._process.send_signal(SIGSTOP)
     try:
@@ -47,7 +47,7 @@ def hung(server: ValkeyServer) -> Iterator[None]:
         server._process.send_signal(SIGCONT)
 
 
-def test_down_at_the_start(start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_the_service_recovers_if_redis_is_down_at_the_start(start: Start, sandbox: Sandbox, phone: str) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     service = start(sandbox.url, REDIS_URL=url)
@@ -58,82 +58,88 @@ def test_down_at_the_start(start: Start, sandbox: Sandbox, phone: str) -> None:
     assert len(sandbox.messages) == 1
 
 
-def test_gone_and_back(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
-    assert on_own.send(phone).status_code == 200
-    port, workers = own_redis.port, on_own.workers()
+def test_the_service_recovers_after_redis_was_down(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
+) -> None:
+    assert own_service.send(phone).status_code == 200
+    port, workers = own_redis.port, own_service.workers()
     own_redis.stop()
-    quickly_refused(on_own, phone)
-    assert not is_ready(on_own)
+    quickly_refused(own_service, phone)
+    assert not is_ready(own_service)
     sent = len(sandbox.messages)
     with ValkeyServer(port=port):
-        back_within(5, on_own, phone)
+        back_within(5, own_service, phone)
         assert len(sandbox.messages) == sent + 1
-    assert on_own.workers() == workers
+    assert own_service.workers() == workers
 
 
-def test_hung_under_load(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
-    """Many requests share a connection to Redis: none waits for those before it."""
-    whole_flow(on_own, sandbox, phone)
-    asked, until = sandbox.request_count(), time.monotonic() + HUNG
+def test_requests_are_refused_in_time_while_redis_hangs_under_load(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
+) -> None:
+    """Many requests share a connection to Redis, and none waits for those before it."""
+    whole_flow(own_service, sandbox, phone)
+    requests_before, until = sandbox.request_count(), time.monotonic() + HUNG
 
     def ask(number: int) -> Counter[tuple[int, str]]:
         answers = Counter[tuple[int, str]]()
         guess = {"phoneNumber": phone, "pin": "123456"}
         bodies = {"/send-otp": {"phoneNumber": f"+49158{number}"}, "/verify-otp": guess}
-        with requests.Session() as session:  # clients that check every answer would be slower than the service
+        with requests.Session() as session:  # clients that check every response would be slower than the service
             while time.monotonic() < until:
                 for path, body in bodies.items():
-                    answer = session.post(f"{on_own.url}{path}", json=body, timeout=30)
+                    answer = session.post(f"{own_service.url}{path}", json=body, timeout=30)
                     assert seconds(answer) < 2
                     answers[refusal(answer)] += 1
         return answers
 
-    # No more of them: in one Python, 80 take each other the time that is measured.
+    # There are only 30, because 80 threads of one Python would delay each other, and distort the measured times.
     with hung(own_redis), ThreadPoolExecutor(30) as executor:
         answers = sum(executor.map(ask, range(10000000, 10000030)), Counter())
-        assert not is_ready(on_own)
+        assert not is_ready(own_service)
     assert set(answers) == {UNAVAILABLE}
-    assert sandbox.request_count() == asked
-    back_within(5, on_own, "+442071838750")
+    assert sandbox.request_count() == requests_before
+    back_within(5, own_service, "+442071838750")
 
 
-def test_it_hangs_between_the_sms_and_the_save(
-    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+def test_a_send_is_a_503_if_redis_hangs_before_the_save(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
 ) -> None:
     with ExitStack() as stack:
         sandbox.two_factor._deliver = lambda _: stack.enter_context(hung(own_redis))
-        response = on_own.send(phone)
+        response = own_service.send(phone)
     not_saved(response)
-    assert refusal(on_own.send(phone)) == TOO_MANY, "the cooldown stays"
+    assert refusal(own_service.send(phone)) == TOO_MANY, "the cooldown stays"
 
 
-def test_who_has_waited_for_it_once_does_not_wait_again(
-    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+def test_a_request_waits_only_once_for_a_redis_that_hangs(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
 ) -> None:
-    """With an Idempotency-Key, there is also an answer to keep."""
+    """With an Idempotency-Key, the service also has to save the response."""
     key = {"Idempotency-Key": "one-and-the-same"}
     with ExitStack() as stack:
         sandbox.two_factor._deliver = lambda _: stack.enter_context(hung(own_redis))
         started = time.monotonic()
-        not_saved(on_own.send(phone, headers=key))
+        not_saved(own_service.send(phone, headers=key))
         assert time.monotonic() - started < 2
-    assert on_own.send(phone, headers=key).status_code in (409, 503)
+    assert own_service.send(phone, headers=key).status_code in (409, 503)
     assert len(sandbox.pins(phone)) == 1
 
 
-def test_it_dies_between_the_sms_and_the_save(
-    own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str
+def test_a_send_is_a_503_if_redis_dies_before_the_save(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
 ) -> None:
     port = own_redis.port
     sandbox.two_factor._deliver = lambda _: own_redis.stop()
-    not_saved(on_own.send(phone))
+    not_saved(own_service.send(phone))
     sandbox.two_factor._deliver = lambda _: None
-    with ValkeyServer(port=port):  # empty: what it had is lost
-        back_within(5, on_own, phone)
-        assert on_own.verify(phone, sandbox.pin(phone)).status_code == 200
+    with ValkeyServer(port=port):  # it is empty: the data are lost
+        back_within(5, own_service, phone)
+        assert own_service.verify(phone, sandbox.pin(phone)).status_code == 200
 
 
-def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_a_right_pin_verifies_once_if_redis_dies_before_it_is_used_up(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
     """Redis comes back with all data: the PIN is unused, and verifies once."""
     flags = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
     port = servers.start(free_port(), *flags)
@@ -155,9 +161,11 @@ def test_it_dies_between_verified_and_consume(servers: Servers, start: Start, sa
         assert [service.verify(phone, sandbox.pin(phone)).status_code for _ in range(3)] == [200, 401, 401]
 
 
-def test_no_connection_is_left(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox, phone: str) -> None:
+def test_requests_are_refused_while_redis_has_no_connection_left(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox, phone: str
+) -> None:
     with redis.Redis(port=own_redis.port) as client:
-        whole_flow(on_own, sandbox, phone)
+        whole_flow(own_service, sandbox, phone)
         client.config_set("maxclients", 20)
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         with ExitStack() as stack:
@@ -165,20 +173,22 @@ def test_no_connection_is_left(own_redis: ValkeyServer, on_own: Service, sandbox
                 stack.enter_context(socket.create_connection(("127.0.0.1", own_redis.port)))
             while client.info("clients")["connected_clients"] < 20:
                 time.sleep(0.01)
-            quickly_refused(on_own, phone)
-        back_within(5, on_own, "+442071838750")
+            quickly_refused(own_service, phone)
+        back_within(5, own_service, "+442071838750")
 
 
-def test_connections_cut_while_idle_cost_no_request(own_redis: ValkeyServer, on_own: Service, sandbox: Sandbox) -> None:
+def test_connections_cut_while_idle_cost_no_request(
+    own_redis: ValkeyServer, own_service: Service, sandbox: Sandbox
+) -> None:
     with redis.Redis(port=own_redis.port) as client, ThreadPoolExecutor(20) as executor:
         numbers = [f"+49159{n}" for n in range(10000000, 10000040)]
-        assert {r.status_code for r in executor.map(on_own.send, numbers)} == {200}
+        assert {r.status_code for r in executor.map(own_service.send, numbers)} == {200}
         for number in range(20000000, 20000010):
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            whole_flow(on_own, sandbox, f"+49159{number}")
+            whole_flow(own_service, sandbox, f"+49159{number}")
 
 
-def test_emptied_between_send_and_verify_is_a_no(
+def test_a_pin_is_invalid_after_redis_was_emptied(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     service.send(phone)
@@ -188,7 +198,7 @@ def test_emptied_between_send_and_verify_is_a_no(
     whole_flow(service, sandbox, phone)
 
 
-def test_emptied_between_the_sms_and_the_save(
+def test_a_pin_verifies_if_redis_was_emptied_before_the_save(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
     def forget(_: Message) -> None:

@@ -17,7 +17,7 @@ from tests.support.running import Sandbox, Service
 
 Start = Callable[..., Service]
 SETTINGS = {"WEB_CONCURRENCY": "1"}
-IDLE = 12  # seconds without a request, more than after which the service looks first whether Redis is there
+IDLE = 12  # seconds without a request, more than the idle time after which the service first checks the connection
 OTHERS = "+442071838750"
 
 
@@ -26,7 +26,7 @@ def phones(first: int, amount: int) -> list[str]:
 
 
 def crowd(service: Service, of: list[str]) -> None:
-    """Send all at once, so that there are as many connections as there will ever be."""
+    """Send to all at once, so that the service opens as many connections as it ever will."""
     with ThreadPoolExecutor(20) as executor:
         assert {answer.status_code for answer in executor.map(service.send, of)} == {200}
 
@@ -36,8 +36,10 @@ def service(every_proxy: RedisProxy, start: Start, sandbox: Sandbox) -> Service:
     return start(sandbox.url, REDIS_URL=every_proxy.url, **SETTINGS)
 
 
-def test_a_demoted_primary_is_left(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """Both have one name, as in a Service of Kubernetes: new connections reach the new primary, old ones stay open."""
+def test_the_service_stops_using_a_demoted_primary(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
+    """Both share an address, as in a Kubernetes Service: new connections reach the new primary, old ones stay open."""
     old = servers.start(free_port(), "--save", "")
     new = servers.start(free_port(), "--save", "", "--replicaof", f"127.0.0.1 {old}")
     eventually(lambda: node(new).info("replication")["master_link_status"] == "up")
@@ -69,7 +71,7 @@ def configured(port: int, **settings: str) -> Iterator[None]:
 
 @contextmanager
 def read_only(port: int) -> Iterator[None]:
-    """It replies READONLY."""
+    """In the block, the server replies READONLY."""
     node(port).execute_command("REPLICAOF", "127.0.0.1", free_port())
     yield
     node(port).execute_command("REPLICAOF", "NO", "ONE")
@@ -77,57 +79,59 @@ def read_only(port: int) -> Iterator[None]:
 
 @contextmanager
 def without_its_primary(port: int) -> Iterator[None]:
-    """It replies MASTERDOWN."""
+    """In the block, the server replies MASTERDOWN."""
     with configured(port, **{"replica-serve-stale-data": "no"}), read_only(port):
         yield
 
 
 @contextmanager
 def full(port: int) -> Iterator[None]:
-    """It replies OOM."""
+    """In the block, the server replies OOM."""
     with configured(port, **{"maxmemory-policy": "noeviction", "maxmemory": "1"}):
         yield
 
 
 @contextmanager
 def without_replicas(port: int) -> Iterator[None]:
-    """It replies NOREPLICAS."""
+    """In the block, the server replies NOREPLICAS."""
     with configured(port, **{"min-replicas-to-write": "1"}):
         yield
 
 
 @pytest.mark.parametrize("fault", [read_only, without_its_primary, full, without_replicas])
-def test_it_is_not_ready_while_redis_refuses_writes(
+def test_the_service_is_not_ready_while_redis_refuses_writes(
     servers: Servers, start: Start, sandbox: Sandbox, phone: str, fault: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     port = servers.start(free_port(), "--save", "")
     service = start(sandbox.url, REDIS_URL=f"redis://127.0.0.1:{port}", **SETTINGS)
     crowd(service, phones(30000000, 40))
-    asked = sandbox.request_count()
+    requests_before = sandbox.request_count()
     with fault(port):
         quickly_refused(service, phone)
         assert not is_ready(service)
-        assert sandbox.request_count() == asked
+        assert sandbox.request_count() == requests_before
     back_within(5, service, phone)
 
 
 @pytest.mark.parametrize("word", ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "READONLY"])
-def test_it_is_not_ready_while_redis_says(
+def test_the_service_is_not_ready_while_redis_replies(
     every_proxy: RedisProxy, service: Service, sandbox: Sandbox, phone: str, word: str
 ) -> None:
     """A new connection to the same server may reply differently from an open one."""
     whole_flow(service, sandbox, phone)
-    asked = sandbox.request_count()
+    requests_before = sandbox.request_count()
     every_proxy.fault(rp.refuse(f"{word} for a while"))
     quickly_refused(service, OTHERS)
     assert not is_ready(service)
-    assert sandbox.request_count() == asked
+    assert sandbox.request_count() == requests_before
     every_proxy.heal()
     back_within(5, service, OTHERS)
 
 
-def test_a_cluster_that_has_lost_slots(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
-    """It replies CLUSTERDOWN for every key."""
+def test_the_service_recovers_when_a_cluster_has_its_lost_slot_again(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
+    """A Cluster that has lost a slot replies CLUSTERDOWN for every key."""
     (port,) = servers.cluster(1)
     service = start(sandbox.url, REDIS_URL=f"redis+cluster://127.0.0.1:{port}", **SETTINGS)
     crowd(service, phones(40000000, 40))
@@ -140,7 +144,7 @@ def test_a_cluster_that_has_lost_slots(servers: Servers, start: Start, sandbox: 
     back_within(5, service, phone)
 
 
-def test_connections_that_died_while_idle_cost_nobody_anything(
+def test_connections_that_died_while_idle_delay_no_request(
     all_proxies: list[RedisProxy], start: Start, sandbox: Sandbox
 ) -> None:
     services = [start(sandbox.url, REDIS_URL=proxy.url, **SETTINGS) for proxy in all_proxies]
@@ -149,7 +153,7 @@ def test_connections_that_died_while_idle_cost_nobody_anything(
         crowd(service, some[:40])
     for proxy in all_proxies:
         proxy.fall_silent()
-    time.sleep(IDLE)  # the fault itself: nobody asks for so long
+    time.sleep(IDLE)  # the fault itself: there is no request for so long
     for service, some in zip(services, of_each, strict=True):
         for phone in some[40:]:
             soon(service.send, phone)
@@ -157,7 +161,7 @@ def test_connections_that_died_while_idle_cost_nobody_anything(
             soon(service.verify, phone, sandbox.pin(phone))
 
 
-def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: Service, phone: str) -> None:
+def test_connections_that_die_in_use_are_replaced(every_proxy: RedisProxy, service: Service, phone: str) -> None:
     """The results of the commands on these connections are unknown; other commands lose nothing."""
     crowd(service, phones(70000000, 40))
     every_proxy.fall_silent()
@@ -167,7 +171,7 @@ def test_connections_that_die_in_use_are_left(every_proxy: RedisProxy, service: 
 
 
 def soon(ask: Callable[..., requests.Response], *about: str) -> None:
-    """The service answers 200 without a wait."""
+    """Check that the service responds with 200 without a wait."""
     started = time.monotonic()
     response = ask(*about)
     assert response.status_code == 200, response.text

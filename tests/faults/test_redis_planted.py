@@ -1,4 +1,4 @@
-"""Another program writes into the service's Redis: other types, and nonsense, at every key of the service."""
+"""Another program writes values of other types, and nonsense, to every key of the service in Redis."""
 
 import itertools
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SETTINGS = {
     "FRAUD_GUARD": "monitor",
     "PROOF_SIGNING_KEY": new_signing_key(),
 }
-# Nothing of the service is a set or a stream: a sorted set stands for every other type.
+# The service has no sets and no streams: a sorted set stands for every other type.
 PLANTS: dict[str, Plant] = {
     "a string": lambda data, key: data.set(key, "junk"),
     "a number": lambda data, key: data.set(key, "1e300"),
@@ -43,12 +43,12 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-KEYS = 27  # that a story has made: every kind that there is, but the one below
+KEYS = 27  # keys of a story: every kind of the service, except those that `Story.keys` leaves out
 _numbers = itertools.count(80000000)
 
 
 class Story:
-    """A phone with a pending PIN, another one whose proof was redeemed, and a third one that is unknown yet."""
+    """A phone with a pending PIN, another one whose proof was redeemed, and a third one that is not known yet."""
 
     def __init__(self, service: Service, sandbox: Sandbox) -> None:
         self.service, self.sandbox = service, sandbox
@@ -68,7 +68,7 @@ class Story:
         assert self.service.send(phone, headers=headers).status_code == 200
 
     def keys(self, database: redis.Redis) -> list[str]:
-        """Return its keys, without those that come at any time: counts, alerts, and the end of an earlier story."""
+        """Return its keys, without those written at any time: counts, alerts, and late ones of an earlier story."""
         late = ("otp:counts:", "otp:alert:", ":trusted")
         return sorted(
             key for key in database.scan_iter() if not any(each in key for each in late) or self.verified in key
@@ -87,14 +87,12 @@ class Story:
 
 
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
-def test_whatever_is_planted_nothing_breaks(
-    start: Start, database: redis.Redis, sandbox: Sandbox, plant: Plant
-) -> None:
+def test_planted_values_cause_no_bug(start: Start, database: redis.Redis, sandbox: Sandbox, plant: Plant) -> None:
     service = start(sandbox.url, **SETTINGS)
     for number in range(KEYS):
         database.flushall()
         story = Story(service, sandbox)
-        eventually(lambda: len(story.keys(database)) == KEYS)  # noqa: B023  the guard remembers in the background
+        eventually(lambda: len(story.keys(database)) == KEYS)  # noqa: B023  the guard writes in the background
         key = story.keys(database)[number]
         database.delete(key)
         plant(database, key)

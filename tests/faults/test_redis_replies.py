@@ -1,4 +1,4 @@
-"""Redis takes a command, and something else than its reply comes back: at every command of every request."""
+"""Each command of each request may get something else than its reply from Redis."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,24 +22,23 @@ from tests.faults.redis_proxy import Act, Exchange, RedisProxy
 from tests.support.running import Sandbox, Service, refusal
 
 RELEASE = Script("idempotency_release")
-# Whether it was executed is unknown.
+# It is unknown whether the command was executed.
 DONE = {"lost": rp.lose_reply, "half": rp.cut_reply, "silence": rp.hang}
-# Answers in RESP, to another question.
+# These are valid replies in RESP, but to another command.
 NONSENSE = {
-    "a word": rp.say(b"+FINE\r\n"),
-    "a number": rp.say(b":5\r\n"),
-    "a list": rp.say(b"*1\r\n*1\r\n$4\r\nnone\r\n"),
+    "a word": rp.reply_with(b"+FINE\r\n"),
+    "a number": rp.reply_with(b":5\r\n"),
+    "a list": rp.reply_with(b"*1\r\n*1\r\n$4\r\nnone\r\n"),
 }
 LOST = {
     **DONE,
     "cut": rp.cut,
-    "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n"),
+    "garbage": rp.reply_with(b"\x00\xffHTTP/1.1 400\r\n\r\n"),
     "refused": rp.refuse("OOM command not allowed when used memory > 'maxmemory'."),
 }
-# For save, attempt and consume. All are run by `RedisClient.run`,
-# whose own faults are in test_redis_run.py.
+# These are for save, attempt and consume. `RedisClient.run` runs all commands; its own faults are in test_redis_run.py.
 FAULTS = {**LOST, **NONSENSE}
-FEW: dict[str, list[Act]] = {"lost": [rp.lose_reply], "nonsense": list(NONSENSE.values())}  # for every other one
+FEW: dict[str, list[Act]] = {"lost": [rp.lose_reply], "nonsense": list(NONSENSE.values())}  # for every other command
 # The commands of a send before the SMS.
 BEFORE_THE_SMS = {
     "address": Script("window_take").sha,
@@ -113,7 +112,7 @@ def test_a_pin_that_is_used_meanwhile_is_not_sent_again(
 
 
 @given(LOST)
-def test_a_pin_that_may_not_have_been_kept_is_kept_again(
+def test_a_pin_that_may_not_have_been_saved_is_saved_again(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
     """The SMS is paid for, so this is the one command that may run twice."""
@@ -121,7 +120,7 @@ def test_a_pin_that_may_not_have_been_kept_is_kept_again(
     sent = proxied.send(phone)
     assert proxy.met == 1
     assert len(sandbox.pins(phone)) == 1
-    if act is rp.hang and sent.status_code == 503:  # of the 1.5 s, a second is over by then: a busy machine needs more
+    if act is rp.hang and sent.status_code == 503:  # 1 s of the 1.5 s has passed by then: a busy machine needs more
         not_saved(sent)
         return
     assert sent.status_code == 200
@@ -129,7 +128,7 @@ def test_a_pin_that_may_not_have_been_kept_is_kept_again(
     assert refusal(proxied.verify(phone, sandbox.pin(phone))) == (401, "invalid_otp")
 
 
-def test_what_was_refused_without_being_run_is_asked_once_more(
+def test_a_command_that_redis_refused_is_repeated_once(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str
 ) -> None:
     refuse = rp.refuse("READONLY for a moment")
@@ -148,7 +147,7 @@ def test_what_was_refused_without_being_run_is_asked_once_more(
 
 
 @given(FAULTS)
-def test_an_sms_whose_pin_was_not_kept_for_certain_is_admitted(
+def test_the_response_says_that_a_pin_may_not_have_been_saved(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
     proxy.fault(act, SAVE.sha)
@@ -164,7 +163,7 @@ def test_an_sms_whose_pin_was_not_kept_for_certain_is_admitted(
 
 
 @given(FAULTS)
-def test_a_guess_that_was_not_counted_for_certain_is_not_judged(
+def test_a_guess_that_may_not_have_been_counted_does_not_reach_infobip(
     proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str, act: Act
 ) -> None:
     assert proxied.send(phone).status_code == 200
@@ -187,7 +186,7 @@ def test_a_pin_is_never_accepted_twice(
     assert again == ([401, 401, 401] if act in DONE.values() else [200, 401, 401])
 
 
-def test_a_redis_that_is_slow_is_waited_for(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
+def test_the_service_waits_for_a_slow_redis(proxied: Service, proxy: RedisProxy, sandbox: Sandbox, phone: str) -> None:
     proxy.fault(rp.delay(0.1))
     whole_flow(proxied, sandbox, phone)
 
@@ -209,7 +208,7 @@ def attempts(proxy: RedisProxy, phone: str) -> int:
 
 
 @few
-def test_a_typo_that_is_not_given_back_for_certain_counts(proxied: Service, proxy: RedisProxy, acts: list[Act]) -> None:
+def test_a_typo_that_may_not_have_been_given_back_counts(proxied: Service, proxy: RedisProxy, acts: list[Act]) -> None:
     for act in acts:
         proxy.fault(act, Script("window_give_back").sha, times=1)
         typo = proxied.post("/send-otp", {"phoneNumber": "x"})
@@ -220,7 +219,7 @@ def test_a_typo_that_is_not_given_back_for_certain_counts(proxied: Service, prox
     assert used == len(acts)
 
 
-def test_who_has_waited_to_free_a_key_does_not_wait_for_what_is_given_back(proxied: Service, proxy: RedisProxy) -> None:
+def test_a_request_that_waited_to_free_its_key_does_not_wait_to_give_back(proxied: Service, proxy: RedisProxy) -> None:
     def hang_from_now_on(exchange: Exchange) -> None:
         proxy.fault(rp.hang)
         rp.hang(exchange)

@@ -1,4 +1,4 @@
-"""`RedisClient.run` with lost, late, refused or nonsensical replies: one error, in time, and the next command works."""
+"""Tests `RedisClient.run` with lost, late, refused and invalid replies: it raises one error in time, and recovers."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from otp.redis.client import RedisClient, connect
 from tests.faults import redis_proxy as rp
 from tests.faults.redis_proxy import Act, RedisProxy
 
-# Redis refuses, and has executed nothing.
+# Redis refuses the command without executing it.
 REFUSALS = [
     "LOADING Redis is loading the dataset in memory",
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
@@ -23,17 +23,17 @@ REFUSALS = [
     "NOPERM this user has no permissions to run the 'eval' command",
     "ERR max number of clients reached",
 ]
-ASKED_AGAIN = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOAUTH", "TRYAGAIN"]
-# Whether it was executed is unknown.
+REPEATED = ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "NOAUTH", "TRYAGAIN"]
+# It is unknown whether the command was executed.
 DONE: dict[str, Act] = {"lost": rp.lose_reply, "half": rp.cut_reply, "silence": rp.hang}
-BROKEN: dict[str, Act] = {**DONE, "cut": rp.cut, "garbage": rp.say(b"\x00\xffHTTP/1.1 400\r\n\r\n")}
+BROKEN: dict[str, Act] = {**DONE, "cut": rp.cut, "garbage": rp.reply_with(b"\x00\xffHTTP/1.1 400\r\n\r\n")}
 KEY = "otp:run"
 
 
 @pytest.fixture
 def client(proxy: RedisProxy) -> Iterator[RedisClient]:
     with connect(proxy.url) as client:
-        assert count(client) == 1  # a Cluster is asked for its nodes first
+        assert count(client) == 1  # on a Cluster, this reads the nodes first
         yield client
 
 
@@ -51,7 +51,9 @@ def fails_in_time(client: RedisClient) -> None:
 
 
 @pytest.mark.parametrize("error", REFUSALS, ids=[error.split()[0] for error in REFUSALS])
-def test_every_error_is_one_error_until_it_is_over(proxy: RedisProxy, client: RedisClient, error: str) -> None:
+def test_every_refusal_raises_the_same_error_until_it_is_over(
+    proxy: RedisProxy, client: RedisClient, error: str
+) -> None:
     proxy.fault(rp.refuse(error), KEY)
     fails_in_time(client)
     proxy.heal()
@@ -59,21 +61,21 @@ def test_every_error_is_one_error_until_it_is_over(proxy: RedisProxy, client: Re
 
 
 @pytest.mark.parametrize("act", BROKEN.values(), ids=BROKEN)
-def test_a_reply_that_is_lost_is_never_asked_for_again(proxy: RedisProxy, client: RedisClient, act: Act) -> None:
+def test_a_command_whose_reply_was_lost_is_never_repeated(proxy: RedisProxy, client: RedisClient, act: Act) -> None:
     proxy.fault(act, "INCR", KEY, times=1)
     fails_in_time(client)
     assert proxy.met == 1
     assert count(client) == (3 if act in DONE.values() else 2)
 
 
-def test_what_was_refused_without_being_run_is_asked_once_more(proxy: RedisProxy, client: RedisClient) -> None:
-    for number, error in enumerate(ASKED_AGAIN, 2):
+def test_a_command_that_redis_refused_is_repeated_once(proxy: RedisProxy, client: RedisClient) -> None:
+    for number, error in enumerate(REPEATED, 2):
         proxy.fault(rp.refuse(f"{error} for a moment"), "INCR", KEY, times=1)
         assert count(client) == number, error
         assert proxy.met == 1
 
 
-def test_an_error_of_the_command_itself_is_not_asked_again(proxy: RedisProxy, client: RedisClient) -> None:
+def test_a_command_is_not_repeated_after_an_error_of_its_own(proxy: RedisProxy, client: RedisClient) -> None:
     for number, error in enumerate(("OOM", "MISCONF", "NOPERM", "WRONGTYPE"), 2):
         proxy.fault(rp.refuse(f"{error} for a moment"), "INCR", KEY, times=1)
         fails_in_time(client)

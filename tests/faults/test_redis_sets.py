@@ -1,4 +1,4 @@
-"""A Sentinel set and a Cluster do their work: one server is lost, and another takes its place."""
+"""Tests the failovers of Sentinels and of a Cluster: one server is lost, and another one takes its place."""
 
 from collections.abc import Callable
 from signal import SIGCONT, SIGSTOP
@@ -31,7 +31,9 @@ def is_primary(port: int) -> bool:
     return bool(node(port).info("replication")["role"] == "master")
 
 
-def test_the_primary_dies(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_the_service_follows_a_failover_after_the_primary_died(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
     primary, replica, sentinel = servers.replicated()
     service = on_sentinel(start, sandbox, sentinel)
     used, pending = "+14155552671", phone
@@ -45,10 +47,10 @@ def test_the_primary_dies(servers: Servers, start: Start, sandbox: Sandbox, phon
     assert service.verify(pending, sandbox.pin(pending)).status_code == 200
     assert refusal(service.verify(pending, sandbox.pin(pending))) == NO
     assert refusal(service.verify(used, sandbox.pin(used))) == NO
-    without_end(replica)
+    every_key_expires(replica)
 
 
-def test_the_primary_hangs_and_comes_back_when_it_is_none_any_more(
+def test_a_primary_that_hung_gets_no_writes_after_the_failover(
     servers: Servers, start: Start, sandbox: Sandbox, phone: str
 ) -> None:
     """It regards itself as the primary until the Sentinel demotes it. Writes until then would be lost."""
@@ -64,10 +66,12 @@ def test_the_primary_hangs_and_comes_back_when_it_is_none_any_more(
     for number in range(10000000, 10000010):
         assert service.send(f"+49155{number}").status_code == 200
         assert node(replica).exists(f"otp:phoneNumber:+49155{number}")
-    without_end(replica)
+    every_key_expires(replica)
 
 
-def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_the_service_follows_the_states_of_a_cluster_of_three(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
     """The Cluster is down at the start, then runs, then hangs, then is gone."""
     ports = [free_port() for _ in range(3)]
     service = on_cluster(start, sandbox, ports)
@@ -77,7 +81,7 @@ def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, ph
     for number in range(10000000, 10000010):
         whole_flow(service, sandbox, f"+49155{number}")
     assert all(node(port).dbsize() for port in ports), "the keys are spread"
-    without_end(*ports)
+    every_key_expires(*ports)
     for port in ports:
         servers.processes[port].send_signal(SIGSTOP)
     quickly_refused(service, phone)
@@ -86,10 +90,8 @@ def test_a_cluster_of_three(servers: Servers, start: Start, sandbox: Sandbox, ph
     quickly_refused(service, phone)
 
 
-def test_a_node_of_the_cluster_is_lost_and_its_replica_promoted(
-    servers: Servers, start: Start, sandbox: Sandbox
-) -> None:
-    """The node hangs, so its clients wait in vain."""
+def test_the_service_follows_a_promoted_replica_in_a_cluster(servers: Servers, start: Start, sandbox: Sandbox) -> None:
+    """The node hangs, so requests to it time out."""
     ports = servers.cluster(3)
     replica = servers.replica_of(ports[0])
     service = on_cluster(start, sandbox, ports)
@@ -107,7 +109,7 @@ def test_a_node_of_the_cluster_is_lost_and_its_replica_promoted(
         assert service.verify(phone, sandbox.pin(phone)).status_code == 200
         assert refusal(service.verify(phone, sandbox.pin(phone))) == NO
     assert is_ready(service)
-    without_end(*ports[1:], replica)
+    every_key_expires(*ports[1:], replica)
 
 
 def on_cluster(start: Start, sandbox: Sandbox, ports: list[int]) -> Service:
@@ -115,8 +117,8 @@ def on_cluster(start: Start, sandbox: Sandbox, ports: list[int]) -> Service:
     return start(sandbox.url, REDIS_URL=url)
 
 
-def without_end(*ports: int) -> None:
-    """Every key of the service must have a time to live."""
+def every_key_expires(*ports: int) -> None:
+    """Check that every key of the service has a time to live."""
     for port in ports:
         with redis.Redis(port=port) as client:
             assert [key for key in client.scan_iter() if client.ttl(key) == -1] == []

@@ -1,4 +1,4 @@
-"""A Cluster whose slots move to another node, whose nodes hang, or that comes back at another port."""
+"""Tests a Cluster whose slots move to another node, whose nodes hang, or that comes back at another port."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,7 +12,7 @@ from sandbox.free_port import free_port
 from tests.faults.burst import Answer, ApiClients
 from tests.faults.held_infobip import HeldInfobip, pin_of
 from tests.faults.invariants import back_within, is_ready, quickly_refused, whole_flow
-from tests.faults.redis_proxy import RedisProxy, say
+from tests.faults.redis_proxy import RedisProxy, reply_with
 from tests.support.redis_servers import Servers, eventually, meet, node
 from tests.support.running import Sandbox, Service
 
@@ -46,7 +46,7 @@ class Move:
         for port in (self.target, self.source):
             node(port).execute_command("CLUSTER", "SETSLOT", SLOT, "NODE", _id(self.target))
 
-    def said(self, word: str) -> int:
+    def refusals(self, word: str) -> int:
         """Return how often either node refused a command with this word."""
         stats = [node(port).info("errorstats").get(f"errorstat_{word}", {}) for port in (self.source, self.target)]
         return sum(each.get("count", 0) for each in stats)
@@ -73,32 +73,32 @@ def verify(service: Service, clients: ApiClients, of: list[str]) -> "Future[list
 
 
 def nothing_twice(held: HeldInfobip) -> None:
-    """Each phone got one SMS, and each PIN was judged once."""
-    assert sorted(held.phones.values()) == sorted(phone for phone, _ in held.judged) == phones()
+    """Check that each phone got one SMS, and that Infobip checked each PIN once."""
+    assert sorted(held.phones.values()) == sorted(phone for phone, _ in held.checked) == phones()
 
 
-def test_the_slot_moves_between_the_sms_and_the_save(
+def test_pins_are_saved_if_their_slot_moves_before_the_save(
     servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     move = Move(servers)
     service = start(held.url, REDIS_URL=url(move.source), **SETTINGS)
-    asked = clients.send(service.port, phones())
+    sends = clients.send(service.port, phones())
     held.wait_for(len(phones()), refused=clients.answered)
     move.begin()
     move.move_keys()
     held.answer()
-    assert statuses(asked.result(60)) == {200}
-    assert move.said("ASK"), "they were sent on"
-    assert move.said("NOSCRIPT"), "to a node without the scripts"
+    assert statuses(sends.result(60)) == {200}
+    assert move.refusals("ASK"), "they were sent on"
+    assert move.refusals("NOSCRIPT"), "to a node without the scripts"
     move.end()
     assert statuses(verify(service, clients, phones()).result(60)) == {200}
     assert statuses(verify(service, clients, phones()).result(60)) == {401}
     nothing_twice(held)
-    assert move.said("MOVED")
+    assert move.refusals("MOVED")
     assert is_ready(service)
 
 
-def test_whoever_asks_while_the_slot_moves_waits_for_it(
+def test_requests_wait_while_their_slot_moves(
     servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip
 ) -> None:
     """Redis replies TRYAGAIN: neither node has all keys of a script."""
@@ -108,7 +108,7 @@ def test_whoever_asks_while_the_slot_moves_waits_for_it(
     assert statuses(clients.send(service.port, old).result(60)) == {200}
     move.begin()
     sends, verifies = clients.send(service.port, new), verify(service, clients, old)
-    eventually(lambda: move.said("TRYAGAIN") > 3 * len(phones()) or clients.answered())
+    eventually(lambda: move.refusals("TRYAGAIN") > 3 * len(phones()) or clients.answered())
     move.move_keys()
     move.end()
     assert statuses(sends.result(60)) == statuses(verifies.result(60)) == {200}
@@ -116,25 +116,29 @@ def test_whoever_asks_while_the_slot_moves_waits_for_it(
     nothing_twice(held)
 
 
-def test_all_nodes_hang(servers: Servers, start: Start, clients: ApiClients, sandbox: Sandbox, phone: str) -> None:
+def test_requests_are_refused_in_time_while_all_nodes_hang(
+    servers: Servers, start: Start, clients: ApiClients, sandbox: Sandbox, phone: str
+) -> None:
     """Requests do not queue for the table of slots."""
     ports = servers.cluster(2)
     service = start(sandbox.url, REDIS_URL=url(*ports), **SETTINGS)
     whole_flow(service, sandbox, phone)
-    asked = sandbox.request_count()
+    requests_before = sandbox.request_count()
     for port in ports:
         servers.processes[port].send_signal(SIGSTOP)
     for first in (20000000, 30000000):  # with silent connections, then without connections and slots
         answers = clients.send(service.port, (f"+49151{first + number}" for number in range(AT_ONCE))).result(60)
         assert statuses(answers) == {503}
         assert max(answer.took for answer in answers) < 2
-    assert sandbox.request_count() == asked
+    assert sandbox.request_count() == requests_before
     for port in ports:
         servers.processes[port].send_signal(SIGCONT)
     back_within(5, service, "+442071838750")
 
 
-def test_it_comes_back_under_another_port(servers: Servers, start: Start, sandbox: Sandbox, phone: str) -> None:
+def test_the_service_finds_a_cluster_that_comes_back_at_another_port(
+    servers: Servers, start: Start, sandbox: Sandbox, phone: str
+) -> None:
     """None of its announced addresses is valid any more, but one of REDIS_URL is."""
     (port,), other = servers.cluster(1, *KEPT), free_port()
     service = start(sandbox.url, REDIS_URL=url(port, other), **SETTINGS)
@@ -150,13 +154,13 @@ def url(*ports: int) -> str:
 
 
 @pytest.mark.parametrize("table", ["$-1", "+FINE", ":5", "*1\r\n*2\r\n:0\r\n:16383", "*1\r\n*3\r\n:0\r\n:1\r\n*0"])
-def test_a_table_of_slots_that_is_none(
+def test_an_invalid_table_of_slots_is_a_503(
     servers: Servers, start: Start, sandbox: Sandbox, phone: str, table: str
 ) -> None:
     with RedisProxy() as proxy:
         (proxy.server_port,) = servers.cluster(1, "--cluster-announce-port", str(proxy.port))
         service = start(sandbox.url, REDIS_URL=f"redis+cluster://127.0.0.1:{proxy.port}", **SETTINGS)
-        proxy.fault(say(f"{table}\r\n".encode()), "\r\nSLOTS\r\n")
+        proxy.fault(reply_with(f"{table}\r\n".encode()), "\r\nSLOTS\r\n")
         quickly_refused(service, phone)
         assert proxy.met
         proxy.heal()

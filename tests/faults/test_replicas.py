@@ -1,4 +1,4 @@
-"""Two replicas on one Redis, whose clocks may be half a minute apart."""
+"""Tests two replicas on one Redis, whose clocks may be half a minute apart."""
 
 import os
 from collections import Counter
@@ -50,7 +50,7 @@ def replicas(sandbox: Sandbox, database: redis.Redis, redis_url: str, tmp_path: 
 def statuses(services: list[Service], phones: list[str]) -> Counter[int]:
     """Send to these phones at once, alternating between the replicas, and count the statuses."""
     with ThreadPoolExecutor(16) as executor:
-        answers = executor.map(lambda asked: asked[0].send(asked[1]), zip(cycle(services), phones, strict=False))
+        answers = executor.map(lambda pair: pair[0].send(pair[1]), zip(cycle(services), phones, strict=False))
         return Counter(answer.status_code for answer in answers)
 
 
@@ -59,7 +59,7 @@ def numbers(amount: int) -> list[str]:
 
 
 @pytest.mark.parametrize("ahead", [0, pytest.param(AHEAD, marks=without_faketime)])
-def test_limits_are_exact_together(
+def test_two_replicas_count_limits_exactly(
     replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str, ahead: int
 ) -> None:
     phones = {"PHONE_SEND_LIMIT": "3 per day", "PHONE_SEND_SHARE": "1"}
@@ -75,8 +75,10 @@ def test_limits_are_exact_together(
 
 
 @without_faketime
-def test_a_window_ends_when_it_ends(replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:
-    """With its own clock, a replica ahead would see the other's entries as old, and one behind as endless."""
+def test_a_window_ends_at_the_same_time_for_both_replicas(
+    replicas: Replicas, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    """By its own clock, the one ahead would see the other's entries as expired; the other would see endless ones."""
     one, other = replicas(AHEAD, VERIFY_OTP_LIMIT="4 per 20 seconds", PHONE_SEND_LIMIT="5 per 20 seconds")
     assert [service.verify(phone, "123456").status_code for service in (one, one, other, other)] == [401] * 4
     for service in (one, other, one, other):
@@ -97,7 +99,7 @@ def test_a_window_ends_when_it_ends(replicas: Replicas, sandbox: Sandbox, databa
 
 
 @without_faketime
-def test_what_one_begins_the_other_ends(replicas: Replicas, sandbox: Sandbox) -> None:
+def test_one_replica_completes_what_the_other_began(replicas: Replicas, sandbox: Sandbox) -> None:
     both = replicas(AHEAD, PROOF_SIGNING_KEY=new_signing_key(), FRAUD_GUARD="block")
     for sender, verifier in (both, both[::-1]):
         (to,) = numbers(1)

@@ -1,4 +1,4 @@
-"""Resources that clients can use up: memory, file descriptors, sockets."""
+"""Tests that clients cannot use up the memory, the file descriptors or the sockets."""
 
 import itertools
 import os
@@ -45,10 +45,10 @@ def mixed(service: Service, sandbox: Sandbox, count: int) -> None:
         list(executor.map(ask, range(8)))
 
 
-def test_many_requests_leave_nothing_behind(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_many_requests_leak_no_memory_and_no_files(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     service = start(sandbox.url, COVERAGE_PROCESS_CONFIG="")
     eventually(lambda: len(service.workers()) == 2)
-    mixed(service, sandbox, REQUESTS // 4)  # what is made once is made
+    mixed(service, sandbox, REQUESTS // 4)  # what is created only once exists afterwards
     workers = [psutil.Process(pid) for pid in service.workers()]
     memory = [worker.memory_info().rss for worker in workers]
     files = [worker.num_fds() for worker in workers]
@@ -66,7 +66,7 @@ HEAD = b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
 BODY = b"POST /send-otp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n"
 
 
-def test_clients_that_never_finish_are_in_nobodys_way(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
+def test_clients_that_never_finish_do_not_delay_others(start: Start, database: redis.Redis, sandbox: Sandbox) -> None:
     """200 clients send a byte now and then, half of them in the head and half in the body, until the service closes."""
     service = start(sandbox.url)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Two versions on one Redis, as in a rolling update and its rollback: the previous release, from git, and this one."""
+"""Tests a rolling update and its rollback: the previous release, from git, and this version share one Redis."""
 
 import io
 import re
@@ -33,7 +33,7 @@ MARK = "the one before"
 KEYS = {name: f"{name}-key-0123456789" for name in ("shop", "bank", "kiosk")}
 SETTINGS = {
     "WEB_CONCURRENCY": "1",
-    "COVERAGE_PROCESS_CONFIG": "",  # what the version before runs counts for nothing
+    "COVERAGE_PROCESS_CONFIG": "",  # the coverage of the previous version does not count
     "API_KEYS": ",".join(f"{name}:{key}" for name, key in KEYS.items()),
     "PROOF_SIGNING_KEY": new_signing_key(),
     "INFOBIP_TEMPLATES": f'{{"sms": {{"payment/*": "{MESSAGE_ID}"}}}}',
@@ -57,7 +57,7 @@ _places = count()
 
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the source of the previous release. Its `/readyz` says so, whatever its version is."""
+    """Return the source of the previous release, changed so that its `/readyz` reports MARK as its version."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--is-shallow-repository"]
     found = subprocess.run(command, capture_output=True, text=True, check=False) if (ROOT / ".git").exists() else None
     if not found or found.stdout.strip() != "false":
@@ -121,38 +121,38 @@ def of(client: str, **more: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {KEYS[client]}", "X-End-User-IP": f"198.51.100.{next(_places) % 250}", **more}
 
 
-def test_what_one_version_begins_the_other_ends(
+def test_one_version_completes_what_the_other_began(
     in_turn: list[Service], sandbox: Sandbox, database: redis.Redis, phone: str
 ) -> None:
     one, other = in_turn
-    asked, headers = {"phoneNumber": phone, "purpose": "payment"}, of("kiosk", **{"Idempotency-Key": f"send-{phone}"})
-    sent = one.post("/send-otp", {**asked, "nonce": "order-4711"}, headers=headers)
-    again = other.post("/send-otp", {**asked, "nonce": "order-4711"}, headers=headers)
+    body, headers = {"phoneNumber": phone, "purpose": "payment"}, of("kiosk", **{"Idempotency-Key": f"send-{phone}"})
+    sent = one.post("/send-otp", {**body, "nonce": "order-4711"}, headers=headers)
+    again = other.post("/send-otp", {**body, "nonce": "order-4711"}, headers=headers)
     assert (sent.status_code, sent.content) == (200, again.content), "kept answers"
-    refused = other.post("/send-otp", asked, headers=of("kiosk"))
+    refused = other.post("/send-otp", body, headers=of("kiosk"))
     assert refusal(refused) == TOO_MANY
     assert 1 <= int(refused.headers["Retry-After"]) <= 30, "the cooldown"
     database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
-    asked["verificationId"] = sent.json()["verificationId"]
-    resent = other.post("/resend-otp", {**asked, "channel": "voice"}, headers=of("kiosk"))
+    body["verificationId"] = sent.json()["verificationId"]
+    resent = other.post("/resend-otp", {**body, "channel": "voice"}, headers=of("kiosk"))
     assert (resent.status_code, len(sandbox.pins(phone))) == (200, 2)
 
     pin, headers = sandbox.pin(phone), of("kiosk")
     for service in in_turn:
-        assert refusal(service.post("/verify-otp", {**asked, "pin": other_pin(pin)}, headers=headers)) == INVALID
-    verified = other.post("/verify-otp", {**asked, "pin": pin}, headers=headers)
+        assert refusal(service.post("/verify-otp", {**body, "pin": other_pin(pin)}, headers=headers)) == INVALID
+    verified = other.post("/verify-otp", {**body, "pin": pin}, headers=headers)
     assert verified.status_code == 200, "the third guess of three"
-    states = [service.get(f"/verifications/{asked['verificationId']}", **headers).json() for service in in_turn]
+    states = [service.get(f"/verifications/{body['verificationId']}", **headers).json() for service in in_turn]
     assert states[0] == states[1]
     assert states[0]["status"] == "verified"
-    assert refusal(one.post("/verify-otp", {**asked, "pin": pin}, headers=headers)) == INVALID, "it is used"
+    assert refusal(one.post("/verify-otp", {**body, "pin": pin}, headers=headers)) == INVALID, "it is used"
     proof = {"proof": verified.json()["proof"]}
     redeemed = one.post("/proofs/redeem", proof, headers=headers)
     assert (redeemed.status_code, redeemed.json()["nonce"]) == (200, "order-4711")
     assert refusal(other.post("/proofs/redeem", proof, headers=headers)) == REDEEMED
 
 
-def test_guesses_are_counted_together(in_turn: list[Service], sandbox: Sandbox, phone: str) -> None:
+def test_both_versions_count_guesses_together(in_turn: list[Service], sandbox: Sandbox, phone: str) -> None:
     one, other = in_turn
     assert one.send(phone, headers=of("kiosk")).status_code == 200
     pin = sandbox.pin(phone)
@@ -179,7 +179,7 @@ def test_guesses_are_counted_together(in_turn: list[Service], sandbox: Sandbox, 
         ("total_limit", 6, "kiosk", "+4915{:04}00000"),
     ],
 )
-def test_limits_are_counted_together(
+def test_both_versions_count_limits_together(
     both: list[Service], database: redis.Redis, sandbox: Sandbox, reason: str, amount: int, client: str, phones: str
 ) -> None:
     end_user, place, seen = of(client), count(1100), []
@@ -241,7 +241,7 @@ class People:
         return tuple(each.status_code for each in (sent, failed, verified, redeemed))
 
     def _ask(self, path: str, body: dict[str, str]) -> requests.Response:
-        """Ask the next replica if one does not listen, as a proxy does."""
+        """Post to the next replica that listens, as a proxy does."""
         while True:
             with self._lock:
                 service = self._replicas.ready[next(self._turns) % len(self._replicas.ready)]
@@ -309,7 +309,7 @@ def stable_names(tree: Path) -> set[str]:
     return {*contract(tree), *settings, *labels}
 
 
-def test_no_stable_name_has_gone(previous: Path) -> None:
+def test_no_stable_name_was_removed(previous: Path) -> None:
     before = stable_names(previous)
     assert {"post /send-otp 200 has verificationId", "invalid_otp", "REDIS_URL=", 'otp_sends "country"'} <= before
     assert before - stable_names(ROOT) == set()

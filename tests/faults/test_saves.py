@@ -27,21 +27,21 @@ NO = (401, "invalid_otp")
 
 @contextmanager
 def sent(service: Service, clients: ApiClients, held: HeldInfobip) -> Iterator[None]:
-    """Each phone has its SMS before the block; no PIN is saved in it; all PINs verify after it, once."""
-    asked = clients.send(service.port, PHONES)
+    """Each phone gets its SMS before the block, no PIN is saved in it, and afterwards each PIN verifies once."""
+    sends = clients.send(service.port, PHONES)
     held.wait_for(len(PHONES), refused=clients.answered)
     yield
-    assert [answer.status for answer in asked.result(60)] == [200] * len(PHONES)
+    assert [answer.status for answer in sends.result(60)] == [200] * len(PHONES)
     for expected in (200, 401):
         guesses = [{"phoneNumber": phone, "pin": pin_of(phone)} for phone in PHONES]
-        judged = clients.post(service.port, "/verify-otp", guesses).result(60)
-        assert [answer.status for answer in judged] == [expected] * len(PHONES)
-    assert len(held.judged) == len(held.phones) == len(PHONES)
+        checked = clients.post(service.port, "/verify-otp", guesses).result(60)
+        assert [answer.status for answer in checked] == [expected] * len(PHONES)
+    assert len(held.checked) == len(held.phones) == len(PHONES)
 
 
 @pytest.mark.parametrize("sentinel", [False, True], ids=["redis", "redis+sentinel"])
 @pytest.mark.parametrize("late", [False, True], ids=["before the answers", "after the answers"])
-def test_redis_restarts_between_the_sms_and_the_save(
+def test_pins_are_saved_if_redis_restarts_before_the_save(
     servers: Servers, start: Start, clients: ApiClients, held: HeldInfobip, sentinel: bool, late: bool
 ) -> None:
     port = servers.start(free_port(), *KEPT)
@@ -59,7 +59,7 @@ def test_redis_restarts_between_the_sms_and_the_save(
 
 @pytest.mark.parametrize("times", [1, 10])
 @pytest.mark.parametrize("act", [rp.cut, rp.lose_reply, rp.cut_reply], ids=["cut", "reply lost", "reply cut"])
-def test_the_connection_ends_at_the_save(
+def test_pins_are_saved_if_the_connection_ends_at_the_save(
     proxy: RedisProxy, start: Start, clients: ApiClients, held: HeldInfobip, act: Act, times: int
 ) -> None:
     """`times` connections end, with all other requests that share them."""
@@ -109,35 +109,37 @@ def late(proxy: RedisProxy, start: Start, sandbox: Sandbox, phone: str) -> LateS
     return LateSave(service, other, proxy, sandbox, phone)
 
 
-def test_a_save_that_was_done_is_asked_again(late: LateSave) -> None:
+def test_a_save_whose_reply_was_lost_is_repeated(late: LateSave) -> None:
     with late.after(rp.lose_reply_after):
         pass
     assert [late.verifies(0) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("act", [rp.lose_reply_after, rp.cut_after], ids=["executed", "not executed"])
-def test_never_over_a_newer_pin(late: LateSave, act: Callable[[threading.Event], Act]) -> None:
+def test_a_repeated_save_never_replaces_a_newer_pin(late: LateSave, act: Callable[[threading.Event], Act]) -> None:
     with late.after(act):
         late.send_again()
     assert [late.verifies(which) for which in (0, 1, 1)] == [False, True, False]
 
 
 @pytest.mark.parametrize("act", [rp.lose_reply_after, rp.cut_after], ids=["executed", "not executed"])
-def test_never_a_superseded_one_once_the_newer_was_used(late: LateSave, act: Callable[[threading.Event], Act]) -> None:
+def test_a_repeated_save_never_revives_an_older_pin_after_the_newer_was_used(
+    late: LateSave, act: Callable[[threading.Event], Act]
+) -> None:
     with late.after(act):
         late.send_again()
         assert late.verifies(1)
     assert [late.verifies(which) for which in (0, 1)] == [False, False]
 
 
-def test_never_a_pin_that_was_used(late: LateSave) -> None:
+def test_a_repeated_save_never_revives_a_used_pin(late: LateSave) -> None:
     with late.after(rp.lose_reply_after):
         assert late.verifies(0)
     assert not late.verifies(0)
 
 
-def test_never_new_guesses(late: LateSave) -> None:
-    """All five guesses were wrong."""
+def test_a_repeated_save_never_allows_new_guesses(late: LateSave) -> None:
+    """All five guesses were wrong, and the repeated save allows no further one."""
     with late.after(rp.lose_reply_after):
         for _ in range(5):
             assert refusal(late.other.verify(late.phone, "000000")) == NO

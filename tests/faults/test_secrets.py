@@ -52,18 +52,18 @@ def canary(start: Start, upstream: Upstream, proxy: RedisProxy) -> Service:
 
 
 @pytest.mark.parametrize("proxy", ["redis"], indirect=True)
-def test_no_secret_in_any_answer_log_line_or_value(
+def test_no_secret_is_in_a_response_a_log_line_or_redis(
     canary: Service, upstream: Upstream, proxy: RedisProxy, phone: str
 ) -> None:
     known = {"Authorization": f"Bearer {CLIENT_KEY}", "Idempotency-Key": "canary-idempotency"}
     with redis.Redis(port=proxy.server_port, decode_responses=True) as data:
-        # A Redis without a password takes any for its default user.
+        # A Redis without a password accepts any password for its default user.
         answers = [canary.send(phone, headers=known)]
         for act in FAILURES:
             upstream.script.append(act)
             data.hset(f"otp:phoneNumber:{phone}", "attempts", "0")
             answers.append(canary.verify(phone, PIN, headers=known))
-        for fault in (rp.lose_reply, rp.cut, rp.say(b"\x00" + PIN.encode()), rp.refuse(f"ERR {phone} {PIN_ID}")):
+        for fault in (rp.lose_reply, rp.cut, rp.reply_with(b"\x00" + PIN.encode()), rp.refuse(f"ERR {phone} {PIN_ID}")):
             proxy.fault(fault)
             answers += [canary.send(phone, headers=known), canary.verify(phone, PIN, headers=known)]
         proxy.heal()
@@ -75,16 +75,16 @@ def test_no_secret_in_any_answer_log_line_or_value(
         answers += [requests.get(f"{canary.url}/otp:{phone}?pin={PIN}", timeout=5)]
         values = [*leaks.values(data, [*data.scan_iter()])]
     assert {answer.status_code for answer in answers} == {200, 400, 401, 404, 422, 502, 503, 504}
-    said = "".join(f"{answer.headers} {answer.text}" for answer in answers).replace(proof, "")
+    received = "".join(f"{answer.headers} {answer.text}" for answer in answers).replace(proof, "")
     for secret in (API_KEY, CLIENT_KEY, OTHER_KEY, PASSWORD, PIN, PIN_ID, phone[1:], *PROOF_KEY.splitlines()[1:-1]):
-        assert secret not in said
+        assert secret not in received
         assert secret not in canary.log()
         assert secret not in " ".join(values)
     assert proof not in canary.log()
     assert len(upstream.requests) == 1 + len(FAILURES) + 1
 
 
-def test_what_is_looked_for_is_found() -> None:
+def test_the_search_of_the_logs_finds_secrets() -> None:
     body = {"phoneNumber": "+49 151 1111", "pin": PIN}
     secrets = leaks.note_request({"Authorization": "Bearer canary-client-key"}, body)
     assert set(secrets.values()) == {"phone", "PIN", "Authorization"}
@@ -94,7 +94,7 @@ def test_what_is_looked_for_is_found() -> None:
     assert leaks.in_log("[918273] pid: 918273 request_id=0123456789abcdef0123456789abcdef 13:12:32,409") == []
 
 
-def test_what_is_looked_for_in_redis_is_found(service: Service, database: redis.Redis, phone: str) -> None:
+def test_the_search_of_redis_finds_verification_ids(service: Service, database: redis.Redis, phone: str) -> None:
     verification_id = service.send(phone).json()["verificationId"]
     for name, value in ((f"otp:x:{verification_id}", "1"), ("otp:x", f'{{"verificationId":"{verification_id}"}}')):
         database.set(name, value, ex=60)

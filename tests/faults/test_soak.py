@@ -1,4 +1,4 @@
-"""The long run, in its shortest form."""
+"""Runs the soak in its shortest form."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.faults.report import BEGIN, END, write
 from tools.soak import soak
 
 
-def test_a_soak_finds_nothing_and_says_in_how_much(tmp_path: Path) -> None:
+def test_a_short_soak_tries_every_rule_and_finds_nothing(tmp_path: Path) -> None:
     text, clean = soak(tmp_path, 0.006)
     assert clean, text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "found" not in line]
@@ -16,7 +16,7 @@ def test_a_soak_finds_nothing_and_says_in_how_much(tmp_path: Path) -> None:
     assert {row[2] for row in rows[:-1]} == {"0"}
 
 
-def test_the_table_takes_the_place_of_the_last_one(tmp_path: Path) -> None:
+def test_the_table_replaces_the_last_one(tmp_path: Path) -> None:
     document = tmp_path / "reliability.md"
     write("one", document)
     assert document.read_text() == f"# Reliability\n\n{BEGIN}\n\none\n\n{END}\n"

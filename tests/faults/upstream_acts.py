@@ -1,4 +1,4 @@
-"""More faults of an upstream, in addition to those in tests/support/upstream.py."""
+"""Defines more faults of an upstream, in addition to those in tests/support/upstream.py."""
 
 import gzip
 import socket
@@ -14,17 +14,17 @@ BOMB = 200 * MIB
 
 
 def status_alone(status: int) -> Act:
-    """Answer with a status that allows neither a body nor a length."""
+    """Respond with a status that allows neither a body nor a length."""
     return lambda connection: connection.sendall(f"HTTP/1.1 {status} X\r\n\r\n".encode())
 
 
 def redirect(status: int, url: str) -> Act:
-    """Send the caller, and what it posted, elsewhere."""
+    """Redirect the caller, and what it posted, to another URL."""
     return answer(b"", status, f"Location: {url}/2fa/2/pin\r\n")
 
 
 def html(status: int) -> Act:
-    """Answer with an HTML page, as a proxy in front of an API does."""
+    """Respond with an HTML page, as a proxy in front of an API does."""
     page = b"<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>"
     head = f"HTTP/1.1 {status} X\r\nContent-Type: text/html\r\nContent-Length: {len(page)}\r\n\r\n"
     return lambda connection: connection.sendall(head.encode() + page)
@@ -50,7 +50,7 @@ def drip_body(connection: socket.socket) -> None:
 
 @cache
 def _bomb(size: int) -> bytes:
-    return gzip.compress(bytes(MIB), 9) * (size // MIB)  # it may have many members
+    return gzip.compress(bytes(MIB), 9) * (size // MIB)  # a gzip stream may have many members
 
 
 def gzip_bomb(connection: socket.socket) -> None:
@@ -59,7 +59,7 @@ def gzip_bomb(connection: socket.socket) -> None:
 
 
 def small_gzip_bomb(connection: socket.socket) -> None:
-    """Send 10 MB of zeros, which take less than 64 KiB on the wire: the answer is read whole."""
+    """Send 10 MB of zeros, which take less than 64 KiB on the wire, so the whole response is read."""
     answer(_bomb(10 * MIB), headers="Content-Encoding: gzip\r\n")(connection)
 
 
@@ -103,7 +103,7 @@ def promised(length: Any) -> Act:
 
 
 def twice(first: Any, second: Any) -> Act:
-    """Answer, and then answer again without a request: the second answer would stay in a kept connection."""
+    """Respond, and then respond again without a request: the second response would stay in a kept connection."""
     return lambda connection: connection.sendall(response_bytes(first) + response_bytes(second))
 
 
