@@ -31,7 +31,7 @@ if settings.metrics_port:
 # Loaded here in the master: the workers share its memory.
 from app import account, create_app  # noqa: E402
 from cli.account_check.differences import log_differences  # noqa: E402
-from cli.account_check.redis_checks import log_diagnosis  # noqa: E402
+from cli.redis_checks import log_diagnosis  # noqa: E402
 from otp import VERSION  # noqa: E402
 from otp.server.heads import LONGEST_FIELD, MOST_FIELDS  # noqa: E402
 from otp.server.worker import Worker, announce_end  # noqa: E402

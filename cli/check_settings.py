@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 
 import click
 
-from cli.account_check.findings import Finding
+from cli.findings import Finding
 from cli.terminal import AS_JSON, Sentences, show_findings
 from config import Settings, SettingsError, load_settings, misread_settings
 

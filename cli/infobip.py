@@ -10,17 +10,17 @@ import click
 from dotenv import dotenv_values
 
 from app import account, build
-from cli.account_check.autofill import PIN
 from cli.account_check.delivery_differences import compare_delivery
 from cli.account_check.differences import compare, read_account
-from cli.account_check.findings import Finding
-from cli.account_check.redis_checks import examine_redis
 from cli.account_setup import env_file
+from cli.account_setup.autofill import PIN
 from cli.account_setup.message_texts import FILE, read_message_texts
 from cli.account_setup.plan import NAME, Plan, plan
 from cli.account_setup.subscription_changes import SubscriptionPlan, plan_subscriptions
 from cli.account_setup.template_changes import TEXT, SetupOptions
 from cli.check_settings import settings_findings
+from cli.findings import Finding
+from cli.redis_checks import examine_redis
 from cli.terminal import AS_JSON, Sentences, fail, show_findings
 from config import AccountSettings, Settings, load, load_settings
 from otp.channels import CHANNELS

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cli.account_check.findings import Finding
+from cli.findings import Finding
 from config import SettingsError, load_settings
 from otp.errors import OtpError, StoreUnavailable
 from otp.infobip.account_errors import AccountError

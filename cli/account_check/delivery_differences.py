@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from cli.account_check.findings import SETUP, Finding
+from cli.findings import SETUP, Finding
 from config import Settings
 from otp.infobip.account_errors import AccountError
 from otp.infobip.subscriptions import DELIVERY, TRACKED, Profile, Subscription, Subscriptions

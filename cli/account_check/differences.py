@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from limits import RateLimitItem
 
-from cli.account_check.findings import SETUP, Finding, unknown
 from cli.account_check.language_differences import compare_languages, compare_voice
 from cli.account_check.template_differences import compare_template
+from cli.findings import SETUP, Finding, unknown
 from config import AccountSettings, Settings
 from otp.durations import Rate, duration, seconds
 from otp.infobip.account import Account, Application, Configuration, Template

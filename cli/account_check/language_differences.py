@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from cli.account_check.autofill import PIN, without_last_line
-from cli.account_check.findings import SETUP, Finding, quote
 from cli.account_check.template_differences import compare_template, text_of
+from cli.account_setup.autofill import PIN, without_last_line
 from cli.account_setup.message_texts import read_message_texts
+from cli.findings import SETUP, Finding, quote
 from config import Settings
 from otp.infobip.account import Template
 from otp.languages import voice_language

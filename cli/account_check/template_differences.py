@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from cli.account_check.autofill import LONGEST, PIN, is_malformed, last_line
-from cli.account_check.findings import SETUP, Finding, quote, unknown
 from cli.account_check.segments import Length, measure
+from cli.account_setup.autofill import LONGEST, PIN, is_malformed, last_line
+from cli.findings import SETUP, Finding, quote, unknown
 from config import Settings
 from otp.infobip.account import Template
 

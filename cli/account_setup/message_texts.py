@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from cli.account_check.autofill import PIN
+from cli.account_setup.autofill import PIN
 from otp.languages import Locale
 
 FILE = Path(__file__).parent / "templates.toml"

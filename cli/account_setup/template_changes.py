@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from cli.account_check.autofill import PIN, with_last_line, without_last_line
+from cli.account_setup.autofill import PIN, with_last_line, without_last_line
 from cli.account_setup.changes import Change
 from config import AccountSettings
 from otp.infobip.account import Template

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cli.account_check.differences import compare
-from cli.account_check.findings import Finding
+from cli.findings import Finding
 from config import Settings
 from otp.infobip.account import Application, Template
 from tests.support.running import ACCOUNT

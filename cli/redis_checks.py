@@ -5,7 +5,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 
-from cli.account_check.findings import Finding
+from cli.findings import Finding
 from config import Settings
 from otp.errors import StoreUnavailable
 from otp.redis import keys
