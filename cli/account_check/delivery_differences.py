@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from cli.findings import SETUP, Finding
 from config import Settings
 from otp.infobip.account_errors import AccountError
-from otp.infobip.subscriptions import DELIVERY, TRACKED, Profile, Subscription, Subscriptions
+from otp.infobip.subscriptions import TRACKED, Profile, Subscription, Subscriptions
 from otp.web.delivery_report_api import PATH
 
 _REMEDY = f"{SETUP} --delivery-reports with the service's address"
@@ -24,11 +24,6 @@ def compare_delivery(settings: Settings, subscriptions: Subscriptions) -> Iterat
         yield Finding("warning", "delivery reports", e.sentence, e.remedy)
 
 
-def is_delivery(event: object) -> bool:
-    """Whether an event of a subscription, which may name a format, is a delivery."""
-    return (event.get("event") if isinstance(event, dict) else event) == DELIVERY
-
-
 def knows_secret(profile: Profile, secret: str) -> bool:
     """Whether the service takes what is posted: the secret is a bearer token, or the end of the path."""
     headers = {name.lower(): value for name, value in (profile.headers or {}).items()}
@@ -36,7 +31,7 @@ def knows_secret(profile: Profile, secret: str) -> bool:
 
 
 def _delivery_profiles(subscriptions: Iterable[Subscription], profiles: Iterable[Profile]) -> list[Profile]:
-    its_ids = {each.profile.profile_id for each in subscriptions if any(map(is_delivery, each.events))}
+    its_ids = {each.profile.profile_id for each in subscriptions if each.has_deliveries}
     return [each for each in profiles if each.profile_id and each.profile_id in its_ids]
 
 

@@ -4,36 +4,16 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from limits import RateLimitItem
-
 from cli.account_check.language_differences import compare_languages, compare_voice
 from cli.account_check.template_differences import compare_template
+from cli.account_setup.plan import our_limits
 from cli.findings import SETUP, Finding, unknown
 from config import AccountSettings, Settings
 from otp.durations import Rate, duration, seconds
 from otp.infobip.account import Account, Application, Configuration, Template
 from otp.infobip.account_errors import AccountError, ApiKeyNotAllowed, NotInAccount
-from otp.send_limits.recipient_limit import most_of
 
 log = logging.getLogger("otp.infobip")
-
-
-def our_limits(settings: AccountSettings, *, sends_mails: bool) -> dict[str, list[Rate]]:
-    """The service's own limits, by the name of the limit at Infobip that would refuse the same requests."""
-    total = _rate(settings.total_send_limit)
-    if sends_mails:
-        total = total.plus(_rate(settings.total_email_limit))
-    return {
-        "send_pin_per_phone_number_limit": [
-            Rate(most_of(each), each.get_expiry()) for each in settings.phone_send_limit
-        ],
-        "send_pin_per_application_limit": [total],
-        "verify_pin_limit": [Rate(settings.pin_attempts, settings.cooldowns[0])],
-    }
-
-
-def _rate(limit: RateLimitItem) -> Rate:
-    return Rate(limit.amount, limit.get_expiry())
 
 
 def read_account(account: Account, settings: Settings) -> tuple[Application, dict[str, Template]]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
-from cli.account_check.differences import our_limits
+from limits import RateLimitItem
+
 from cli.account_setup.changes import Change, id_of
 from cli.account_setup.email_changes import email_changes
 from cli.account_setup.template_changes import Place, SetupOptions, Templates
@@ -13,6 +14,7 @@ from config import AccountSettings
 from otp.channels import CHANNELS
 from otp.durations import Rate, duration
 from otp.infobip.account import Account, Application, Configuration, Template
+from otp.send_limits.recipient_limit import most_of
 from otp.setting_sources import ENV_FILE
 
 NAME = "OTP service"
@@ -118,6 +120,24 @@ def _wanted_application(settings: AccountSettings, options: SetupOptions, now: A
         enabled=True,
         configuration=configuration,
     )
+
+
+def our_limits(settings: AccountSettings, *, sends_mails: bool) -> dict[str, list[Rate]]:
+    """The service's own limits, by the name of the limit at Infobip that would refuse the same requests."""
+    total = _rate(settings.total_send_limit)
+    if sends_mails:
+        total = total.plus(_rate(settings.total_email_limit))
+    return {
+        "send_pin_per_phone_number_limit": [
+            Rate(most_of(each), each.get_expiry()) for each in settings.phone_send_limit
+        ],
+        "send_pin_per_application_limit": [total],
+        "verify_pin_limit": [Rate(settings.pin_attempts, settings.cooldowns[0])],
+    }
+
+
+def _rate(limit: RateLimitItem) -> Rate:
+    return Rate(limit.amount, limit.get_expiry())
 
 
 def _infobip_limit(ours: list[Rate]) -> str:

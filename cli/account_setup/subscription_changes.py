@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cli.account_check.delivery_differences import is_delivery
 from cli.account_setup.changes import Change
 from otp.infobip.subscriptions import DELIVERY, TRACKED, Profile, ProfileId, Subscription, Subscriptions
 from otp.web.delivery_report_api import PATH
@@ -66,6 +65,6 @@ def _profile(now: Profile | None, url: str, secret: str) -> Change[Profile]:
 def _subscription(those: list[Subscription], channel: str) -> Change[Subscription]:
     now = next((each for each in those if each.subscription_id == ID), None)
     like = now or Subscription(subscription_id=ID)
-    events = like.events if any(map(is_delivery, like.events)) else (*like.events, DELIVERY)
+    events = like.events if like.has_deliveries else (*like.events, DELIVERY)
     new = {"profile": ProfileId(profile_id=ID), "events": events}
     return Change(f"subscription of {channel}", now, like.model_copy(update=new))

@@ -54,6 +54,11 @@ class Subscription(_Kept):
     profile: ProfileId = ProfileId()
     events: tuple[Any, ...] = ()
 
+    @property
+    def has_deliveries(self) -> bool:
+        """Whether deliveries are among its events."""
+        return DELIVERY in [event.get("event") if isinstance(event, dict) else event for event in self.events]
+
 
 class _Page(Part):
     results: tuple[Any, ...] = ()

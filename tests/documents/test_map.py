@@ -14,7 +14,7 @@ NOT_IN_GIT = {"sbom.json", "secrets"}
 MAP = PAGES["docs/CONTRIBUTING.md"].split("## The map")[1].split("\n## ")[0]
 NAMED = [name.rstrip("/") for row in re.findall(r"(?m)^\| (`.*?) \|", MAP) for name in re.findall("`(.*?)`", row)]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-(LAYERS,) = (contract["layers"] for contract in CONTRACTS if contract["type"] == "layers")
+(LAYERS,) = (contract["layers"] for contract in CONTRACTS if contract.get("containers") == ["otp"])
 
 
 def visible(folder: Path) -> set[str]:
