@@ -19,8 +19,8 @@ from otp.delivery.sent_messages import SentMessages
 from otp.delivery.tracker import Tracker
 from otp.delivery.verifications import Verifications
 from otp.fixed_codes import FixedCodes
+from otp.http_client.proxy import Proxy
 from otp.infobip.account import Account
-from otp.infobip.proxy import Proxy
 from otp.infobip.transport import Transport
 from otp.languages import by_purpose
 from otp.phone_numbers import PhoneBook

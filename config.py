@@ -28,9 +28,9 @@ from otp.alerts.webhook import check_url, signing_key
 from otp.challenges import DEADLINE, TEST_SECRETS, VENDORS, check_test_url
 from otp.channels import CHANNELS
 from otp.fixed_codes import check_until, end_of, read_codes
-from otp.infobip.authorities import Authorities
+from otp.http_client.authorities import Authorities
+from otp.http_client.proxy import Proxy
 from otp.infobip.base_url import is_in_the_clear, read_base_url
-from otp.infobip.proxy import Proxy
 from otp.infobip.senders import Senders
 from otp.languages import TemplateIds
 from otp.proofs import read_old_keys, read_signing_key

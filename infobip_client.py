@@ -15,7 +15,7 @@ from pydantic import ConfigDict
 from otp import errors
 from otp.alerts.alerts import Alerts
 from otp.channels import Channel
-from otp.infobip.bulkhead import Bulkhead
+from otp.http_client.bulkhead import Bulkhead
 from otp.infobip.delivery_reports import DELIVERY_ID
 from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
 from otp.infobip.transport import Response, Transport

@@ -15,8 +15,8 @@ from requests.structures import CaseInsensitiveDict
 
 from otp import USER_AGENT
 from otp.errors import ChallengeFailed, ChallengeUnavailable, ServiceUnavailable
-from otp.infobip.adapter import OneHostAdapter
-from otp.infobip.bulkhead import Bulkhead
+from otp.http_client.adapter import OneHostAdapter
+from otp.http_client.bulkhead import Bulkhead
 from otp.infobip.responses import StrictResponse
 from otp.requester import SUBNET, UNKNOWN
 from otp.setting_types import is_loopback

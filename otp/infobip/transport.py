@@ -11,10 +11,10 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from otp.errors import ProviderTimeout, ServiceUnavailable
-from otp.infobip.adapter import OneHostAdapter
-from otp.infobip.authorities import Authorities
-from otp.infobip.connection import NothingSent
-from otp.infobip.proxy import Proxy
+from otp.http_client.adapter import OneHostAdapter
+from otp.http_client.authorities import Authorities
+from otp.http_client.connection import NothingSent
+from otp.http_client.proxy import Proxy
 
 log = logging.getLogger("otp.infobip")
 

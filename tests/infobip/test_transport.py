@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from otp.errors import ProviderTimeout, ServiceUnavailable
-from otp.infobip.authorities import Authorities
+from otp.http_client.authorities import Authorities
 from otp.infobip.transport import PAUSE, Transport
 from sandbox.free_port import free_port
 from tests.faults import upstream_acts
@@ -211,7 +211,7 @@ KILLED = """
 from gevent import monkey
 monkey.patch_all()
 import sys, gevent
-from otp.infobip.authorities import Authorities
+from otp.http_client.authorities import Authorities
 from otp.infobip.transport import Transport
 
 transport = Transport(sys.argv[1], {}, timeout=5, pool_size=5)

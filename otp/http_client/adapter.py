@@ -18,11 +18,11 @@ from gevent import Timeout
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from otp.infobip.authorities import Authorities
-from otp.infobip.connection import Connection, NothingSent
-from otp.infobip.connection_pool import ConnectionPool, open_connection
-from otp.infobip.http_response import HttpResponse
-from otp.infobip.proxy import Proxy
+from otp.http_client.authorities import Authorities
+from otp.http_client.connection import Connection, NothingSent
+from otp.http_client.connection_pool import ConnectionPool, open_connection
+from otp.http_client.http_response import HttpResponse
+from otp.http_client.proxy import Proxy
 
 _TARGET = re.compile("/[!-~]*")
 _LINE = re.compile("[ -~]*")

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import gevent
 
-from otp.infobip.connection import remaining
+from otp.http_client.connection import remaining
 
 LONGEST_HEAD = 16 * 1024  # bytes of the proxy's response
 _URL = re.compile(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from otp.infobip.http_response import MAX_BODY, MAX_BYTES, MAX_HEADERS, BadResponseError, HttpResponse
+from otp.http_client.http_response import MAX_BODY, MAX_BYTES, MAX_HEADERS, BadResponseError, HttpResponse
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"Retry-After: 7\r\nContent-Length: 2\r\n\r\n{}"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from gevent import Timeout
 
-from otp.infobip.connection import Connection, remaining
-from otp.infobip.proxy import Proxy
+from otp.http_client.connection import Connection, remaining
+from otp.http_client.proxy import Proxy
 
 MAX_IDLE = 20.0  # seconds; load balancers drop a connection after 35 or more, some of them silently
 

@@ -7,7 +7,7 @@ import time
 import gevent
 import requests
 
-from otp.infobip.http_response import HttpResponse
+from otp.http_client.http_response import HttpResponse
 
 _READ = 16 * 1024  # bytes at once, which is a whole record of TLS
 

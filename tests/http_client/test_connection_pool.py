@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from otp.infobip.connection import Connection
-from otp.infobip.connection_pool import MAX_IDLE, ConnectionPool
+from otp.http_client.connection import Connection
+from otp.http_client.connection_pool import MAX_IDLE, ConnectionPool
 
 SOON = time.monotonic() + 600
 
