@@ -16,8 +16,9 @@ from otp import errors
 from otp.alerts.alerts import Alerts
 from otp.channels import Channel
 from otp.http_client.bulkhead import Bulkhead
+from otp.http_client.strict_response import StrictResponse
 from otp.infobip.delivery_reports import DELIVERY_ID
-from otp.infobip.responses import NOT_FOUND, StrictResponse, error_code, error_for, parse_response
+from otp.infobip.responses import NOT_FOUND, error_code, error_for, parse_response
 from otp.infobip.transport import Response, Transport
 from otp.ports import SentPin
 from otp.send_request import SendRequest

@@ -17,7 +17,7 @@ from otp import USER_AGENT
 from otp.errors import ChallengeFailed, ChallengeUnavailable, ServiceUnavailable
 from otp.http_client.adapter import OneHostAdapter
 from otp.http_client.bulkhead import Bulkhead
-from otp.infobip.responses import StrictResponse
+from otp.http_client.strict_response import StrictResponse
 from otp.requester import SUBNET, UNKNOWN
 from otp.setting_types import is_loopback
 

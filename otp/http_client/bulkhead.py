@@ -1,4 +1,4 @@
-"""Bounds how many calls of one kind are in flight, so that a hanging Infobip does not block the whole worker."""
+"""Bounds how many calls of one kind are in flight, so that a host that hangs does not block the whole worker."""
 
 from otp.errors import ServiceUnavailable
 

@@ -1,4 +1,4 @@
-"""One connection to Infobip, over TCP or TLS."""
+"""One connection to a host, over TCP or TLS."""
 
 import socket
 import ssl

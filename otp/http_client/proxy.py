@@ -1,4 +1,4 @@
-"""Reaches Infobip through a proxy, by CONNECT (RFC 9110, section 9.3.6). The proxy cannot read the TLS inside."""
+"""Reaches a host through a proxy, by CONNECT (RFC 9110, section 9.3.6). The proxy cannot read the TLS inside."""
 
 import base64
 import re

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from otp.infobip.responses import StrictResponse
+from otp.http_client.strict_response import StrictResponse
 from otp.setting_types import IDENTIFIER
 
 log = logging.getLogger("otp.delivery")

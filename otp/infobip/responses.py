@@ -4,10 +4,10 @@ import logging
 import re
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ValidationError
 
 from otp.errors import OtpError, ProviderRefused, ProviderTimeout, ProviderUnclear, Reason, TooManyRequests
+from otp.http_client.strict_response import StrictResponse
 from otp.infobip.transport import Response
 
 log = logging.getLogger("otp.infobip")
@@ -16,12 +16,6 @@ MAX_RETRY_AFTER = 3600
 _ERROR_CODE = re.compile(r"[A-Z0-9_]{1,64}")  # it becomes a part of a log line
 NOT_FOUND = frozenset({"NOT_FOUND", "RESOURCE_NOT_FOUND", "E404"})
 THROTTLES = {"TOO_MANY_REQUESTS", "THROTTLE_EXCEPTION", "E429"}
-
-
-class StrictResponse(BaseModel):
-    """Members are in camelCase and have exactly the declared types; unknown members are ignored."""
-
-    model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
 
 class _ServiceException(StrictResponse):
