@@ -13,13 +13,13 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from itertools import pairwise
 
+from otp import request_record
 from otp.errors import InvalidPhoneNumber, PinGone, Reason
 from otp.phone_numbers import PhoneBook
 from otp.ports import PinProvider, SentPin
 from otp.recipients import Recipient
 from otp.send_request import SendRequest
 from otp.setting_types import json_or_file
-from otp.telemetry import record
 
 LONGEST = 90  # days
 
@@ -62,7 +62,7 @@ class FixedCodes:
         handle = self._handles.get(send_request.phone)
         if handle is None or self._clock() >= self._until:
             return self._provider.send_pin(send_request)
-        record.current().is_test = True
+        request_record.current().is_test = True
         return SentPin(f"{handle}-{secrets.token_hex(8)}")
 
     def resend_pin(self, pin_id: str, send_request: SendRequest) -> SentPin:
@@ -81,7 +81,7 @@ class FixedCodes:
         return hmac.compare_digest(self._spell(pin).encode(), code.encode())
 
     def _code(self, pin_id: str) -> str:
-        record.current().is_test = True
+        request_record.current().is_test = True
         code = self._codes.get(pin_id.rpartition("-")[0])
         if code is None or self._clock() >= self._until:
             raise PinGone(reason=Reason.GONE_PIN)

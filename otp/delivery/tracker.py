@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from otp import request_record
 from otp.delivery.charges import Charges
 from otp.delivery.sent_messages import ReportedMessage, SentMessages
 from otp.delivery.verifications import Moment, Verifications
@@ -12,7 +13,7 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.background import Background
 from otp.send_request import SendRequest
-from otp.telemetry import metrics, record
+from otp.telemetry import metrics
 
 log = logging.getLogger("otp.delivery")
 
@@ -56,7 +57,9 @@ class Tracker:
         if message_id:
             new = [keys.verification_hash(verification_id)] if verification_id else []
             hashes = [*new, *id_hashes] if self._verifications else []
-            self._background.run(self._messages.add, message_id, send_request, hashes, record.current().request_id)
+            self._background.run(
+                self._messages.add, message_id, send_request, hashes, request_record.current().request_id
+            )
 
     def pin_verified(self, recipient: Recipient, id_hashes: Sequence[str]) -> None:
         """Note that the PIN with these hashed verification ids was accepted."""

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
+from otp import request_record
 from otp.errors import OtpError
 from otp.redis.client import RedisClient
 from otp.redis.scripts import Command
 from otp.send_limits.prices import MILLION, PriceLists
 from otp.send_request import SendRequest
-from otp.telemetry import record
 
 
 class SendLimit(Protocol):
@@ -57,12 +57,12 @@ class SendLimits:
             self._release(send_request, reserved)
             raise next(refusal for refusal in refusals if refusal)
         price = self._prices.of(send_request.channel.name, send_request.region)
-        record.current().cost = price / MILLION
+        request_record.current().cost = price / MILLION
 
     def release(self, send_request: SendRequest) -> None:
         """Uncount the send in every limit, where nothing was sent."""
         self._release(send_request, self._limits)
-        record.current().cost = 0.0
+        request_record.current().cost = 0.0
 
     def _release(self, send_request: SendRequest, limits: Iterable[SendLimit]) -> None:
         if commands := [command for limit in limits for command in limit.release(send_request)]:

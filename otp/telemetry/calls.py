@@ -7,8 +7,8 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from otp.errors import OtpError, PhoneNumberUnreachable, PinGone
+from otp.request_record import current, current_or_none
 from otp.telemetry import metrics, outcomes, tracing
-from otp.telemetry.record import current, current_or_none
 
 log = logging.getLogger("otp.redis")
 

@@ -13,9 +13,9 @@ import structlog
 from gunicorn.glogging import Logger
 from structlog.typing import EventDict, Processor
 
+from otp.request_record import current_or_none
 from otp.telemetry import metrics
 from otp.telemetry.non_blocking_writer import NonBlockingWriter
-from otp.telemetry.record import current_or_none
 
 _STDERR = 2
 

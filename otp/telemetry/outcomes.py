@@ -1,7 +1,7 @@
 """How a request, or a call to Infobip, ended: in one word, for the log and the metrics."""
 
 from otp import errors
-from otp.telemetry.record import Record
+from otp.request_record import Record
 
 _OUTCOMES: dict[type[errors.OtpError], str] = {
     errors.TooManyRequests: "limited",

@@ -11,12 +11,12 @@ from werkzeug.datastructures import EnvironHeaders
 
 from otp import shutdown
 from otp.errors import OtpError, Reason
+from otp.request_record import Record
 from otp.requester import UNKNOWN
 from otp.telemetry import logs, metrics, tracing
 from otp.telemetry.masking import Mask, Masked, mask_address
 from otp.telemetry.metrics import MetricBatch
 from otp.telemetry.outcomes import outcome
-from otp.telemetry.record import Record
 
 log = logging.getLogger("otp.request")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.datastructures import Headers
 
 from otp import VERSION, shutdown
-from otp.telemetry.record import current
+from otp.request_record import current
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer, TracerProvider

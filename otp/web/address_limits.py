@@ -18,13 +18,13 @@ from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from limits import RateLimitItem
 
+from otp import request_record
 from otp.errors import OtpError, Reason, StoreUnavailable, TooManyRequests
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.windows import STRATEGY, ExactWindows, Window
+from otp.request_record import Record
 from otp.requester import SUBNET
-from otp.telemetry import record
-from otp.telemetry.record import Record
 from otp.web.client_ip import warn_of_private
 from otp.web.error_responses import STATUS
 
@@ -74,7 +74,7 @@ class AddressLimits:
 
         @wraps(view)
         def limited_view() -> ResponseReturnValue:
-            known = record.current()
+            known = request_record.current()
             window = self._take(limits, (known.client,) if known.client else (), known.client_ip, name)
             known.rate_limit_headers = headers(window, policy := policies[window.amount])
             if not window.taken:

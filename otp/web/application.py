@@ -14,7 +14,7 @@ from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
-from otp.telemetry import record
+from otp import request_record
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _NO_SESSION = NullSession()
@@ -35,7 +35,7 @@ class JsonResponse(Response):
 class Application(Flask):
     """The Flask application. Its `g` is the record of the current request."""
 
-    app_ctx_globals_class = staticmethod(record.current)  # type: ignore[assignment]
+    app_ctx_globals_class = staticmethod(request_record.current)  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from otp.telemetry import record
+from otp import request_record
 from otp.telemetry.request_log import RequestLog
 from otp.web.client_ip import client_address
 
@@ -34,7 +34,7 @@ class Border:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request of `environ`."""
-        known = record.begin(_request_id(environ))
+        known = request_record.begin(_request_id(environ))
         known.client_ip = client_address(environ, self._trusted_proxies)
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -46,7 +46,7 @@ class Border:
             return self._application(environ, start)
         finally:
             self._request_log.end()
-            record.end()
+            request_record.end()
 
 
 def new_request_id() -> str:

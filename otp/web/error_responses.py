@@ -9,8 +9,8 @@ from http import HTTPStatus
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from otp import errors
-from otp.telemetry import record, request_log
+from otp import errors, request_record
+from otp.telemetry import request_log
 from otp.web.application import JsonResponse
 from otp.web.border import new_request_id
 
@@ -66,7 +66,7 @@ def register(app: Flask) -> None:
 
 def refusal(error: errors.OtpError) -> Response:
     """The response to `error`."""
-    record.current().error = error
+    request_record.current().error = error
     response = _json(error.code, error.sentence, STATUS[type(error)])
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
@@ -101,5 +101,5 @@ def _bug(error: Exception) -> Response:
 
 
 def _json(code: str, sentence: str, status: int) -> Response:
-    record.current().code = code
+    request_record.current().code = code
     return JsonResponse({"error": sentence, "code": code}, status)

@@ -5,8 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from otp import VERSION
-from otp.telemetry import record
+from otp import VERSION, request_record
 
 
 class HealthApi:
@@ -25,11 +24,11 @@ class HealthApi:
 
     def healthz(self) -> dict[str, Any]:
         """Answer GET /healthz: the process lives."""
-        record.current().operation = "probe"
+        request_record.current().operation = "probe"
         return {"status": "alive"}
 
     def readyz(self) -> dict[str, Any]:
         """Answer GET /readyz: Redis takes writes."""
-        record.current().operation = "probe"
+        request_record.current().operation = "probe"
         self._ping()
         return {"status": "ready", "version": VERSION}

@@ -19,12 +19,11 @@ import gevent
 from flask import Response, g, make_response, request
 from flask.typing import ResponseReturnValue
 
-from otp import errors
+from otp import errors, request_record
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import invalid_reply, members, milliseconds
 from otp.redis.scripts import Script
-from otp.telemetry import record
 from otp.web.encrypted_text import TextCipher
 from otp.web.error_responses import refusal
 from otp.web.request_body import content
@@ -146,7 +145,7 @@ def _decrypt(keyed: _KeyedRequest, encrypted: str) -> str:
 
 def _replay(answer: str, age: float) -> Response:
     """The response that was given `age` seconds ago."""
-    kept, replayed = json.loads(answer), record.current()
+    kept, replayed = json.loads(answer), request_record.current()
     replayed.replayed, replayed.code = True, json.loads(kept["body"]).get("code", "")
     response = Response(kept["body"], kept["status"], mimetype="application/json")
     if (wait := math.ceil(kept["retryAfter"] - age)) > 0:

@@ -6,12 +6,11 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from otp import errors
+from otp import errors, request_record
 from otp.challenges import Challenges
 from otp.requester import Requester
 from otp.send_request import SendRequest
 from otp.service import OtpService, Sent
-from otp.telemetry import record
 from otp.typed_text import read_pin
 from otp.web.proof_api import ProofApi
 from otp.web.request_body import read_body
@@ -61,7 +60,7 @@ class PinApi:
 
     def verify_otp(self) -> dict[str, Any]:
         """Answer POST /verify-otp."""
-        record.current().operation = "verify"
+        request_record.current().operation = "verify"
         body = read_body(request, VerifyOtp)
         recipient = self._parser.read_recipient(body)
         pin = read_pin(body.pin, self._pin)
@@ -72,7 +71,7 @@ class PinApi:
         return {"message": "OTP verified successfully.", **proof}
 
     def _read(self, kind: type[_R]) -> tuple[_R, SendRequest]:
-        record.current().operation = "send"
+        request_record.current().operation = "send"
         body, language = read_body(request, kind), request.environ.get("HTTP_ACCEPT_LANGUAGE")
         return body, self._parser.read(body, _requester(), language)
 
@@ -87,7 +86,7 @@ class PinApi:
 
 
 def _requester() -> Requester:
-    known = record.current()
+    known = request_record.current()
     return Requester(known.client_ip, known.client, known.is_client_app)
 
 

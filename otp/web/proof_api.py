@@ -6,10 +6,9 @@ from typing import Any
 
 from flask import g, request
 
-from otp import errors
+from otp import errors, request_record
 from otp.proofs import ABOUT, Proofs
 from otp.recipients import Recipient
-from otp.telemetry import record
 from otp.web.request_body import Body, read_body
 
 # A replica whose clock is behind accepts a proof for longer than the replica that redeemed it.
@@ -37,7 +36,7 @@ class ProofApi:
 
     def new(self, identity: str, purpose: str, nonce: str) -> str:
         """A proof that a PIN for `identity`, with this purpose and this nonce or "", was verified now."""
-        about = {"test": record.current().is_test, "purpose": purpose, "nonce": nonce}
+        about = {"test": request_record.current().is_test, "purpose": purpose, "nonce": nonce}
         return self._proofs.sign(identity, self._audience(), {name: value for name, value in about.items() if value})
 
     def jwks(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from werkzeug.http import parse_options_header
 
+from otp import request_record
 from otp.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
-from otp.telemetry import record
 from otp.web.strict_json import parse
 
 JSON = "application/json"
@@ -54,7 +54,7 @@ def _is_plain_json(environ: WSGIEnvironment) -> bool:
 
 def content(request: Request, longest: int = MAX_BODY) -> bytes:
     """The body of `request`, read once. Raises RequestTooLarge and InvalidRequest like `read_body`."""
-    known = record.current()
+    known = request_record.current()
     if known.content is None:
         known.content = _read(request, longest)
     return known.content

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from otp import errors
+from otp import errors, request_record
 from otp.channels import CHANNELS, DEFAULT_CHANNEL, Channel, Member
 from otp.email_addresses import read_email
 from otp.infobip.senders import sender_for
@@ -13,7 +13,6 @@ from otp.phone_numbers import PhoneBook
 from otp.recipients import Recipient
 from otp.requester import NOBODY, Requester
 from otp.send_request import SendRequest
-from otp.telemetry import record
 from otp.web.placeholders import read_placeholders
 from otp.web.request_body import Body
 
@@ -99,7 +98,7 @@ class SendRequestParser:
             recipient, is_reachable = read_email(body.email), True
         else:
             recipient, is_reachable = self._phones.read_reachable(body.phone_number or "", by_call=channel.is_call)
-        record.current().about(recipient, channel.name)
+        request_record.current().about(recipient, channel.name)
         of_new_pin = self._of_new_pin(body, channel, accept_language) if isinstance(body, SendOtp) else ("", "", "")
         template, purpose, nonce = of_new_pin
         return SendRequest(
@@ -134,7 +133,7 @@ class SendRequestParser:
         """The recipient that `body` names."""
         is_email = body.member == "email"
         recipient = read_email(body.email or "") if is_email else self._phones.read(body.phone_number or "")
-        record.current().about(recipient)
+        request_record.current().about(recipient)
         return recipient
 
     def _channel(self, body: ResendOtp) -> Channel:

@@ -1,4 +1,4 @@
-"""The record of the current request: filled while it runs, logged at its end."""
+"""The record of the current request: every package may fill and read it; it is logged when the request is over."""
 
 import time
 from contextvars import ContextVar
