@@ -132,6 +132,7 @@ def test_a_start_with_a_full_file_system_has_no_metrics(
     fill(small)
     (small / "little").unlink()
     with Service.started(tmp_path, settings(sandbox, redis_url, small)) as service:
+        eventually(lambda: service.lines(event="no_metrics", level="error"))  # a thread of the master writes it
         (line,) = service.lines(event="no_metrics", level="error")
         assert line["error"] == "No space left on device"
         replace_worker(service)
