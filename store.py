@@ -2,7 +2,7 @@
 
 A recipient has three PINs at most, each with an end and with guesses of its own; a fourth replaces the oldest. A PIN
 belongs to the client app which had it sent. A client that gives no verification id means its newest PIN.
-`otp.redis.keys` has the keys, `pin_save.lua` the fields of a PIN.
+`otp.redis.keys` has the keys, `pin_fields.lua` the fields of a PIN.
 
 Only hashes of verification ids are kept: readers of Redis do not learn the ids, nor does the time of a comparison
 reveal one. `order` says which of two sends was later; it stays for some seconds after a PIN was used.

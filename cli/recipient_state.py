@@ -14,8 +14,6 @@ from otp.redis.client import RedisClient
 from otp.send_limits.operator_rules import remove_rule
 from otp.send_limits.recipient_limit import LONGEST_LOCKOUT
 
-_PLACES = ("", "2:", "3:", "4:", "5:")  # of the PINs in a hash, see pin_save.lua
-
 
 def read_state(redis: RedisClient, settings: Settings, recipient: Recipient) -> dict[str, Any]:
     """The state of `recipient`: 0 for what is not there; of each limit how much is left, and the wait for room.
@@ -70,9 +68,9 @@ def _delete(redis: RedisClient, names: Sequence[str]) -> int:
 
 
 def _pending_pins(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
-    for place in _PLACES:
+    for place in sorted(name.removesuffix("pinId") for name in fields if name.endswith("pinId")):  # see pin_fields.lua
         life = float(fields.get(f"{place}ends", 0)) / 1000 - time.time()
-        if f"{place}pinId" in fields and life > 0:
+        if life > 0:
             guesses = attempts - int(fields.get(f"{place}attempts", 0))
             messages = 1 + int(fields.get(f"{place}again", 0))
             client = fields.get(f"{place}client", "")

@@ -6,7 +6,7 @@ say which slot of a Cluster has the key, so that one script may decide by severa
 key                                       content                                     lifetime           owner
 
 of one recipient, all in one slot
-otp:phoneNumber:+14155552671              hash: its PINs, see pin_save.lua            the newest PIN's   store
+otp:phoneNumber:+14155552671              hash: its PINs, see pin_fields.lua          the newest PIN's   store
 otp:email:jo@example.com                  the same of an e-mail address               the same           store
 {otp:phoneNumber:+1...}:cooldown          id of the reservation that holds it         the cooldown       recipient_limit
 {otp:phoneNumber:+1...}:sent              list: times of its sends                    longest window     recipient_limit

@@ -11,6 +11,7 @@ from hiredis import pack_command
 Command = tuple[str | int | float, ...]  # ("GET", "key")
 
 _FOLDER = Path(__file__).parent
+_INCLUDE = re.compile(r"(?m)^-- include (\w+)\n")
 _COMMENTS = re.compile(r"(?m)^\s*(--.*\n|\n)?")
 _CALLS = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _texts: dict[str, str] = {}  # by SHA-1
@@ -20,13 +21,19 @@ class Script:
     """The script of the file `name`.lua. A call makes the command that runs it."""
 
     def __init__(self, name: str) -> None:
-        self.text = _COMMENTS.sub("", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+        self.text = _COMMENTS.sub("", _read(name))
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()  # Redis's name for the script
         _texts[self.sha] = self.text
 
     def __call__(self, keys: Sequence[str], *arguments: str | float) -> Command:
         """EVALSHA with these keys, all of one slot, and these arguments."""
         return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+
+
+def _read(name: str) -> str:
+    """The file `name`.lua, with the files that it includes: what several scripts must know in the same way."""
+    text = (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda line: _read(line[1]), text)
 
 
 def names_in_scripts() -> set[str]:

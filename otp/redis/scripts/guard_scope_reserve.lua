@@ -1,18 +1,16 @@
 -- May an SMS go to this scope, a country or a prefix? Counts it if so. While there is no room, the scope is judged at
 -- most once a second. Takes 0.1 ms at most, whatever the counts: `python -m tools.bench_scripts` shows it.
 --
--- KEYS[1]  hash: `minutes`, and of a country `hours` and `days`: for each of them, the newest first, its number since
---          1970, how many were sent in it, and how many of these verified. Each takes 28 characters, so that one
---          changes without the others, and all are read as the inside of one list in JSON.
+-- KEYS[1]  hash: `minutes`, and of a country `hours` and `days`: each as in guard_entries.lua.
 --          And while the scope is full: `until`, `why`, when it was `judged`, and by which `allowance`.
 -- ARGV     now, region, allowance (JSON), mode: `block`; `monitor` counts it in any case; `force` counts it without judging
 -- Reply    {1 if it was counted, seconds until there is room, the reason or '' if there is room}
+-- include guard_entries
 local key, now, mode = KEYS[1], tonumber(ARGV[1]), ARGV[4]
 local allowed = cjson.decode(ARGV[3])
 local HOUR, DAY = 3600, 86400
 local MINUTES, HOURS, DAYS = 60, 24, 14 -- how many are kept
 local RECENT = 5 -- minutes: nearly all verifications happen within them
-local WIDTH = 28
 local MINUTE_NOW, HOUR_NOW, DAY_NOW = math.floor(now / 60), math.floor(now / HOUR), math.floor(now / DAY)
 
 local function keep()
@@ -137,9 +135,9 @@ end
 -- Where the entry of this number is, or would be; and how many were sent and verified, if it is there.
 local function find(text, number)
   for at = 1, #text, WIDTH do
-    local one = tonumber(string.sub(text, at, at + 8))
+    local one = number_of(text, at)
     if one == number then
-      return at, tonumber(string.sub(text, at + 10, at + 17)), tonumber(string.sub(text, at + 19, at + 26))
+      return at, sent_and_verified(text, at)
     elseif one < number then
       return at
     end
@@ -150,8 +148,7 @@ end
 -- Removes at most two old entries, so that no call takes long; where clocks differ, some are newer than this one.
 local function trim(text, number, kept)
   for _ = 1, 2 do
-    local oldest = tonumber(string.sub(text, -WIDTH, -WIDTH + 8))
-    if oldest <= number - kept then text = string.sub(text, 1, -WIDTH - 1) end
+    if number_of(text, #text - WIDTH + 1) <= number - kept then text = string.sub(text, 1, -WIDTH - 1) end
   end
   return string.sub(text, 1, 2 * kept * WIDTH)
 end
@@ -159,8 +156,8 @@ end
 local function count(field, number, kept)
   local text = redis.call('HGET', key, field) or ''
   local at, sent, verified = find(text, number)
-  local entry = string.format('%9d,%8d,%8d,', number, (sent or 0) + 1, verified or 0)
-  text = string.sub(text, 1, at - 1) .. entry .. string.sub(text, sent and at + WIDTH or at)
+  local new = entry(number, (sent or 0) + 1, verified or 0)
+  text = string.sub(text, 1, at - 1) .. new .. string.sub(text, sent and at + WIDTH or at)
   redis.call('HSET', key, field, sent and text or trim(text, number, kept))
 end
 

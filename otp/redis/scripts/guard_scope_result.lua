@@ -2,16 +2,16 @@
 -- KEYS[1]  as in guard_scope_reserve.lua
 -- ARGV     when it was counted, region, result
 -- Reply    nothing
-local WIDTH = 28
+-- include guard_entries
 local function change(field, number)
   local text = redis.call('HGET', KEYS[1], field) or ''
   for at = 1, #text, WIDTH do
-    if tonumber(string.sub(text, at, at + 8)) == number then
-      local sent, verified = tonumber(string.sub(text, at + 10, at + 17)), tonumber(string.sub(text, at + 19, at + 26))
+    if number_of(text, at) == number then
+      local sent, verified = sent_and_verified(text, at)
       if sent <= verified then return end
       if ARGV[3] == 'verified' then verified = verified + 1 else sent = sent - 1 end
-      local entry = string.format('%9d,%8d,%8d,', number, sent, verified)
-      redis.call('HSET', KEYS[1], field, string.sub(text, 1, at - 1) .. entry .. string.sub(text, at + WIDTH))
+      local new = entry(number, sent, verified)
+      redis.call('HSET', KEYS[1], field, string.sub(text, 1, at - 1) .. new .. string.sub(text, at + WIDTH))
       return
     end
   end

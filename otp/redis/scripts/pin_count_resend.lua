@@ -1,8 +1,9 @@
 -- Counts a resend of a PIN.
--- KEYS[1]  hash of the recipient's PINs, as in pin_save.lua
+-- KEYS[1]  hash of the recipient's PINs, as in pin_fields.lua
 -- ARGV     pinId, the hash of another verification id of it or ''
 -- Reply    {the number of its resends}; {0}, with nothing counted, if the recipient does not have it any more
-for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
+-- include pin_fields
+for _, place in ipairs(PLACES) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''
     if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], place .. 'verification', ids .. ' ' .. ARGV[2]) end

@@ -1,11 +1,12 @@
 -- Finds the PIN that a request is about. The step `guess` also counts a guess, before Infobip checks it.
--- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of the times of its failures (microseconds since
+-- KEYS     [1] hash of the recipient's PINs, as in pin_fields.lua; [2] list of the times of its failures (microseconds since
 --          1970), the newest first; [3] the requester that verified it lately
 -- ARGV     step (guess, resend), client, hash of a verification id or '', requester or '', guesses that a PIN has,
 --          failures in a period, the period (s), the recipient's identity (lower case) and canonical form, the
 --          purpose of the PIN ('' for one without, * for any)
 -- Reply    {'found', pinId, number of this guess or of its messages before, its life (ms), its verification ids, the
 --          identity it was sent to or '', the nonce of its send or ''}; {'locked'}; {'none'}
+-- include pin_fields
 local guess, client, id, requester, most = ARGV[1] == 'guess', ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local amount, period = tonumber(ARGV[6]), ARGV[7] * 1000000
 local identity, canonical, purpose = ARGV[8], ARGV[9], ARGV[10]
@@ -44,7 +45,7 @@ local function count(pin)
   return redis.call('HINCRBY', KEYS[1], pin .. 'attempts', 1)
 end
 
-for _, pin in ipairs({'', '2:', '3:', '4:', '5:'}) do
+for _, pin in ipairs(PLACES) do
   local attempts = tonumber(known[pin .. 'attempts'] or 0)
   if is_meant(pin) and attempts < most then
     if guess and is_locked(attempts) then return {'locked'} end

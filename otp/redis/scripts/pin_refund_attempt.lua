@@ -1,10 +1,11 @@
 -- Refunds a guess that Infobip has not checked, or may not have checked.
--- KEYS     [1] hash of the recipient's PINs, as in pin_save.lua; [2] list of its failures
+-- KEYS     [1] hash of the recipient's PINs, as in pin_fields.lua; [2] list of its failures
 -- ARGV     pinId, 1 to refund the PIN's guess, too, and not only the failure
 -- Reply    nothing
+-- include pin_fields
 redis.call('LPOP', KEYS[2])
 if ARGV[2] ~= '1' then return end
-for _, place in ipairs({'', '2:', '3:', '4:', '5:'}) do
+for _, place in ipairs(PLACES) do
   if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
     redis.call('HINCRBY', KEYS[1], place .. 'attempts', -1)
   end

@@ -1,13 +1,9 @@
 -- Stores the PIN that was just sent, with two others at most. Harmless when it runs twice or late: it neither replaces a
 -- newer PIN nor revives a used one.
--- KEYS[1]  hash of the recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client,
---          requester, purpose, nonce, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
---          (messages after the first), order, and `older` if its client has a newer one; of others the same, as
---          2:pinId to 5:pinId. A PIN that was used just now has only order, client and ends.
+-- KEYS[1]  hash of the recipient's PINs, as in pin_fields.lua
 -- ARGV     lifetime (ms), order (Redis' time of the send's reservation, microseconds), client, then fields and values
 -- Reply    {1 if it was saved, now or before, the verification ids of the PIN that it replaced, or ''}
-local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
-local FIELDS = {'pinId', 'verification', 'client', 'requester', 'purpose', 'nonce', 'to', 'ends', 'attempts', 'again', 'order', 'older'}
+-- include pin_fields
 local life, order, client = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = math.floor(time[1] * 1000 + time[2] / 1000)
@@ -40,11 +36,11 @@ local place, last = may_go[1], now + life
 if order_of(place) > order then return {0, ''} end
 
 local gone = lives(place) and known[place .. 'pinId'] and known[place .. 'verification'] or ''
-local names, values = {}, {'ends', string.format('%.0f', now + life), 'order', ARGV[2], 'attempts', 0}
+local values = {'ends', string.format('%.0f', now + life), 'order', ARGV[2], 'attempts', 0}
 for i = 4, #ARGV do values[#values + 1] = ARGV[i] end
 if client ~= '' then values[#values + 1], values[#values + 2] = 'client', client end
-for i, name in ipairs(FIELDS) do names[i] = place .. name end
-redis.call('HDEL', KEYS[1], unpack(names))
+clear(place)
+redis.call('HDEL', KEYS[1], place .. 'client')
 for i = 1, #values, 2 do values[i] = place .. values[i] end
 redis.call('HSET', KEYS[1], unpack(values))
 for _, other in ipairs(PLACES) do

@@ -1,0 +1,13 @@
+-- The hash of a recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester,
+-- purpose, nonce, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
+-- (messages after the first), order, and `older` if its client has a newer one; of others the same, as 2:pinId to
+-- 5:pinId. A PIN that was used just now has only order, client and ends.
+local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
+local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 'attempts', 'again', 'older'}
+
+-- Removes what a place has of a PIN, but its order, client and end.
+local function clear(place)
+  local names = {}
+  for i, name in ipairs(FIELDS) do names[i] = place .. name end
+  redis.call('HDEL', KEYS[1], unpack(names))
+end
