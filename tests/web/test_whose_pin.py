@@ -190,42 +190,6 @@ def test_a_second_send_repeats_only_the_pin_of_its_requester(
     assert victim.verify(sandbox.pin(phone), own) == 200
 
 
-def store_as_previous_version(database: redis.Redis, phone: str, **fields: str) -> None:
-    """Store the fields of a phone like the previous version, whose PIN expires with its key in Redis."""
-    order = 1_000_000 * int(database.time()[0]) + 60_000_000  # later than the sends of the next minute
-    database.hset(
-        f"otp:phoneNumber:{phone}", "order", str(order), items=[part for one in fields.items() for part in one]
-    )
-    database.pexpire(f"otp:phoneNumber:{phone}", 500_000)
-
-
-def test_a_pin_of_the_previous_version_stays_valid(
-    plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
-) -> None:
-    person, key = Person(plain, phone), f"otp:phoneNumber:{phone}"
-    own, pin = person.send(), sandbox.pin(phone)
-    kept = database.hmget(key, "pinId", "verification")
-    database.delete(key)
-    store_as_previous_version(database, phone, pinId=str(kept[0]), verification=str(kept[1]), attempts="0")
-    wait_over(database)
-    person.send()
-    assert 0 < int(str(database.hget(key, "ends"))) / 1000 - database.time()[0] <= 501, "its own end"
-    assert person.verify(sandbox.pin(phone)) == NO, "what was sent before it and saved late is no newest"
-    assert person.verify(pin, own) == 200
-
-
-def test_a_pin_used_in_the_previous_version_is_not_revived(
-    plain: Service, database: redis.Redis, sandbox: Sandbox, phone: str
-) -> None:
-    store_as_previous_version(database, phone)
-    person = Person(plain, phone)
-    for _ in range(3):
-        person.send()
-        wait_over(database)
-    known = database.hgetall(f"otp:phoneNumber:{phone}")
-    assert "pinId" not in known, "its place is kept"
-
-
 # Each client app has its own PINs.
 
 

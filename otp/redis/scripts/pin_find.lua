@@ -14,9 +14,6 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local known, fields = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-if known.pinId and not known.ends then -- written by an older version: any client may use it
-  known.ends, known.client = now / 1000 + redis.call('PTTL', KEYS[1]), client
-end
 
 -- Without an id the client's newest PIN is meant; with an id, the PIN with this id.
 local function is_meant(pin)

@@ -13,10 +13,6 @@ if fields.err then -- another program has written there
   fields = {}
 end
 for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-if known.order and not known.ends then -- written by an older version: it ends with the key, whose end may be later below
-  known.ends = string.format('%.0f', now + redis.call('PTTL', KEYS[1]))
-  redis.call('HSET', KEYS[1], 'ends', known.ends)
-end
 
 local function lives(place) return tonumber(known[place .. 'ends'] or 0) > now end
 local function order_of(place) return lives(place) and tonumber(known[place .. 'order']) or 0 end
