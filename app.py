@@ -1,6 +1,5 @@
 """Puts the parts of the service together, and hangs them on their routes."""
 
-import time
 from functools import partial
 from typing import NamedTuple
 
@@ -210,8 +209,7 @@ def _proofs(settings: Settings) -> Proofs | None:
 
 def _provider(settings: Settings, alerts: Alerts, padding: ResponsePadding) -> PinProvider:
     infobip, codes, end = _infobip(settings, alerts), settings.fixed_codes, settings.fixed_codes_end
-    are_over = not codes or end <= time.time()
-    return infobip if are_over else FixedCodes(infobip, codes, end, settings.pin_spelling, padding.wait)
+    return FixedCodes(infobip, codes, end, settings.pin_spelling, padding.wait) if codes else infobip
 
 
 def _challenges(settings: Settings) -> Challenges | None:

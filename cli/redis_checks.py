@@ -13,6 +13,7 @@ from otp.redis.administration import Administration, CommandRefused
 from otp.redis.client import RedisClient
 from otp.redis.diagnosis import diagnose, diagnose_connection
 from otp.redis.permissions import missing_rules
+from otp.web.client_ip import may_be_a_proxy
 from store import Store
 
 log = logging.getLogger("otp")
@@ -80,4 +81,4 @@ def _may_be_a_proxy(written: str) -> bool:
         address = ipaddress.ip_address(written)
     except ValueError:
         return True
-    return address.is_private and not address.is_loopback
+    return may_be_a_proxy(address)

@@ -11,11 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 from pydantic import Field, ValidationError
-from requests.structures import CaseInsensitiveDict
 
 from otp import USER_AGENT
 from otp.errors import ChallengeFailed, ChallengeUnavailable, ServiceUnavailable
-from otp.http_client.adapter import OneHostAdapter
+from otp.http_client.adapter import OneHostAdapter, prepare
 from otp.http_client.bulkhead import Bulkhead
 from otp.http_client.strict_response import StrictResponse
 from otp.requester import SUBNET, UNKNOWN
@@ -26,12 +25,7 @@ log = logging.getLogger("otp.challenge")
 DEADLINE = 3.0  # seconds, from the DNS lookup to the last byte
 IN_FLIGHT = 200  # in one worker
 LONGEST_TOKEN = 8192  # characters; Turnstile's have 2,048 at most, those of the others have no documented maximum
-_HEADERS = {
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",  # a compressed response could be a bomb
-    "Content-Type": "application/x-www-form-urlencoded",
-    "User-Agent": USER_AGENT,
-}
+_HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": USER_AGENT}
 # Codes of errors that the token did not cause. Only codes of this list are logged.
 _OURS = {"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch", "bad-request", "internal-error"}
 
@@ -114,10 +108,7 @@ class Challenges:
     def _ask(self, token: str, address: str) -> _Verdict:
         is_exact = address != UNKNOWN and not address.endswith(SUBNET)
         fields = {"secret": self._secret, "response": token, **({"remoteip": address} if is_exact else {})}
-        request = requests.PreparedRequest()
-        request.method, request.url, request.headers = "POST", self._url, CaseInsensitiveDict(_HEADERS)
-        request.body = urlencode(fields).encode()
-        request.headers["Content-Length"] = str(len(request.body))
+        request = prepare("POST", self._url, _HEADERS, urlencode(fields).encode())
         response = self._adapter.send(request, timeout=DEADLINE)
         if response.status_code // 100 not in (2, 4):  # a redirect is not a result
             raise requests.HTTPError

@@ -140,7 +140,7 @@ def json_or_file(given: str, like: str, **options: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is neither; the sentence quotes the example `like`.
     """
-    text = given.strip() if given.strip().startswith("{") else _content(Path(given))
+    text = inline(given)
     with suppress(ValueError, RecursionError):
         if isinstance(members := json.loads(text, **options), dict):
             return members

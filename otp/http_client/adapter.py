@@ -8,6 +8,7 @@ import io
 import re
 import ssl
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from otp.http_client.connection_pool import ConnectionPool, open_connection
 from otp.http_client.http_response import HttpResponse
 from otp.http_client.proxy import Proxy
 
+# A compressed response could be a bomb.
+_ACCEPTED = {"Accept": "application/json", "Accept-Encoding": "identity"}
 _TARGET = re.compile("/[!-~]*")
 _LINE = re.compile("[ -~]*")
 
@@ -96,6 +99,16 @@ class OneHostAdapter(HTTPAdapter):
         body = request.body or b""
         assert isinstance(body, bytes)
         return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> requests.PreparedRequest:
+    """A request for JSON, with the headers that describe its `body` and the given ones."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body
+    request.headers = CaseInsensitiveDict({**_ACCEPTED, **headers})
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    return request
 
 
 def _tls_context(authorities: Authorities | None) -> ssl.SSLContext:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import requests
-from requests.structures import CaseInsensitiveDict
 
 from otp.errors import ProviderTimeout, ServiceUnavailable
-from otp.http_client.adapter import OneHostAdapter
+from otp.http_client.adapter import OneHostAdapter, prepare
 from otp.http_client.authorities import Authorities
 from otp.http_client.connection import NothingSent
 from otp.http_client.proxy import Proxy
@@ -60,11 +59,8 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._base_url = base_url
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # a compressed response could be a bomb
-            **headers,
-        }
+        self._headers = headers
+        self._headers_with_body = {**headers, "Content-Type": "application/json"}
         self._timeout = timeout
         self._sleep = sleep
         self._adapter = OneHostAdapter(base_url, pool_size, proxy, authorities)
@@ -91,14 +87,9 @@ class Transport:
             raise (ProviderTimeout(detail=name) if call.was_sent else ServiceUnavailable(1, detail=name)) from e
 
     def _prepare(self, method: str, path: str, payload: Mapping[str, Any] | None) -> requests.PreparedRequest:
-        request = requests.PreparedRequest()
-        request.method, request.url = method, self._base_url + path
-        request.headers = CaseInsensitiveDict(self._headers)
-        if payload is not None:
-            request.body = json.dumps(payload).encode()
-            request.headers["Content-Type"] = "application/json"
-            request.headers["Content-Length"] = str(len(request.body))
-        return request
+        if payload is None:
+            return prepare(method, self._base_url + path, self._headers)
+        return prepare(method, self._base_url + path, self._headers_with_body, json.dumps(payload).encode())
 
     def _try(self, call: "_Call", attempts: int) -> Response:
         after_server_error = False

@@ -70,9 +70,14 @@ def _warn(environ: WSGIEnvironment, trusted_proxies: int) -> None:
 def warn_of_private(address: str) -> None:
     """Log once that a limit refused an address behind which there may be many clients."""
     known = None if _warned[1] else _ip(address.removesuffix(SUBNET))
-    if known and known.is_private and not known.is_loopback:
+    if known and may_be_a_proxy(known):
         _warned[1] = 1
         log.warning(SHARED)
+
+
+def may_be_a_proxy(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the address may be that of a proxy or of Docker's gateway, with many clients behind it."""
+    return address.is_private and not address.is_loopback
 
 
 def network_of(address: IPv4Address | IPv6Address) -> str:
