@@ -1,1 +1,1 @@
-"""The only room that imports the redis library: connections, round trips, keys, scripts."""
+"""The only package that imports the redis library: connections, round trips, keys, scripts."""
