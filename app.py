@@ -77,7 +77,7 @@ def build(settings: Settings) -> Parts:
     guard = FraudGuard(redis, settings.fraud_guard, settings.allowances, pin_lifetime, on_suspicion)
     verifications = Verifications(redis) if settings.named_keys else None
     guesses = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
-    store = Store(redis, guesses, keeps_status=verifications is not None)
+    store = Store(redis, guesses)
     messages = SentMessages(redis, pin_lifetime)
     charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
     tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)

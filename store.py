@@ -47,16 +47,11 @@ class GuessLimits(NamedTuple):
 
 
 class Store:
-    """The PINs that can be verified, and the proofs that cannot be redeemed again.
+    """The PINs that can be verified, and the proofs that cannot be redeemed again."""
 
-    Args:
-        keeps_status: whether clients with a key may ask for the status of their PINs (see `otp.delivery`).
-    """
-
-    def __init__(self, redis: RedisClient, limits: GuessLimits, *, keeps_status: bool) -> None:
+    def __init__(self, redis: RedisClient, limits: GuessLimits) -> None:
         self._redis = redis
         self._limits = limits
-        self._keeps_status = keeps_status
 
     def save(self, send_request: SendRequest, pin_id: str, verification_id: str, lifetime: float) -> list[str]:
         """Keep a PIN that was sent, for `lifetime` seconds, with no guess used; and create its status record.
@@ -129,9 +124,9 @@ class Store:
         return members(self._redis.run(count, *status)[0], int) != [0]
 
     def _new_status(self, send_request: SendRequest, id_hash: str, lifetime: float) -> list[Command]:
-        """The command that creates the status record of a PIN; empty where no client may ask for it."""
+        """The command that creates the status record of a PIN; empty where no client app with a key may ask for it."""
         client = send_request.requester.client
-        if not (self._keeps_status and client):
+        if not client:
             return []
         times = ("sentAt", int(send_request.at), "expiresAt", int(time.time() + lifetime))
         fields = ("client", client, "channel", send_request.channel.name, *times)

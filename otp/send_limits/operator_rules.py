@@ -14,7 +14,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import invalid_reply
 from otp.redis.scripts import Command, Script
-from otp.send_limits.fraud_guard.blocks import Block
+from otp.send_limits.fraud_guard.blocks import Verdict
 from otp.send_limits.fraud_guard.scopes import PREFIX_DIGITS
 from otp.send_request import SendRequest
 
@@ -79,14 +79,14 @@ def remove_rule(redis: RedisClient, kind: str, which: str) -> bool:
     return redis.run(("HDEL", keys.OPERATOR_RULES, f"{kind} {which}")) == [1]
 
 
-def rules(redis: RedisClient, now: float) -> Iterator[Block]:
+def rules(redis: RedisClient, now: float) -> Iterator[Verdict]:
     """The rules that hold at `now` (Unix seconds), sorted; `why` is block or trust."""
     (fields,) = redis.run(("HGETALL", keys.OPERATOR_RULES))
     for name, value in sorted(zip(fields[::2], fields[1::2], strict=True)):
         verdict, until = _parse(value)
         if until > now:
             kind, _, which = name.partition(" ")
-            yield Block(kind, which, verdict, until)
+            yield Verdict(kind, which, verdict, until)
 
 
 def _ask(phone: str) -> Command:

@@ -33,7 +33,7 @@ View = Callable[..., ResponseReturnValue]
 # An IPv6 /48 may ask ten times as often as one /64. A customer of a tunnel broker has a whole /48, with 65,536 /64s.
 # The phones of a carrier share one too, as they share the one IPv4 address of its NAT. Ten is enough for the phones and
 # little for the attacker.
-SITE = 10
+SITE_FACTOR = 10
 SLOW = 0.4  # seconds already waited for Redis; with the 1.5 s of one more round trip the answer is out within 2 s
 _MISTAKES = {400, 409, 413, 415, 422}
 _TOO_SOON = {Reason.COOLDOWN, Reason.CLIENT_RATE}
@@ -69,14 +69,14 @@ class AddressLimits:
             TooManyRequests: the address has used up its limit.
         """
 
-        limits = limit, type(limit)(limit.amount * SITE, limit.multiples)
+        limits = limit, type(limit)(limit.amount * SITE_FACTOR, limit.multiples)
         policies = _policies(name, limits)
 
         @wraps(view)
         def limited_view() -> ResponseReturnValue:
             known = request_record.current()
             window = self._take(limits, (known.client,) if known.client else (), known.client_ip, name)
-            known.rate_limit_headers = headers(window, policy := policies[window.amount])
+            known.rate_limit_headers = rate_limit_headers(window, policy := policies[window.amount])
             if not window.taken:
                 warn_of_private(known.client_ip)
                 raise TooManyRequests(window.wait, Reason.ADDRESS_LIMIT)
@@ -85,7 +85,9 @@ class AddressLimits:
                 return view()
             except OtpError as e:
                 if self._gives_back(e, known):
-                    known.rate_limit_headers = headers(window._replace(remaining=window.remaining + 1), policy)
+                    known.rate_limit_headers = rate_limit_headers(
+                        window._replace(remaining=window.remaining + 1), policy
+                    )
                 raise
 
         return limited_view
@@ -127,7 +129,7 @@ def _policies(name: str, limits: tuple[RateLimitItem, RateLimitItem]) -> dict[in
     return {limits[0].amount: verb, limits[1].amount: f"{verb}-network"}
 
 
-def headers(window: Window, policy: str) -> dict[str, int | str]:
+def rate_limit_headers(window: Window, policy: str) -> dict[str, int | str]:
     """The headers for `window`: X-RateLimit-Reset is in Unix seconds, the `w` and `t` of the others in seconds.
 
     Source: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers, sections 3 and 4.

@@ -13,7 +13,7 @@ from flask import g
 from otp.errors import OtpError, Reason, StoreUnavailable, TooManyRequests, Unauthorized
 from otp.redis.client import RedisClient
 from otp.redis.windows import ExactWindows, WindowStorage
-from otp.web.address_limits import headers
+from otp.web.address_limits import rate_limit_headers
 
 WRONG_KEYS = limits.parse("20 per 5 minutes")
 
@@ -31,6 +31,6 @@ class WrongKeys:
         """
         with suppress(StoreUnavailable):
             if key and not (window := self._windows.take(WRONG_KEYS, str(g.client_ip), "wrong_key")).taken:
-                g.rate_limit_headers = headers(window, "wrong-keys")
+                g.rate_limit_headers = rate_limit_headers(window, "wrong-keys")
                 return TooManyRequests(window.wait, Reason.WRONG_KEYS)
         return Unauthorized()

@@ -9,8 +9,12 @@ from otp.redis.client import RedisClient
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
 
-class Block(NamedTuple):
-    """A scope without room. `kind` is country, prefix or address; `until` is in Unix seconds."""
+class Verdict(NamedTuple):
+    """What holds for a scope or a phone until `until` (Unix seconds), and why.
+
+    `kind` is country, prefix, address or phone; `why` is the reason why the guard has no room, or a rule by hand: block
+    or trust.
+    """
 
     kind: str
     which: str
@@ -18,14 +22,14 @@ class Block(NamedTuple):
     until: float
 
 
-def blocks(redis: RedisClient) -> Iterator[Block]:
+def blocks(redis: RedisClient) -> Iterator[Verdict]:
     """The scopes that are blocked now, sorted by name."""
     for key in sorted(redis.administration().keys(keys.guard_scope("*", "*"))):
         kind, which = keys.read_guard_scope(key)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
             if until and float(until) > time.time():
-                yield Block(kind, which, str(why), float(until))
+                yield Verdict(kind, which, str(why), float(until))
 
 
 def unblock(redis: RedisClient, kind: str, which: str) -> bool:

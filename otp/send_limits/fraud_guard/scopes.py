@@ -10,7 +10,9 @@ from otp.errors import Reason
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 
-Mode = Literal["block", "monitor", "force"]  # monitor counts where there is no room, too; force does not look for room
+Reserve = Literal[
+    "block", "monitor", "force"
+]  # monitor counts where there is no room, too; force does not look for room
 
 
 class Scripts(NamedTuple):
