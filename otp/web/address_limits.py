@@ -85,9 +85,8 @@ class AddressLimits:
                 return view()
             except OtpError as e:
                 if self._gives_back(e, known):
-                    known.rate_limit_headers = rate_limit_headers(
-                        window._replace(remaining=window.remaining + 1), policy
-                    )
+                    window = window._replace(remaining=window.remaining + 1)
+                    known.rate_limit_headers = rate_limit_headers(window, policy)
                 raise
 
         return limited_view

@@ -26,7 +26,8 @@ Start = Callable[..., Service]
 def test_a_planted_pin_id_is_not_used_in_a_path(
     service: Service, database: redis.Redis, sandbox: Sandbox, phone: str
 ) -> None:
-    database.hset(f"otp:phoneNumber:{phone}", mapping={"pinId": "../applications", "attempts": 0})
+    ends = 1000 * (int(database.time()[0]) + 60)
+    database.hset(f"otp:phoneNumber:{phone}", items=["pinId", "../applications", "ends", ends])
     database.expire(f"otp:phoneNumber:{phone}", 60)
     assert refusal(service.verify(phone, "123456")) == (502, "provider_error")
     assert sandbox.verifies() == 0

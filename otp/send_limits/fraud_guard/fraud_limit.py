@@ -8,7 +8,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
 from otp.redis.scripts import Command
-from otp.send_limits.fraud_guard.scopes import SCRIPTS, Reserve, Scope
+from otp.send_limits.fraud_guard.scopes import SCRIPTS, ReserveMode, Scope
 from otp.send_request import SendRequest
 
 
@@ -26,7 +26,7 @@ class FraudLimit:
         self._redis = redis
         self._scope = scope
         self._scripts = SCRIPTS[scope.name]
-        self._mode: Reserve = "block" if blocks else "monitor"
+        self._mode: ReserveMode = "block" if blocks else "monitor"
         self._on_suspicion = on_suspicion
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
@@ -59,7 +59,7 @@ class FraudLimit:
             return []
         return [self._scripts.record_result(self._keys(send_request), send_request.at, send_request.region, result)]
 
-    def _reserve(self, send_request: SendRequest, mode: Reserve) -> Command:
+    def _reserve(self, send_request: SendRequest, mode: ReserveMode) -> Command:
         at, region = send_request.at, send_request.region
         return self._scripts.reserve(self._keys(send_request), at, region, self._scope.allowance, mode)
 

@@ -10,9 +10,8 @@ from otp.errors import Reason
 from otp.redis.scripts import Script
 from otp.send_request import SendRequest
 
-Reserve = Literal[
-    "block", "monitor", "force"
-]  # monitor counts where there is no room, too; force does not look for room
+# monitor counts a send that there is no room for, too; force does not look for room.
+ReserveMode = Literal["block", "monitor", "force"]
 
 
 class Scripts(NamedTuple):
