@@ -60,6 +60,7 @@ class Parts(NamedTuple):
 
     redis: RedisClient
     alerts: Alerts
+    send_limits: SendLimits
     store: Store
     otp: OtpService
     parser: SendRequestParser
@@ -82,8 +83,9 @@ def build(settings: Settings) -> Parts:
     charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
     tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)
     padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
+    send_limits = _send_limits(settings, redis, alerts, guard)
     otp = OtpService(
-        _send_limits(settings, redis, alerts, guard),
+        send_limits,
         store,
         _provider(settings, alerts, padding),
         _rules(settings),
@@ -91,7 +93,7 @@ def build(settings: Settings) -> Parts:
         tracker,
         on_locked_out=partial(alerts.count, LOCKED_OUT),
     )
-    return Parts(redis, alerts, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
+    return Parts(redis, alerts, send_limits, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
 
 
 def _rules(settings: Settings) -> Rules:

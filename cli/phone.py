@@ -1,6 +1,8 @@
 """`flask phone`: what is kept of a phone number or an e-mail address, and why it gets no code."""
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +10,6 @@ import click
 
 from app import Parts, build
 from cli.recipient_state import forget_recipient, read_state, unlock_recipient
-from cli.send_refusals import refusals
 from cli.terminal import AS_JSON, Sentences, fail, mask
 from config import load_settings
 from otp.errors import InvalidEmail, InvalidPhoneNumber, OtpError
@@ -49,7 +50,8 @@ def show(to: str, as_json: bool) -> None:
     except OtpError as e:  # the settings let no send to it through
         refused = {e.code: None}
     else:
-        refused = refusals(parts.redis, settings, send_request, state)
+        reasons = parts.send_limits.reasons(send_request)
+        refused = {str(reason): math.ceil(until - time.time()) for reason, until in reasons.items()}
     known = {"recipient": mask(recipient), "country": recipient.country, "refused": refused, **state}
     click.echo(json.dumps(known, indent=2) if as_json else "\n".join(map(_line, known.items())))
 

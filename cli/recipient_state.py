@@ -12,7 +12,7 @@ from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.send_limits.operator_rules import remove_rule
-from otp.send_limits.recipient_limit import LONGEST_LOCKOUT
+from otp.send_limits.recipient_limit import LONGEST_LOCKOUT, left_and_wait
 
 
 def read_state(redis: RedisClient, settings: Settings, recipient: Recipient) -> dict[str, Any]:
@@ -77,12 +77,9 @@ def _pending_pins(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str
             yield {"client": client, "expiresIn": _seconds(life), "guessesLeft": max(0, guesses), "messages": messages}
 
 
-def _count(limit: RateLimitItem, microseconds: Sequence[Any], longest: float = math.inf) -> dict[str, Any]:
-    """Judge the times when something was counted, the newest first; it is refused for `longest` seconds at most."""
-    ages = [time.time() - float(at) / 1_000_000 for at in microseconds]
-    left = limit.amount - sum(age < limit.get_expiry() for age in ages)
-    wait = min(limit.get_expiry() - ages[limit.amount - 1], longest - ages[0]) if left <= 0 else 0
-    return {"limit": str(limit).replace(" per 1 ", " per "), "left": max(0, left), "wait": _seconds(wait)}
+def _count(limit: RateLimitItem, times: Sequence[str], longest: float = math.inf) -> dict[str, Any]:
+    left, wait = left_and_wait(limit, times, longest)
+    return {"limit": str(limit).replace(" per 1 ", " per "), "left": left, "wait": _seconds(wait)}
 
 
 def _seconds(left: float) -> int:

@@ -85,5 +85,14 @@ class Budget:
         """Subtract the price from the period in which it was added."""
         return [_RELEASE([keys.budget(self._period(send_request.at).name)], self._price(send_request))]
 
+    def look(self, send_request: SendRequest) -> list[Command]:
+        """Read what was spent."""
+        return [("HMGET", keys.budget(self._period(send_request.at).name), "spent")]
+
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """The budget, if it has no room for the price."""
+        period, spent = self._period(send_request.at), int(replies[0][0] or 0)
+        return {period.reason: period.end} if spent + self._price(send_request) > self._amount else {}
+
     def _price(self, send_request: SendRequest) -> int:
         return self._prices.of(send_request.channel.name, send_request.region)

@@ -51,10 +51,12 @@ class OperatorRules:
         """Nothing was counted."""
         return []
 
+    look = reserve
 
-def rule_for(redis: RedisClient, send_request: SendRequest) -> tuple[str, float]:
-    """`block` or `trust`, and until when (Unix seconds); "" and 0 if there is no rule for its phone."""
-    return _decide(redis.run(_ask(send_request.phone))[0], send_request.at) if send_request.phone else ("", 0)
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """The block of the phone, if there is one."""
+        refusal = self.refusal(replies, send_request)
+        return {Reason.BLOCKED_BY_OPERATOR: _decide(replies[0], send_request.at)[1]} if refusal else {}
 
 
 def set_rule(redis: RedisClient, verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:

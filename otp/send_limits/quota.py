@@ -86,6 +86,16 @@ class Quota:
         count = self._count_for(send_request)
         return [_RELEASE([count.key], send_request.counted_in[count.key])] if count else []
 
+    def look(self, send_request: SendRequest) -> list[Command]:
+        """Read until when the window is full."""
+        count = self._count_for(send_request)
+        return [("HMGET", count.key, "room")] if count else []
+
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """The window, once a send was refused in it."""
+        count = self._count_for(send_request)
+        return {count.reason: float(replies[0][0] or 0) / 1_000_000} if count else {}
+
     def _count_for(self, send_request: SendRequest) -> _Count | None:
         counts = self._of_clients.get(send_request.requester.client, self._of_others)
         return counts.get(send_request.recipient.kind)

@@ -1,6 +1,7 @@
 """The limits on one recipient: the cooldown between two sends, and how many it may get, over all channels together."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members, milliseconds
 from otp.redis.scripts import Command, Script
-from otp.requester import TRUSTED_BY
+from otp.requester import SOMEBODY, TRUSTED_BY
 from otp.send_request import SendRequest
 
 LONGEST_LOCKOUT = 60 * 60  # seconds, of a trusted recipient
@@ -36,6 +37,7 @@ class RecipientLimit:
         self._cooldown = cooldown
         shares = [math.ceil(limit.amount * share) for limit in limits]
         windows = zip(limits, shares, strict=True)
+        self._limits = limits
         self._windows = [n for limit, of_one in windows for n in (limit.amount, of_one, limit.get_expiry())]
 
     def reserve(self, send_request: SendRequest) -> list[Command]:
@@ -55,6 +57,33 @@ class RecipientLimit:
     def release(self, send_request: SendRequest) -> list[Command]:
         """End the cooldown and uncount the send, if the cooldown is still that of this send."""
         return [_RELEASE(_keys(send_request), send_request.reservation)]
+
+    def look(self, send_request: SendRequest) -> list[Command]:
+        """Read the cooldown, the sends, and whether the recipient is trusted."""
+        cooldown, sends, _ = _keys(send_request)
+        return [("PTTL", cooldown), ("LRANGE", sends, 0, -1), ("PTTL", keys.trusted(send_request.recipient))]
+
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """The cooldown and the windows. The share of a requester is not one of the recipient."""
+        cooldown, sends, trusted = replies
+        if trusted > 0:
+            send_request.reserved.trusted_by = SOMEBODY
+        longest = LONGEST_LOCKOUT if trusted > 0 else math.inf
+        wait = max(left_and_wait(limit, sends, longest)[1] for limit in self._limits)
+        waits = {Reason.COOLDOWN: cooldown / 1000, Reason.PHONE_LIMIT: wait}
+        return {reason: time.time() + wait for reason, wait in waits.items() if wait > 0}
+
+
+def left_and_wait(limit: RateLimitItem, times: Sequence[str], longest: float = math.inf) -> tuple[int, float]:
+    """How many of `limit` are left, and the seconds until there is room, at most until `longest` after the newest.
+
+    Args:
+        times: when something was counted (microseconds since 1970), the newest first.
+    """
+    ages = [time.time() - float(at) / 1_000_000 for at in times]
+    left = limit.amount - sum(age < limit.get_expiry() for age in ages)
+    wait = min(limit.get_expiry() - ages[limit.amount - 1], longest - ages[0]) if left <= 0 else 0
+    return max(0, left), max(0, wait)
 
 
 def most_of(limit: RateLimitItem) -> int:

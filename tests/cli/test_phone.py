@@ -88,6 +88,9 @@ def test_the_command_shows_why_a_number_gets_no_code(
     refused = limited.send(phone)
     wait = show(command, phone)["refused"]["phone_limit"]
     assert 0 <= int(refused.headers["Retry-After"]) - wait < 30
+    assert show(command, phone, PHONE_SEND_LIMIT="3 per day")["refused"]["phone_limit"] > 80_000
+    database.set(f"{{otp:phoneNumber:{phone}}}:trusted", "-", ex=60)
+    assert 3000 < show(command, phone, PHONE_SEND_LIMIT="3 per day")["refused"]["phone_limit"] <= 3600
     limited.verify(phone, other_pin(sandbox.pin(phone)))
     limited.verify(phone, other_pin(sandbox.pin(phone)))
     assert show(command, phone)["failures"]["wait"] > 80_000
@@ -111,6 +114,9 @@ def test_refusals_by_the_guard_and_by_shared_limits_are_shown(
     assert refusal(last) == (429, "too_many_requests")
     assert 0 <= int(last.headers["Retry-After"]) - found.pop("guard_prefix") < 30
     assert found == {}
+    assert show(command, "+4915112340999", FRAUD_GUARD="monitor")["refused"] == {}
+    database.set("{otp:phoneNumber:+4915112340999}:trusted", "-", ex=60)
+    assert show(command, "+4915112340999")["refused"] == {}, "it was verified lately"
     assert limited.send("+33612345678").status_code == 200
     budget = limited.send("+447400123456")
     assert refusal(budget) == (503, "budget_exhausted")

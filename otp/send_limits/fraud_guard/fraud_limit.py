@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from otp.errors import TooManyRequests
+from otp.errors import Reason, TooManyRequests
 from otp.redis import keys
 from otp.redis.client import RedisClient
 from otp.redis.replies import members
@@ -52,6 +52,15 @@ class FraudLimit:
     def release(self, send_request: SendRequest) -> list[Command]:
         """Uncount the send."""
         return self.record_result(send_request, "released")
+
+    def look(self, send_request: SendRequest) -> list[Command]:
+        """Read until when the scope is full."""
+        return [("HMGET", *self._keys(send_request), "until")] if self._scope.of(send_request) else []
+
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """The scope, once a send was refused in it."""
+        passes = not replies or self._mode == "monitor" or self._passes(send_request)
+        return {} if passes else {self._scope.reason: float(replies[0][0] or 0)}
 
     def record_result(self, send_request: SendRequest, result: Literal["verified", "released"]) -> list[Command]:
         """The commands that record what a counted send led to."""

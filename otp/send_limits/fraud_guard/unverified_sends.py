@@ -6,6 +6,7 @@ Each entry of a phone's list has a send's time, address, region and client app.
 import re
 from typing import Any
 
+from otp.errors import Reason
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
@@ -44,6 +45,14 @@ class UnverifiedSends:
         return (
             [("LREM", keys.guard_pending(send_request.phone), 1, _format(send_request))] if send_request.phone else []
         )
+
+    def look(self, send_request: SendRequest) -> list[Command]:
+        """Read nothing."""
+        return []
+
+    def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
+        """Never refuse."""
+        return {}
 
     def take(self, phone: str) -> list[SendRequest]:
         """The sends to `phone` that a verify has confirmed; each is returned once."""
