@@ -162,18 +162,24 @@ class InfobipClient:
         with self._verifies:
             response = self._transport.post(f"/2fa/2/pin/{pin_id}/verify", {"pin": self._spell(pin)}, attempts=2)
         if response.status in (400, 404) and error_code(response) in UNKNOWN_PIN:
-            self._alerts.pin_checked(False)
-            raise errors.PinGone(reason=errors.Reason.GONE_PIN)
+            raise self._gone(response)
         if response.status != 200:
             raise self._error(response)
         result = parse_response(VerifyResponse, response)
         if result.pin_id not in (None, pin_id):
             raise errors.ProviderUnclear
         right = result.verified and result.pin_error in (None, "NO_ERROR")
-        self._alerts.pin_checked(right)
         if not right and result.pin_error in GONE:
-            raise errors.PinGone(reason=errors.Reason.GONE_PIN)
+            raise self._gone(response)
+        self._alerts.pin_checked(right)
         return right
+
+    def _gone(self, response: Response) -> errors.OtpError:
+        """The error for a PIN that Infobip does not know any more: the first attempt, a 5xx, may have verified it."""
+        if response.after_server_error:
+            return errors.ProviderTimeout()
+        self._alerts.pin_checked(False)
+        return errors.PinGone(reason=errors.Reason.GONE_PIN)
 
     def _error(self, response: Response) -> errors.OtpError:
         if response.status in (401, 403):

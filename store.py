@@ -30,7 +30,8 @@ SAVE = Script("pin_save")
 FIND = Script("pin_find")
 COUNT_RESEND = Script("pin_count_resend")
 REFUND_ATTEMPT = Script("pin_refund_attempt")
-REMOVE = Script("pin_remove")
+CONSUME = Script("pin_consume")
+DROP = Script("pin_drop")
 CREATE_STATUS = Script("verification_create")
 _FOUND = {"found": (str, str, int, int, str, str, str), "locked": (str,), "none": (str,)}
 USED = 10.0  # seconds that a used PIN is remembered, for a save that arrives late or is repeated
@@ -139,16 +140,16 @@ class Store:
 
     def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
         """Use the PIN up; True for exactly one caller. The recipient is trusted from then on, with no failures."""
-        return self._remove(recipient, pin_id, requester.end_user or SOMEBODY)
-
-    def drop(self, recipient: Recipient, pin_id: str) -> None:
-        """Forget this PIN, which Infobip does not know any more."""
-        self._remove(recipient, pin_id)
-
-    def _remove(self, recipient: Recipient, pin_id: str, verified_by: str = "") -> bool:
         of = keys.pins(recipient), keys.failures(recipient), keys.trusted(recipient)
-        how_long = milliseconds(USED), verified_by, milliseconds(self._limits.trusted)
-        return members(self._redis.run(REMOVE(of, pin_id, *how_long))[0], int) == [1]
+        trusted = requester.end_user or SOMEBODY, milliseconds(self._limits.trusted)
+        return members(self._redis.run(CONSUME(of, pin_id, milliseconds(USED), *trusted))[0], int) == [1]
+
+    def drop(self, recipient: Recipient, pin_id: str) -> bool:
+        """Find a PIN no more that Infobip does not know any more; False if it was not found anyway.
+
+        It can be consumed all the same: Infobip does not know a PIN any more that another request has just verified.
+        """
+        return members(self._redis.run(DROP([keys.pins(recipient)], pin_id))[0], int) == [1]
 
     def redeem(self, proof_id: str, lifetime: float) -> bool:
         """Use a proof up; True for exactly one caller within `lifetime` seconds."""

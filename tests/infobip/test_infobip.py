@@ -10,7 +10,7 @@ import requests
 from sandbox.free_port import free_port
 from tests.support import upstream as up
 from tests.support.running import Service, refusal
-from tests.support.upstream import PIN_ID, RIGHT, Upstream, answer, error
+from tests.support.upstream import PIN_ID, RIGHT, Act, Upstream, answer, error
 
 UNAVAILABLE = (503, "service_unavailable")
 
@@ -22,6 +22,20 @@ def test_a_verify_is_repeated_after_a_5xx(faulty: Service, upstream: Upstream, p
     assert [path for path, _, _ in upstream.requests] == ["/2fa/2/pin?ncNeeded=false"] + [
         f"/2fa/2/pin/{PIN_ID}/verify"
     ] * 2
+
+
+USED = answer({"verified": False, "pinError": "NO_MORE_PIN_ATTEMPTS"})
+
+
+@pytest.mark.parametrize("gone", [USED, error(404, "NOT_FOUND")], ids=["used", "404"])
+def test_a_pin_that_a_5xx_may_have_verified_has_an_unknown_result(
+    faulty: Service, upstream: Upstream, phone: str, gone: Act
+) -> None:
+    """Infobip does not know a PIN any more that it has verified: the repeated request cannot tell."""
+    faulty.send(phone)
+    upstream.script += [error(503, "SERVICE_UNAVAILABLE"), gone]
+    assert refusal(faulty.verify(phone, "123456")) == (504, "provider_timeout")
+    assert faulty.verify(phone, "123456").status_code == 200, "the PIN is not dropped"
 
 
 @pytest.mark.parametrize("pin_error", [None, "NO_ERROR"])

@@ -9,7 +9,7 @@ from otp.redis.scripts import Script
 
 RESERVE = Script("recipient_reserve")
 SAVE = Script("pin_save")
-REMOVE = Script("pin_remove")
+CONSUME, DROP, COUNT_RESEND = Script("pin_consume"), Script("pin_drop"), Script("pin_count_resend")
 KEYS = [f"{{phoneNumber:+14155552671}}:{name}" for name in ("cooldown", "sent", "sent:0123456789ab", "trusted")]
 SENT = "{otp:phoneNumber:+14155552671}:sent"  # the whole key in Redis
 PIN = ["phoneNumber:+14155552671"]
@@ -73,11 +73,25 @@ def test_a_late_save_does_not_become_the_newest_pin(database: redis.Redis, redis
 def test_a_late_save_does_not_revive_a_used_pin(database: redis.Redis, redis_url: str) -> None:
     with connect(redis_url) as client:
         save(client, 1), save(client, 2)
-        assert client.run(REMOVE([PIN[0], "failures", "trusted"], "pin-2", 10_000, "", 1)) == [[1]]
-        assert client.run(REMOVE([PIN[0], "failures", "trusted"], "pin-2", 10_000, "", 1)) == [[0]]
+        assert client.run(CONSUME([PIN[0], "failures", "trusted"], "pin-2", 10_000, "-", 1)) == [[1]]
+        assert client.run(CONSUME([PIN[0], "failures", "trusted"], "pin-2", 10_000, "-", 1)) == [[0]]
         assert save(client, 2) == (1, "")
         assert stored_pins(database) == {"pin-1": True}
         assert 50_000 < database.pttl(f"otp:{PIN[0]}") <= 60_000, "the other one lives"
+
+
+def test_a_dropped_pin_is_not_found_and_can_be_consumed(database: redis.Redis, redis_url: str) -> None:
+    """Infobip does not know a PIN any more that another request has just verified."""
+    used = [PIN[0], "failures", "trusted"]
+    with connect(redis_url) as client:
+        for order in (1, 2, 3):
+            save(client, order)
+        assert client.run(DROP(PIN, "pin-2"), DROP(PIN, "pin-2"), DROP(PIN, "pin-9")) == [[1], [0], [0]]
+        assert client.run(COUNT_RESEND(PIN, "pin-2", "")) == [[0]]
+        assert save(client, 4) == (1, ""), "it takes no place of a PIN that can be verified"
+        assert client.run(*[CONSUME(used, "pin-2", 10_000, "-", 1)] * 2) == [[1], [0]]
+        assert save(client, 2) == (1, ""), "a late save does not revive it"
+    assert stored_pins(database) == {"pin-1": True, "pin-3": True, "pin-4": False}
 
 
 def test_an_expired_pin_is_replaced_first(database: redis.Redis, redis_url: str) -> None:

@@ -1,15 +1,17 @@
 """A verification belongs to its requester: it is of one send by one client app, and has guesses of its own."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
 
 from sandbox.model import Configuration
+from sandbox.quirks import Quirks
 from tests.support.command import eventually
-from tests.support.running import Sandbox, Service, other_pin, refusal
-from tests.support.upstream import RIGHT, SENT, Upstream, answer, error
+from tests.support.running import LAX, Sandbox, Service, other_pin, refusal
+from tests.support.upstream import RIGHT, SENT, Held, Upstream, answer, error
 from tests.web.test_clients import API_KEYS, BANK, SHOP, SHOP_NEXT
 from tests.web.test_resend import wait_over
 
@@ -236,17 +238,37 @@ GONE = {
 def test_a_pin_that_infobip_does_not_know_is_dropped(
     faulty: Service, upstream: Upstream, database: redis.Redis, act: Callable[..., None]
 ) -> None:
-    phone, ids, key = "+4915112345678", [], "otp:phoneNumber:+4915112345678"
+    phone, ids = "+4915112345678", []
     for pin_id in ("A" * 32, "B" * 32):
         upstream.script.append(answer({**SENT, "pinId": pin_id}))
         ids.append(faulty.send(phone).json()["verificationId"])
         wait_over(database)
     upstream.script.append(act)
     body = {"phoneNumber": phone, "pin": "123456", "verificationId": ids[0]}
-    assert refusal(faulty.post("/verify-otp", body)) == NO
-    known = set(database.hgetall(key).values())
-    assert "A" * 32 not in known
-    assert "B" * 32 in known, "a newer one stays"
+    for _ in range(2):
+        assert refusal(faulty.post("/verify-otp", body)) == NO
+    assert refusal(faulty.post("/resend-otp", {"phoneNumber": phone, "verificationId": ids[0]})) == NO
+    assert len(upstream.requests) == 3, "Infobip is asked once"
+    upstream.script.append(answer({**RIGHT, "pinId": "B" * 32}))
+    assert faulty.post("/verify-otp", {**body, "verificationId": ids[1]}).status_code == 200, "a newer one stays"
+
+
+@pytest.mark.parametrize("path", ["/verify-otp", "/resend-otp"])
+def test_a_pin_that_is_gone_for_one_request_is_used_by_the_one_that_verified_it(
+    patient: Service, upstream: Upstream, database: redis.Redis, phone: str, path: str
+) -> None:
+    """Infobip does not know a PIN any more that it has verified. Its response to that may come last."""
+    assert patient.send(phone).status_code == 200
+    wait_over(database)
+    held = Held(answer(RIGHT))
+    upstream.script += [held, error(404, "NOT_FOUND")]
+    with ThreadPoolExecutor(1) as executor:
+        verify = executor.submit(patient.verify, phone, "123456")
+        assert held.came.wait(60)
+        assert refusal(patient.post(path, {"phoneNumber": phone, "pin": "123456"})) == NO
+        held.release()
+        assert verify.result().status_code == 200
+    assert refusal(patient.verify(phone, "123456")) == NO
 
 
 def test_a_pin_is_kept_after_a_wrong_guess(
@@ -276,8 +298,9 @@ def test_a_resend_of_an_unknown_pin_drops_it(
     own = person.send()
     wait_over(database)
     sandbox.reset()
-    assert person.resend(own) == NO
-    assert database.hget(f"otp:phoneNumber:{phone}", "pinId") is None
+    for _ in range(2):
+        assert person.resend(own) == NO
+    assert sandbox.request_count() == 1, "Infobip is asked once"
     assert database.keys("*:cooldown") == []
 
 
@@ -291,6 +314,15 @@ def make_wrong_guesses(person: Person, sandbox: Sandbox, database: redis.Redis, 
             wait_over(database)
             person.send()
         assert person.verify(other_pin(sandbox.pin(phone))) == NO
+
+
+def test_a_last_guess_that_infobip_refuses_as_one_too_many_counts(
+    plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str
+) -> None:
+    """Infobip may not say that the last guess was wrong, but that no guess is left."""
+    sandbox.reset(LAX.copy_with({"pin_attempts": 5}), Quirks(last_attempt_error="NO_MORE_PIN_ATTEMPTS"))
+    make_wrong_guesses(Person(plain, phone), sandbox, database, phone, 5)
+    assert (sandbox.verifies(), database.llen(f"{{otp:phoneNumber:{phone}}}:failures")) == (5, 5)
 
 
 def test_ten_guesses_per_day_may_fail(plain: Service, sandbox: Sandbox, database: redis.Redis, phone: str) -> None:

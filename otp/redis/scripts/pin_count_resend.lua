@@ -4,7 +4,8 @@
 -- Reply    {the number of its resends}; {0}, with nothing counted, if the recipient does not have it any more
 -- include pin_fields
 for _, place in ipairs(PLACES) do
-  if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
+  local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'gone', place .. 'order')
+  if pin[1] == ARGV[1] and not is_gone(pin[2], pin[3]) then
     local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''
     if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], place .. 'verification', ids .. ' ' .. ARGV[2]) end
     return {redis.call('HINCRBY', KEYS[1], place .. 'again', 1)}

@@ -1,9 +1,12 @@
 -- The hash of a recipient's PINs. Of the first: pinId, verification (hashes of its verification ids), client, requester,
 -- purpose, nonce, to (where it was sent to another spelling of the recipient), ends (ms since 1970), attempts, again
--- (messages after the first), order, and `older` if its client has a newer one; of others the same, as 2:pinId to
--- 5:pinId. A PIN that was used just now has only order, client and ends.
+-- (messages after the first), order, `older` if its client has a newer one, and `gone`, the order once more, if Infobip
+-- does not know it any more; of others the same, as 2:pinId to 5:pinId. A PIN that was used just now has only order,
+-- client and ends.
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
-local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 'attempts', 'again', 'older'}
+local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 'attempts', 'again', 'older', 'gone'}
+
+local function is_gone(gone, order) return gone and gone == order end
 
 -- Removes what a place has of a PIN, but its order, client and end.
 local function clear(place)

@@ -19,6 +19,7 @@ for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
 local function is_meant(pin)
   local ends, ids = tonumber(known[pin .. 'ends']), known[pin .. 'verification']
   if not known[pin .. 'pinId'] or not ends or ends * 1000 <= now or (known[pin .. 'client'] or '') ~= client then return end
+  if is_gone(known[pin .. 'gone'], known[pin .. 'order']) then return end
   if string.lower(known[pin .. 'to'] or canonical) ~= identity then return end -- it was sent to another mailbox
   if purpose ~= '*' and (known[pin .. 'purpose'] or '') ~= purpose then return end -- it may not be used for this
   if id == '' and known[pin .. 'older'] or id ~= '' and not (ids and string.find(ids, id, 1, true)) then return end

@@ -21,7 +21,7 @@ local function is_own(place) return lives(place) and (known[place .. 'client'] o
 local pins, own, others = {}, {}, {} -- PINs that can be verified, those of the client, and the other places
 for _, place in ipairs(PLACES) do
   if order_of(place) == order then return {1, ''} end
-  local is_pin = lives(place) and known[place .. 'pinId']
+  local is_pin = lives(place) and known[place .. 'pinId'] and not is_gone(known[place .. 'gone'], known[place .. 'order'])
   table.insert(is_pin and pins or others, place)
   if is_pin and is_own(place) then table.insert(own, place) end
 end

@@ -1,7 +1,6 @@
--- Removes a PIN that was used, or that Infobip does not know any more. Its order and its client are kept for a while, for a
--- save that arrives late.
+-- Uses a PIN up. Its order and its client are kept for a while, for a save that arrives late.
 -- KEYS     [1] hash of the recipient's PINs, as in pin_fields.lua; [2] list of its failures; [3] the requester that verified it lately
--- ARGV     pinId, how long its order is kept (ms), the requester that has verified it with this PIN or '', how long that is kept (ms)
+-- ARGV     pinId, how long its order is kept (ms), the requester that has verified it with this PIN, how long that is kept (ms)
 -- Reply    {1} to exactly one caller, {0} to all others
 -- include pin_fields
 local last, found = 0, nil
@@ -15,8 +14,6 @@ local time = redis.call('TIME')
 local kept = math.floor(time[1] * 1000 + time[2] / 1000 + ARGV[2])
 redis.call('HSET', KEYS[1], found .. 'ends', string.format('%.0f', kept))
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(last, kept)))
-if ARGV[3] ~= '' then
-  redis.call('DEL', KEYS[2])
-  redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
-end
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
 return {1}
