@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from cli.guard_scopes import read_scope
+from cli.guard_scopes import is_number, read_scope
 from cli.terminal import Sentences, fail, mask
 from config import load_settings
 from otp.durations import duration, seconds
@@ -25,6 +25,7 @@ REASONS = {
     "block": "blocked by hand: nothing is sent there",
     "trust": "trusted by hand: the guard does not refuse it",
 }
+UNKNOWN_REASON = "for a reason that this version does not know"
 
 
 @click.group(cls=Sentences, invoke_without_command=True)
@@ -116,7 +117,7 @@ def _read(kind: str, which: str) -> str:
 
 
 def _mask_scope(kind: str, scope: str) -> str:
-    return mask(Recipient("phone", scope)) if kind == "phone" else scope
+    return mask(Recipient("phone", scope)) if kind == "phone" or is_number(scope) else scope
 
 
 def _redis() -> RedisClient:
@@ -130,7 +131,7 @@ def _show(redis: RedisClient) -> None:
     ]
     for each in found:
         minutes = math.ceil((each.until - time.time()) / 60)
-        click.echo(f"{each.kind:<8} {each.which:<20} {minutes:>6} min  {REASONS[each.why]}")
+        click.echo(f"{each.kind:<8} {each.which:<20} {minutes:>6} min  {REASONS.get(each.why, UNKNOWN_REASON)}")
     hint = next(
         (f"\nflask guard lift {each.kind} {each.which}   lifts it." for each in found if "*" not in each.which), ""
     )

@@ -1,6 +1,7 @@
 """Scopes of the guard: from what people type to the one spelling that the guard counts by."""
 
 import re
+from contextlib import suppress
 
 from phonenumbers import SUPPORTED_REGIONS
 
@@ -25,6 +26,13 @@ def read_scope(kind: str, typed: str) -> str:
         ValueError: there is no such scope. The message says what to type.
     """
     return {"country": _country, "prefix": _prefix, "address": _address, "phone": _phone}[kind](in_ascii(typed).strip())
+
+
+def is_number(scope: str) -> bool:
+    """Whether the scope is a whole phone number, as some prefixes are."""
+    with suppress(InvalidPhoneNumber):
+        return bool(PhoneBook().read(scope))
+    return False
 
 
 def _country(typed: str) -> str:

@@ -46,8 +46,13 @@ def log_diagnosis(settings: Settings) -> None:
 def _durability(redis: Administration) -> Iterator[Finding]:
     try:
         servers = redis.servers()
-    except CommandRefused:
-        yield Finding("warning", "Redis settings", "The user of REDIS_URL may not ask for INFO.", "allow it +info")
+    except CommandRefused as e:
+        denied = "The user of REDIS_URL may not ask for INFO.", "allow it +info"
+        unknown = (
+            "It does not know INFO, or has another name for it.",
+            "look at maxmemory-policy and appendonly yourself",
+        )
+        yield Finding("warning", "Redis settings", *(denied if e.is_denied else unknown))
         return
     policies = {server.get("maxmemory_policy", "unknown") for server in servers}
     if policies == {"noeviction"}:

@@ -68,4 +68,4 @@ def _show(finding: Finding) -> None:
 
 def mask(recipient: Recipient) -> str:
     """The recipient for the standard output: whole on a terminal, masked where it may go to a log."""
-    return recipient.address if sys.stdout.isatty() else str(Mask("").of(recipient).masked)
+    return recipient.address if sys.stdout and sys.stdout.isatty() else str(Mask("").of(recipient).masked)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis import ResponseError
+from redis.exceptions import NoPermissionError
 
 from otp.errors import StoreUnavailable
 from otp.redis.failures import FAILURES
@@ -16,7 +17,11 @@ _SECTIONS = ("memory", "persistence")
 
 
 class CommandRefused(Exception):  # noqa: N818  named like all errors of the service
-    """Redis does not let this user run the command."""
+    """Redis does not run the command: it lets this user not run it (`is_denied`), or has another name for it."""
+
+    def __init__(self, *, is_denied: bool) -> None:
+        super().__init__()
+        self.is_denied = is_denied
 
 
 class Administration:
@@ -60,6 +65,6 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except ResponseError as e:
-        raise CommandRefused from e
+        raise CommandRefused(is_denied=isinstance(e, NoPermissionError)) from e
     except FAILURES as e:
         raise StoreUnavailable(retry_after=1) from e

@@ -180,6 +180,23 @@ def test_a_redis_that_hides_its_settings_is_reported(command: CommandLine, durab
     assert (status, [line.split("  ")[1].strip() for line in problems(output)]) == (1, ["Redis settings"])
 
 
+def test_a_redis_that_has_another_name_for_info_is_reported(command: CommandLine) -> None:
+    config = {"appendonly": "yes", "rename-command": 'INFO ""'}
+    with ValkeyServer(port=free_port(), config=config) as server:
+        status, output = command.run("check", REDIS_URL=f"redis://127.0.0.1:{server.port}/0")
+    (problem,) = problems(output)
+    assert (status, "It does not know INFO" in problem) == (1, True)
+
+
+def test_a_key_that_is_not_utf_8_is_reported(command: CommandLine, durable: ValkeyServer) -> None:
+    with redis.Redis(port=durable.port) as client:
+        client.set(b"otp:LIMITS:LIMITER/\xff", 1, ex=60)
+        status, output = command.run("check", REDIS_URL=f"redis://127.0.0.1:{durable.port}/0")
+        client.flushall()
+    (problem,) = problems(output)
+    assert (status, "It has a key or a value that is not UTF-8." in problem) == (2, True)
+
+
 def test_each_server_of_a_cluster_is_checked(servers: Servers, command: CommandLine) -> None:
     ports = servers.cluster(3)
     for port in ports:

@@ -149,6 +149,11 @@ def test_a_number_is_shown_whole_only_on_a_terminal(command: CommandLine, phone:
     assert command.run("forget", phone)[1] == f"Nothing is kept of {masked(phone)}.\n"
 
 
+def test_a_closed_output_is_no_error(command: CommandLine, phone: str) -> None:
+    line = f"{sys.executable} -m flask phone show {phone} >&-"
+    subprocess.run(["sh", "-c", line], cwd=command.directory, env=command.environment, check=True)
+
+
 def test_the_command_finds_the_primary_through_a_sentinel(command: CommandLine, servers: Servers, phone: str) -> None:
     primary, _, sentinel = servers.replicated()
     node(primary).rpush(f"{{otp:phoneNumber:{phone}}}:sent:0123456789ab", 1)

@@ -134,6 +134,33 @@ def test_the_command_does_not_show_a_block_that_has_ended(database: redis.Redis,
     assert flask.run() == (0, "Nothing is refused.\n")
 
 
+@pytest.mark.parametrize(
+    ("planted", "status", "said"),
+    [
+        ({"until": "soon", "why": "day"}, 1, "Redis failed."),
+        ({"until": "9999999999", "why": "\033[2J"}, 0, "for a reason that this version does not know"),
+        ({"until": "9999999999"}, 0, "for a reason that this version does not know"),
+    ],
+)
+def test_the_command_survives_what_another_program_wrote(
+    database: redis.Redis, flask: CommandLine, planted: dict[str, str], status: int, said: str
+) -> None:
+    database.hset("otp:guard:country:DE", items=[part for field in planted.items() for part in field])
+    database.expire("otp:guard:country:DE", 60)
+    code, output = flask.run()
+    assert (code, said in output, "\033" in output) == (status, True, False)
+
+
+def test_a_prefix_that_is_a_whole_number_is_masked(database: redis.Redis, flask: CommandLine) -> None:
+    """Some prefixes are numbers themselves; this one has no longer numbers."""
+    outputs = [
+        flask.run("block", "prefix", "+14155552671")[1],
+        flask.run()[1],
+        flask.run("lift", "prefix", "+14155552671")[1],
+    ]
+    assert [("+1***71" in output, "4155552671" in output) for output in outputs] == [(True, False)] * 3
+
+
 def test_the_command_shows_countries_and_addresses_too(
     start: Start, database: redis.Redis, sandbox: Sandbox, flask: CommandLine
 ) -> None:
