@@ -19,7 +19,7 @@ login: $(VENV)/login.stamp ## the website in examples/login, which needs `make r
 test: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## linters, types and tests: two minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: eight minutes
+test-all: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## the same, with faults, races and a browser: seven minutes
 	$(BIN)/python -m pytest
 
 coverage: lint $(VENV)/npm.stamp $(VENV)/sdk.stamp ## all of them, and which lines they run, as in CI: twenty minutes
