@@ -73,15 +73,12 @@ def build(settings: Settings) -> Parts:
     """Put the parts together. Call it in the process that uses them, not before a fork."""
     redis = connect(settings.redis_url.get_secret_value(), settings.key_prefix)
     alerts = _alerts(settings, redis)
-    pin_lifetime = settings.pin_time_to_live
     on_suspicion = partial(alerts.count, GUARD_REFUSAL)
-    guard = FraudGuard(redis, settings.fraud_guard, settings.allowances, pin_lifetime, on_suspicion)
+    guard = FraudGuard(redis, settings.fraud_guard, settings.allowances, settings.pin_time_to_live, on_suspicion)
     verifications = Verifications(redis) if settings.named_keys else None
     guesses = GuessLimits(settings.pin_attempts, settings.phone_failure_limit, settings.guard_known)
     store = Store(redis, guesses)
-    messages = SentMessages(redis, pin_lifetime)
-    charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
-    tracker = Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)
+    tracker = _tracker(settings, redis, alerts, guard, verifications)
     padding = ResponsePadding(longest=settings.infobip_timeout if settings.uniform_verify_time else 0)
     send_limits = _send_limits(settings, redis, alerts, guard)
     otp = OtpService(
@@ -94,6 +91,14 @@ def build(settings: Settings) -> Parts:
         on_locked_out=partial(alerts.count, LOCKED_OUT),
     )
     return Parts(redis, alerts, send_limits, store, otp, _parser(settings), tracker, verifications, _proofs(settings))
+
+
+def _tracker(
+    settings: Settings, redis: RedisClient, alerts: Alerts, guard: FraudGuard, verifications: Verifications | None
+) -> Tracker:
+    messages = SentMessages(redis, settings.pin_time_to_live)
+    charges = Charges(settings.prices.currency, settings.prices.of, alerts.prices_differ)
+    return Tracker(messages, verifications, guard.pin_verified, partial(end_cooldown, redis), charges)
 
 
 def _rules(settings: Settings) -> Rules:
