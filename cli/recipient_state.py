@@ -11,6 +11,7 @@ from config import Settings
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
+from otp.redis.replies import number
 from otp.send_limits.operator_rules import remove_rule
 from otp.send_limits.recipient_limit import LONGEST_LOCKOUT, left_and_wait
 
@@ -69,10 +70,11 @@ def _delete(redis: RedisClient, names: Sequence[str]) -> int:
 
 def _pending_pins(fields: Mapping[str, str], attempts: int) -> Iterator[dict[str, Any]]:
     for place in sorted(name.removesuffix("pinId") for name in fields if name.endswith("pinId")):  # see pin_fields.lua
-        life = float(fields.get(f"{place}ends", 0)) / 1000 - time.time()
-        if life > 0 and fields.get(f"{place}gone") != fields.get(f"{place}order"):
-            guesses = attempts - int(fields.get(f"{place}attempts", 0))
-            messages = 1 + int(fields.get(f"{place}again", 0))
+        life = number(fields.get(f"{place}ends")) / 1000 - time.time()
+        is_gone = fields.get(f"{place}gone") == fields.get(f"{place}order", "")
+        if life > 0 and not is_gone:
+            guesses = attempts - int(number(fields.get(f"{place}attempts")))
+            messages = 1 + int(number(fields.get(f"{place}again")))
             client = fields.get(f"{place}client", "")
             yield {"client": client, "expiresIn": _seconds(life), "guessesLeft": max(0, guesses), "messages": messages}
 

@@ -1,6 +1,7 @@
 """Checks the form of Redis' replies."""
 
 import logging
+import math
 from typing import Any
 
 from otp.errors import StoreUnavailable
@@ -23,6 +24,20 @@ def invalid_reply() -> StoreUnavailable:
     """Log that a reply has another form than the script's, and return the error for it."""
     log.error("redis_refused", extra={"error": "a reply of another form"})
     return StoreUnavailable(retry_after=1)
+
+
+def number(text: Any) -> float:
+    """The number that Redis has as `text`; 0 for None.
+
+    Raises:
+        StoreUnavailable: another program has written something else there.
+    """
+    try:
+        if math.isfinite(value := float(text or 0)):
+            return value
+    except (TypeError, ValueError):
+        pass
+    raise invalid_reply()
 
 
 def milliseconds(seconds: float) -> int:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from otp.errors import BudgetExhausted, Reason
 from otp.redis import keys
-from otp.redis.replies import members
+from otp.redis.replies import members, number
 from otp.redis.scripts import Command, Script
 from otp.send_limits.prices import PriceLists
 from otp.send_request import SendRequest
@@ -91,7 +91,7 @@ class Budget:
 
     def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
         """The budget, if it has no room for the price."""
-        period, spent = self._period(send_request.at), int(replies[0][0] or 0)
+        period, spent = self._period(send_request.at), number(replies[0][0])
         return {period.reason: period.end} if spent + self._price(send_request) > self._amount else {}
 
     def _price(self, send_request: SendRequest) -> int:

@@ -8,7 +8,7 @@ from limits import RateLimitItem
 
 from otp.errors import Reason, TooManyRequests
 from otp.redis import keys
-from otp.redis.replies import members
+from otp.redis.replies import members, number
 from otp.redis.scripts import Command, Script
 from otp.send_request import SendRequest
 
@@ -94,7 +94,7 @@ class Quota:
     def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
         """The window, once a send was refused in it."""
         count = self._count_for(send_request)
-        return {count.reason: float(replies[0][0] or 0) / 1_000_000} if count else {}
+        return {count.reason: number(replies[0][0]) / 1_000_000} if count else {}
 
     def _count_for(self, send_request: SendRequest) -> _Count | None:
         counts = self._of_clients.get(send_request.requester.client, self._of_others)

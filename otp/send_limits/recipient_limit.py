@@ -12,7 +12,7 @@ from otp.errors import Reason, TooManyRequests
 from otp.recipients import Recipient
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import members, milliseconds
+from otp.redis.replies import members, milliseconds, number
 from otp.redis.scripts import Command, Script
 from otp.requester import SOMEBODY, TRUSTED_BY
 from otp.send_request import SendRequest
@@ -80,7 +80,7 @@ def left_and_wait(limit: RateLimitItem, times: Sequence[str], longest: float = m
     Args:
         times: when something was counted (microseconds since 1970), the newest first.
     """
-    ages = [time.time() - float(at) / 1_000_000 for at in times]
+    ages = [time.time() - number(at) / 1_000_000 for at in times]
     left = limit.amount - sum(age < limit.get_expiry() for age in ages)
     wait = min(limit.get_expiry() - ages[limit.amount - 1], longest - ages[0]) if left <= 0 else 0
     return max(0, left), max(0, wait)

@@ -149,6 +149,36 @@ def test_a_number_is_shown_whole_only_on_a_terminal(command: CommandLine, phone:
     assert command.run("forget", phone)[1] == f"Nothing is kept of {masked(phone)}.\n"
 
 
+@pytest.mark.parametrize(
+    ("key", "planted"),
+    [
+        ("{otp:phoneNumber:+4915112345678}:sent", None),
+        ("{otp:phoneNumber:+4915112345678}:failures", None),
+        ("otp:phoneNumber:+4915112345678", {"pinId": "A", "order": "1", "ends": "soon"}),
+        ("otp:phoneNumber:+4915112345678", {"pinId": "A", "order": "1", "ends": "9e15", "attempts": "nan"}),
+        ("otp:guard:country:DE", {"until": "soon"}),
+        ("otp:LIMITS:LIMITER/total/12/1/day", {"room": "soon"}),
+    ],
+)
+def test_what_another_program_wrote_is_no_traceback(
+    command: CommandLine, database: redis.Redis, key: str, planted: dict[str, str] | None
+) -> None:
+    if planted is None:
+        database.lpush(key, *["soon"] * 5)
+    else:
+        database.hset(key, items=[part for field in planted.items() for part in field])
+    database.expire(key, 60)
+    status, output = command.run("show", "+4915112345678")
+    assert (status, output.startswith("Redis failed.")) == (1, True)
+
+
+def test_a_pin_without_an_order_is_shown(command: CommandLine, database: redis.Redis) -> None:
+    """The service accepts it, too."""
+    database.hset("otp:phoneNumber:+4915112345678", items=["pinId", "A", "ends", "9000000000000"])
+    database.expire("otp:phoneNumber:+4915112345678", 60)
+    assert len(show(command, "+4915112345678")["pins"]) == 1
+
+
 def test_a_closed_output_is_no_error(command: CommandLine, phone: str) -> None:
     line = f"{sys.executable} -m flask phone show {phone} >&-"
     subprocess.run(["sh", "-c", line], cwd=command.directory, env=command.environment, check=True)

@@ -217,16 +217,18 @@ def _run() -> None:
         code = 0
     except SystemExit as e:
         code = e.code if isinstance(e.code, int) else int(e.code is not None)
-        if isinstance(e.code, str):
+        if e.code is not None and not isinstance(e.code, int):
             sys.stderr.write(f"{e.code}\n")
     except BaseException:
         traceback.print_exc()
     finally:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(AttributeError, OSError, ValueError):  # it is None, full, or closed
-                stream.flush()
+        try:
+            if sys.stdout:
+                sys.stdout.flush()
+        except (OSError, ValueError):
+            code = code or 120  # as Python does
         os._exit(code)
 
 

@@ -6,7 +6,7 @@
 local PLACES, MOST = {'', '2:', '3:', '4:', '5:'}, 3 -- PINs that were used just now have places, too
 local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 'attempts', 'again', 'older', 'gone'}
 
-local function is_gone(gone, order) return gone and gone == order end
+local function is_gone(gone, order) return gone and gone == (order or '') end
 
 -- Removes what a place has of a PIN, but its order, client and end.
 local function clear(place)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import invalid_reply
+from otp.redis.replies import number
 from otp.send_limits.fraud_guard.scopes import SCRIPTS
 
 
@@ -29,15 +29,8 @@ def blocks(redis: RedisClient) -> Iterator[Verdict]:
         kind, which = keys.read_guard_scope(key)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
-            if until and _seconds(until) > time.time():
-                yield Verdict(kind, which, str(why), _seconds(until))
-
-
-def _seconds(until: str) -> float:
-    try:
-        return float(until)
-    except ValueError as e:  # another program has written there
-        raise invalid_reply() from e
+            if number(until) > time.time():
+                yield Verdict(kind, which, str(why), number(until))
 
 
 def unblock(redis: RedisClient, kind: str, which: str) -> bool:

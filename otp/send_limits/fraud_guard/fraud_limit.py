@@ -6,7 +6,7 @@ from typing import Any, Literal
 from otp.errors import Reason, TooManyRequests
 from otp.redis import keys
 from otp.redis.client import RedisClient
-from otp.redis.replies import members
+from otp.redis.replies import members, number
 from otp.redis.scripts import Command
 from otp.send_limits.fraud_guard.scopes import SCRIPTS, ReserveMode, Scope
 from otp.send_request import SendRequest
@@ -60,7 +60,7 @@ class FraudLimit:
     def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
         """The scope, once a send was refused in it."""
         passes = not replies or self._mode == "monitor" or self._passes(send_request)
-        return {} if passes else {self._scope.reason: float(replies[0][0] or 0)}
+        return {} if passes else {self._scope.reason: number(replies[0][0])}
 
     def record_result(self, send_request: SendRequest, result: Literal["verified", "released"]) -> list[Command]:
         """The commands that record what a counted send led to."""
