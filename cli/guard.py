@@ -49,12 +49,13 @@ def unblock_scope(kind: str, which: str) -> None:
     scope, redis = _read(kind, which), _redis()
     was_set = kind in KINDS and remove_rule(redis, kind, scope)
     forgiven = kind in SCRIPTS and unblock(redis, kind, scope)
+    shown = f"{kind} {_mask_scope(kind, scope)}"
     if not was_set and not forgiven:
-        fail(f"There is nothing to forgive for {kind} {_mask_scope(kind, scope)}. flask guard shows what is refused.")
+        fail(f"There is nothing to forgive for {shown}. flask guard shows what is refused.")
     if was_set:
-        click.echo(f"What was set by hand for {kind} {_mask_scope(kind, scope)} is lifted.")
+        click.echo(f"What was set by hand for {shown} is lifted.")
     if forgiven:
-        click.echo(f"The unverified sends for {kind} {scope} are forgiven. The guard counts from zero again.")
+        click.echo(f"The unverified sends for {shown} are forgiven. The guard counts from zero again.")
 
 
 def _read_lifetime(_: click.Context, __: click.Parameter, text: str) -> float:
@@ -117,7 +118,7 @@ def _read(kind: str, which: str) -> str:
 
 
 def _mask_scope(kind: str, scope: str) -> str:
-    return mask(Recipient("phone", scope)) if kind == "phone" or is_number(scope) else scope
+    return mask(Recipient("phone", scope)) if kind == "phone" or (kind == "prefix" and is_number(scope)) else scope
 
 
 def _redis() -> RedisClient:

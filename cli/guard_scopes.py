@@ -28,10 +28,10 @@ def read_scope(kind: str, typed: str) -> str:
     return {"country": _country, "prefix": _prefix, "address": _address, "phone": _phone}[kind](in_ascii(typed).strip())
 
 
-def is_number(scope: str) -> bool:
-    """Whether the scope is a whole phone number, as some prefixes are."""
+def is_number(prefix: str) -> bool:
+    """Whether the prefix is a whole phone number, as some are."""
     with suppress(InvalidPhoneNumber):
-        return bool(PhoneBook().read(scope))
+        return bool(PhoneBook().read(prefix))
     return False
 
 
