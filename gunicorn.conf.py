@@ -103,7 +103,7 @@ def on_starting(_: object) -> None:
 def when_ready(server: object) -> None:
     """Prepare what workers share, reloads and metrics in the master, once it listens."""
     announce_end(server)
-    client_ip.warn_once()
+    client_ip.share_warnings()
     settings_reload.check_reloads(server, load_settings, settings, Path(ENV_FILE))
     if settings.metrics_port:
         metrics_server.serve(settings.bind, settings.metrics_port)

@@ -145,9 +145,9 @@ class Store:
         return members(self._redis.run(CONSUME(of, pin_id, milliseconds(USED), *trusted))[0], int) == [1]
 
     def drop(self, recipient: Recipient, pin_id: str) -> bool:
-        """Find a PIN no more that Infobip does not know any more; False if it was not found anyway.
+        """Stop finding a PIN that Infobip does not know any more; False if it was not found before either.
 
-        It can be consumed all the same: Infobip does not know a PIN any more that another request has just verified.
+        It can still be consumed: Infobip does not know a PIN any more that another request has just verified.
         """
         return members(self._redis.run(DROP([keys.pins(recipient)], pin_id))[0], int) == [1]
 

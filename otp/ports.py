@@ -88,8 +88,10 @@ class PinStore(Protocol):
         """Use the PIN up; True for exactly one caller."""
 
     def drop(self, recipient: Recipient, pin_id: str) -> bool:
-        """Find a PIN no more that the provider does not know any more; False if it was not found anyway. A request that
-        the provider has told that the PIN is right may consume it still."""
+        """Stop finding a PIN that the provider does not know any more; False if it was not found before either.
+
+        A request that the provider has already told that the PIN is right can still consume it.
+        """
 
 
 class PinProvider(Protocol):

@@ -203,7 +203,9 @@ class OtpService:
             with self._response_padding.measure():
                 return self._provider.verify_pin(guess.pin_id, pin)
         except PinGone:
-            if not guess.is_last:  # for a wrong last guess, the provider may not know the PIN any more, either
+            if (
+                not guess.is_last
+            ):  # a wrong last guess may be the reason why the provider does not know the PIN any more
                 self._store.refund_attempt(recipient, guess.pin_id, was_not_checked=False)
             self._drop(recipient, guess)
             raise

@@ -17,7 +17,7 @@ _SECTIONS = ("memory", "persistence")
 
 
 class CommandRefused(Exception):  # noqa: N818  named like all errors of the service
-    """Redis does not run the command: it lets this user not run it (`is_denied`), or has another name for it."""
+    """Redis does not run the command: the user may not run it (`is_denied`), or it has another name there."""
 
     def __init__(self, *, is_denied: bool) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class CommandRefused(Exception):  # noqa: N818  named like all errors of the ser
 
 
 class Administration:
-    """Looks at all servers. Every method raises StoreUnavailable where Redis fails, and CommandRefused."""
+    """Looks at all servers. Every method raises StoreUnavailable where Redis fails, CommandRefused where it refuses."""
 
     def __init__(self, nodes: Nodes, prefix: str) -> None:
         self._nodes = nodes

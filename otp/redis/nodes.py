@@ -31,7 +31,6 @@ LOOKUP_TIMEOUT = 0.5  # seconds for a Sentinel to name the primary, or a node th
 _OPTIONS: dict[str, Any] = {"protocol": 2, "driver_info": None, "decode_responses": True}
 # Load balancers drop silent connections. The kernel keeps them alive, and notices where they are dead.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
-_BLOCKING = {"socket_connect_timeout": OPEN_TIMEOUT, "socket_timeout": SILENCE_TIMEOUT}
 _TCP = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
 
 Refusals = Sequence[Exception | None]
@@ -264,7 +263,7 @@ def ping(url: str) -> None:
     if parsed.kind == "cluster":
         _cluster(parsed).close()  # it has asked for the slots
         return
-    connection = _factory(_pool(parsed, **_BLOCKING))()
+    connection = _factory(_pool(parsed, socket_connect_timeout=OPEN_TIMEOUT, socket_timeout=SILENCE_TIMEOUT))()
     try:
         connection.connect()
         connection.send_command("PING", check_health=False)

@@ -43,9 +43,8 @@ class OperatorRules:
 
     def refusal(self, replies: list[Any], send_request: SendRequest) -> PhoneNumberNotAllowed | None:
         """A refusal has no Retry-After: only an operator ends the block."""
-        verdict, _ = _decide(replies[0], send_request.at) if replies else ("", 0)
-        send_request.reserved.is_trusted_by_operator = verdict == "trust"
-        return PhoneNumberNotAllowed(reason=Reason.BLOCKED_BY_OPERATOR) if verdict == "block" else None
+        blocked = self.reasons(replies, send_request)
+        return PhoneNumberNotAllowed(reason=Reason.BLOCKED_BY_OPERATOR) if blocked else None
 
     def release(self, send_request: SendRequest) -> list[Command]:
         """Nothing was counted."""
@@ -55,8 +54,9 @@ class OperatorRules:
 
     def reasons(self, replies: list[Any], send_request: SendRequest) -> dict[Reason, float]:
         """The block of the phone, if there is one."""
-        refusal = self.refusal(replies, send_request)
-        return {Reason.BLOCKED_BY_OPERATOR: _decide(replies[0], send_request.at)[1]} if refusal else {}
+        verdict, until = _decide(replies[0], send_request.at) if replies else ("", 0)
+        send_request.reserved.is_trusted_by_operator = verdict == "trust"
+        return {Reason.BLOCKED_BY_OPERATOR: until} if verdict == "block" else {}
 
 
 def set_rule(redis: RedisClient, verdict: Literal["block", "trust"], kind: str, which: str, lifetime: float) -> None:

@@ -37,8 +37,8 @@ _OF_48 = (6, 7, 9, 10)
 _ZERO_BYTE = 8
 
 
-def warn_once() -> None:
-    """Log each warning once in all workers, not once in each. Call this in the master, before they are forked."""
+def share_warnings() -> None:
+    """Have each warning logged once by all workers together. Call this in the master, before they are forked."""
     global _warned  # noqa: PLW0603  one in a process, like the loggers
     _warned = mmap.mmap(-1, 2)  # memory that they share
 

@@ -3,12 +3,8 @@
 -- ARGV     pinId, the hash of another verification id of it or ''
 -- Reply    {the number of its resends}; {0}, with nothing counted, if the recipient does not have it any more
 -- include pin_fields
-for _, place in ipairs(PLACES) do
-  local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'gone', place .. 'order')
-  if pin[1] == ARGV[1] and not is_gone(pin[2], pin[3]) then
-    local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''
-    if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], place .. 'verification', ids .. ' ' .. ARGV[2]) end
-    return {redis.call('HINCRBY', KEYS[1], place .. 'again', 1)}
-  end
-end
-return {0}
+local place, gone = find_place(ARGV[1])
+if not place or gone then return {0} end
+local ids = redis.call('HGET', KEYS[1], place .. 'verification') or ''
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], place .. 'verification', ids .. ' ' .. ARGV[2]) end
+return {redis.call('HINCRBY', KEYS[1], place .. 'again', 1)}

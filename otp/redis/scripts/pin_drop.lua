@@ -4,11 +4,7 @@
 -- ARGV     pinId
 -- Reply    {1} if it was found until now, {0} otherwise
 -- include pin_fields
-for _, place in ipairs(PLACES) do
-  local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'gone', place .. 'order')
-  if pin[1] == ARGV[1] and not is_gone(pin[2], pin[3]) then
-    redis.call('HSET', KEYS[1], place .. 'gone', pin[3] or '')
-    return {1}
-  end
-end
-return {0}
+local place, gone = find_place(ARGV[1])
+if not place or gone then return {0} end
+redis.call('HSET', KEYS[1], place .. 'gone', redis.call('HGET', KEYS[1], place .. 'order') or '')
+return {1}

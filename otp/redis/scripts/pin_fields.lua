@@ -8,6 +8,14 @@ local FIELDS = {'pinId', 'verification', 'requester', 'purpose', 'nonce', 'to', 
 
 local function is_gone(gone, order) return gone and gone == (order or '') end
 
+-- The place of the PIN with this pinId, and whether it is gone; nil if the recipient does not have it.
+local function find_place(pin_id)
+  for _, place in ipairs(PLACES) do
+    local pin = redis.call('HMGET', KEYS[1], place .. 'pinId', place .. 'gone', place .. 'order')
+    if pin[1] == pin_id then return place, is_gone(pin[2], pin[3]) end
+  end
+end
+
 -- Removes what a place has of a PIN, but its order, client and end.
 local function clear(place)
   local names = {}

@@ -5,8 +5,5 @@
 -- include pin_fields
 redis.call('LPOP', KEYS[2])
 if ARGV[2] ~= '1' then return end
-for _, place in ipairs(PLACES) do
-  if redis.call('HGET', KEYS[1], place .. 'pinId') == ARGV[1] then
-    redis.call('HINCRBY', KEYS[1], place .. 'attempts', -1)
-  end
-end
+local place = find_place(ARGV[1])
+if place then redis.call('HINCRBY', KEYS[1], place .. 'attempts', -1) end

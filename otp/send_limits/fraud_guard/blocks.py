@@ -29,8 +29,8 @@ def blocks(redis: RedisClient) -> Iterator[Verdict]:
         kind, which = keys.read_guard_scope(key)
         if kind in SCRIPTS:
             ((until, why),) = redis.run(("HMGET", key, "until", "why"))
-            if number(until) > time.time():
-                yield Verdict(kind, which, str(why), number(until))
+            if (end := number(until)) > time.time():
+                yield Verdict(kind, which, str(why), end)
 
 
 def unblock(redis: RedisClient, kind: str, which: str) -> bool:
